@@ -1,0 +1,232 @@
+"""The camera: how photons become the numbers in a file, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_subpixel import records
+from napari_subpixel.coordinates import checked_pixel_size
+from napari_subpixel.errors import InputError
+
+#: Fields that may be one number or, for an sCMOS camera, a map with a value for every pixel.
+MAPS = ("baseline", "electrons_per_adu", "read_noise_e")
+
+
+@dataclass(frozen=True, eq=False)
+class Camera:
+    """A camera with its units: CCD, EMCCD (``em_gain`` above 1) or sCMOS (maps of baseline, gain and read noise).
+
+    Attributes
+    ----------
+    pixel_size_nm : float, optional
+        Width of a pixel in the sample, in nm.
+    baseline : float or (Y, X) array
+        Offset of the digitiser, in ADU.
+    electrons_per_adu : float or (Y, X) array
+        Electrons (after the EM gain) that make one ADU.
+    quantum_efficiency : float
+        Electrons per photon, above 0 and up to 1.
+    em_gain : float
+        Mean electron multiplication; 1 is none.
+    read_noise_e : float or (Y, X) array
+        Standard deviation of the read noise, in electrons after the gain.
+    bit_depth : int
+        Bits of the digitiser; larger values saturate.
+    name : str
+        What the user calls it.
+
+    Examples
+    --------
+    >>> camera = Camera(pixel_size_nm=100, baseline=100, electrons_per_adu=0.5)
+    >>> float(camera.to_photons(300)), float(camera.to_adu(100))
+    (100.0, 300.0)
+    """
+
+    pixel_size_nm: float | None = None
+    baseline: float | NDArray[np.float64] = 0.0
+    electrons_per_adu: float | NDArray[np.float64] = 1.0
+    quantum_efficiency: float = 1.0
+    em_gain: float = 1.0
+    read_noise_e: float | NDArray[np.float64] = 0.0
+    bit_depth: int = 16
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        set_field = object.__setattr__
+        if self.pixel_size_nm is not None:
+            set_field(self, "pixel_size_nm", checked_pixel_size(self.pixel_size_nm))
+        for field in MAPS:
+            set_field(self, field, _number_or_map(field, getattr(self, field)))
+        for field in ("quantum_efficiency", "em_gain"):
+            set_field(self, field, records.number("camera", field, getattr(self, field)))
+        if not 0 < self.quantum_efficiency <= 1:
+            raise InputError(f"camera: quantum_efficiency must be above 0 and at most 1, got {self.quantum_efficiency:g}")
+        if self.em_gain < 1:
+            raise InputError(f"camera: em_gain must be at least 1 (1 is none), got {self.em_gain:g}")
+        if np.min(self.electrons_per_adu) <= 0:
+            raise InputError(f"camera: electrons_per_adu must be positive, got {np.min(self.electrons_per_adu):g}")
+        if np.min(self.read_noise_e) < 0:
+            raise InputError(f"camera: read_noise_e must not be negative, got {np.min(self.read_noise_e):g}")
+        if not isinstance(self.bit_depth, int) or not 1 <= self.bit_depth <= 16:
+            raise InputError(f"camera: bit_depth must be a whole number from 1 to 16, got {self.bit_depth!r}")
+        if len(shapes := {np.shape(getattr(self, f)) for f in MAPS} - {()}) > 1:
+            raise InputError(f"camera: maps differ in shape: {sorted(shapes)}")
+
+    # -- photons and ADU ------------------------------------------------------------------------------------------
+
+    def to_photons(self, adu: ArrayLike) -> NDArray[np.float64]:
+        """Convert ADU, shape (..., Y, X), to photons."""
+        electrons = (np.asarray(adu, dtype=np.float64) - self.baseline) * self.electrons_per_adu
+        return electrons / (self.quantum_efficiency * self.em_gain)
+
+    def to_adu(self, photons: ArrayLike) -> NDArray[np.float64]:
+        """Convert photons, shape (..., Y, X), to mean ADU, neither rounded nor clipped: `to_photons` backwards."""
+        electrons = np.asarray(photons, dtype=np.float64) * (self.quantum_efficiency * self.em_gain)
+        return electrons / self.electrons_per_adu + self.baseline
+
+    def expose(self, photons: ArrayLike, rng: np.random.Generator) -> NDArray[np.uint16]:
+        """Return what the camera would record for these mean photons, with all its noise.
+
+        Photo-electrons are Poisson distributed; electron multiplication, where there is any, gives each a
+        gamma-distributed cascade, which doubles the variance for large gains (Robbins & Hadwen 2003,
+        doi:10.1109/TED.2003.813462); Gaussian read noise is added after it; then the digitiser rounds and saturates.
+
+        Parameters
+        ----------
+        photons : array_like, shape (..., Y, X)
+            Mean photons per pixel and frame.
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        ndarray of uint16, same shape
+        """
+        photons = np.asarray(photons, dtype=np.float64)
+        electrons = rng.poisson(photons * self.quantum_efficiency).astype(np.float64)
+        if self.em_gain > 1:
+            electrons = _multiplied(electrons, self.em_gain, rng)
+        if np.any(np.asarray(self.read_noise_e) > 0):
+            electrons += rng.normal(size=electrons.shape) * self.read_noise_e
+        adu = np.rint(electrons / self.electrons_per_adu + self.baseline)
+        return np.clip(adu, 0, 2**self.bit_depth - 1).astype(np.uint16)
+
+    @property
+    def excess_noise_factor(self) -> float:
+        """Variance over mean of the recorded photo-electrons, read noise aside: 1 without, 2 with a large EM gain."""
+        return 1.0 + (1.0 - 1.0 / self.em_gain) ** 2
+
+    # -- maps -----------------------------------------------------------------------------------------------------
+
+    @property
+    def map_shape(self) -> tuple[int, ...] | None:
+        """(height, width) of the per-pixel maps, or None where every pixel is alike."""
+        shapes = {np.shape(getattr(self, field)) for field in MAPS} - {()}
+        return next(iter(shapes), None)
+
+    def check_fits(self, frame_shape: tuple[int, int]) -> None:
+        """Raise `InputError` if the camera has maps and they are not of this (height, width)."""
+        if self.map_shape not in (None, tuple(frame_shape)):
+            raise InputError(f"the camera's maps have shape {self.map_shape}, the frames {tuple(frame_shape)}")
+
+    def crop(self, rows: slice, columns: slice) -> Camera:
+        """Return the camera of a part of the frame: maps are cut, single numbers stay."""
+        parts = {f: getattr(self, f) for f in MAPS}
+        return replace(self, **{f: v[rows, columns] if np.ndim(v) else v for f, v in parts.items()})
+
+    # -- records --------------------------------------------------------------------------------------------------
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Camera):
+            return NotImplemented
+        return all(np.array_equal(getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+
+    __hash__ = None  # type: ignore[assignment]  # maps are arrays
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields that differ from their defaults; maps become nested lists."""
+        return records.to_dict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Camera:
+        """Build a camera from named fields, and refuse a misspelt one by name."""
+        return records.from_dict(cls, "camera", values)
+
+    def summary(self) -> dict[str, Any]:
+        """Return the record for a table's provenance: a map is told by its shape and mean."""
+        short = {}
+        for name, value in self.to_dict().items():
+            value = getattr(self, name)
+            short[name] = f"map {value.shape}, mean {value.mean():g}" if np.ndim(value) else value
+        return short
+
+    def to_yaml(self, path: str | Path) -> None:
+        """Write the section ``camera`` of a YAML file; other sections that are there stay. Maps go to .npy files."""
+        path, values = Path(path), self.to_dict()
+        for field in MAPS:
+            if np.ndim(getattr(self, field)):
+                beside = path.with_name(f"{path.stem}_{field}.npy")
+                np.save(beside, getattr(self, field))
+                values[field] = beside.name
+        records.write_section(path, "camera", values)
+
+    @classmethod
+    def from_yaml(cls, path: str | Path) -> Camera:
+        """Read the section ``camera`` of a YAML file; a map is named by a .npy or TIFF file relative to it.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be read, or a field is misspelt or impossible; the message names file and field.
+        """
+        path = Path(path)
+        values = records.read_section(path, "camera")
+        for field in MAPS:
+            if isinstance(values.get(field), str):
+                values[field] = _read_map(path.parent / values[field])
+        with records.naming(path):
+            return cls.from_dict(values)
+
+
+def _number_or_map(field: str, value: Any) -> float | NDArray[np.float64]:
+    if np.ndim(value) == 0:
+        return records.number("camera", field, value)
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"camera: {field} must be a number or a (Y, X) map of numbers") from None
+    if array.ndim != 2 or not array.size or not np.isfinite(array).all():
+        raise InputError(f"camera: {field} must be a number or a finite (Y, X) map, got shape {array.shape}")
+    array = array.copy()
+    array.flags.writeable = False
+    return array
+
+
+def _multiplied(electrons: NDArray[np.float64], gain: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Electrons after a multiplication register: the first cascades as it comes, the rest add a gamma law.
+
+    n input electrons give n + Gamma(n, gain - 1), which has the mean n * gain exactly and the variance
+    n * (gain - 1)**2; with Poisson input this is the excess factor of `Camera.excess_noise_factor`.
+    """
+    out = electrons.copy()
+    lit = electrons > 0
+    out[lit] += rng.gamma(electrons[lit], gain - 1.0)
+    return out
+
+
+def _read_map(path: Path) -> NDArray[np.float64]:
+    try:
+        if path.suffix == ".npy":
+            return np.load(path, allow_pickle=False)
+        import tifffile
+
+        return tifffile.imread(path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such camera map") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a camera map (.npy or TIFF): {error}") from None

@@ -1,0 +1,143 @@
+"""The pixel convention: the one place where half pixels, pixels and nanometres are converted.
+
+Inside the program the centre of the first pixel is (0, 0) and its outer corner (-0.5, -0.5); axes are (y, x). Files
+have other customs, each described by one number: the coordinate, in pixels, that the file gives to the centre of the
+first pixel (0.5 where positions are measured from the outer corner, 1 where pixels are counted from one).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_subpixel.errors import InputError
+
+#: Half the width of a pixel: the distance from its centre to its edge, in pixels.
+HALF_PIXEL = 0.5
+#: First pixel's centre, in pixels, where a file measures from the outer corner (ThunderSTORM, SMLM challenge).
+CENTRE_FROM_CORNER = HALF_PIXEL
+#: First pixel's centre, in pixels, where a file counts pixels from zero at their centres (Picasso, napari).
+CENTRE_AT_ZERO = 0.0
+
+
+def px_to_nm(px: ArrayLike, pixel_size_nm: float, *, first_centre_px: float) -> NDArray[np.float64]:
+    """Convert positions in pixels to a file's nanometres.
+
+    Parameters
+    ----------
+    px : array_like
+        Positions in pixels, the first pixel's centre at 0.
+    pixel_size_nm : float
+        Width of a pixel in nm.
+    first_centre_px : float
+        Where the file puts the centre of the first pixel, in pixels.
+
+    Returns
+    -------
+    ndarray of float64
+        Positions in nm.
+
+    Examples
+    --------
+    >>> float(px_to_nm(0, 100, first_centre_px=CENTRE_FROM_CORNER))
+    50.0
+    """
+    return (np.asarray(px, dtype=np.float64) + first_centre_px) * checked_pixel_size(pixel_size_nm)
+
+
+def nm_to_px(nm: ArrayLike, pixel_size_nm: float, *, first_centre_px: float) -> NDArray[np.float64]:
+    """Convert a file's nanometres to positions in pixels; the inverse of `px_to_nm`.
+
+    Examples
+    --------
+    >>> float(nm_to_px(50, 100, first_centre_px=CENTRE_FROM_CORNER))
+    0.0
+    """
+    return np.asarray(nm, dtype=np.float64) / checked_pixel_size(pixel_size_nm) - first_centre_px
+
+
+def home_pixel(px: ArrayLike) -> NDArray[np.int64]:
+    """Return the index of the pixel in which each position lies; a pixel owns its lower edge.
+
+    Examples
+    --------
+    >>> home_pixel([-0.5, 0.49, 0.5]).tolist()
+    [0, 0, 1]
+    """
+    return np.floor(np.asarray(px, dtype=np.float64) + HALF_PIXEL).astype(np.int64)
+
+
+def within_frame(
+    y: ArrayLike, x: ArrayLike, shape: tuple[int, int], *, border_px: float = 0.0
+) -> NDArray[np.bool_]:
+    """Say which positions lie on the frame, at least `border_px` pixels inside its outer edge."""
+    y, x = np.asarray(y), np.asarray(x)
+    low = border_px - HALF_PIXEL
+    return (y >= low) & (x >= low) & (y < shape[0] - HALF_PIXEL - border_px) & (x < shape[1] - HALF_PIXEL - border_px)
+
+
+def checked_pixel_size(pixel_size_nm: float) -> float:
+    """Return the pixel size as a float, or raise `InputError` if it is not a positive, finite number."""
+    try:
+        value = float(pixel_size_nm)
+    except (TypeError, ValueError):
+        raise InputError(f"pixel size must be a number in nm, got {pixel_size_nm!r}") from None
+    if not (np.isfinite(value) and value > 0):
+        raise InputError(f"pixel size must be positive and finite, got {value:g} nm")
+    return value
+
+
+@dataclass(frozen=True)
+class SuperResolutionGrid:
+    """The pixels of a super-resolution image laid exactly over the frames of a movie.
+
+    The outer corner of the image's first pixel is the outer corner of the frame's first pixel; the last row and
+    column reach at least to the frame's far edge.
+
+    Attributes
+    ----------
+    frame_shape : tuple of int
+        (height, width) of the frames, in camera pixels.
+    frame_pixel_size_nm : float
+        Width of a camera pixel in nm.
+    pixel_size_nm : float
+        Width of a pixel of the super-resolution image in nm.
+    """
+
+    frame_shape: tuple[int, int]
+    frame_pixel_size_nm: float
+    pixel_size_nm: float
+
+    def __post_init__(self) -> None:
+        checked_pixel_size(self.frame_pixel_size_nm)
+        checked_pixel_size(self.pixel_size_nm)
+        if len(self.frame_shape) != 2 or min(self.frame_shape) < 1:
+            raise InputError(f"frame shape must be two positive numbers (height, width), got {self.frame_shape}")
+
+    @property
+    def zoom(self) -> float:
+        """Super-resolution pixels per camera pixel."""
+        return self.frame_pixel_size_nm / self.pixel_size_nm
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width) of the image, in super-resolution pixels."""
+        # A relative tolerance keeps 64 px * 100 nm / 10 nm at 640, not 641, whatever the last bit says.
+        height, width = (int(np.ceil(n * self.zoom * (1 - 1e-12))) for n in self.frame_shape)
+        return max(height, 1), max(width, 1)
+
+    def from_frame(self, px: ArrayLike) -> NDArray[np.float64]:
+        """Convert camera-pixel coordinates to super-resolution pixel coordinates (centres at integers)."""
+        return (np.asarray(px, dtype=np.float64) + HALF_PIXEL) * self.zoom - HALF_PIXEL
+
+    def to_frame(self, px: ArrayLike) -> NDArray[np.float64]:
+        """Convert super-resolution pixel coordinates to camera-pixel coordinates; the inverse of `from_frame`."""
+        return (np.asarray(px, dtype=np.float64) + HALF_PIXEL) / self.zoom - HALF_PIXEL
+
+    @property
+    def translate_nm(self) -> tuple[float, float]:
+        """Place of the image's first pixel centre in nm, where the frame's first pixel centre is at 0 nm."""
+        place = float(self.to_frame(0.0)) * self.frame_pixel_size_nm
+        return place, place

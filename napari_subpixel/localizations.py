@@ -1,0 +1,228 @@
+"""The one table of localizations: detections and ground truth alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from napari_subpixel.coordinates import checked_pixel_size
+from napari_subpixel.errors import InputError, suggest
+
+#: Every column the table may have, with its type and meaning. The first three are always there.
+COLUMNS: dict[str, tuple[type, str]] = {
+    "frame": (np.int64, "frame number, counted from 0"),
+    "y": (np.float64, "row, pixels; the first pixel's centre is 0"),
+    "x": (np.float64, "column, pixels; the first pixel's centre is 0"),
+    "probability": (np.float32, "probability that the molecule exists"),
+    "photons": (np.float32, "detected photons"),
+    "background": (np.float32, "background, photons per pixel"),
+    "y_uncertainty": (np.float32, "one standard deviation of y, pixels"),
+    "x_uncertainty": (np.float32, "one standard deviation of x, pixels"),
+    "sigma": (np.float32, "standard deviation of the point spread function, pixels"),
+    "z_nm": (np.float32, "axial position, nm"),
+    "class_index": (np.int64, "class of the point, where a model knows several, counted from 0"),
+}
+REQUIRED = ("frame", "y", "x")
+
+
+class Localizations:
+    """Points in a movie: one row each, in camera pixels and frames, with what else was measured of them.
+
+    Parameters
+    ----------
+    columns : DataFrame or mapping of str to array_like
+        Columns named in `COLUMNS`; ``frame``, ``y`` and ``x`` are required, the others are there only where really
+        measured.
+    pixel_size_nm : float, optional
+        Width of a camera pixel in nm, where known.
+    frame_shape : (int, int), optional
+        (height, width) of the frames that the points came from, in pixels, where known.
+    n_frames : int, optional
+        Number of frames of the movie, where known.
+    provenance : mapping, optional
+        Where the table came from: program version, model, camera, threshold, movie. Plain strings, numbers, lists and
+        mappings.
+
+    Raises
+    ------
+    InputError
+        If a column is missing, misspelt, of unequal length, or holds what it may not.
+
+    Examples
+    --------
+    >>> found = Localizations({"frame": [0, 0, 1], "y": [1.5, 7.0, 2.0], "x": [3.25, 0.0, 4.0]}, pixel_size_nm=100)
+    >>> len(found), found.columns
+    (3, ('frame', 'y', 'x'))
+    """
+
+    def __init__(
+        self,
+        columns: pd.DataFrame | Mapping[str, ArrayLike],
+        *,
+        pixel_size_nm: float | None = None,
+        frame_shape: Sequence[int] | None = None,
+        n_frames: int | None = None,
+        provenance: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._table = _checked_table(columns)
+        self.pixel_size_nm = None if pixel_size_nm is None else checked_pixel_size(pixel_size_nm)
+        self.frame_shape = None if frame_shape is None else _checked_shape(frame_shape)
+        self.n_frames = None if n_frames is None else int(n_frames)
+        self.provenance: dict[str, Any] = dict(provenance or {})
+
+    @classmethod
+    def empty(cls, columns: Iterable[str] = REQUIRED, **about: Any) -> Localizations:
+        """Return a table with these columns and no rows."""
+        return cls({name: np.empty(0, COLUMNS[name][0]) for name in columns}, **about)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The rows as a data frame; a copy is not made, so do not write to it."""
+        return self._table
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns that are there, in the order of `COLUMNS`."""
+        return tuple(self._table.columns)
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """Everything that is known beside the rows, as keyword arguments for a new table."""
+        return {
+            "pixel_size_nm": self.pixel_size_nm,
+            "frame_shape": self.frame_shape,
+            "n_frames": self.n_frames,
+            "provenance": self.provenance,
+        }
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def __contains__(self, column: str) -> bool:
+        return column in self._table.columns
+
+    def __getitem__(self, column: str) -> NDArray[Any]:
+        """Return one column as an array of shape (len(self),)."""
+        try:
+            return self._table[column].to_numpy()
+        except KeyError:
+            raise KeyError(f"no column {column!r}; there are {', '.join(self.columns)}") from None
+
+    def __repr__(self) -> str:
+        size = "unknown" if self.pixel_size_nm is None else f"{self.pixel_size_nm:g} nm"
+        return f"<Localizations: {len(self)} rows ({', '.join(self.columns)}), pixel size {size}>"
+
+    @property
+    def frame(self) -> NDArray[np.int64]:
+        """Frame numbers, counted from 0."""
+        return self["frame"]
+
+    @property
+    def y(self) -> NDArray[np.float64]:
+        """Rows, in pixels."""
+        return self["y"]
+
+    @property
+    def x(self) -> NDArray[np.float64]:
+        """Columns, in pixels."""
+        return self["x"]
+
+    @property
+    def yx(self) -> NDArray[np.float64]:
+        """Positions in pixels, shape (len(self), 2)."""
+        return np.column_stack([self.y, self.x])
+
+    def select(self, rows: ArrayLike) -> Localizations:
+        """Return the rows named by a boolean mask or an index array, with everything else kept."""
+        return Localizations(self._table.iloc[_positions(rows, len(self))], **self.about)
+
+    def in_frames(self, start: int | None = None, stop: int | None = None) -> Localizations:
+        """Return the rows of frames `start` up to but without `stop`; None leaves that end open."""
+        keep = np.ones(len(self), bool)
+        if start is not None:
+            keep &= self.frame >= start
+        if stop is not None:
+            keep &= self.frame < stop
+        return self.select(keep)
+
+    def with_columns(self, **columns: ArrayLike) -> Localizations:
+        """Return the table with these columns added or replaced."""
+        return Localizations(self._table.assign(**columns), **self.about)
+
+    def with_about(self, **about: Any) -> Localizations:
+        """Return the same rows with another pixel size, frame shape, number of frames or provenance."""
+        return Localizations(self._table, **{**self.about, **about})
+
+    def known_pixel_size_nm(self) -> float:
+        """Return the pixel size, or raise `InputError` where it is not known."""
+        if self.pixel_size_nm is None:
+            raise InputError("the pixel size of the localizations is not known: give it in nm")
+        return self.pixel_size_nm
+
+
+def concat(tables: Sequence[Localizations]) -> Localizations:
+    """Join tables of the same columns; what is known beside the rows comes from the first.
+
+    Raises
+    ------
+    InputError
+        If there is no table, or their columns differ.
+    """
+    if not tables:
+        raise InputError("nothing to join: no tables were given")
+    first = tables[0]
+    for other in tables[1:]:
+        if other.columns != first.columns:
+            raise InputError(f"cannot join tables with columns {first.columns} and {other.columns}")
+    return Localizations(pd.concat([t.table for t in tables], ignore_index=True), **first.about)
+
+
+def _checked_table(columns: pd.DataFrame | Mapping[str, ArrayLike]) -> pd.DataFrame:
+    names = list(columns.keys())
+    for name in names:
+        if name not in COLUMNS:
+            raise InputError(f"unknown column {name!r}{suggest(str(name), COLUMNS)}")
+    for name in REQUIRED:
+        if name not in names:
+            raise InputError(f"missing column {name!r}; there are {', '.join(map(repr, names)) or 'none'}")
+    ordered = [name for name in COLUMNS if name in names]
+    arrays = {name: _checked_column(name, np.asarray(columns[name])) for name in ordered}
+    lengths = {name: len(values) for name, values in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        raise InputError(f"columns differ in length: {lengths}")
+    return pd.DataFrame(arrays)
+
+
+def _checked_column(name: str, values: NDArray[Any]) -> NDArray[Any]:
+    dtype = COLUMNS[name][0]
+    if values.ndim != 1:
+        raise InputError(f"column {name!r} must be one-dimensional, got shape {values.shape}")
+    if values.size and values.dtype.kind not in "iufb":
+        raise InputError(f"column {name!r} must hold numbers, got {values.dtype} such as {values[0]!r}")
+    if name in REQUIRED and values.size and not np.isfinite(values).all():
+        bad = int(np.flatnonzero(~np.isfinite(values))[0])
+        raise InputError(f"column {name!r} must be finite, got {values[bad]} in row {bad}")
+    if dtype is np.int64 and values.size:
+        if (values != np.floor(values)).any() or values.min() < 0:
+            bad = int(np.flatnonzero((values != np.floor(values)) | (values < 0))[0])
+            raise InputError(f"column {name!r} must hold whole numbers from 0, got {values[bad]} in row {bad}")
+    return values.astype(dtype, copy=False)
+
+
+def _checked_shape(shape: Sequence[int]) -> tuple[int, int]:
+    if len(shape) != 2 or min(shape) < 1:
+        raise InputError(f"frame shape must be two positive numbers (height, width), got {tuple(shape)}")
+    return int(shape[0]), int(shape[1])
+
+
+def _positions(rows: ArrayLike, length: int) -> NDArray[Any]:
+    rows = np.asarray(rows)
+    if rows.dtype == bool:
+        if rows.shape != (length,):
+            raise ValueError(f"a mask must have shape ({length},), got {rows.shape}")
+        return np.flatnonzero(rows)
+    return rows.astype(np.int64, copy=False)

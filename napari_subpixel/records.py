@@ -1,0 +1,103 @@
+"""Frozen records to and from sections of a YAML file, with every misspelt field refused by name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import yaml
+
+from napari_subpixel.errors import InputError, suggest
+from napari_subpixel.files import atomic_output
+
+Record = TypeVar("Record")
+
+
+def number(record: str, field: str, value: Any) -> float:
+    """Return a finite float, or raise `InputError` that names the record and the field."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+        raise InputError(f"{record}: {field} must be a number, got {value!r}")
+    if not math.isfinite(value):
+        raise InputError(f"{record}: {field} must be finite, got {value}")
+    return float(value)
+
+
+def from_dict(cls: type[Record], record: str, values: Mapping[str, Any]) -> Record:
+    """Build a dataclass from named fields; an unknown or a missing one raises `InputError`."""
+    known = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
+    for name in values:
+        if name not in known:
+            raise InputError(f"{record}: unknown field {name!r}{suggest(str(name), known)}")
+    needed = [n for n, f in known.items() if f.default is MISSING and f.default_factory is MISSING]
+    for name in needed:
+        if name not in values:
+            raise InputError(f"{record}: missing field {name!r}")
+    return cls(**values)
+
+
+def to_dict(record: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass that differ from their defaults, as plain numbers, strings and lists."""
+    values = {f.name: getattr(record, f.name) for f in fields(record) if not _is_default(record, f)}
+    return {name: v.tolist() if isinstance(v, np.ndarray) else v for name, v in values.items()}
+
+
+def read_section(path: Path, section: str) -> dict[str, Any]:
+    """Return one section of a YAML file as a dictionary.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, is not YAML, or has no such section.
+    """
+    document = _read_document(path)
+    if section not in document:
+        raise InputError(f"{path}: no section '{section}:'; there are {', '.join(map(str, document)) or 'none'}")
+    values = document[section]
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: section '{section}:' must list fields, got {values!r}")
+    return dict(values)
+
+
+def has_section(path: Path, section: str) -> bool:
+    """Say whether a YAML file has this section."""
+    return section in _read_document(path)
+
+
+def write_section(path: Path, section: str, values: Mapping[str, Any]) -> None:
+    """Write one section of a YAML file and keep the others."""
+    document = _read_document(path) if path.exists() else {}
+    document[section] = dict(values)
+    with atomic_output(path) as draft:
+        draft.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Put the file's name before the message of an `InputError` raised inside."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _is_default(record: Any, field: Any) -> bool:
+    return field.default is not MISSING and np.array_equal(getattr(record, field.name), field.default)
+
+
+def _read_document(path: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(document, dict):
+        raise InputError(f"{path}: expected sections such as 'camera:', got {type(document).__name__}")
+    return document
