@@ -1,0 +1,96 @@
+"""The networks: frames in, a few points with offsets and probabilities for every pixel out."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from napari_subpixel.coordinates import HALF_PIXEL
+
+#: Logit at which every probability starts, so that an untrained network predicts few points.
+INITIAL_LOGIT = -3.0
+
+
+class Predictions(NamedTuple):
+    """What a network predicts for every pixel (Eq. 1).
+
+    Attributes
+    ----------
+    offsets : Tensor, shape (B, n, 2, H, W)
+        (dy, dx) from the pixel's centre, each within half a pixel.
+    logits : Tensor, shape (B, n, d, H, W)
+        Logit of the probability of each point, for each class.
+    """
+
+    offsets: Tensor
+    logits: Tensor
+
+    @property
+    def probabilities(self) -> Tensor:
+        """Probability of each point, for each class; shape (B, n, d, H, W)."""
+        return torch.sigmoid(self.logits)
+
+
+class PointNetwork(nn.Module):
+    """The network of the paper, section 4.1 and Eq. 1: one-to-one with the input's pixels.
+
+    Three convolutions (7x7, 5x5, 5x5) with ReLU and a 3x3 head, all zero-padded, none strided: 54,496
+    multiply-adds a pixel at the default size. Input is standardised by two fixed numbers that travel with the weights.
+
+    Parameters
+    ----------
+    n_points : int
+        Points per pixel, n.
+    n_classes : int
+        Classes, d.
+    width : int
+        Channels of the hidden layers.
+    """
+
+    kernel_sizes = (7, 5, 5, 3)
+
+    def __init__(self, n_points: int = 2, n_classes: int = 1, width: int = 32) -> None:
+        super().__init__()
+        self.n_points, self.n_classes, self.width = n_points, n_classes, width
+        channels = (1, width, width, width)
+        layers: list[nn.Module] = []
+        for inputs, outputs, size in zip(channels, channels[1:], self.kernel_sizes, strict=False):
+            layers += [nn.Conv2d(inputs, outputs, size, padding=size // 2), nn.ReLU(inplace=True)]
+        self.body = nn.Sequential(*layers)
+        self.head = nn.Conv2d(width, n_points * (2 + n_classes), self.kernel_sizes[-1], padding=1)
+        self.register_buffer("input_mean", torch.zeros(()))
+        self.register_buffer("input_std", torch.ones(()))
+        with torch.no_grad():
+            assert self.head.bias is not None
+            self.head.bias.zero_()
+            self.head.bias[2 * n_points :] = INITIAL_LOGIT
+
+    @property
+    def config(self) -> dict[str, int]:
+        """The arguments that build this network again."""
+        return {"n_points": self.n_points, "n_classes": self.n_classes, "width": self.width}
+
+    @property
+    def reach_px(self) -> int:
+        """How far from a pixel the input can change its output: half the receptive field."""
+        return sum(size // 2 for size in self.kernel_sizes)
+
+    def forward(self, frames: Tensor) -> Predictions:
+        """Predict points for scaled frames.
+
+        Parameters
+        ----------
+        frames : Tensor, shape (B, 1, H, W)
+            Frames scaled to 0..1, not yet standardised.
+
+        Returns
+        -------
+        Predictions
+        """
+        out = self.head(self.body((frames - self.input_mean) / self.input_std))
+        batch, _, height, width = out.shape
+        split = 2 * self.n_points
+        offsets = HALF_PIXEL * torch.tanh(out[:, :split]).reshape(batch, self.n_points, 2, height, width)
+        return Predictions(offsets, out[:, split:].reshape(batch, self.n_points, self.n_classes, height, width))

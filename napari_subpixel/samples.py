@@ -1,0 +1,118 @@
+"""Training samples: small frames with their true points, cut from a movie with truth or simulated without end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_subpixel.coordinates import within_frame
+from napari_subpixel.errors import InputError
+from napari_subpixel.localizations import Localizations
+from napari_subpixel.scaling import minmax
+
+
+class Batch(NamedTuple):
+    """Frames scaled to 0..1, shape (B, 1, h, w); true points, (B, M, 2), in pixels; their weights, (B, M, 1)."""
+
+    frames: Tensor
+    truth: Tensor
+    weights: Tensor
+
+
+class Samples(Protocol):
+    """Where training takes its batches from."""
+
+    def batch(self, size: int, rng: np.random.Generator) -> Batch:
+        """Draw `size` samples; the same generator state gives the same samples."""
+        ...
+
+    def input_moments(self) -> tuple[float, float]:
+        """Mean and standard deviation of the scaled input, the fixed numbers that standardise it."""
+        ...
+
+
+class MovieSamples:
+    """Random crops of a movie with truth, each scaled from its own minimum to its maximum, as in Deep-STORM.
+
+    Parameters
+    ----------
+    movie : ndarray, shape (T, Y, X)
+        Frames in ADU.
+    truth : Localizations
+        True points of these frames.
+    crops_per_frame : int
+        Random crops per frame, drawn once.
+    crop_px : int
+        Height and width of a crop.
+    augment : bool
+        Whether each draw turns and mirrors a crop at random.
+    rng : numpy.random.Generator
+    """
+
+    def __init__(
+        self,
+        movie: NDArray,
+        truth: Localizations,
+        *,
+        crops_per_frame: int = 500,
+        crop_px: int = 26,
+        augment: bool = False,
+        rng: np.random.Generator,
+    ) -> None:
+        if movie.ndim != 3 or min(movie.shape[1:]) < crop_px:
+            raise InputError(f"expected a (T, Y, X) movie of at least {crop_px} px a side, got shape {movie.shape}")
+        if not len(truth):
+            raise InputError("the truth has no rows: nothing to learn from")
+        if truth.frame.max() >= len(movie):
+            raise InputError(f"the truth names frame {truth.frame.max()}, the movie has {len(movie)} frames")
+        self.augment = augment
+        frame = np.repeat(np.arange(len(movie)), crops_per_frame)
+        corner = rng.integers(0, np.array(movie.shape[1:]) - crop_px + 1, (len(frame), 2))
+        windows = np.lib.stride_tricks.sliding_window_view(movie, (crop_px, crop_px), axis=(1, 2))
+        self.frames = torch.from_numpy(minmax(windows[frame, corner[:, 0], corner[:, 1]]))
+        of_frame = [truth.yx[truth.frame == t] for t in range(len(movie))]
+        self.points = [_points_of_crop(of_frame[t], c, crop_px) for t, c in zip(frame, corner, strict=True)]
+
+    def batch(self, size: int, rng: np.random.Generator) -> Batch:
+        """Draw crops at random."""
+        chosen = rng.integers(0, len(self.frames), size)
+        frames, points = self.frames[chosen], [self.points[i] for i in chosen]
+        if self.augment:
+            turned = [turn(f, p, int(k)) for f, p, k in zip(frames, points, rng.integers(0, 8, size), strict=True)]
+            frames, points = torch.stack([f for f, _ in turned]), [p for _, p in turned]
+        return Batch(frames[:, None], *padded(points))
+
+    def input_moments(self) -> tuple[float, float]:
+        """Mean and standard deviation over all crops."""
+        return float(self.frames.mean()), float(self.frames.std())
+
+
+def _points_of_crop(yx: NDArray, corner: NDArray, crop_px: int) -> NDArray[np.float32]:
+    local = yx - corner
+    return local[within_frame(local[:, 0], local[:, 1], (crop_px, crop_px))].astype(np.float32)
+
+
+def turn(frame: Tensor, points: NDArray[np.float32], way: int) -> tuple[Tensor, NDArray[np.float32]]:
+    """Turn and mirror a square frame and its points in one of the eight ways of the square's symmetry (0: as it is)."""
+    last = frame.shape[-1] - 1
+    if way & 1:
+        frame, points = frame.flip(-2), points * np.float32([-1, 1]) + np.float32([last, 0])
+    if way & 2:
+        frame, points = frame.flip(-1), points * np.float32([1, -1]) + np.float32([0, last])
+    if way & 4:
+        frame, points = frame.transpose(-2, -1), points[:, ::-1]
+    return frame, points
+
+
+def padded(points: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
+    """Stack lists of points of different lengths as truth (B, M, 2) and weights (B, M, 1), 0 where padded."""
+    most = max((len(p) for p in points), default=0)
+    truth, weights = np.zeros((len(points), most, 2), np.float32), np.zeros((len(points), most, 1), np.float32)
+    for row, p in enumerate(points):
+        truth[row, : len(p)], weights[row, : len(p)] = p, 1
+    return torch.from_numpy(truth), torch.from_numpy(weights)
