@@ -60,6 +60,8 @@ class PointNetwork(nn.Module):
             layers += [nn.Conv2d(inputs, outputs, size, padding=size // 2), nn.ReLU(inplace=True)]
         self.body = nn.Sequential(*layers)
         self.head = nn.Conv2d(width, n_points * (2 + n_classes), self.kernel_sizes[-1], padding=1)
+        self.input_mean: Tensor
+        self.input_std: Tensor
         self.register_buffer("input_mean", torch.zeros(()))
         self.register_buffer("input_std", torch.ones(()))
         with torch.no_grad():
@@ -76,6 +78,11 @@ class PointNetwork(nn.Module):
     def reach_px(self) -> int:
         """How far from a pixel the input can change its output: half the receptive field."""
         return sum(size // 2 for size in self.kernel_sizes)
+
+    def standardise(self, mean: float, std: float) -> None:
+        """Set the two fixed numbers that standardise the scaled input; they are saved with the weights."""
+        self.input_mean.fill_(mean)
+        self.input_std.fill_(std)
 
     def forward(self, frames: Tensor) -> Predictions:
         """Predict points for scaled frames.

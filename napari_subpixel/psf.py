@@ -100,41 +100,97 @@ def draw_gaussians(
         np.broadcast_to(np.asarray(v, dtype=np.float64), frame.shape) for v in (y, x, photons, sigma)
     )
     frames = np.zeros(shape, dtype=np.float64)
-    if not frame.size:
-        return frames
-    reach = int(np.ceil(TRUNCATE_SIGMA * sigma.max() + HALF_PIXEL))
-    # A bounded number of molecules at a time keeps the temporary windows within some 64 MiB.
-    step = max(1, (1 << 23) // (2 * reach + 1) ** 2)
-    for start in range(0, frame.size, step):
-        part = slice(start, start + step)
-        _add_windows(frames, frame[part], y[part], x[part], photons[part], sigma[part], reach)
+    add_gaussians(frames, frame, y, x, photons, sigma, sigma)
     return frames
 
 
-def pixel_fractions(positions: NDArray[np.float64], sigma: NDArray[np.float64], pixels: NDArray[np.int64]) -> Any:
-    """Return the share of a one-dimensional Gaussian that falls on each pixel; shapes (N,), (N,), (N, K) to (N, K)."""
-    distance = pixels - positions[:, None]
-    width = sigma[:, None]
-    return ndtr((distance + HALF_PIXEL) / width) - ndtr((distance - HALF_PIXEL) / width)
-
-
-def _add_windows(
-    frames: NDArray[np.float64],
+def add_gaussians(
+    frames: NDArray[Any],
     frame: NDArray[np.int64],
     y: NDArray[np.float64],
     x: NDArray[np.float64],
-    photons: NDArray[np.float64],
-    sigma: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    sigma_y: NDArray[np.float64],
+    sigma_x: NDArray[np.float64],
+) -> None:
+    """Add pixel-integrated Gaussians to frames, in place: the primitive under movies and rendered images.
+
+    Parameters
+    ----------
+    frames : ndarray of float, shape (T, Y, X)
+        What to add to.
+    frame, y, x, weight, sigma_y, sigma_x : ndarray, shape (N,)
+        Frame number; position in pixels, on the frame or beside it; the Gaussian's sum; its standard deviation along
+        each axis, in pixels.
+    """
+    # Points of like width go together, so that a single wide one does not widen the windows of all.
+    reach = np.ceil(TRUNCATE_SIGMA * np.maximum(sigma_y, sigma_x) + HALF_PIXEL)
+    groups = np.ceil(np.log(reach) / np.log(1.25))
+    _, height, width = frames.shape
+    touches = (y > -reach) & (y < height - 1 + reach) & (x > -reach) & (x < width - 1 + reach)
+    for group in np.unique(groups[touches]):
+        chosen = np.flatnonzero(touches & (groups == group))
+        points = (values[chosen] for values in (frame, y, x, weight, sigma_y, sigma_x))
+        _add_alike(frames, *points, reach=int(reach[chosen].max()))
+
+
+def _add_alike(
+    frames: NDArray[Any],
+    frame: NDArray[np.int64],
+    y: NDArray[np.float64],
+    x: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    sigma_y: NDArray[np.float64],
+    sigma_x: NDArray[np.float64],
+    *,
     reach: int,
 ) -> None:
-    """Add the window of (2 reach + 1)**2 pixels round each molecule, cut at the frame's edges."""
+    """Add Gaussians that each touch no more than (2 reach + 1)**2 pixels, tile by tile.
+
+    A Gaussian is the outer product of a column and a row of pixel shares; the sum over the points of one tile is
+    therefore one matrix product of their columns, cut at the tile and `reach` pixels round it, with their rows.
+    """
     _, height, width = frames.shape
+    side = max(32, 2 * reach)
+    across = (width + 2 * reach) // side + 1
+    down = (height + 2 * reach) // side + 1
+    tile_y, in_tile_y = np.divmod(home_pixel(y) + reach, side)
+    tile_x, in_tile_x = np.divmod(home_pixel(x) + reach, side)
+    tile = (frame * down + tile_y) * across + tile_x
+    order = np.argsort(tile, kind="stable")
+    # A bounded number of points at a time keeps their columns and rows within some 64 MiB.
+    step = max(1, (1 << 22) // (side + 2 * reach))
+    for start in range(0, len(order), step):
+        part = order[start : start + step]
+        columns = _shares(y[part], sigma_y[part], in_tile_y[part], reach, side) * weight[part, None]
+        rows = _shares(x[part], sigma_x[part], in_tile_x[part], reach, side)
+        first = np.flatnonzero(np.diff(tile[part], prepend=-1))
+        for begin, end in zip(first.tolist(), [*first[1:].tolist(), len(part)], strict=True):
+            k = part[begin]
+            top, left = int(tile_y[k]) * side - 2 * reach, int(tile_x[k]) * side - 2 * reach
+            light = columns[begin:end].T @ rows[begin:end]
+            light = light[max(-top, 0) : height - top, max(-left, 0) : width - left]
+            top, left = max(top, 0), max(left, 0)
+            frames[frame[k], top : top + light.shape[0], left : left + light.shape[1]] += light
+
+
+def _shares(
+    position: NDArray[np.float64], sigma: NDArray[np.float64], in_tile: NDArray[np.int64], reach: int, side: int
+) -> NDArray[np.float64]:
+    """Return the share of each one-dimensional Gaussian on the pixels of its tile and `reach` round it.
+
+    Shapes (N,), (N,), (N,) to (N, side + 2 reach); only the pixels within `reach` of the point's own are filled.
+    """
+    n, length = len(position), side + 2 * reach
     window = np.arange(-reach, reach + 1)
-    rows, columns = home_pixel(y)[:, None] + window, home_pixel(x)[:, None] + window
-    light_y = pixel_fractions(y, sigma, rows) * ((rows >= 0) & (rows < height)) * photons[:, None]
-    light_x = pixel_fractions(x, sigma, columns) * ((columns >= 0) & (columns < width))
-    rows, columns = np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)
-    place = (frame[:, None, None] * height + rows[:, :, None]) * width + columns[:, None, :]
-    light = light_y[:, :, None] * light_x[:, None, :]
-    first, last = int(place.min()), int(place.max()) + 1
-    frames.reshape(-1)[first:last] += np.bincount((place - first).ravel(), light.ravel(), minlength=last - first)
+    shares = np.zeros(n * length)
+    place = (np.arange(n) * length + in_tile + reach)[:, None] + window
+    shares[place] = pixel_fractions(position, sigma, reach)
+    return shares.reshape(n, length)
+
+
+def pixel_fractions(position: NDArray[np.float64], sigma: NDArray[np.float64], reach: int) -> NDArray[np.float64]:
+    """Return the share of each one-dimensional Gaussian on the pixels up to `reach` from its own: (N, 2 reach + 1)."""
+    edges = np.arange(-reach, reach + 2) - HALF_PIXEL
+    from_own_centre = position - home_pixel(position)
+    return np.diff(ndtr((edges - from_own_centre[:, None]) / sigma[:, None]), axis=1)

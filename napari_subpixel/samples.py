@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -14,6 +15,7 @@ from napari_subpixel.coordinates import within_frame
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.scaling import minmax
+from napari_subpixel.simulate import Simulation, simulate
 
 
 class Batch(NamedTuple):
@@ -90,6 +92,52 @@ class MovieSamples:
     def input_moments(self) -> tuple[float, float]:
         """Mean and standard deviation over all crops."""
         return float(self.frames.mean()), float(self.frames.std())
+
+
+class SimulatedSamples:
+    """Frames simulated afresh for every batch, each scaled from its own minimum to its maximum.
+
+    Parameters
+    ----------
+    simulation : Simulation
+        Sample and optics. Its number of emitters per frame is that of its own frame shape; samples have the same
+        density. Each emitter is seen in one frame only if its mean time on is 0, which samples always use.
+    crop_px : int
+        Height and width of a sample.
+    """
+
+    def __init__(self, simulation: Simulation, *, crop_px: int = 26) -> None:
+        if crop_px < 1:
+            raise InputError(f"crop_px must be at least 1, got {crop_px}")
+        self.simulation, self.crop_px = simulation, crop_px
+        self.density = simulation.emitters_per_frame / np.prod(simulation.frame_shape)
+
+    def batch(self, size: int, rng: np.random.Generator) -> Batch:
+        """Simulate new frames."""
+        movie, truth = simulate(self._sample(size, rng), rng)
+        points = [truth.yx[truth.frame == t].astype(np.float32) for t in range(size)]
+        return Batch(torch.from_numpy(minmax(movie))[:, None], *padded(points))
+
+    def input_moments(self) -> tuple[float, float]:
+        """Mean and standard deviation over 256 frames of a fixed seed."""
+        frames = self.batch(256, np.random.default_rng(0)).frames
+        return float(frames.mean()), float(frames.std())
+
+    def _sample(self, size: int, rng: np.random.Generator) -> Simulation:
+        camera = self.simulation.camera
+        if camera.map_shape:
+            corner = rng.integers(0, np.array(camera.map_shape) - self.crop_px + 1)
+            camera = camera.crop(*(slice(int(c), int(c) + self.crop_px) for c in corner))
+        emitters = self.density * self.crop_px**2
+        return replace(
+            self.simulation,
+            camera=camera,
+            frame_shape=(self.crop_px, self.crop_px),
+            n_frames=size,
+            emitters_per_frame=emitters,
+            on_time_frames=0.0,
+            molecules=max(self.simulation.molecules, int(20 * emitters)),
+        )
 
 
 def _points_of_crop(yx: NDArray, corner: NDArray, crop_px: int) -> NDArray[np.float32]:

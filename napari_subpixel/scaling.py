@@ -27,3 +27,7 @@ def minmax(frames: NDArray) -> NDArray[np.float32]:
 def is_constant(frames: NDArray) -> NDArray[np.bool_]:
     """Say which frames hold one value only, and so no molecule; shape (T, Y, X) to (T,)."""
     return np.asarray(frames).max(axis=(1, 2)) == np.asarray(frames).min(axis=(1, 2))
+
+
+#: What frames can be turned into, by the name that a model's card gives.
+SCALINGS = {"minmax": minmax}

@@ -1,0 +1,133 @@
+"""What the commands share: the parser, arguments of several commands, progress and messages."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+from napari_subpixel.camera import Camera
+from napari_subpixel.errors import InputError
+
+#: Camera settings that have a flag, with what the flag's help says.
+CAMERA_FLAGS = {
+    "pixel_size_nm": "width of a camera pixel in the sample, in nm",
+    "baseline": "offset of the camera, in ADU",
+    "electrons_per_adu": "electrons per ADU",
+    "quantum_efficiency": "electrons per photon",
+    "em_gain": "electron multiplication; 1 is none",
+    "read_noise_e": "read noise, in electrons",
+}
+
+
+class UsageError(Exception):
+    """The command line itself is wrong; the message is one line."""
+
+
+class Interrupted(Exception):
+    """The user stopped the program; the message says what is kept."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line and are raised, not exited with."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `UsageError` with the command's name."""
+        raise UsageError(f"{self.prog.removeprefix('napari-subpixel').strip() or 'usage'}: {message} (--help explains)")
+
+
+def say(message: str) -> None:
+    """Print a line on standard error."""
+    print(message, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def progress_bar(total: int, unit: str, label: str, *, done: int = 0) -> Iterator[Any]:
+    """Show a bar with rate and time left on standard error, where that is a terminal.
+
+    Yields
+    ------
+    tqdm.tqdm
+        Call ``update(n)`` on it.
+    """
+    from tqdm import tqdm
+
+    with tqdm(total=total, initial=done, unit=unit, desc=label, file=sys.stderr, disable=None, leave=False) as bar:
+        yield bar
+
+
+def add_camera_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``--camera`` and a flag for every setting of a camera without maps."""
+    group = parser.add_argument_group("camera (a file, or flags, which go before the file's values)")
+    group.add_argument("--camera", type=Path, metavar="FILE.yaml", help="camera file")
+    for name, text in CAMERA_FLAGS.items():
+        group.add_argument(f"--{name.replace('_', '-')}", type=float, metavar="NUMBER", help=text)
+
+
+def camera_from(arguments: argparse.Namespace, default: Camera | None = None) -> Camera:
+    """Return the camera that file and flags describe."""
+    from dataclasses import replace
+
+    camera = Camera.from_yaml(arguments.camera) if arguments.camera else default or Camera()
+    given = {name: getattr(arguments, name) for name in CAMERA_FLAGS if getattr(arguments, name) is not None}
+    return replace(camera, **given)
+
+
+def frame_range(text: str) -> tuple[int | None, int | None]:
+    """Parse ``A:B``, either end of which may be left out."""
+    return _span(text, "frames are A:B, counted from 0, B excluded")
+
+
+def region(text: str) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Parse ``Y0:Y1,X0:X1``."""
+    what = "a region is Y0:Y1,X0:X1 in pixels, the ends excluded"
+    parts = text.split(",")
+    if len(parts) != 2:
+        raise argparse.ArgumentTypeError(f"{what}, got {text!r}")
+    (y0, y1), (x0, x1) = (_span(part, what) for part in parts)
+    if y0 is None or y1 is None or x0 is None or x1 is None:
+        raise argparse.ArgumentTypeError(f"{what}, got {text!r}")
+    return (y0, y1), (x0, x1)
+
+
+def shape(text: str) -> tuple[int, int]:
+    """Parse ``H,W``."""
+    try:
+        height, width = (int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"a shape is H,W in pixels, got {text!r}") from None
+    return height, width
+
+
+def check_output(path: Path, *, overwrite: bool) -> None:
+    """Raise `InputError` early if an output may not or cannot be written."""
+    from napari_subpixel.files import check_can_write
+
+    check_can_write(path, overwrite=overwrite)
+
+
+def read_table(path: Path, *, pixel_size_nm: float | None = None) -> Any:
+    """Read a table of localizations in any format."""
+    from napari_subpixel import formats
+
+    return formats.read(path, pixel_size_nm=pixel_size_nm)
+
+
+def _span(text: str, what: str) -> tuple[int | None, int | None]:
+    try:
+        start, stop = (int(part) if part.strip() else None for part in text.split(":"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{what}, got {text!r}") from None
+    return start, stop
+
+
+def open_movie(path: str | Path) -> Any:
+    """Open a movie; an empty path is refused in words."""
+    from napari_subpixel.stacks import open_stack
+
+    if not str(path):
+        raise InputError("an empty file name was given for a movie")
+    return open_stack(path)

@@ -1,0 +1,59 @@
+"""The command ``napari-subpixel``: its parser, and what its exit status says."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from napari_subpixel import __version__
+from napari_subpixel.cli import demo, detect, evaluate, models, render, simulate, train
+from napari_subpixel.cli.common import Interrupted, Parser, UsageError, say
+from napari_subpixel.errors import InputError
+
+#: Exit status: done; some inputs of several failed; bad arguments or input; interrupted (128 + SIGINT).
+DONE, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+COMMANDS = (detect, render, evaluate, simulate, train, models, demo)
+
+
+def build_parser() -> Parser:
+    """Return the parser of the whole command line."""
+    parser = Parser(
+        prog="napari-subpixel",
+        description="Find single molecules in microscopy movies, render and score them.",
+    )
+    parser.add_argument("--version", action="version", version=f"napari-subpixel {__version__}")
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        command.add_parser(subparsers)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments without the program's name; those of the process if not given.
+
+    Returns
+    -------
+    int
+        0 done, 1 some inputs of several failed, 2 bad arguments or input, 130 interrupted.
+    """
+    try:
+        arguments = build_parser().parse_args(argv)
+        return int(arguments.run(arguments))
+    except (InputError, UsageError) as error:
+        say(f"napari-subpixel: {' '.join(str(error).split())}")
+        return BAD_INPUT
+    except Interrupted as stop:
+        say(f"napari-subpixel: interrupted; {stop}")
+        return INTERRUPTED
+    except KeyboardInterrupt:
+        say("napari-subpixel: interrupted; nothing was written")
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return DONE

@@ -1,0 +1,142 @@
+"""``napari-subpixel train``: a model from a movie with truth, or from simulation."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from napari_subpixel.cli.common import Interrupted, open_movie, progress_bar, read_table, say
+from napari_subpixel.cli.simulate import add_simulation_arguments, simulation_from
+from napari_subpixel.errors import InputError
+
+#: Settings of `TrainingSettings` that have a flag: name of the field, type, help.
+FLAGS = {
+    "iterations": (int, "steps of the optimiser (50000)"),
+    "batch_size": (int, "samples per step (16)"),
+    "learning_rate": (float, "of Adam (0.001)"),
+    "cooldown": (int, "last iterations over which the rate falls to 0 (0)"),
+    "kernel_px": (float, "width of the heatmap kernel, in pixels (0.2)"),
+    "sparsity": (str, "counting, l1 or none (counting)"),
+    "sparsity_weight": (float, "weight of the sparsity term (0.1)"),
+    "seed": (int, "seeds weights and samples (0)"),
+}
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "train",
+        help="train a model from a movie with truth, or from simulation",
+        description="Train a model from --movie and --truth, or, without them, from endless simulation with the camera "
+        "and PSF given. A run that was stopped goes on with --resume.",
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="MODEL.safetensors", help="model to write")
+    parser.add_argument("--movie", metavar="MOVIE", help="movie to learn from")
+    parser.add_argument("--truth", type=Path, metavar="TRUTH", help="its true molecules")
+    parser.add_argument("--crop-px", type=int, default=26, help="side of a training sample, in pixels (26)")
+    parser.add_argument("--crops-per-frame", type=int, default=500, help="random crops of each frame (500)")
+    parser.add_argument("--augment", action="store_true", help="turn and mirror the crops at random")
+    parser.add_argument("--threshold", type=float, default=0.1, metavar="P", help="the card's threshold (0.1)")
+    parser.add_argument("--summary", default="", help="a sentence for the model's card")
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"), help="where to train (auto)")
+    parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
+    parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+    group = parser.add_argument_group("training")
+    for name, (kind, text) in FLAGS.items():
+        group.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar=kind.__name__.upper(), help=text)
+    add_simulation_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train, with checkpoints beside the model, and write the model with its card."""
+    import torch
+
+    from napari_subpixel.detector import choose_device
+    from napari_subpixel.models import WEIGHTS_SUFFIX, checked_threshold, save_model
+    from napari_subpixel.network import PointNetwork
+    from napari_subpixel.training import TrainingSettings
+
+    if arguments.output.suffix != WEIGHTS_SUFFIX:
+        raise InputError(f"{arguments.output}: a model's weights end in {WEIGHTS_SUFFIX}")
+    settings = TrainingSettings(**{n: getattr(arguments, n) for n in FLAGS if getattr(arguments, n) is not None})
+    checked_threshold(arguments.threshold)
+    device, reason = choose_device(arguments.device)
+    samples, about = _samples(arguments, settings.seed)
+    folder = _run_folder(arguments)
+    torch.manual_seed(settings.seed)
+    network = PointNetwork()
+    network.standardise(*samples.input_moments())
+    say(f"training on {reason}; checkpoints and losses are kept in {folder}")
+    _train(network, samples, settings, folder, str(device))
+    about["training"] |= {"settings": asdict(settings)}
+    save_model(
+        arguments.output,
+        network,
+        overwrite=arguments.overwrite,
+        name=arguments.output.stem,
+        summary=arguments.summary or f"trained on {about['training']['data']}",
+        input_scaling="minmax",
+        threshold=arguments.threshold,
+        **about,
+    )
+    say(f"{arguments.output}: written, with its card beside it")
+    return 0
+
+
+def _samples(arguments: argparse.Namespace, seed: int) -> tuple[Any, dict[str, Any]]:
+    """Return where batches come from, and what the card says of it."""
+    import numpy as np
+
+    from napari_subpixel.samples import MovieSamples, SimulatedSamples
+
+    if bool(arguments.movie) != bool(arguments.truth):
+        raise InputError("training from a movie needs both --movie and --truth")
+    if not arguments.movie:
+        simulation = simulation_from(arguments, structure=arguments.structure or "uniform")
+        about = {"data": "simulation", "simulation": simulation.to_dict(), "crop_px": arguments.crop_px}
+        card = {"training": about, "camera": simulation.camera.summary(), "psf": simulation.psf.to_dict()}
+        return SimulatedSamples(simulation, crop_px=arguments.crop_px), card
+    with open_movie(arguments.movie) as stack:
+        truth = read_table(arguments.truth, pixel_size_nm=arguments.pixel_size_nm or stack.pixel_size_nm)
+        samples = MovieSamples(
+            stack.read(0, stack.n_frames),
+            truth,
+            crops_per_frame=arguments.crops_per_frame,
+            crop_px=arguments.crop_px,
+            augment=arguments.augment,
+            rng=np.random.default_rng(seed),
+        )
+    crops = {name: getattr(arguments, name) for name in ("crop_px", "crops_per_frame", "augment")}
+    about = {"data": f"{stack.name} with {arguments.truth.name}", "frames": stack.n_frames, "emitters": len(truth)}
+    return samples, {"training": {**about, **crops}}
+
+
+def _run_folder(arguments: argparse.Namespace) -> Path:
+    """Return the folder of checkpoints, new or to be gone on from."""
+    from napari_subpixel.files import check_can_write
+
+    check_can_write(arguments.output, overwrite=arguments.overwrite or arguments.resume)
+    folder: Path = arguments.output.with_name(arguments.output.stem + ".training")
+    if folder.exists() and not arguments.resume:
+        if not arguments.overwrite:
+            raise InputError(f"{folder}: an earlier run left this; --resume goes on, --overwrite starts anew")
+        shutil.rmtree(folder)
+    return folder
+
+
+def _train(network: Any, samples: Any, settings: Any, folder: Path, device: str) -> None:
+    from napari_subpixel.training import train
+
+    done = 0
+    try:
+        with progress_bar(settings.iterations, "step", "train") as bar:
+            for report in train(network, samples, settings, folder, device=device):
+                done = report.iteration
+                bar.update(done - bar.n)
+                bar.set_postfix(heatmap=f"{report.heatmap:.3f}", sparsity=f"{report.sparsity:.3f}")
+    except KeyboardInterrupt:
+        raise Interrupted(f"{done} of {settings.iterations} iterations were done; --resume goes on from {folder}") from None

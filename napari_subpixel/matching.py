@@ -1,0 +1,168 @@
+"""Optimal one-to-one matching of two sets of points, frame by frame, without a dense matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_subpixel.errors import InputError
+
+#: Coordinates are rounded; a distance that exceeds the tolerance by less than this (nm) still counts as equal to it.
+ROUNDING_NM = 1e-6
+#: Pairs that might match, above which one frame is refused rather than the memory filled.
+MAX_CANDIDATES = 50_000_000
+#: Pairs of one piece of work, large enough that numpy's loops dominate Python's.
+_BLOCK_PAIRS = 1 << 22
+_BATCH_PAIRS = 1 << 10
+
+
+def match(
+    frame: NDArray[np.int64],
+    yx_nm: NDArray[np.float64],
+    other_frame: NDArray[np.int64],
+    other_yx_nm: NDArray[np.float64],
+    tolerance_nm: float,
+) -> NDArray[np.int64]:
+    """Pair points of the same frame one-to-one: the most pairs there can be, and of these the least total distance.
+
+    Points further apart than the tolerance are never compared: a tree finds the candidates, they fall apart into
+    connected groups, a lone pair is taken as it is, and the other groups are each solved exactly by shortest
+    augmenting paths (Jonker & Volgenant 1987, doi:10.1007/BF02278710).
+
+    Parameters
+    ----------
+    frame, other_frame : ndarray of int, shapes (N,) and (M,)
+        Frame numbers, in any order.
+    yx_nm, other_yx_nm : ndarray of float, shapes (N, 2) and (M, 2)
+        Positions in nm.
+    tolerance_nm : float
+        Largest distance of a pair, in nm; a pair exactly that far apart is allowed.
+
+    Returns
+    -------
+    ndarray of int64, shape (K, 2)
+        Row in the first set and row in the second, of each pair; sorted by the first.
+
+    Raises
+    ------
+    InputError
+        If one frame has more than `MAX_CANDIDATES` pairs within the tolerance.
+
+    Examples
+    --------
+    The nearest pair, 2 nm apart, would leave the other two points alone; two pairs are possible:
+
+    >>> one_frame = np.zeros(2, int)
+    >>> found, truth = np.array([[0.0, 0.0], [0.0, 10.0]]), np.array([[0.0, 8.0], [0.0, 19.0]])
+    >>> match(one_frame, found, one_frame, truth, 10.0).tolist()
+    [[0, 0], [1, 1]]
+    """
+    order, other_order = np.argsort(frame, kind="stable"), np.argsort(other_frame, kind="stable")
+    pairs = [np.empty((0, 2), np.int64)]
+    for part, other_part in _blocks(frame[order], other_frame[other_order]):
+        rows, other_rows = order[part], other_order[other_part]
+        first, second, distance = _candidates(
+            frame[rows], yx_nm[rows], other_frame[other_rows], other_yx_nm[other_rows], tolerance_nm + ROUNDING_NM
+        )
+        chosen = _assign(first, second, distance)
+        pairs.append(np.column_stack([rows[first[chosen]], other_rows[second[chosen]]]))
+    joined = np.concatenate(pairs)
+    return joined[np.argsort(joined[:, 0])]
+
+
+def _blocks(frame: NDArray[np.int64], other_frame: NDArray[np.int64]) -> Iterator[tuple[slice, slice]]:
+    """Cut two sorted sets into slices of whole frames, each with a bounded number of possible pairs."""
+    numbers, counts = np.unique(frame, return_counts=True)
+    other_numbers, other_counts = np.unique(other_frame, return_counts=True)
+    common, at, other_at = np.intersect1d(numbers, other_numbers, assume_unique=True, return_indices=True)
+    work = counts[at] * other_counts[other_at] + counts[at] + other_counts[other_at]
+    block = np.cumsum(work) // _BLOCK_PAIRS
+    for frames in np.split(common, np.flatnonzero(np.diff(block)) + 1):
+        if frames.size:
+            yield _span(frame, frames[0], frames[-1]), _span(other_frame, frames[0], frames[-1])
+
+
+def _span(sorted_frame: NDArray[np.int64], first: int, last: int) -> slice:
+    return slice(np.searchsorted(sorted_frame, first, "left"), np.searchsorted(sorted_frame, last, "right"))
+
+
+def _candidates(
+    frame: NDArray[np.int64],
+    yx: NDArray[np.float64],
+    other_frame: NDArray[np.int64],
+    other_yx: NDArray[np.float64],
+    radius: float,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Return index, other index and distance of all pairs of one frame within the radius.
+
+    One tree holds all frames, set apart along a third axis: equal frames differ there by exactly nothing, so that
+    the distance is that of the positions to the last bit.
+    """
+    from scipy.spatial import cKDTree
+
+    spacing, first = 2 * radius, frame[0]
+    tree = cKDTree(np.column_stack([(frame - first) * spacing, yx]))
+    other_tree = cKDTree(np.column_stack([(other_frame - first) * spacing, other_yx]))
+    if len(frame) * len(other_frame) > MAX_CANDIDATES:
+        count = tree.count_neighbors(other_tree, radius)
+        if count > MAX_CANDIDATES:
+            raise InputError(
+                f"frames {first} to {frame[-1]} have {count:,} pairs of molecules within {radius:g} nm, "
+                f"more than {MAX_CANDIDATES:,}: is the frame column right?"
+            )
+    found = tree.sparse_distance_matrix(other_tree, radius, output_type="ndarray")
+    return found["i"].astype(np.int64), found["j"].astype(np.int64), found["v"]
+
+
+def _assign(first: NDArray[np.int64], second: NDArray[np.int64], distance: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return which of the candidate pairs make the optimal matching."""
+    alone = (np.bincount(first)[first] == 1) & (np.bincount(second)[second] == 1)
+    chosen = [np.flatnonzero(alone)]
+    shared = np.flatnonzero(~alone)
+    for batch in _batches(first[shared], second[shared]):
+        members = shared[batch]
+        chosen.append(members[_solve(first[members], second[members], distance[members])])
+    return np.concatenate(chosen)
+
+
+def _batches(first: NDArray[np.int64], second: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Gather candidate pairs into batches of whole connected groups, small ones together."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    if not first.size:
+        return
+    n_first, n_second = int(first.max()) + 1, int(second.max()) + 1
+    graph = coo_array(
+        (np.ones(first.size, np.int8), (first, second + n_first)), shape=(n_first + n_second, n_first + n_second)
+    )
+    group = connected_components(graph.tocsr(), directed=False)[1][first]
+    order = np.argsort(group, kind="stable")
+    starts = np.flatnonzero(np.diff(group[order], prepend=-1))
+    cuts = starts[np.flatnonzero(np.diff(starts // _BATCH_PAIRS)) + 1]
+    yield from np.split(order, cuts)
+
+
+def _solve(first: NDArray[np.int64], second: NDArray[np.int64], distance: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return which candidate pairs of some groups make the most pairs, then the least total distance.
+
+    Every first point also gets a place of its own, at a price that no saving of distance can pay for, so that a
+    complete assignment always exists and leaves the fewest points in such places. All prices are raised by the
+    same amount, because the solver takes a price of zero for a pair that is not there.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import min_weight_full_bipartite_matching
+
+    names, row = np.unique(first, return_inverse=True)
+    others, column = np.unique(second, return_inverse=True)
+    n, m = names.size, others.size
+    base = 1.0 + float(distance.max())
+    price = 2.0 * base * (min(n, m) + 1)
+    prices = np.concatenate([distance + base, np.full(n, price)])
+    rows = np.concatenate([row, np.arange(n)])
+    columns = np.concatenate([column, m + np.arange(n)])
+    graph = coo_array((prices, (rows, columns)), shape=(n, m + n)).tocsr()
+    _, place = min_weight_full_bipartite_matching(graph)
+    return np.flatnonzero(place[row] == column)

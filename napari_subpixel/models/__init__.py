@@ -1,0 +1,220 @@
+"""Models on disk: weights as safetensors, each with a card (YAML) that says what it is and where it holds.
+
+A model is two files side by side, ``NAME.safetensors`` and ``NAME.yaml``. The card carries the SHA-256 of the weights,
+so that a mixed-up pair is noticed. Reading a card needs no torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from napari_subpixel import records
+from napari_subpixel.camera import Camera
+from napari_subpixel.errors import InputError, suggest
+from napari_subpixel.files import atomic_output, check_can_write
+from napari_subpixel.psf import GaussianPSF
+from napari_subpixel.scaling import SCALINGS
+
+if TYPE_CHECKING:
+    from napari_subpixel.network import PointNetwork
+
+WEIGHTS_SUFFIX, CARD_SUFFIX = ".safetensors", ".yaml"
+SHIPPED = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a model is, was trained on, expects and achieves.
+
+    Attributes
+    ----------
+    name : str
+        The name to choose it by.
+    summary : str
+        One sentence for a list.
+    network : mapping
+        Arguments of `PointNetwork`.
+    input_scaling : str
+        What frames are turned into before the network: a key of `napari_subpixel.scaling.SCALINGS`.
+    threshold : float
+        Probability above which a point is reported, unless the user says otherwise.
+    weights_sha256 : str
+        SHA-256 of the file of weights.
+    camera, psf : mapping
+        The camera and the point spread function trained for, as in a camera file.
+    training : mapping
+        Data and settings of the training.
+    figures : mapping
+        Scores, each with the movie, and the command that measures it.
+    limits : str
+        Where not to trust it.
+    """
+
+    name: str
+    summary: str
+    network: Mapping[str, int]
+    input_scaling: str
+    threshold: float
+    weights_sha256: str
+    camera: Mapping[str, Any] = field(default_factory=dict)
+    psf: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    limits: str = ""
+
+    def __post_init__(self) -> None:
+        if self.input_scaling not in SCALINGS:
+            raise InputError(f"card: input_scaling must be one of {', '.join(SCALINGS)}, got {self.input_scaling!r}")
+        checked_threshold(self.threshold)
+        for name in ("network", "camera", "psf", "training", "figures"):
+            if not isinstance(getattr(self, name), Mapping):
+                raise InputError(f"card: {name} must list fields, got {getattr(self, name)!r}")
+        Camera.from_dict(self.camera)
+        if self.psf:
+            GaussianPSF.from_dict(self.psf)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields, as plain values."""
+        return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+
+    @property
+    def provenance(self) -> dict[str, str]:
+        """Name and hash, for the tables this model makes."""
+        return {"name": self.name, "sha256": self.weights_sha256}
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network with its weights and its card."""
+
+    card: ModelCard
+    network: PointNetwork
+
+
+def checked_threshold(threshold: float) -> float:
+    """Return the threshold, or raise `InputError` if it is not a number above 0 and below 1."""
+    value = records.number("threshold", "probability", threshold)
+    if not 0 < value < 1:
+        raise InputError(f"the threshold is a probability above 0 and below 1, got {value:g}")
+    return value
+
+
+def installed() -> list[ModelCard]:
+    """Return the cards of all shipped models, by name."""
+    return [read_card(path) for path in sorted(SHIPPED.glob(f"*{CARD_SUFFIX}"))]
+
+
+def find(model: str | Path) -> Path:
+    """Return the path of a model's weights, from the name of a shipped model or a path.
+
+    Raises
+    ------
+    InputError
+        If there is no such model or file.
+    """
+    shipped = SHIPPED / f"{model}{WEIGHTS_SUFFIX}"
+    if isinstance(model, str) and shipped.is_file() and shipped.parent == SHIPPED:
+        return shipped
+    path = Path(model)
+    if path.suffix == CARD_SUFFIX:
+        path = path.with_suffix(WEIGHTS_SUFFIX)
+    if path.is_file():
+        return path
+    names = [p.stem for p in SHIPPED.glob(f"*{CARD_SUFFIX}")]
+    raise InputError(f"{model}: no such model{suggest(str(model), names)}; installed: {', '.join(names) or 'none'}")
+
+
+def read_card(path: str | Path) -> ModelCard:
+    """Read the card that belongs to a file of weights, or a card itself.
+
+    Raises
+    ------
+    InputError
+        If it is missing, is not YAML, or has a misspelt, missing or impossible field.
+    """
+    path = Path(path).with_suffix(CARD_SUFFIX)
+    with records.naming(path):
+        return records.from_dict(ModelCard, "card", records.read_section(path, "model"))
+
+
+def load_model(model: str | Path) -> Model:
+    """Load a shipped model by name, or any model by the path of its weights.
+
+    Raises
+    ------
+    InputError
+        If the file is not one of safetensors, its weights differ from its card or do not fit the card's network.
+    """
+    path = find(model)
+    content = path.read_bytes()
+    tensors = _read_weights(path, content)
+    card = read_card(path)
+    found = hashlib.sha256(content).hexdigest()
+    if found != card.weights_sha256:
+        raise InputError(f"{path}: the weights differ from their card: SHA-256 {found[:12]}..., the card says "
+                         f"{card.weights_sha256[:12]}...")
+    return Model(card, _build(path, card, tensors))
+
+
+def save_model(path: str | Path, network: PointNetwork, *, overwrite: bool = False, **card: Any) -> ModelCard:
+    """Write a network's weights and its card beside each other.
+
+    Parameters
+    ----------
+    path : path-like
+        Where the weights go; ends in ``.safetensors``.
+    network : PointNetwork
+    overwrite : bool
+        Whether an existing model may be replaced.
+    **card
+        Fields of `ModelCard` except the network's and the hash.
+
+    Returns
+    -------
+    ModelCard
+        The card as written.
+    """
+    from safetensors.torch import save
+
+    path = Path(path)
+    if path.suffix != WEIGHTS_SUFFIX:
+        raise InputError(f"{path}: a model's weights end in {WEIGHTS_SUFFIX}")
+    check_can_write(path, overwrite=overwrite)
+    content = save({name: t.detach().cpu().contiguous() for name, t in network.state_dict().items()})
+    written = ModelCard(network=network.config, weights_sha256=hashlib.sha256(content).hexdigest(), **card)
+    with atomic_output(path) as draft:
+        draft.write_bytes(content)
+    with atomic_output(path.with_suffix(CARD_SUFFIX)) as draft:
+        draft.write_text(yaml.safe_dump({"model": written.to_dict()}, sort_keys=False, width=100), encoding="utf-8")
+    return written
+
+
+def _read_weights(path: Path, content: bytes) -> dict[str, Any]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        return load(content)
+    except (SafetensorError, ValueError, KeyError):
+        raise InputError(f"{path}: not a model: expected safetensors, first bytes are {content[:8]!r}") from None
+
+
+def _build(path: Path, card: ModelCard, tensors: dict[str, Any]) -> PointNetwork:
+    from napari_subpixel.network import PointNetwork
+
+    try:
+        network = PointNetwork(**card.network)
+        network.load_state_dict(tensors)
+    except (TypeError, RuntimeError) as error:
+        raise InputError(f"{path}: the weights do not fit the card's network: {' '.join(str(error).split())}") from None
+    return network.eval()
+
+
+def _plain(value: Any) -> Any:
+    return {k: _plain(v) for k, v in value.items()} if isinstance(value, Mapping) else value

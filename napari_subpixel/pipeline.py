@@ -1,0 +1,245 @@
+"""From a movie to a table: read ahead, detect, keep every finished chunk, put the whole in place at the end."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_subpixel import __version__, formats
+from napari_subpixel.camera import Camera
+from napari_subpixel.detector import Detector, Roi, checked_roi
+from napari_subpixel.errors import InputError
+from napari_subpixel.files import atomic_output, check_can_write, write_failure
+from napari_subpixel.formats import parquet
+from napari_subpixel.localizations import Localizations, concat
+from napari_subpixel.stacks import Stack, check_finite
+
+#: Pixels of a chunk of frames, the unit that is read, detected and kept; a function of the frame's shape alone, so
+#: that every run over a movie has the same chunks.
+CHUNK_PIXELS = 1 << 20
+
+
+@dataclass(frozen=True)
+class DetectionJob:
+    """One movie to be detected, and how.
+
+    Attributes
+    ----------
+    stack : Stack
+        The movie.
+    detector : Detector
+    camera : Camera
+        Its pixel size, where it has one, goes before that of the movie's metadata.
+    frames : (int, int), optional
+        First frame and the one after the last; all frames if not given.
+    roi : ((y0, y1), (x0, x1)), optional
+        Part of the frame, ends excluded.
+    """
+
+    stack: Stack
+    detector: Detector
+    camera: Camera = Camera()
+    frames: tuple[int, int] | None = None
+    roi: Roi | None = None
+
+    def __post_init__(self) -> None:
+        self.camera.check_fits(self.stack.frame_shape)
+        checked_roi(self.roi, self.stack.frame_shape)
+        start, stop = self.span
+        if not 0 <= start < stop <= self.stack.n_frames:
+            raise InputError(
+                f"{self.stack.name}: frames {start}:{stop} do not lie within the movie's 0:{self.stack.n_frames}"
+            )
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """First frame and the one after the last."""
+        return self.frames or (0, self.stack.n_frames)
+
+    @property
+    def chunk_frames(self) -> int:
+        """Frames of a chunk."""
+        height, width = self.stack.frame_shape
+        return max(1, CHUNK_PIXELS // (height * width))
+
+    @property
+    def starts(self) -> range:
+        """First frames of the chunks."""
+        return range(*self.span, self.chunk_frames)
+
+    @property
+    def pixel_size_nm(self) -> float | None:
+        """Pixel size of the camera, else of the movie's metadata."""
+        return self.camera.pixel_size_nm or self.stack.pixel_size_nm
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Everything the table has to say of where it comes from."""
+        return {
+            "program": f"napari-subpixel {__version__}",
+            "movie": self.stack.name,
+            **self.detector.provenance,
+            "camera": self.camera.summary(),
+            "frames": list(self.span),
+            "roi": [list(side) for side in self.roi] if self.roi else None,
+        }
+
+    def complete(self, table: Localizations) -> Localizations:
+        """Give a table of this movie the movie's pixel size, shape, length and provenance."""
+        return table.with_about(
+            pixel_size_nm=self.pixel_size_nm,
+            frame_shape=self.stack.frame_shape,
+            n_frames=self.stack.n_frames,
+            provenance=self.provenance,
+        )
+
+
+class Chunk(NamedTuple):
+    """The molecules of the frames `start` up to but without `stop`."""
+
+    start: int
+    stop: int
+    table: Localizations
+
+
+def detect(job: DetectionJob, *, starts: Iterable[int] | None = None) -> Iterator[Chunk]:
+    """Detect a movie chunk by chunk, reading the next chunk meanwhile.
+
+    Parameters
+    ----------
+    job : DetectionJob
+    starts : iterable of int, optional
+        First frames of the chunks to detect; all of `job.starts` if not given.
+
+    Yields
+    ------
+    Chunk
+
+    Raises
+    ------
+    InputError
+        If a frame cannot be read or holds values that are not finite.
+    """
+    pending = list(job.starts if starts is None else starts)
+    with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as reader:
+        upcoming = reader.submit(_read, job, pending[0]) if pending else None
+        for here, start in enumerate(pending):
+            assert upcoming is not None
+            frames = upcoming.result()
+            if here + 1 < len(pending):
+                upcoming = reader.submit(_read, job, pending[here + 1])
+            found = job.detector.detect(frames, first_frame=start, roi=job.roi)
+            yield Chunk(start, start + len(frames), job.complete(found))
+
+
+def detect_all(job: DetectionJob) -> Localizations:
+    """Detect a whole movie into one table in memory."""
+    return concat([chunk.table for chunk in detect(job)])
+
+
+def detect_to_file(job: DetectionJob, output: Path, *, resume: bool = False, overwrite: bool = False) -> Iterator[int]:
+    """Detect a movie into a file, which appears only when it is whole; finished chunks wait beside it.
+
+    Parameters
+    ----------
+    job : DetectionJob
+    output : Path
+        Table to write; its suffix chooses the format.
+    resume : bool
+        Go on from the chunks that an interrupted run left; with none, just start.
+    overwrite : bool
+        Replace an existing table, and drop what an interrupted run left.
+
+    Yields
+    ------
+    int
+        The frame up to which all is done, after every chunk; the table is in place when the generator ends.
+
+    Raises
+    ------
+    InputError
+        If the output may not or cannot be written, its format needs a pixel size that is not known, or what is there
+        to resume came from another movie or other settings.
+    """
+    check_can_write(output, overwrite=overwrite)
+    formats.format_for(output)
+    if job.pixel_size_nm is None and formats.needs_pixel_size(output):
+        raise InputError(f"{job.stack.name}: the movie does not say its pixel size, which {output.suffix} needs: "
+                         "give --pixel-size-nm or a camera file")
+    journal = Journal(output, job)
+    journal.open(resume=resume, overwrite=overwrite)
+    for chunk in detect(job, starts=[s for s in job.starts if not journal.has(s)]):
+        journal.keep(chunk)
+        yield chunk.stop
+    formats.write(output, job.complete(journal.whole()), overwrite=overwrite)
+    journal.remove()
+
+
+class Journal:
+    """Finished chunks of an unfinished run, in the folder ``OUTPUT.partial`` beside the output.
+
+    Every chunk is a native table, put in place at once when it is whole; ``job.json`` says what it belongs to.
+    """
+
+    def __init__(self, output: Path, job: DetectionJob) -> None:
+        self.folder = output.with_name(output.name + ".partial")
+        self.job = job
+
+    def open(self, *, resume: bool, overwrite: bool) -> None:
+        """Make the folder, or take over the one that is there if it belongs to this job."""
+        about = json.loads(json.dumps({**self.job.provenance, "fingerprint": self.job.stack.fingerprint()}))
+        if self.folder.exists() and resume:
+            self._check_same(about)
+        elif self.folder.exists() and not overwrite:
+            raise InputError(f"{self.folder}: an interrupted run left this; --resume goes on, --overwrite starts anew")
+        elif self.folder.exists():
+            self.remove()
+        try:
+            self.folder.mkdir(exist_ok=True)
+            with atomic_output(self.folder / "job.json") as draft:
+                draft.write_text(json.dumps(about, indent=1), encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{self.folder}: {write_failure(error)}") from None
+
+    def _check_same(self, about: dict[str, Any]) -> None:
+        try:
+            before = json.loads((self.folder / "job.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            before = {}
+        for name, value in about.items():
+            if before.get(name) != value:
+                raise InputError(f"{self.folder}: the interrupted run had another {name} ({before.get(name)}, now "
+                                 f"{value}); --overwrite starts anew")
+
+    def has(self, start: int) -> bool:
+        """Say whether the chunk that starts at this frame is finished."""
+        return self._path(start).exists()
+
+    def keep(self, chunk: Chunk) -> None:
+        """Keep a finished chunk."""
+        parquet.write(self._path(chunk.start), chunk.table)
+
+    def whole(self) -> Localizations:
+        """Join all chunks, in order."""
+        return concat([parquet.read(self._path(start)) for start in self.job.starts])
+
+    def remove(self) -> None:
+        """Delete the folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _path(self, start: int) -> Path:
+        return self.folder / f"frames-{start:09d}.parquet"
+
+
+def _read(job: DetectionJob, start: int) -> NDArray[np.generic]:
+    frames = job.stack.read(start, min(start + job.chunk_frames, job.span[1]))
+    check_finite(frames, start, job.stack.name)
+    return frames
