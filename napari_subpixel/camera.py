@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_subpixel import records
-from napari_subpixel.coordinates import checked_pixel_size
 from napari_subpixel.errors import InputError
+from napari_subpixel.files import atomic_output
 
 #: Fields that may be one number or, for an sCMOS camera, a map with a value for every pixel.
 MAPS = ("baseline", "electrons_per_adu", "read_noise_e")
@@ -59,22 +59,26 @@ class Camera:
 
     def __post_init__(self) -> None:
         set_field = object.__setattr__
-        if self.pixel_size_nm is not None:
-            set_field(self, "pixel_size_nm", checked_pixel_size(self.pixel_size_nm))
         for field in MAPS:
             set_field(self, field, _number_or_map(field, getattr(self, field)))
-        for field in ("quantum_efficiency", "em_gain"):
-            set_field(self, field, records.number("camera", field, getattr(self, field)))
+        for field in ("pixel_size_nm", "quantum_efficiency", "em_gain", "bit_depth"):
+            if field != "pixel_size_nm" or self.pixel_size_nm is not None:
+                set_field(self, field, records.number("camera", field, getattr(self, field)))
+        if self.pixel_size_nm is not None and self.pixel_size_nm <= 0:
+            raise InputError(f"camera: pixel_size_nm must be positive, got {self.pixel_size_nm:g}")
         if not 0 < self.quantum_efficiency <= 1:
-            raise InputError(f"camera: quantum_efficiency must be above 0 and at most 1, got {self.quantum_efficiency:g}")
+            raise InputError(f"camera: quantum_efficiency must be above 0, at most 1, got {self.quantum_efficiency:g}")
         if self.em_gain < 1:
             raise InputError(f"camera: em_gain must be at least 1 (1 is none), got {self.em_gain:g}")
         if np.min(self.electrons_per_adu) <= 0:
             raise InputError(f"camera: electrons_per_adu must be positive, got {np.min(self.electrons_per_adu):g}")
         if np.min(self.read_noise_e) < 0:
             raise InputError(f"camera: read_noise_e must not be negative, got {np.min(self.read_noise_e):g}")
-        if not isinstance(self.bit_depth, int) or not 1 <= self.bit_depth <= 16:
-            raise InputError(f"camera: bit_depth must be a whole number from 1 to 16, got {self.bit_depth!r}")
+        if self.bit_depth not in range(1, 17):
+            raise InputError(f"camera: bit_depth must be a whole number from 1 to 16, got {self.bit_depth:g}")
+        set_field(self, "bit_depth", int(self.bit_depth))
+        if not isinstance(self.name, str):
+            raise InputError(f"camera: name must be text, got {self.name!r}")
         if len(shapes := {np.shape(getattr(self, f)) for f in MAPS} - {()}) > 1:
             raise InputError(f"camera: maps differ in shape: {sorted(shapes)}")
 
@@ -82,12 +86,12 @@ class Camera:
 
     def to_photons(self, adu: ArrayLike) -> NDArray[np.float64]:
         """Convert ADU, shape (..., Y, X), to photons."""
-        electrons = (np.asarray(adu, dtype=np.float64) - self.baseline) * self.electrons_per_adu
+        electrons = (self._fitting(adu) - self.baseline) * self.electrons_per_adu
         return electrons / (self.quantum_efficiency * self.em_gain)
 
     def to_adu(self, photons: ArrayLike) -> NDArray[np.float64]:
         """Convert photons, shape (..., Y, X), to mean ADU, neither rounded nor clipped: `to_photons` backwards."""
-        electrons = np.asarray(photons, dtype=np.float64) * (self.quantum_efficiency * self.em_gain)
+        electrons = self._fitting(photons) * (self.quantum_efficiency * self.em_gain)
         return electrons / self.electrons_per_adu + self.baseline
 
     def expose(self, photons: ArrayLike, rng: np.random.Generator) -> NDArray[np.uint16]:
@@ -102,13 +106,16 @@ class Camera:
         photons : array_like, shape (..., Y, X)
             Mean photons per pixel and frame.
         rng : numpy.random.Generator
+            Where the noise comes from.
 
         Returns
         -------
         ndarray of uint16, same shape
         """
-        photons = np.asarray(photons, dtype=np.float64)
-        electrons = rng.poisson(photons * self.quantum_efficiency).astype(np.float64)
+        photons = self._fitting(photons)
+        if not np.all(photons >= 0):
+            raise InputError(f"the camera cannot see negative or NaN photons, got {photons.min():g}")
+        electrons = np.asarray(rng.poisson(photons * self.quantum_efficiency), dtype=np.float64)
         if self.em_gain > 1:
             electrons = _multiplied(electrons, self.em_gain, rng)
         if np.any(np.asarray(self.read_noise_e) > 0):
@@ -129,10 +136,17 @@ class Camera:
         shapes = {np.shape(getattr(self, field)) for field in MAPS} - {()}
         return next(iter(shapes), None)
 
-    def check_fits(self, frame_shape: tuple[int, int]) -> None:
+    def check_fits(self, frame_shape: tuple[int, ...]) -> None:
         """Raise `InputError` if the camera has maps and they are not of this (height, width)."""
         if self.map_shape not in (None, tuple(frame_shape)):
             raise InputError(f"the camera's maps have shape {self.map_shape}, the frames {tuple(frame_shape)}")
+
+    def _fitting(self, values: ArrayLike) -> NDArray[np.float64]:
+        """Return an array of frames, checked to be of the maps' shape rather than broadcast to it."""
+        array = np.asarray(values, dtype=np.float64)
+        if self.map_shape:
+            self.check_fits(array.shape[-2:])
+        return array
 
     def crop(self, rows: slice, columns: slice) -> Camera:
         """Return the camera of a part of the frame: maps are cut, single numbers stay."""
@@ -171,7 +185,8 @@ class Camera:
         for field in MAPS:
             if np.ndim(getattr(self, field)):
                 beside = path.with_name(f"{path.stem}_{field}.npy")
-                np.save(beside, getattr(self, field))
+                with atomic_output(beside) as draft:
+                    np.save(draft, getattr(self, field))
                 values[field] = beside.name
         records.write_section(path, "camera", values)
 
@@ -186,23 +201,27 @@ class Camera:
         """
         path = Path(path)
         values = records.read_section(path, "camera")
-        for field in MAPS:
-            if isinstance(values.get(field), str):
-                values[field] = _read_map(path.parent / values[field])
         with records.naming(path):
+            for field in MAPS:
+                if isinstance(values.get(field), str):
+                    values[field] = _read_map(field, path.parent / values[field])
             return cls.from_dict(values)
 
 
 def _number_or_map(field: str, value: Any) -> float | NDArray[np.float64]:
-    if np.ndim(value) == 0:
+    if not isinstance(value, (np.ndarray, list, tuple)):
         return records.number("camera", field, value)
     try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InputError(f"camera: {field} must be a number or a (Y, X) map of numbers") from None
-    if array.ndim != 2 or not array.size or not np.isfinite(array).all():
-        raise InputError(f"camera: {field} must be a number or a finite (Y, X) map, got shape {array.shape}")
-    array = array.copy()
+        array = np.asarray(value)
+    except ValueError:
+        raise InputError(f"camera: {field} must be a number or a (Y, X) map, got rows of unequal length") from None
+    if array.ndim != 2 or not array.size:
+        raise InputError(f"camera: {field} must be a number or a (Y, X) map, got shape {array.shape}")
+    if array.dtype.kind not in "iuf":
+        raise InputError(f"camera: {field} must be a map of numbers, got {array.dtype}")
+    if not np.isfinite(array).all():
+        raise InputError(f"camera: {field} must be finite in every pixel, got {array[~np.isfinite(array)][0]}")
+    array = np.array(array, dtype=np.float64)
     array.flags.writeable = False
     return array
 
@@ -219,7 +238,7 @@ def _multiplied(electrons: NDArray[np.float64], gain: float, rng: np.random.Gene
     return out
 
 
-def _read_map(path: Path) -> NDArray[np.float64]:
+def _read_map(field: str, path: Path) -> NDArray[Any]:
     try:
         if path.suffix == ".npy":
             return np.load(path, allow_pickle=False)
@@ -227,6 +246,6 @@ def _read_map(path: Path) -> NDArray[np.float64]:
 
         return tifffile.imread(path)
     except FileNotFoundError:
-        raise InputError(f"{path}: no such camera map") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a camera map (.npy or TIFF): {error}") from None
+        raise InputError(f"camera: {field} is neither a number nor a map's file: there is no {path}") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"camera: {field}: {path} is not a map (.npy or TIFF): {error}") from None

@@ -7,6 +7,7 @@ first pixel (0.5 where positions are measured from the outer corner, 1 where pix
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,7 +67,10 @@ def home_pixel(px: ArrayLike) -> NDArray[np.int64]:
     >>> home_pixel([-0.5, 0.49, 0.5]).tolist()
     [0, 0, 1]
     """
-    return np.floor(np.asarray(px, dtype=np.float64) + HALF_PIXEL).astype(np.int64)
+    px = np.asarray(px, dtype=np.float64)
+    whole = np.floor(px)
+    # Not floor(px + 1/2), whose sum rounds the last number below 1/2 up to 1.
+    return (whole + (px - whole >= HALF_PIXEL)).astype(np.int64)
 
 
 def within_frame(
@@ -81,12 +85,26 @@ def within_frame(
 def checked_pixel_size(pixel_size_nm: float) -> float:
     """Return the pixel size as a float, or raise `InputError` if it is not a positive, finite number."""
     try:
+        if isinstance(pixel_size_nm, (bool, np.bool_, str, bytes)):
+            raise TypeError
         value = float(pixel_size_nm)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(f"pixel size must be a number in nm, got {pixel_size_nm!r}") from None
     if not (np.isfinite(value) and value > 0):
         raise InputError(f"pixel size must be positive and finite, got {value:g} nm")
     return value
+
+
+def checked_frame_shape(shape: Sequence[int]) -> tuple[int, int]:
+    """Return (height, width) as two integers, or raise `InputError` if they are not positive whole numbers."""
+    try:
+        height, width = (int(n) for n in shape)
+        good = (height, width) == tuple(shape) and min(height, width) >= 1
+    except (TypeError, ValueError, OverflowError):
+        good = False
+    if not good:
+        raise InputError(f"frame shape must be two positive whole numbers (height, width), got {shape}")
+    return height, width
 
 
 @dataclass(frozen=True)
@@ -111,10 +129,10 @@ class SuperResolutionGrid:
     pixel_size_nm: float
 
     def __post_init__(self) -> None:
-        checked_pixel_size(self.frame_pixel_size_nm)
-        checked_pixel_size(self.pixel_size_nm)
-        if len(self.frame_shape) != 2 or min(self.frame_shape) < 1:
-            raise InputError(f"frame shape must be two positive numbers (height, width), got {self.frame_shape}")
+        set_field = object.__setattr__
+        set_field(self, "frame_shape", checked_frame_shape(self.frame_shape))
+        set_field(self, "frame_pixel_size_nm", checked_pixel_size(self.frame_pixel_size_nm))
+        set_field(self, "pixel_size_nm", checked_pixel_size(self.pixel_size_nm))
 
     @property
     def zoom(self) -> float:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
+import re
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,52 +25,72 @@ def atomic_output(path: str | Path) -> Iterator[Path]:
     Yields
     ------
     Path
-        The draft, with the same suffix.
+        The draft, an empty file; its name ends in the whole name of `path`, as some writers go by ``.ome.tif``.
 
     Raises
     ------
     InputError
-        If the folder is missing or cannot be written to, or the disk is full.
+        If `path` is a folder or a device, its folder is missing or cannot be written to, or the disk is full. An
+        error that does not concern the draft, such as one from reading another file, passes through as it is.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with atomic_output(folder / "table.csv") as draft:
+    ...     _ = draft.write_text("frame,y,x")
+    >>> [path.name for path in folder.iterdir()]
+    ['table.csv']
     """
     path = Path(path)
+    _check_replaceable(path)
+    draft = path.with_name(f".{secrets.token_hex(4)}-{path.name}")
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+        draft.touch(exist_ok=False)
     except OSError as error:
         raise InputError(f"{path}: cannot write here: {error.strerror}") from None
-    os.close(handle)
-    draft = Path(name)
     try:
         yield draft
-        os.chmod(draft, 0o666 & ~_umask())
         os.replace(draft, path)
-    except OSError as error:
-        raise InputError(f"{path}: {write_failure(error)}") from error
+    except Exception as error:
+        if _is_disk_full(error) or (isinstance(error, OSError) and error.filename in (None, str(draft))):
+            raise InputError(f"{path}: {write_failure(error)}") from error
+        raise
     finally:
         draft.unlink(missing_ok=True)
 
 
-def write_failure(error: OSError) -> str:
-    """Say in words why a file could not be written."""
-    if error.errno == errno.ENOSPC:
+def write_failure(error: Exception) -> str:
+    """Say in words, on one line, why a file could not be written."""
+    if _is_disk_full(error):
         return "the disk is full; nothing was written"
-    return f"could not be written: {error.strerror or error}"
+    return f"could not be written: {' '.join(str(getattr(error, 'strerror', None) or error).split())}"
 
 
 def check_can_write(path: str | Path, *, overwrite: bool) -> None:
     """Raise `InputError` if `path` exists and may not be replaced, or its folder cannot be written to."""
     path = Path(path)
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder, expected a file name")
-    if path.exists() and not overwrite:
-        raise InputError(f"{path}: exists already; --overwrite replaces it")
     folder = path.parent
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise InputError(f"{path}: the folder {folder} does not exist")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise InputError(f"{path}: the folder {folder} cannot be written to")
+    _check_replaceable(path)
+    if os.path.exists(path) and not overwrite:
+        raise InputError(f"{path}: exists already; --overwrite replaces it")
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _check_replaceable(path: Path) -> None:
+    """Refuse a folder, and a device such as /dev/null, which `os.replace` would put a plain file in the place of."""
+    if os.path.isdir(path):
+        raise InputError(f"{path}: is a folder, expected a file name")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise InputError(f"{path}: is not a plain file")
+
+
+def _is_disk_full(error: Exception) -> bool:
+    """Recognise a full disk, also where a library gives no errno: NumPy's short writes, safetensors' own errors."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    short_write = isinstance(error, OSError) and re.fullmatch(r"\d+ requested and \d+ written", str(error))
+    return bool(short_write) or os.strerror(errno.ENOSPC) in str(error)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from napari_subpixel.coordinates import checked_pixel_size
+from napari_subpixel.coordinates import checked_frame_shape, checked_pixel_size
 from napari_subpixel.errors import InputError, suggest
 
 #: Every column the table may have, with its type and meaning. The first three are always there.
@@ -27,6 +27,8 @@ COLUMNS: dict[str, tuple[type, str]] = {
     "class_index": (np.int64, "class of the point, where a model knows several, counted from 0"),
 }
 REQUIRED = ("frame", "y", "x")
+#: The largest whole number in such a column; every one up to it is exact in a file's floating-point numbers too.
+LARGEST_WHOLE = 2**53
 
 
 class Localizations:
@@ -70,14 +72,14 @@ class Localizations:
     ) -> None:
         self._table = _checked_table(columns)
         self.pixel_size_nm = None if pixel_size_nm is None else checked_pixel_size(pixel_size_nm)
-        self.frame_shape = None if frame_shape is None else _checked_shape(frame_shape)
-        self.n_frames = None if n_frames is None else int(n_frames)
+        self.frame_shape = None if frame_shape is None else checked_frame_shape(frame_shape)
+        self.n_frames = None if n_frames is None else _checked_count(n_frames)
         self.provenance: dict[str, Any] = dict(provenance or {})
 
     @classmethod
     def empty(cls, columns: Iterable[str] = REQUIRED, **about: Any) -> Localizations:
         """Return a table with these columns and no rows."""
-        return cls({name: np.empty(0, COLUMNS[name][0]) for name in columns}, **about)
+        return cls({name: [] for name in columns}, **about)
 
     @property
     def table(self) -> pd.DataFrame:
@@ -150,8 +152,9 @@ class Localizations:
         return self.select(keep)
 
     def with_columns(self, **columns: ArrayLike) -> Localizations:
-        """Return the table with these columns added or replaced."""
-        return Localizations(self._table.assign(**columns), **self.about)
+        """Return the table with these columns added or replaced, row by row; a single number goes to every row."""
+        new = {name: np.full(len(self), v) if np.ndim(v) == 0 else np.asarray(v) for name, v in columns.items()}
+        return Localizations({**{name: self[name] for name in self.columns}, **new}, **self.about)
 
     def with_about(self, **about: Any) -> Localizations:
         """Return the same rows with another pixel size, frame shape, number of frames or provenance."""
@@ -201,26 +204,48 @@ def _checked_column(name: str, values: NDArray[Any]) -> NDArray[Any]:
     dtype = COLUMNS[name][0]
     if values.ndim != 1:
         raise InputError(f"column {name!r} must be one-dimensional, got shape {values.shape}")
-    if values.size and values.dtype.kind not in "iufb":
-        raise InputError(f"column {name!r} must hold numbers, got {values.dtype} such as {values[0]!r}")
-    if name in REQUIRED and values.size and not np.isfinite(values).all():
-        bad = int(np.flatnonzero(~np.isfinite(values))[0])
-        raise InputError(f"column {name!r} must be finite, got {values[bad]} in row {bad}")
-    if dtype is np.int64 and values.size:
-        if (values != np.floor(values)).any() or values.min() < 0:
-            bad = int(np.flatnonzero((values != np.floor(values)) | (values < 0))[0])
-            raise InputError(f"column {name!r} must hold whole numbers from 0, got {values[bad]} in row {bad}")
+    if not values.size:
+        return values.astype(dtype)
+    if values.dtype.kind not in "iufb":
+        row, bad = next(((i, v) for i, v in enumerate(values.tolist()) if not _is_number(v)), (0, values[0]))
+        raise InputError(f"column {name!r} must hold numbers, got {bad!r} in row {row}")
+    if name in REQUIRED:
+        _check_rows(name, values, np.isfinite(values), "be finite")
+    if dtype is np.int64:
+        whole = (values == np.floor(values)) & (values >= 0) & (values <= LARGEST_WHOLE)
+        _check_rows(name, values, whole, "hold whole numbers from 0 to 2**53")
     return values.astype(dtype, copy=False)
 
 
-def _checked_shape(shape: Sequence[int]) -> tuple[int, int]:
-    if len(shape) != 2 or min(shape) < 1:
-        raise InputError(f"frame shape must be two positive numbers (height, width), got {tuple(shape)}")
-    return int(shape[0]), int(shape[1])
+def _check_rows(name: str, values: NDArray[Any], good: NDArray[np.bool_], what: str) -> None:
+    if not good.all():
+        row = int(good.argmin())
+        raise InputError(f"column {name!r} must {what}, got {values[row]} in row {row}")
+
+
+def _is_number(value: Any) -> bool:
+    """Say whether a value is a number, or text that reads as one: a reader that met one bad cell keeps all as text."""
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _checked_count(n_frames: int) -> int:
+    try:
+        count = int(n_frames)
+    except (TypeError, ValueError, OverflowError):
+        count = -1
+    if count != n_frames or count < 0:
+        raise InputError(f"number of frames must be a whole number from 0, got {n_frames!r}")
+    return count
 
 
 def _positions(rows: ArrayLike, length: int) -> NDArray[Any]:
     rows = np.asarray(rows)
+    if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "biu"):
+        raise ValueError(f"rows must be a mask or an array of indices, got {rows.dtype} of shape {rows.shape}")
     if rows.dtype == bool:
         if rows.shape != (length,):
             raise ValueError(f"a mask must have shape ({length},), got {rows.shape}")

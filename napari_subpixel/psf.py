@@ -117,8 +117,8 @@ def add_gaussians(
 
     Parameters
     ----------
-    frames : ndarray of float, shape (T, Y, X)
-        What to add to.
+    frames : ndarray of float32 or float64, shape (T, Y, X)
+        What to add to; its type is also the precision of the sums.
     frame, y, x, weight, sigma_y, sigma_x : ndarray, shape (N,)
         Frame number; position in pixels, on the frame or beside it; the Gaussian's sum; its standard deviation along
         each axis, in pixels.
@@ -129,9 +129,9 @@ def add_gaussians(
     _, height, width = frames.shape
     touches = (y > -reach) & (y < height - 1 + reach) & (x > -reach) & (x < width - 1 + reach)
     for group in np.unique(groups[touches]):
-        chosen = np.flatnonzero(touches & (groups == group))
-        points = (values[chosen] for values in (frame, y, x, weight, sigma_y, sigma_x))
-        _add_alike(frames, *points, reach=int(reach[chosen].max()))
+        i = np.flatnonzero(touches & (groups == group))
+        widest = int(reach[i].max())
+        _add_alike(frames, frame[i], y[i], x[i], weight[i], sigma_y[i], sigma_x[i], reach=widest)
 
 
 def _add_alike(
@@ -159,11 +159,12 @@ def _add_alike(
     tile = (frame * down + tile_y) * across + tile_x
     order = np.argsort(tile, kind="stable")
     # A bounded number of points at a time keeps their columns and rows within some 64 MiB.
-    step = max(1, (1 << 22) // (side + 2 * reach))
+    step = max(1, (1 << 21) // (side + 2 * reach))
     for start in range(0, len(order), step):
         part = order[start : start + step]
-        columns = _shares(y[part], sigma_y[part], in_tile_y[part], reach, side) * weight[part, None]
-        rows = _shares(x[part], sigma_x[part], in_tile_x[part], reach, side)
+        columns = _shares(y[part], sigma_y[part], in_tile_y[part], reach, side, frames.dtype)
+        columns *= weight[part, None].astype(frames.dtype)
+        rows = _shares(x[part], sigma_x[part], in_tile_x[part], reach, side, frames.dtype)
         first = np.flatnonzero(np.diff(tile[part], prepend=-1))
         for begin, end in zip(first.tolist(), [*first[1:].tolist(), len(part)], strict=True):
             k = part[begin]
@@ -175,22 +176,28 @@ def _add_alike(
 
 
 def _shares(
-    position: NDArray[np.float64], sigma: NDArray[np.float64], in_tile: NDArray[np.int64], reach: int, side: int
-) -> NDArray[np.float64]:
+    position: NDArray[np.float64],
+    sigma: NDArray[np.float64],
+    in_tile: NDArray[np.int64],
+    reach: int,
+    side: int,
+    dtype: np.dtype[Any],
+) -> NDArray[Any]:
     """Return the share of each one-dimensional Gaussian on the pixels of its tile and `reach` round it.
 
     Shapes (N,), (N,), (N,) to (N, side + 2 reach); only the pixels within `reach` of the point's own are filled.
     """
     n, length = len(position), side + 2 * reach
-    window = np.arange(-reach, reach + 1)
-    shares = np.zeros(n * length)
-    place = (np.arange(n) * length + in_tile + reach)[:, None] + window
-    shares[place] = pixel_fractions(position, sigma, reach)
-    return shares.reshape(n, length)
+    shares = np.zeros((n, length), dtype)
+    place = (np.arange(n) * length + in_tile)[:, None] + np.arange(2 * reach + 1)
+    shares.reshape(-1)[place] = pixel_fractions(position, sigma, reach, dtype)
+    return shares
 
 
-def pixel_fractions(position: NDArray[np.float64], sigma: NDArray[np.float64], reach: int) -> NDArray[np.float64]:
+def pixel_fractions(
+    position: NDArray[np.float64], sigma: NDArray[np.float64], reach: int, dtype: np.dtype[Any]
+) -> NDArray[Any]:
     """Return the share of each one-dimensional Gaussian on the pixels up to `reach` from its own: (N, 2 reach + 1)."""
-    edges = np.arange(-reach, reach + 2) - HALF_PIXEL
-    from_own_centre = position - home_pixel(position)
-    return np.diff(ndtr((edges - from_own_centre[:, None]) / sigma[:, None]), axis=1)
+    edges = (np.arange(-reach, reach + 2) - HALF_PIXEL).astype(dtype)
+    from_own_centre = (position - home_pixel(position)).astype(dtype)
+    return np.diff(ndtr((edges - from_own_centre[:, None]) / sigma[:, None].astype(dtype)), axis=1)

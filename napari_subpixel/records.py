@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import MISSING, fields
@@ -20,10 +20,10 @@ Record = TypeVar("Record")
 
 def number(record: str, field: str, value: Any) -> float:
     """Return a finite float, or raise `InputError` that names the record and the field."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise InputError(f"{record}: {field} must be a number, got {value!r}")
-    if not math.isfinite(value):
-        raise InputError(f"{record}: {field} must be finite, got {value}")
+    if not -sys.float_info.max <= value <= sys.float_info.max:
+        raise InputError(f"{record}: {field} must be finite, got {value:.3g}")
     return float(value)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from napari_subpixel import records
+from napari_subpixel import __version__, records
 from napari_subpixel.camera import Camera
 from napari_subpixel.coordinates import HALF_PIXEL, within_frame
 from napari_subpixel.errors import InputError, suggest
@@ -227,6 +227,7 @@ def simulate_chunks(simulation: Simulation, rng: np.random.Generator, chunk_fram
         "frame_shape": simulation.frame_shape,
         "n_frames": simulation.n_frames,
         "provenance": {
+            "program": f"napari-subpixel {__version__}",
             "simulation": simulation.summary(),
             "seed": seeds.entropy,
             "spawn_key": list(seeds.spawn_key),

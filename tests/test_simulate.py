@@ -249,6 +249,15 @@ def test_a_filament_without_width_is_a_line_without_jumps():
     assert np.diff(along).max() < 15 * np.ptp(along) / 4000
 
 
+def test_molecules_sit_on_the_surface_of_a_filament_seen_from_the_side():
+    simulation = small(n_structures=1, width_nm=600, molecules=4000, persistence_length_um=1e6)
+    positions = draw_molecules(simulation, np.random.default_rng(6))
+    positions -= positions.mean(axis=0)
+    across_nm = 100 * positions @ np.linalg.svd(positions, full_matrices=False)[2][1]
+    assert np.abs(across_nm).max() == pytest.approx(300, rel=0.05)
+    assert across_nm.std() == pytest.approx(300 / np.sqrt(2), rel=0.05)
+
+
 def test_a_shorter_persistence_length_bends_filaments_more():
     def straightness(persistence_length_um):
         simulation = small(n_structures=1, width_nm=0, persistence_length_um=persistence_length_um)

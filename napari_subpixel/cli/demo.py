@@ -1,0 +1,95 @@
+"""``napari-subpixel demo``: the whole way, from a movie to a score, on a movie simulated on the spot."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from napari_subpixel.cli.common import progress_bar, say
+from napari_subpixel.cli.evaluate import score_table
+from napari_subpixel.errors import InputError
+
+#: What the demo simulates: the optics, brightness and crowding that the shipped model `paper` was trained for.
+DEMO = {
+    "frame_shape": (128, 128),
+    "n_frames": 500,
+    "emitters_per_frame": 150.0,
+    "molecules": 60_000,
+    "n_structures": 14,
+    "photons": 2250.0,
+    "photons_spread": 0.1,
+    "on_time_frames": 0.0,
+    "background": 15.0,
+}
+SEED = 7
+FILES = ("movie.tif", "truth.csv", "localizations.csv", "super-resolution.tif", "super-resolution.png")
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser("demo", help="simulate a movie, find its molecules, render and score them")
+    parser.add_argument("-o", "--output", type=Path, default=Path("demo-output"), metavar="FOLDER",
+                        help="folder for movie, tables and images (demo-output); an earlier demo's files are replaced")
+    parser.add_argument("--viewer", action="store_true", help="show the result in napari")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run every step and print where the files are and how good the result is."""
+    import numpy as np
+
+    from napari_subpixel import formats
+    from napari_subpixel.detector import Detector
+    from napari_subpixel.evaluate import evaluate
+    from napari_subpixel.movie_writer import write_movie
+    from napari_subpixel.pipeline import DetectionJob, detect_to_file
+    from napari_subpixel.render import render, save_image, save_preview
+    from napari_subpixel.simulate import simulate
+    from napari_subpixel.stacks import open_stack
+
+    folder = _folder(arguments.output)
+    movie_path, truth_path, table_path, image_path, picture_path = (folder / name for name in FILES)
+    settings = demo_simulation()
+    say(f"1/4 simulating {settings.n_frames} frames of microtubules, {settings.emitters_per_frame:g} molecules each")
+    movie, truth = simulate(settings, np.random.default_rng(SEED))
+    write_movie(movie_path, [movie], shape=movie.shape, pixel_size_nm=settings.pixel_size_nm, overwrite=True)
+    formats.write(truth_path, truth, overwrite=True)
+    with open_stack(movie_path) as stack:
+        detector = Detector("paper")
+        say(f"2/4 finding molecules with the model {detector.card.name}, on {detector.device_reason}")
+        with progress_bar(stack.n_frames, "frame", "detect") as bar:
+            for done in detect_to_file(DetectionJob(stack, detector, settings.camera), table_path, overwrite=True):
+                bar.update(done - bar.n)
+    found = formats.read(table_path)
+    say("3/4 rendering the super-resolution image")
+    image = render(found, pixel_size_nm=10.0)
+    save_image(image_path, image, overwrite=True)
+    save_preview(picture_path, image, overwrite=True)
+    say("4/4 scoring against the truth")
+    result = evaluate(found, truth)
+    print(f"{len(found)} localizations, {len(truth)} molecules in the truth\n{score_table(result)}")
+    print(f"table: {table_path}\nsuper-resolution image: {image_path} (to look at: {picture_path})")
+    if arguments.viewer:
+        from napari_subpixel.widgets.viewer import show
+
+        show(movie, found, truth, image)
+    return 0
+
+
+def demo_simulation() -> Any:
+    """Return the settings of the demo's movie."""
+    from napari_subpixel.camera import Camera
+    from napari_subpixel.psf import GaussianPSF
+    from napari_subpixel.simulate import Simulation
+
+    camera = Camera(pixel_size_nm=100, baseline=100, electrons_per_adu=1 / 2.065 * 300, em_gain=300, name="EMCCD")
+    return Simulation(camera=camera, psf=GaussianPSF(sigma_nm=110.0), structure="filaments", **DEMO)
+
+
+def _folder(path: Path) -> Path:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path}: cannot make this folder: {error.strerror}") from None
+    return path

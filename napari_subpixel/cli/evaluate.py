@@ -1,0 +1,82 @@
+"""``napari-subpixel evaluate``: a result and its truth in, scores out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from napari_subpixel.cli.common import frame_range, read_table, say
+from napari_subpixel.errors import InputError
+
+#: Files in nm alone can be compared at any pixel size: they are read and scored with the same one.
+NOMINAL_PIXEL_SIZE_NM = 100.0
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser("evaluate", help="score a result against ground truth")
+    parser.add_argument("localizations", type=Path, metavar="LOCS", help="the result")
+    parser.add_argument("truth", type=Path, metavar="TRUTH", help="the ground truth")
+    parser.add_argument("--tolerance-nm", type=float, action="append", metavar="NM",
+                        help="largest distance of a pair; may be given several times (25 and 50)")
+    parser.add_argument("--frames", type=frame_range, metavar="A:B", help="some frames: from 0, B excluded")
+    parser.add_argument("--border-nm", type=float, default=0.0, metavar="NM",
+                        help="leave out points this near to the frame's edge (0; the SMLM challenge: 450)")
+    parser.add_argument("--remove-offset", action="store_true", help="subtract a constant offset before matching")
+    parser.add_argument("--pixel-size-nm", type=float, metavar="NM", help="of the camera, where no file says it")
+    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Score and print."""
+    from napari_subpixel.evaluate import evaluate
+
+    found, truth = _tables(arguments)
+    result = evaluate(
+        found,
+        truth,
+        tuple(arguments.tolerance_nm or (25.0, 50.0)),
+        frames=arguments.frames,
+        border_nm=arguments.border_nm,
+        remove_offset=arguments.remove_offset,
+    )
+    if arguments.json:
+        print(json.dumps(result.to_dict(), indent=1, allow_nan=False))
+    else:
+        print(score_table(result))
+    for warning in result.warnings:
+        say(f"warning: {warning}")
+    return 0
+
+
+def score_table(result: Any) -> str:
+    """Return the scores as lines of text, one for each tolerance."""
+    lines = ["tolerance [nm]  Jaccard     F1  precision  recall  RMSE [nm]  efficiency      TP      FP      FN"]
+    for m in result:
+        lines.append(
+            f"{m.tolerance_nm:14g}  {m.jaccard:7.3f}  {m.f1:5.3f}  {m.precision:9.3f}  {m.recall:6.3f}  "
+            f"{m.rmse_nm:9.1f}  {m.efficiency:10.1f}  {m.true_positives:6d}  {m.false_positives:6d}  "
+            f"{m.false_negatives:6d}"
+        )
+    return "\n".join(lines)
+
+
+def _tables(arguments: argparse.Namespace) -> tuple[Any, Any]:
+    """Read both tables; one that does not say its pixel size takes that of the other."""
+    tables: dict[Path, Any] = {}
+    size = arguments.pixel_size_nm
+    for path in (arguments.localizations, arguments.truth):
+        try:
+            tables[path] = read_table(path, pixel_size_nm=size)
+        except InputError as error:
+            if "pixel size" not in str(error):
+                raise
+    known = [size, *(table.pixel_size_nm for table in tables.values()), NOMINAL_PIXEL_SIZE_NM]
+    size = next(value for value in known if value)
+    return tuple(  # type: ignore[return-value]
+        tables[path] if path in tables else read_table(path, pixel_size_nm=size)
+        for path in (arguments.localizations, arguments.truth)
+    )

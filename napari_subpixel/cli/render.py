@@ -1,0 +1,47 @@
+"""``napari-subpixel render``: a table in, a super-resolution image out."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from napari_subpixel.cli.common import read_table, say, shape
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser("render", help="render a table of localizations into a super-resolution image")
+    parser.add_argument("localizations", type=Path, metavar="LOCS", help="table, in any format that is read")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="IMAGE.tif", help="OME-TIFF to write")
+    parser.add_argument("--pixel-size-nm", type=float, default=10.0, metavar="NM", help="of the image (10)")
+    parser.add_argument("--method", default="gaussian", metavar="NAME", help="gaussian or histogram (gaussian)")
+    parser.add_argument("--sigma-nm", type=float, metavar="NM",
+                        help="width of all Gaussians; else each point's own uncertainty, where it has one")
+    parser.add_argument("--shape-px", type=shape, metavar="H,W", help="of the frames, where the table does not say")
+    parser.add_argument("--camera-pixel-size-nm", type=float, metavar="NM",
+                        help="of the frames, where the table does not say")
+    parser.add_argument("--preview", type=Path, metavar="PICTURE.png", help="also write a coloured picture to look at")
+    parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Render and save."""
+    from napari_subpixel.render import check_image_output, render, save_image, save_preview
+
+    check_image_output(arguments.output, overwrite=arguments.overwrite)
+    image = render(
+        read_table(arguments.localizations, pixel_size_nm=arguments.camera_pixel_size_nm),
+        pixel_size_nm=arguments.pixel_size_nm,
+        method=arguments.method,
+        sigma_nm=arguments.sigma_nm,
+        frame_shape=arguments.shape_px,
+    )
+    save_image(arguments.output, image, overwrite=arguments.overwrite)
+    if arguments.preview:
+        save_preview(arguments.preview, image, overwrite=arguments.overwrite)
+    height, width = image.image.shape
+    outside = f"; {image.n_outside} points outside the frames left out" if image.n_outside else ""
+    say(f"{arguments.output}: {height} x {width} pixels of {arguments.pixel_size_nm:g} nm{outside}")
+    return 0

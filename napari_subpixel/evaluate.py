@@ -1,0 +1,444 @@
+"""Scores of localizations against the truth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_subpixel.coordinates import CENTRE_AT_ZERO, checked_pixel_size, px_to_nm, within_frame
+from napari_subpixel.errors import InputError
+from napari_subpixel.localizations import Localizations
+from napari_subpixel.matching import Shift, estimate_shift, match
+
+#: Weight of the lateral RMSE in the challenge's efficiency, per nm (Sage et al. 2019, doi:10.1038/s41592-019-0364-4).
+EFFICIENCY_ALPHA_PER_NM = 1.0
+#: Pixel sizes of two tables that differ by more than this share do not belong to one movie.
+PIXEL_SIZE_AGREEMENT = 1e-3
+#: A constant offset is sought this far, in nm, which covers a shift by a whole pixel in y and x.
+OFFSET_REACH_NM = 250.0
+#: An offset is worth a warning above this length (nm), this many standard errors and this share of the tolerance.
+OFFSET_WORTH_NM = 5.0
+OFFSET_WORTH_ERRORS = 5.0
+OFFSET_WORTH_SHARE = 0.1
+#: An offset that rests on fewer pairs than this is not to be relied on.
+OFFSET_MIN_PAIRS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Match:
+    """Localizations and truth matched one-to-one at one tolerance, and the scores that follow.
+
+    Rows are numbered as in the two tables that were given to `evaluate`; rows in other frames, or left out by the
+    border rule, appear nowhere.
+
+    Attributes
+    ----------
+    tolerance_nm : float
+        Largest distance of a pair, in nm.
+    pairs : ndarray of int64, shape (K, 2)
+        Row of the localization and row of the truth, of each pair.
+    offsets_nm : ndarray of float64, shape (K, 2)
+        Localization minus truth of each pair, (y, x) in nm; after removal of the constant offset where that was asked.
+    false_positive_rows : ndarray of int64
+        Rows of the localizations that match no molecule.
+    missed_rows : ndarray of int64
+        Rows of the truth that no localization matches.
+
+    Notes
+    -----
+    Where both tables are empty nothing is wrong: Jaccard, F1, precision and recall are 1. Otherwise a ratio without
+    a denominator is NaN: precision where nothing was found, recall where there was nothing to find, and RMSE, mean
+    offset and efficiency where there is no pair.
+    """
+
+    tolerance_nm: float
+    pairs: NDArray[np.int64]
+    offsets_nm: NDArray[np.float64]
+    false_positive_rows: NDArray[np.int64]
+    missed_rows: NDArray[np.int64]
+
+    @property
+    def true_positives(self) -> int:
+        """Number of pairs."""
+        return len(self.pairs)
+
+    @property
+    def false_positives(self) -> int:
+        """Number of localizations that match no molecule."""
+        return len(self.false_positive_rows)
+
+    @property
+    def false_negatives(self) -> int:
+        """Number of molecules that no localization matches."""
+        return len(self.missed_rows)
+
+    @property
+    def jaccard(self) -> float:
+        """TP / (TP + FP + FN)."""
+        return self._share(self.true_positives + self.false_positives + self.false_negatives)
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall, 2 J / (1 + J)."""
+        return 2 * self.jaccard / (1 + self.jaccard)
+
+    @property
+    def precision(self) -> float:
+        """TP / (TP + FP)."""
+        return self._share(self.true_positives + self.false_positives)
+
+    @property
+    def recall(self) -> float:
+        """TP / (TP + FN)."""
+        return self._share(self.true_positives + self.false_negatives)
+
+    @property
+    def distances_nm(self) -> NDArray[np.float64]:
+        """Distance of each pair in nm, shape (K,)."""
+        return np.hypot(self.offsets_nm[:, 0], self.offsets_nm[:, 1])
+
+    @property
+    def rmse_nm(self) -> float:
+        """Root mean square of the pairs' distances in nm."""
+        return float(np.sqrt(np.mean(self.distances_nm**2))) if len(self.pairs) else math.nan
+
+    @property
+    def mean_offset_nm(self) -> tuple[float, float]:
+        """Mean of localization minus truth over the pairs, (y, x) in nm."""
+        if not len(self.pairs):
+            return math.nan, math.nan
+        dy, dx = self.offsets_nm.mean(axis=0)
+        return float(dy), float(dx)
+
+    @property
+    def efficiency(self) -> float:
+        """The SMLM challenge's efficiency, 100 - sqrt((100 - 100 J)^2 + alpha^2 RMSE^2) with alpha = 1 per nm."""
+        return 100 - math.hypot(100 - 100 * self.jaccard, EFFICIENCY_ALPHA_PER_NM * self.rmse_nm)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return counts and scores as plain numbers for JSON; what is not defined is None."""
+        scores = ("jaccard", "f1", "precision", "recall", "rmse_nm", "efficiency")
+        return {
+            "tolerance_nm": self.tolerance_nm,
+            "true_positives": self.true_positives,
+            "false_positives": self.false_positives,
+            "false_negatives": self.false_negatives,
+            **{name: _defined(getattr(self, name)) for name in scores},
+            "mean_offset_nm": [_defined(v) for v in self.mean_offset_nm] if len(self.pairs) else None,
+        }
+
+    def _share(self, whole: int) -> float:
+        if whole:
+            return self.true_positives / whole
+        return math.nan if self.false_positives or self.false_negatives else 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What `evaluate` found: a sequence of one `Match` for each tolerance, in the order asked.
+
+    Attributes
+    ----------
+    matches : tuple of Match
+    n_frames : int
+        Frames that count: those where either table has rows.
+    n_localizations, n_truth : int
+        Rows of the two tables in these frames, the border included.
+    pixel_size_nm : float
+        The pixel size that all distances rest on, in nm.
+    border_nm : float
+        Width of the border that was left out, in nm.
+    offset_removed_nm : (float, float) or None
+        Constant offset, (y, x) in nm, that was subtracted from the localizations; None where that was not asked.
+    warnings : tuple of str
+        What the user should know before trusting the scores, in words.
+    """
+
+    matches: tuple[Match, ...]
+    n_frames: int
+    n_localizations: int
+    n_truth: int
+    pixel_size_nm: float
+    border_nm: float
+    offset_removed_nm: tuple[float, float] | None
+    warnings: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.matches)
+
+    def __iter__(self) -> Iterator[Match]:
+        return iter(self.matches)
+
+    def __getitem__(self, index: int) -> Match:
+        return self.matches[index]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything but the rows, for JSON."""
+        return {
+            "n_frames": self.n_frames,
+            "n_localizations": self.n_localizations,
+            "n_truth": self.n_truth,
+            "pixel_size_nm": self.pixel_size_nm,
+            "border_nm": self.border_nm,
+            "offset_removed_nm": None if self.offset_removed_nm is None else list(self.offset_removed_nm),
+            "warnings": list(self.warnings),
+            "scores": [match.to_dict() for match in self.matches],
+        }
+
+
+def evaluate(
+    localizations: Localizations,
+    truth: Localizations,
+    tolerances_nm: float | Sequence[float] = (25.0, 50.0),
+    *,
+    frames: tuple[int | None, int | None] | None = None,
+    border_nm: float = 0.0,
+    remove_offset: bool = False,
+    pixel_size_nm: float | None = None,
+    frame_shape: tuple[int, int] | None = None,
+) -> Evaluation:
+    """Match localizations with the truth, frame by frame and one-to-one, and score them.
+
+    The matching is optimal: the most pairs that the tolerance allows, and of these the least total distance. A frame
+    that only one of the tables has counts too: all its rows are false positives, or missed.
+
+    Parameters
+    ----------
+    localizations, truth : Localizations
+        The result and the ground truth, two tables of the same kind.
+    tolerances_nm : float or sequence of float
+        Largest distance of a pair, in nm; a `Match` is made for each.
+    frames : (start, stop), optional
+        Score only frames from `start` up to but without `stop`, counted from 0; None leaves that end open.
+    border_nm : float
+        Leave out a border of this width along the frames' outer edge (the SMLM challenge takes 450 nm). All rows
+        take part in the matching; then a pair is dropped if its molecule lies in the border, an unmatched molecule
+        or localization if it does itself. Had the border been cut off first, a molecule just outside the line and
+        its localization just inside would make a false positive of a good result.
+    remove_offset : bool
+        Subtract a constant offset, estimated from matched pairs, from the localizations first.
+    pixel_size_nm : float, optional
+        Width of a pixel in nm, where neither table knows it.
+    frame_shape : (int, int), optional
+        (height, width) of the frames in pixels, for the border, where neither table knows it.
+
+    Returns
+    -------
+    Evaluation
+        A sequence of `Match`, with what they have in common and warnings in words.
+
+    Raises
+    ------
+    InputError
+        If both tables have rows and no frame in common, the pixel sizes or frame shapes disagree or are not known,
+        or an argument is out of range.
+
+    References
+    ----------
+    Sage et al. 2019, Super-resolution fight club, doi:10.1038/s41592-019-0364-4
+
+    Examples
+    --------
+    >>> truth = Localizations({"frame": [0, 0], "y": [2.0, 5.0], "x": [3.0, 7.0]}, pixel_size_nm=100)
+    >>> found = Localizations({"frame": [0, 0], "y": [2.3, 9.0], "x": [3.4, 9.0]}, pixel_size_nm=100)
+    >>> for score in evaluate(found, truth, (25, 50)):
+    ...     print(score.tolerance_nm, score.true_positives, round(score.jaccard, 3), round(score.rmse_nm, 3))
+    25.0 0 0.0 nan
+    50.0 1 0.333 50.0
+    """
+    tolerances = _checked_tolerances(tolerances_nm)
+    pixel_nm = _common_pixel_size(localizations, truth, pixel_size_nm)
+    border_nm = _checked_border(border_nm)
+    shape = _border_frame_shape(localizations, truth, frame_shape, border_nm / pixel_nm) if border_nm else None
+    _check_common_frame(localizations, truth)
+    start, stop = _checked_frames(frames, localizations, truth)
+    found = _Points.of(localizations, start, stop, pixel_nm)
+    real = _Points.of(truth, start, stop, pixel_nm)
+    shift, warnings = _offset(found, real, tolerances, remove_offset, pixel_nm)
+    if remove_offset:
+        found = found.moved(-np.asarray(shift.yx_nm))
+    found_counts, real_counts = (p.inside(shape, border_nm, pixel_nm) for p in (found, real))
+    return Evaluation(
+        matches=tuple(_scored(found, real, found_counts, real_counts, tolerance) for tolerance in tolerances),
+        n_frames=np.union1d(found.frame, real.frame).size,
+        n_localizations=found.row.size,
+        n_truth=real.row.size,
+        pixel_size_nm=pixel_nm,
+        border_nm=border_nm,
+        offset_removed_nm=shift.yx_nm if remove_offset else None,
+        warnings=warnings,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Points:
+    """The rows of a table in the frames asked: their number in the table, frame, and position in nm, shape (N, 2)."""
+
+    row: NDArray[np.int64]
+    frame: NDArray[np.int64]
+    yx_nm: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, table: Localizations, start: int, stop: int | None, pixel_nm: float) -> _Points:
+        keep = table.frame >= start
+        if stop is not None:
+            keep &= table.frame < stop
+        row = np.flatnonzero(keep)
+        return cls(row, table.frame[row], px_to_nm(table.yx[row], pixel_nm, first_centre_px=CENTRE_AT_ZERO))
+
+    def moved(self, by_nm: NDArray[np.float64]) -> _Points:
+        return _Points(self.row, self.frame, self.yx_nm + by_nm)
+
+    def inside(self, shape: tuple[int, int] | None, border_nm: float, pixel_nm: float) -> NDArray[np.bool_]:
+        """Say which points lie inside the border; all do where there is none."""
+        if shape is None:
+            return np.ones(self.row.size, bool)
+        y, x = (self.yx_nm / pixel_nm).T
+        return within_frame(y, x, shape, border_px=border_nm / pixel_nm)
+
+
+def _scored(
+    found: _Points,
+    real: _Points,
+    found_counts: NDArray[np.bool_],
+    real_counts: NDArray[np.bool_],
+    tolerance_nm: float,
+) -> Match:
+    pairs = match(found.frame, found.yx_nm, real.frame, real.yx_nm, tolerance_nm)
+    alone, missed = found_counts.copy(), real_counts.copy()
+    alone[pairs[:, 0]] = missed[pairs[:, 1]] = False
+    pairs = pairs[real_counts[pairs[:, 1]]]
+    return Match(
+        tolerance_nm=tolerance_nm,
+        pairs=np.column_stack([found.row[pairs[:, 0]], real.row[pairs[:, 1]]]),
+        offsets_nm=found.yx_nm[pairs[:, 0]] - real.yx_nm[pairs[:, 1]],
+        false_positive_rows=found.row[alone],
+        missed_rows=real.row[missed],
+    )
+
+
+# -- the constant offset ----------------------------------------------------------------------------------------------
+
+
+def _offset(
+    found: _Points, real: _Points, tolerances: Sequence[float], remove: bool, pixel_nm: float
+) -> tuple[Shift, tuple[str, ...]]:
+    """Estimate the constant offset, and say in words what the user should know of it."""
+    reach = max(*tolerances, OFFSET_REACH_NM)
+    try:
+        shift = estimate_shift(found.frame, found.yx_nm, real.frame, real.yx_nm, reach)
+    except InputError:
+        if remove:
+            raise
+        # Too many candidates this far out in one frame; the scores, at their own tolerance, can do without.
+        return Shift((0.0, 0.0), math.nan, 0), ()
+    if remove:
+        return shift, _removal_warnings(shift, reach) if found.row.size and real.row.size else ()
+    return shift, _offset_warnings(shift, reach, max(tolerances), pixel_nm)
+
+
+def _removal_warnings(shift: Shift, reach_nm: float) -> tuple[str, ...]:
+    if not shift.n_pairs:
+        return (f"no offset was removed: no localization lies within {reach_nm:g} nm of the truth",)
+    if shift.n_pairs < OFFSET_MIN_PAIRS:
+        return (f"the offset removed rests on only {shift.n_pairs} matched pair(s)",)
+    return ()
+
+
+def _offset_warnings(shift: Shift, reach_nm: float, tolerance_nm: float, pixel_nm: float) -> tuple[str, ...]:
+    worth = max(OFFSET_WORTH_NM, OFFSET_WORTH_SHARE * tolerance_nm)
+    certain = shift.length_nm > OFFSET_WORTH_ERRORS * shift.standard_error_nm
+    if shift.n_pairs < OFFSET_MIN_PAIRS or not certain or shift.length_nm <= worth:
+        return ()
+    dy, dx = shift.yx_nm
+    return (
+        f"the localizations lie off the truth by a constant (y, x) = ({dy:+.1f}, {dx:+.1f}) nm = "
+        f"({dy / pixel_nm:+.2f}, {dx / pixel_nm:+.2f}) px ({shift.n_pairs:,} pairs within {reach_nm:g} nm): "
+        "do both files measure from the same corner or centre of the first pixel?",
+    )
+
+
+# -- checks -----------------------------------------------------------------------------------------------------------
+
+
+def _checked_tolerances(tolerances_nm: float | Sequence[float]) -> tuple[float, ...]:
+    try:
+        values = tuple(float(v) for v in np.atleast_1d(np.asarray(tolerances_nm, dtype=np.float64)))
+    except (TypeError, ValueError):
+        raise InputError(f"tolerances must be numbers in nm, got {tolerances_nm!r}") from None
+    if not values:
+        raise InputError("no tolerance was given: name at least one, in nm")
+    for value in values:
+        if not (math.isfinite(value) and value > 0):
+            raise InputError(f"a tolerance must be positive and finite, got {value:g} nm")
+    return values
+
+
+def _checked_border(border_nm: float) -> float:
+    if not (math.isfinite(border_nm) and border_nm >= 0):
+        raise InputError(f"the border must be 0 or a positive number of nm, got {border_nm:g} nm")
+    return float(border_nm)
+
+
+def _common_pixel_size(localizations: Localizations, truth: Localizations, pixel_size_nm: float | None) -> float:
+    given = None if pixel_size_nm is None else checked_pixel_size(pixel_size_nm)
+    sizes = {"given": given, "localizations": localizations.pixel_size_nm, "truth": truth.pixel_size_nm}
+    known = {name: size for name, size in sizes.items() if size is not None}
+    if not known:
+        raise InputError("the pixel size is known neither of the localizations nor of the truth: give it in nm")
+    if max(known.values()) > min(known.values()) * (1 + PIXEL_SIZE_AGREEMENT):
+        seen = ", ".join(f"{name} {size:g} nm" for name, size in known.items())
+        raise InputError(f"pixel sizes differ: {seen}")
+    return next(iter(known.values()))
+
+
+def _border_frame_shape(
+    localizations: Localizations, truth: Localizations, frame_shape: tuple[int, int] | None, border_px: float
+) -> tuple[int, int]:
+    sizes = {"given": frame_shape, "localizations": localizations.frame_shape, "truth": truth.frame_shape}
+    known = {name: tuple(shape) for name, shape in sizes.items() if shape is not None}
+    if not known:
+        raise InputError(
+            "a border needs the shape of the frames, which neither table knows: give (height, width) in px"
+        )
+    if len(set(known.values())) > 1:
+        raise InputError(f"frame shapes differ: {', '.join(f'{name} {shape}' for name, shape in known.items())}")
+    height, width = next(iter(known.values()))
+    if 2 * border_px >= min(height, width):
+        raise InputError(f"a border of {border_px:g} px leaves nothing of frames of {height} x {width} px")
+    return height, width
+
+
+def _check_common_frame(localizations: Localizations, truth: Localizations) -> None:
+    if len(localizations) and len(truth) and not np.isin(localizations.frame, truth.frame).any():
+        raise InputError(
+            "localizations and truth have no frame in common: "
+            f"frames {_span(localizations)} against {_span(truth)}, counted from 0"
+        )
+
+
+def _checked_frames(
+    frames: tuple[int | None, int | None] | None, localizations: Localizations, truth: Localizations
+) -> tuple[int, int | None]:
+    start, stop = (None, None) if frames is None else frames
+    start = 0 if start is None else start
+    if start < 0 or (stop is not None and stop <= start):
+        raise InputError(f"frames must be a range from 0 such as 0:100, got {start}:{'' if stop is None else stop}")
+    end = max(_end(localizations), _end(truth))
+    if frames is not None and start >= end > 0:
+        raise InputError(f"no frame to score from frame {start} on: the tables end before frame {end}, counted from 0")
+    return start, stop
+
+
+def _end(table: Localizations) -> int:
+    """Frames up to the last that the table knows of."""
+    return max(table.n_frames or 0, int(table.frame.max()) + 1 if len(table) else 0)
+
+
+def _span(table: Localizations) -> str:
+    return f"{table.frame.min()} to {table.frame.max()}"

@@ -1,0 +1,120 @@
+"""Files of localizations: `read` tells the format by the content, `write` by the suffix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_subpixel import files
+from napari_subpixel.errors import InputError
+from napari_subpixel.formats import challenge, decode, liteloc, nairr, parquet, picasso, smap, thunderstorm
+from napari_subpixel.formats.csv_table import read_csv
+from napari_subpixel.formats.hdf5_file import open_hdf5
+from napari_subpixel.localizations import Localizations
+
+__all__ = ["FORMATS", "Format", "check_can_write", "format_for", "read", "write"]
+
+#: The csv tables that can be read.
+FLAVOURS = (thunderstorm.FLAVOUR, challenge.FLAVOUR, nairr.FLAVOUR, smap.FLAVOUR, liteloc.FLAVOUR)
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of file, told by its suffix.
+
+    Attributes
+    ----------
+    title : str
+        What a message calls it.
+    suffixes : tuple of str
+        Its suffixes, the first of which is given to new files.
+    read, write : callable
+        ``read(path, *, pixel_size_nm=None)`` and ``write(path, localizations, *, overwrite=False)``.
+    outputs : callable
+        Gives the files that are written for a path.
+    """
+
+    title: str
+    suffixes: tuple[str, ...]
+    read: Callable[..., Localizations]
+    write: Callable[..., None]
+    outputs: Callable[[str | Path], tuple[Path, ...]]
+
+
+def _read_csv(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizations:
+    return read_csv(path, FLAVOURS, pixel_size_nm=pixel_size_nm)
+
+
+def _read_hdf5(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizations:
+    with open_hdf5(path) as file:
+        from_decode = "data" in file and "locs" not in file
+    return (decode if from_decode else picasso).read(path, pixel_size_nm=pixel_size_nm)
+
+
+#: What can be written, by the name that the command line gives it.
+FORMATS: dict[str, Format] = {
+    "csv": Format("ThunderSTORM csv", (".csv",), _read_csv, thunderstorm.write, thunderstorm.outputs),
+    "hdf5": Format("Picasso hdf5", (".hdf5", ".h5"), _read_hdf5, picasso.write, picasso.outputs),
+    "parquet": Format("native parquet", (".parquet",), parquet.read, parquet.write, parquet.outputs),
+}
+
+
+def format_for(path: str | Path) -> Format:
+    """Return the format that a path's suffix names, or raise `InputError` that lists the known ones."""
+    suffix = Path(path).suffix.lower()
+    for format_ in FORMATS.values():
+        if suffix in format_.suffixes:
+            return format_
+    known = ", ".join(s for format_ in FORMATS.values() for s in format_.suffixes)
+    raise InputError(f"{path}: expected a table with one of the suffixes {known}, got {suffix or 'none'}")
+
+
+def read(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizations:
+    """Read a table of localizations or of ground truth.
+
+    Parameters
+    ----------
+    path : path-like
+        A csv of ThunderSTORM, the SMLM challenges, SMAP or LiteLoc; an hdf5 of Picasso or DECODE; a native parquet.
+    pixel_size_nm : float, optional
+        Width of a camera pixel in nm. Needed for positions in nm where the file does not tell it; where it does, this
+        one counts.
+
+    Returns
+    -------
+    Localizations
+        In pixels and frames counted from 0, whatever the file's custom.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read; one line that names it and says what was found.
+    """
+    return format_for(path).read(path, pixel_size_nm=pixel_size_nm)
+
+
+def write(path: str | Path, localizations: Localizations, *, overwrite: bool = False) -> None:
+    """Write a table in the format that the suffix names: .csv, .hdf5 or .h5, .parquet.
+
+    Parameters
+    ----------
+    path : path-like
+        The file. A csv gets ``<stem>-protocol.txt`` beside it, an hdf5 ``<stem>.yaml``.
+    localizations : Localizations
+        The table; it may have no rows.
+    overwrite : bool
+        Whether files that exist are replaced.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written; nothing is left that looks whole.
+    """
+    format_for(path).write(path, localizations, overwrite=overwrite)
+
+
+def check_can_write(path: str | Path, *, overwrite: bool = False) -> None:
+    """Raise `InputError` now if `write` would refuse this path later: before the work, not after it."""
+    for file in format_for(path).outputs(path):
+        files.check_can_write(file, overwrite=overwrite)

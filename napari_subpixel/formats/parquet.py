@@ -1,0 +1,76 @@
+"""The native parquet: our columns as they are, and everything else as JSON in the schema's metadata."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from napari_subpixel.errors import InputError
+from napari_subpixel.files import atomic_output, check_can_write
+from napari_subpixel.formats import notes
+from napari_subpixel.localizations import Localizations
+from napari_subpixel.records import naming
+
+KEY = notes.PROGRAM.encode()
+
+
+def outputs(path: str | Path) -> tuple[Path, ...]:
+    """Return the files that a table is written to."""
+    return (Path(path),)
+
+
+def read(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizations:
+    """Read a native table.
+
+    Parameters
+    ----------
+    path : path-like
+        The parquet file.
+    pixel_size_nm : float, optional
+        Width of a camera pixel in nm, instead of the one that the file tells.
+
+    Returns
+    -------
+    Localizations
+        The table exactly as it was written.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            if not file.read(1):
+                raise InputError(f"{path}: the file is empty (0 bytes)")
+            table = parquet.ParquetFile(file).read()
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path}: not a whole parquet file: {' '.join(str(error).split())}") from None
+    with naming(path):
+        about = notes.to_about(_notes((table.schema.metadata or {}).get(KEY)))
+        if pixel_size_nm is not None:
+            about["pixel_size_nm"] = pixel_size_nm
+        return Localizations({name: table[name].to_numpy() for name in table.column_names}, **about)
+
+
+def write(path: str | Path, localizations: Localizations, *, overwrite: bool = False) -> None:
+    """Write a native table; reading it gives the same table, to the last bit."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    check_can_write(path, overwrite=overwrite)
+    table = pa.table({name: localizations[name] for name in localizations.columns})
+    about = json.dumps(notes.from_localizations(localizations))
+    with atomic_output(path) as draft:
+        parquet.write_table(table.replace_schema_metadata({KEY: about}), draft)
+
+
+def _notes(text: bytes | None) -> dict:
+    try:
+        values = json.loads(text or "{}")
+    except ValueError:
+        values = None
+    if not isinstance(values, dict):
+        raise InputError(f"its notes under {notes.PROGRAM!r} are not JSON that names entries: {text!r}")
+    return values

@@ -1,0 +1,279 @@
+"""Picasso's hdf5 and the yaml beside it: pixels with the first centre at 0, frames from 0."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from napari_subpixel.coordinates import home_pixel
+from napari_subpixel.errors import InputError
+from napari_subpixel.files import atomic_output, check_can_write
+from napari_subpixel.formats import notes
+from napari_subpixel.formats.hdf5_file import open_hdf5
+from napari_subpixel.localizations import COLUMNS, Localizations
+from napari_subpixel.records import naming
+
+#: Picasso's columns, in its order, and ours that each holds; both directions use this one table.
+HOLDS = {
+    "frame": "frame",
+    "x": "x",
+    "y": "y",
+    "photons": "photons",
+    "sx": "sigma",
+    "sy": "sigma",
+    "bg": "background",
+    "lpx": "x_uncertainty",
+    "lpy": "y_uncertainty",
+    "net_gradient": None,
+    "z": "z_nm",
+    "probability": "probability",
+    "class_index": "class_index",
+}
+#: Columns that every Picasso file has.
+DEMANDED = ("frame", "x", "y", "photons", "sx", "sy", "bg", "lpx", "lpy", "net_gradient")
+#: Columns in which Picasso does not show a row with a value below 0.
+NOT_NEGATIVE = ("x", "y", "photons", "sx", "sy", "lpx", "lpy")
+#: Precision, in pixels, that is written where neither it nor what it follows from was measured: Picasso draws each
+#: point this wide.
+PRECISION_STAND_IN = 0.1
+
+
+def yaml_file(path: str | Path) -> Path:
+    """Return the file beside an hdf5 table that describes it: ``<stem>.yaml``."""
+    return Path(path).with_suffix(".yaml")
+
+
+def outputs(path: str | Path) -> tuple[Path, ...]:
+    """Return the files that a table is written to, the table first."""
+    return Path(path), yaml_file(path)
+
+
+def read(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizations:
+    """Read a table that Picasso or this program wrote.
+
+    Parameters
+    ----------
+    path : path-like
+        The hdf5 file; its description is the yaml beside it or, without one, the JSON inside it.
+    pixel_size_nm : float, optional
+        Width of a camera pixel in nm, instead of the one that the file tells.
+
+    Returns
+    -------
+    Localizations
+        Its rows; ``sigma`` is the mean of ``sx`` and ``sy``. Columns that this program filled with stand-ins are left
+        out again.
+    """
+    path = Path(path)
+    with open_hdf5(path) as file:
+        rows = _rows(path, file)
+        info = _read_info(path, file)
+    with naming(path):
+        ours = _found(info, notes.PROGRAM) or {}
+        about = notes.to_about(ours if ours else _foreign_notes(info))
+        if pixel_size_nm is not None:
+            about["pixel_size_nm"] = pixel_size_nm
+        return Localizations(_our_columns(rows, ours.get("stand_ins") or {}), **about)
+
+
+def write(path: str | Path, localizations: Localizations, *, overwrite: bool = False) -> None:
+    """Write a table that ``picasso.io.load_locs`` opens, and its yaml.
+
+    Columns that Picasso demands and that were not measured get stand-ins, which the description lists: 0, except
+    ``lpx`` and ``lpy``, which Picasso draws with (see `precision_stand_in`). An unknown frame shape is written as the
+    smallest that holds all points.
+    """
+    table, description = outputs(path)
+    for file in (table, description):
+        check_can_write(file, overwrite=overwrite)
+    rows, stand_ins = _picasso_rows(localizations)
+    info = _info(localizations, stand_ins, _count_hidden(rows, _frame_shape(localizations)))
+    with atomic_output(table) as draft:
+        _write_hdf5(draft, rows, info)
+        with atomic_output(description) as beside:  # in place before the table, which alone makes it look whole
+            beside.write_text(yaml.safe_dump_all(info, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def hidden_rows(localizations: Localizations) -> int:
+    """Return how many rows of a table Picasso will not show.
+
+    Picasso passes over a row in which any value is not finite, ``x`` or ``y`` is below 0 or not below the frame's
+    width or height, or photons, widths or precisions are below 0. So it does not show the outer half of the first row
+    and the first column of pixels.
+
+    Examples
+    --------
+    >>> hidden_rows(Localizations({"frame": [0, 0], "y": [3.0, -0.25], "x": [7.5, 2.0]}))
+    1
+    """
+    return _count_hidden(_picasso_rows(localizations)[0], _frame_shape(localizations))
+
+
+def precision_stand_in(localizations: Localizations) -> tuple[NDArray[np.float64], str]:
+    """Return a precision in pixels where none was measured, and what it is in words.
+
+    It is the bound that photon noise alone sets, ``sqrt((sigma**2 + 1/12) / photons)`` (Thompson, Larson and Webb
+    2002, doi:10.1016/S0006-3495(02)75618-X, Eq. 17 without background), where width and photons were measured, and
+    else `PRECISION_STAND_IN`.
+    """
+    if "sigma" not in localizations or "photons" not in localizations:
+        return np.full(len(localizations), PRECISION_STAND_IN), f"{PRECISION_STAND_IN} px, not measured"
+    sigma, photons = (localizations[name].astype(np.float64) for name in ("sigma", "photons"))
+    lit = photons > 0
+    bound = np.full(len(localizations), PRECISION_STAND_IN)
+    bound[lit] = np.sqrt((sigma[lit] ** 2 + 1 / 12) / photons[lit])
+    return bound, f"sqrt((sigma^2 + 1/12) / photons) px, not measured; {PRECISION_STAND_IN} px without photons"
+
+
+def _rows(path: Path, file: Any) -> NDArray[Any]:
+    """Return the compound dataset ``/locs``."""
+    if "locs" not in file:
+        raise InputError(f"{path}: no /locs in it; there are {', '.join(map(repr, file)) or 'no entries'}")
+    names = getattr(getattr(file["locs"], "dtype", None), "names", None)
+    if names is None:
+        raise InputError(f"{path}: /locs must be a table with named columns")
+    missing = [name for name in ("frame", "x", "y") if name not in names]
+    if missing:
+        raise InputError(f"{path}: missing column {', '.join(map(repr, missing))}; there are {', '.join(names)}")
+    return file["locs"][()]
+
+
+def _our_columns(rows: NDArray[Any], stand_ins: Mapping[str, str]) -> dict[str, NDArray[Any]]:
+    """Return our columns; where two of Picasso's hold one of ours it is their mean."""
+    columns: dict[str, NDArray[Any]] = {}
+    for ours in COLUMNS:
+        there = [name for name, held in HOLDS.items() if held == ours and name in rows.dtype.names]
+        if there and not stand_ins.keys() & set(there):
+            columns[ours] = rows[there[0]] if len(there) == 1 else np.mean([rows[name] for name in there], axis=0)
+    return columns
+
+
+def _read_info(path: Path, file: Any) -> list[dict[str, Any]]:
+    """Return the description: that of the yaml beside the file first, as Picasso does, else the JSON inside."""
+    beside = yaml_file(path)
+    if beside.exists():
+        return _checked_info(beside, _read_yaml(beside))
+    if "metadata" not in file:
+        raise InputError(f"{path}: its description {beside.name} is not beside it, and there is no /metadata in it")
+    try:
+        return _checked_info(path, json.loads(file["metadata"][()]))
+    except (ValueError, TypeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: /metadata is not JSON: {error}") from None
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        return list(yaml.load_all(path.read_text(encoding="utf-8"), _PlainLoader))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+
+
+def _checked_info(path: Path, documents: Any) -> list[dict[str, Any]]:
+    if isinstance(documents, list) and all(isinstance(document, dict) for document in documents):
+        return documents
+    raise InputError(f"{path}: expected Picasso's description, documents with named entries such as 'Frames: 100'")
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """A safe loader that reads Python's own tags, which Picasso writes for tuples, as plain lists and strings."""
+
+
+def _plain_node(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node, deep=True)
+    return node.value
+
+
+_PlainLoader.add_multi_constructor("tag:yaml.org,2002:python/", _plain_node)
+
+
+def _found(info: list[dict[str, Any]], key: str) -> Any:
+    """Return the entry of the last document that has one, as Picasso looks it up."""
+    return next((document[key] for document in reversed(info) if document.get(key)), None)
+
+
+def _foreign_notes(info: list[dict[str, Any]]) -> dict[str, Any]:
+    height, width = _found(info, "Height"), _found(info, "Width")
+    made_by = [str(document["Generated by"]) for document in info if "Generated by" in document]
+    return {
+        "pixel_size_nm": _found(info, "Pixelsize"),
+        "frame_shape": None if height is None or width is None else (height, width),
+        "n_frames": _found(info, "Frames"),
+        "provenance": {"generated_by": made_by} if made_by else {},
+    }
+
+
+def _picasso_rows(localizations: Localizations) -> tuple[NDArray[Any], dict[str, str]]:
+    """Return the rows as Picasso's compound type, and the stand-ins among the columns."""
+    measured = {name for name in localizations.columns if _is_measured(localizations[name])}
+    names = [name for name, ours in HOLDS.items() if name in DEMANDED or ours in measured]
+    rows = np.zeros(len(localizations), [(name, "<u4" if _is_count(name) else "<f4") for name in names])
+    stand_ins: dict[str, str] = {}
+    for name in names:
+        ours = HOLDS[name]
+        if ours in measured:
+            rows[name] = localizations[str(ours)]
+        elif name in ("lpx", "lpy"):
+            rows[name], stand_ins[name] = precision_stand_in(localizations)
+        else:
+            stand_ins[name] = "0, not measured"
+    return rows, stand_ins
+
+
+def _is_measured(values: NDArray[Any]) -> bool:
+    return not len(values) or bool(np.isfinite(values).any())
+
+
+def _is_count(name: str) -> bool:
+    ours = HOLDS[name]
+    return ours is not None and COLUMNS[ours][0] is np.int64
+
+
+def _frame_shape(localizations: Localizations) -> tuple[int, int]:
+    """Return the shape of the frames or, where it is not known, the smallest that holds all points."""
+    if localizations.frame_shape is not None:
+        return localizations.frame_shape
+    height, width = (int(home_pixel(np.max(v, initial=0.0))) + 1 for v in (localizations.y, localizations.x))
+    return height, width
+
+
+def _count_hidden(rows: NDArray[Any], shape: tuple[int, int]) -> int:
+    shown = (rows["y"] < shape[0]) & (rows["x"] < shape[1])
+    for name in rows.dtype.names or ():
+        shown &= np.isfinite(rows[name])
+        if name in NOT_NEGATIVE:
+            shown &= rows[name] >= 0
+    return int(len(rows) - shown.sum())
+
+
+def _info(localizations: Localizations, stand_ins: dict[str, str], hidden: int) -> list[dict[str, Any]]:
+    """Return the description: what Picasso needs, then our own notes."""
+    height, width = _frame_shape(localizations)
+    last = int(np.max(localizations.frame, initial=0)) + 1
+    # Picasso takes 0 frames for none given and refuses the file.
+    movie = {"Generated by": notes.PROGRAM, "Frames": max(localizations.n_frames or last, 1)}
+    movie |= {"Height": height, "Width": width}
+    if localizations.pixel_size_nm is not None:
+        movie["Pixelsize"] = localizations.pixel_size_nm
+    ours = notes.from_localizations(localizations, stand_ins=stand_ins, rows_picasso_does_not_show=hidden)
+    return [movie, {"Generated by": notes.PROGRAM, notes.PROGRAM: ours}]
+
+
+def _write_hdf5(path: Path, rows: NDArray[Any], info: list[dict[str, Any]]) -> None:
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        file.create_dataset("locs", data=rows)
+        file.create_dataset("metadata", data=json.dumps(info))

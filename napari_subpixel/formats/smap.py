@@ -1,0 +1,29 @@
+"""SMAP's csv: nm, with the first pixel's centre at one whole pixel, frames from 1."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from napari_subpixel.formats.csv_table import Column, Flavour, Unit, read_csv
+from napari_subpixel.localizations import Localizations
+
+#: Told from LiteLoc's csv, which measures from another origin, by the name of its photons.
+FLAVOUR = Flavour(
+    "SMAP csv",
+    (
+        Column("frame", ("frame",), Unit.FRAME, required=True),
+        Column("xnm", ("x",), Unit.POSITION_NM, required=True),
+        Column("ynm", ("y",), Unit.POSITION_NM, required=True),
+        Column("znm", ("z_nm",)),
+        Column("phot", ("photons",)),
+        Column("bg", ("background",)),
+        Column("locprecnm", ("y_uncertainty", "x_uncertainty"), Unit.LENGTH_NM),
+    ),
+    first_centre_px=1.0,
+    told_by=("phot",),
+)
+
+
+def read(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizations:
+    """Read a table that SMAP's own fitters made, ``ID,frame,xnm,ynm,znm,phot,bg,locprecnm``."""
+    return read_csv(path, [FLAVOUR], pixel_size_nm=pixel_size_nm)

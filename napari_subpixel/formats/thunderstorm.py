@@ -1,0 +1,59 @@
+"""ThunderSTORM's csv: nm from the outer corner of the first pixel, frames from 1."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from napari_subpixel.coordinates import CENTRE_FROM_CORNER
+from napari_subpixel.formats.csv_table import Column, Flavour, Unit, outputs, read_csv, write_csv
+from napari_subpixel.localizations import Localizations
+
+__all__ = ["FLAVOUR", "outputs", "read", "write"]
+
+#: ``uncertainty [nm]`` is the older name of ``uncertainty_xy [nm]``; the last two columns are ours, and unitless.
+FLAVOUR = Flavour(
+    "ThunderSTORM csv",
+    (
+        Column("frame", ("frame",), Unit.FRAME, required=True),
+        Column("x [nm]", ("x",), Unit.POSITION_NM, required=True),
+        Column("y [nm]", ("y",), Unit.POSITION_NM, required=True),
+        Column("z [nm]", ("z_nm",)),
+        Column("sigma [nm]", ("sigma",), Unit.LENGTH_NM),
+        Column("intensity [photon]", ("photons",)),
+        Column("offset [photon]", ("background",)),
+        Column(
+            "uncertainty_xy [nm]", ("y_uncertainty", "x_uncertainty"), Unit.LENGTH_NM, aliases=("uncertainty [nm]",)
+        ),
+        Column("probability", ("probability",), digits=7),
+        Column("class_index", ("class_index",)),
+    ),
+    first_centre_px=CENTRE_FROM_CORNER,
+    row_number="id",
+    quoted=True,
+)
+
+
+def read(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizations:
+    """Read a ThunderSTORM table: a result, or the truth of its generator.
+
+    Parameters
+    ----------
+    path : path-like
+        The csv file.
+    pixel_size_nm : float, optional
+        Width of a camera pixel in nm; needed unless this program wrote the protocol file beside the table.
+
+    Returns
+    -------
+    Localizations
+        Its rows. ``sigma1``, ``sigma2``, ``bkgstd``, ``chi2`` and ``detections`` are passed over.
+    """
+    return read_csv(path, [FLAVOUR], pixel_size_nm=pixel_size_nm)
+
+
+def write(path: str | Path, localizations: Localizations, *, overwrite: bool = False) -> None:
+    """Write a ThunderSTORM table and its protocol file; only what was measured gets a column.
+
+    The one uncertainty that the format knows is the root mean square of those along y and x.
+    """
+    write_csv(path, localizations, FLAVOUR, overwrite=overwrite)

@@ -1,0 +1,332 @@
+"""Rendering: a super-resolution image from a table of localizations, and its files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_subpixel import __version__, records
+from napari_subpixel.coordinates import SuperResolutionGrid, checked_frame_shape, home_pixel, within_frame
+from napari_subpixel.errors import InputError, suggest
+from napari_subpixel.files import atomic_output, check_can_write
+from napari_subpixel.localizations import Localizations
+from napari_subpixel.psf import add_gaussians
+
+METHODS = ("gaussian", "histogram")
+#: Larger images are refused rather than filling the memory.
+MAX_IMAGE_BYTES = 2 << 30
+#: Width of a point whose uncertainty is not known, in pixels of the super-resolution image.
+DEFAULT_SIGMA_PX = 1.0
+#: Smaller uncertainties are drawn as this one, in pixels of the super-resolution image: a point within its pixel.
+MIN_SIGMA_PX = 0.1
+#: Larger uncertainties are drawn as this one, in camera pixels.
+MAX_SIGMA_CAMERA_PX = 1.0
+#: Points drawn at a time.
+CHUNK_POINTS = 1 << 20
+#: Colours at equal steps from dark to bright, red, green and blue from 0 to 1.
+COLORMAPS = {
+    "hot": ((0, 0, 0), (0.7, 0, 0), (1, 0.45, 0), (1, 0.85, 0.1), (1, 1, 1)),
+    "gray": ((0, 0, 0), (1, 1, 1)),
+}
+#: A preview shows this share of the lit pixels below full brightness.
+PREVIEW_QUANTILE = 0.995
+#: A preview has no longer side than this, in pixels.
+PREVIEW_SIDE_PX = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class SuperResolutionImage:
+    """A rendered image and its place over the frames.
+
+    Attributes
+    ----------
+    image : ndarray of float32, shape (height, width)
+        Points per pixel: the image sums to the number of points on the field, but for Gaussians' tails beyond its edge.
+    grid : SuperResolutionGrid
+        Where its pixels lie over the frames.
+    n_outside : int
+        Points that do not lie on the frames and were left out.
+    provenance : dict
+        That of the table, and how the image was rendered.
+    """
+
+    image: NDArray[np.float32]
+    grid: SuperResolutionGrid
+    n_outside: int = 0
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def scale_nm(self) -> tuple[float, float]:
+        """Height and width of a pixel in nm: the ``scale`` of a napari layer in nm."""
+        return self.grid.pixel_size_nm, self.grid.pixel_size_nm
+
+    @property
+    def translate_nm(self) -> tuple[float, float]:
+        """Place of the first pixel's centre in nm from that of the frames: the ``translate`` of a napari layer."""
+        return self.grid.translate_nm
+
+
+def render(
+    localizations: Localizations,
+    *,
+    pixel_size_nm: float = 10.0,
+    method: str = "gaussian",
+    sigma_nm: float | None = None,
+    frame_shape: Sequence[int] | None = None,
+) -> SuperResolutionImage:
+    """Render localizations into an image laid exactly over the frames that they came from.
+
+    Parameters
+    ----------
+    localizations : Localizations
+        Its pixel size must be known.
+    pixel_size_nm : float
+        Width of a pixel of the image, in nm; it need not divide the camera's.
+    method : {"gaussian", "histogram"}
+        Draw every point as a Gaussian of sum 1, integrated over each pixel; or count the points in each pixel.
+    sigma_nm : float, optional
+        Standard deviation of all Gaussians. Without it each point has its own ``y_uncertainty`` and
+        ``x_uncertainty`` where the table has both: at least 0.1 pixels of the image and at most one camera pixel, and
+        where they are not positive numbers the median of the others. Where it has not, one pixel of the image.
+    frame_shape : (int, int), optional
+        (height, width) of the frames in camera pixels; without it, the table's.
+
+    Returns
+    -------
+    SuperResolutionImage
+        Points that do not lie on the frames are left out and counted.
+
+    Raises
+    ------
+    InputError
+        If pixel size or frame shape are not known, the method is unknown, or the image would be too large.
+
+    Examples
+    --------
+    >>> table = Localizations({"frame": [0], "y": [1.0], "x": [2.0]}, pixel_size_nm=100, frame_shape=(3, 5))
+    >>> rendered = render(table, pixel_size_nm=20, method="histogram")
+    >>> rendered.image.shape, np.argwhere(rendered.image).tolist()
+    ((15, 25), [[7, 12]])
+    """
+    if method not in METHODS:
+        hint = suggest(str(method), METHODS)
+        raise InputError(f"method must be one of {', '.join(METHODS)}, got {method!r}{hint}")
+    if sigma_nm is not None:
+        sigma_nm = _checked_sigma(sigma_nm, method)
+    grid = _grid(localizations, pixel_size_nm, frame_shape)
+    image = np.zeros(grid.shape, np.float32)
+    on_field = within_frame(localizations.y, localizations.x, grid.frame_shape)
+    points = localizations.select(on_field)
+    about: dict[str, Any] = {"method": method, "pixel_size_nm": grid.pixel_size_nm}
+    if method == "histogram":
+        _add_counts(image, points, grid)
+    else:
+        about["sigma_nm"] = _add_points(image, points, grid, sigma_nm)
+    about |= {"points": len(points), "points_outside": len(localizations) - len(points)}
+    provenance = {"program": f"napari-subpixel {__version__}", **localizations.provenance, "render": about}
+    return SuperResolutionImage(image, grid, about["points_outside"], provenance)
+
+
+def _checked_sigma(sigma_nm: Any, method: str) -> float:
+    if method != "gaussian":
+        raise InputError(f"sigma_nm is for the method gaussian, got it with {method}")
+    sigma_nm = records.number("render", "sigma_nm", sigma_nm)
+    if sigma_nm <= 0:
+        raise InputError(f"render: sigma_nm must be positive, got {sigma_nm:g}")
+    return sigma_nm
+
+
+def _grid(localizations: Localizations, pixel_size_nm: float, frame_shape: Sequence[int] | None) -> SuperResolutionGrid:
+    shape = localizations.frame_shape if frame_shape is None else checked_frame_shape(frame_shape)
+    if shape is None:
+        raise InputError("the shape of the frames is not known: give it with --shape-px HEIGHT,WIDTH")
+    grid = SuperResolutionGrid(shape, localizations.known_pixel_size_nm(), pixel_size_nm)
+    height, width = grid.shape
+    if (size := 4.0 * height * width) > MAX_IMAGE_BYTES:
+        raise InputError(
+            f"an image of {height} x {width} pixels of {pixel_size_nm:g} nm takes {size / 2**30:.1f} GiB, more than "
+            f"{MAX_IMAGE_BYTES / 2**30:g} GiB: choose larger pixels"
+        )
+    return grid
+
+
+def _chunks(points: Localizations, grid: SuperResolutionGrid) -> Iterator[tuple[slice, NDArray[Any], NDArray[Any]]]:
+    """Yield which rows, and their y and x in pixels of the image."""
+    for start in range(0, len(points), CHUNK_POINTS):
+        rows = slice(start, start + CHUNK_POINTS)
+        yield rows, grid.from_frame(points.y[rows]), grid.from_frame(points.x[rows])
+
+
+def _add_counts(image: NDArray[np.float32], points: Localizations, grid: SuperResolutionGrid) -> None:
+    height, width = grid.shape
+    for _, y, x in _chunks(points, grid):
+        # At the far edge the last bit of the conversion may round out of the image.
+        row, column = np.minimum(home_pixel(y), height - 1), np.minimum(home_pixel(x), width - 1)
+        np.add.at(image.reshape(-1), row * width + column, np.float32(1))
+
+
+def _add_points(
+    image: NDArray[np.float32], points: Localizations, grid: SuperResolutionGrid, sigma_nm: float | None
+) -> float | str:
+    """Add a Gaussian for every point; return the width, in nm or in words."""
+    own = sigma_nm is None and "y_uncertainty" in points and "x_uncertainty" in points
+    if own:
+        sigma_y, sigma_x = _own_sigmas(points["y_uncertainty"], grid), _own_sigmas(points["x_uncertainty"], grid)
+    else:
+        sigma_px = DEFAULT_SIGMA_PX if sigma_nm is None else sigma_nm / grid.pixel_size_nm
+        sigma_y = sigma_x = np.broadcast_to(np.float64(sigma_px), len(points))
+    for rows, y, x in _chunks(points, grid):
+        weight, frame = np.ones(len(y)), np.zeros(len(y), np.int64)
+        add_gaussians(image[None], frame, y, x, weight, sigma_y[rows], sigma_x[rows])
+    return "own uncertainty" if own else float(sigma_px * grid.pixel_size_nm)
+
+
+def _own_sigmas(uncertainty: NDArray[np.float32], grid: SuperResolutionGrid) -> NDArray[np.float64]:
+    """Return the uncertainties, in camera pixels, as widths to draw, in pixels of the image."""
+    sigma = uncertainty.astype(np.float64) * grid.zoom
+    usable = np.isfinite(sigma) & (sigma > 0)
+    sigma[~usable] = np.median(sigma[usable]) if usable.any() else DEFAULT_SIGMA_PX
+    return np.minimum(np.maximum(sigma, MIN_SIGMA_PX), MAX_SIGMA_CAMERA_PX * grid.zoom)
+
+
+# -- files --------------------------------------------------------------------------------------------------------
+
+
+def check_image_output(path: str | Path, *, overwrite: bool) -> None:
+    """Raise `InputError` unless an image may and can be written there as OME-TIFF."""
+    _check_suffix(path, (".tif", ".tiff"))
+    check_can_write(path, overwrite=overwrite)
+
+
+def save_image(path: str | Path, rendered: SuperResolutionImage, *, overwrite: bool = False) -> None:
+    """Write an image as OME-TIFF, with its pixel size and its provenance.
+
+    The provenance is a map annotation of the OME metadata, ``napari-subpixel/provenance``: each value is JSON.
+
+    Parameters
+    ----------
+    path : path-like
+        Ends in .tif or .tiff.
+    rendered : SuperResolutionImage
+        What to write.
+    overwrite : bool
+        Replace an existing file.
+
+    Raises
+    ------
+    InputError
+        If the file exists, has another suffix, or cannot be written.
+    """
+    import tifffile
+
+    check_image_output(path, overwrite=overwrite)
+    pixels_per_cm = 1e7 / rendered.grid.pixel_size_nm
+    with atomic_output(path) as draft:
+        tifffile.imwrite(
+            draft,
+            rendered.image,
+            ome=True,
+            photometric="minisblack",
+            compression="zlib",
+            resolution=(pixels_per_cm, pixels_per_cm),
+            resolutionunit="CENTIMETER",
+            metadata=_ome_metadata(rendered),
+        )
+
+
+def _ome_metadata(rendered: SuperResolutionImage) -> dict[str, Any]:
+    size_nm = rendered.grid.pixel_size_nm
+    provenance = {name: json.dumps(value, default=str) for name, value in rendered.provenance.items()}
+    # Named after its contents, so that the same image gives the same bytes.
+    digest = hashlib.sha256(rendered.image.tobytes() + json.dumps([size_nm, provenance]).encode()).hexdigest()
+    return {
+        "axes": "YX",
+        "PhysicalSizeX": size_nm,
+        "PhysicalSizeXUnit": "nm",
+        "PhysicalSizeY": size_nm,
+        "PhysicalSizeYUnit": "nm",
+        "UUID": str(uuid.uuid5(uuid.NAMESPACE_OID, digest)),
+        "MapAnnotation": {"Namespace": "napari-subpixel/provenance", **provenance},
+    }
+
+
+def save_preview(
+    path: str | Path,
+    rendered: SuperResolutionImage,
+    *,
+    colormap: str = "hot",
+    scale_bar_nm: float | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write an 8-bit PNG to look at: bright, in false colours; what it shows cannot be measured.
+
+    Parameters
+    ----------
+    path : path-like
+        Ends in .png.
+    rendered : SuperResolutionImage
+        What to show; an image of more than 4096 pixels a side is shown smaller.
+    colormap : {"hot", "gray"}
+        Colours from dark to bright.
+    scale_bar_nm : float, optional
+        Length of a white bar in the lower right corner, in nm.
+    overwrite : bool
+        Replace an existing file.
+
+    Raises
+    ------
+    InputError
+        If the file exists, has another suffix or cannot be written, the colours are unknown, or the bar does not fit.
+    """
+    import imagecodecs
+
+    _check_suffix(path, (".png",))
+    check_can_write(path, overwrite=overwrite)
+    if colormap not in COLORMAPS:
+        hint = suggest(str(colormap), COLORMAPS)
+        raise InputError(f"colormap must be one of {', '.join(COLORMAPS)}, got {colormap!r}{hint}")
+    shrink = -(-max(rendered.image.shape) // PREVIEW_SIDE_PX)
+    picture = _coloured(_shrunk(rendered.image, shrink), COLORMAPS[colormap])
+    if scale_bar_nm is not None:
+        _draw_scale_bar(picture, scale_bar_nm, rendered.grid.pixel_size_nm * shrink)
+    with atomic_output(path) as draft:
+        draft.write_bytes(imagecodecs.png_encode(picture, level=1))
+
+
+def _check_suffix(path: str | Path, suffixes: tuple[str, ...]) -> None:
+    if Path(path).suffix.lower() not in suffixes:
+        raise InputError(f"{path}: the image's name must end in {' or '.join(suffixes)}")
+
+
+def _shrunk(image: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
+    """Return the sums over blocks of `factor` x `factor` pixels; the last ones may be cut."""
+    starts = [np.arange(0, n, factor) for n in image.shape]
+    return image if factor == 1 else np.add.reduceat(np.add.reduceat(image, starts[0], axis=0), starts[1], axis=1)
+
+
+def _coloured(image: NDArray[np.float32], colours: Sequence[Sequence[float]]) -> NDArray[np.uint8]:
+    """Return an RGB picture, shape (height, width, 3), full bright at a high quantile of the lit pixels."""
+    lit = image[image > 1e-3 * image.max()]
+    full = np.quantile(lit, PREVIEW_QUANTILE) if lit.size else 1.0
+    level = np.rint(np.clip(image / full, 0, 1) * 255).astype(np.uint8)
+    places = np.linspace(0, 255, len(colours))
+    table = np.column_stack([np.interp(np.arange(256), places, channel) for channel in zip(*colours, strict=True)])
+    return np.rint(table * 255).astype(np.uint8)[level]
+
+
+def _draw_scale_bar(picture: NDArray[np.uint8], length_nm: float, pixel_size_nm: float) -> None:
+    height, width, _ = picture.shape
+    length = round(records.number("preview", "scale_bar_nm", length_nm) / pixel_size_nm)
+    thickness = max(1, height // 100)
+    margin = max(2, min(height, width) // 40)
+    if length < 1 or length + 2 * margin > width or thickness + 2 * margin > height:
+        raise InputError(f"a scale bar of {length_nm:g} nm does not fit a picture of {height} x {width} pixels")
+    picture[-margin - thickness : -margin, -margin - length : -margin] = 255

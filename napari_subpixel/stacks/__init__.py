@@ -1,0 +1,8 @@
+"""Movies: lazy (T, Y, X) frames from TIFF of every kind, folders of single frames, Zarr, and arrays."""
+
+from __future__ import annotations
+
+from napari_subpixel.stacks.opening import open_stack
+from napari_subpixel.stacks.stack import Stack, check_finite
+
+__all__ = ["Stack", "check_finite", "open_stack"]

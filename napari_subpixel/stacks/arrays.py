@@ -1,0 +1,68 @@
+"""Movies that are arrays already: numpy, dask, Zarr, HDF5, or anything that has a shape and takes slices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_subpixel.errors import InputError
+from napari_subpixel.stacks.axes import checked_dtype, frame_axes
+
+
+class ArraySource:
+    """Frames of an array-like with named axes.
+
+    Parameters
+    ----------
+    array : array-like
+        Has ``shape`` and ``dtype`` and is cut with one slice or number an axis.
+    name : str
+        The movie, for messages.
+    axes : str, optional
+        A letter for every axis; by default (Y, X) or (T, Y, X).
+    files : sequence of Path
+        What tells that the array was changed, where it lies in files.
+    closing : closeable, optional
+        What to close with the movie.
+    """
+
+    def __init__(
+        self, array: Any, name: str, *, axes: str | None = None, files: Sequence[Path] = (), closing: Any = None
+    ) -> None:
+        shape = tuple(int(n) for n in array.shape)
+        self._axes = frame_axes(name, axes or _default_axes(name, shape, array.dtype), shape)
+        self._array = array
+        self._ndim = len(shape)
+        self._closing = closing
+        n_frames = 1 if self._axes.time is None else shape[self._axes.time]
+        self.shape = (n_frames, shape[self._axes.y], shape[self._axes.x])
+        self.dtype = checked_dtype(name, array.dtype)
+        self.files = files
+
+    def read(self, frames: range, rows: range) -> NDArray[Any]:
+        """Return these rows of these frames."""
+        key: list[int | slice] = [0] * self._ndim
+        if self._axes.time is not None:
+            key[self._axes.time] = slice(frames.start, frames.stop)
+        key[self._axes.y] = slice(rows.start, rows.stop)
+        key[self._axes.x] = slice(None)
+        part = np.asarray(self._array[tuple(key)]).astype(self.dtype, copy=False)
+        return part if self._axes.time is not None else part[np.newaxis]
+
+    def close(self) -> None:
+        """Close the file that the array lies in, where there is one."""
+        if self._closing is not None:
+            self._closing.close()
+
+
+def _default_axes(name: str, shape: tuple[int, ...], dtype: Any) -> str:
+    """Letters for an array that does not name its axes; only outer axes of length 1 may be more than three."""
+    colours = len(shape) > 2 and shape[-1] in (3, 4) and (len(shape) > 3 or np.dtype(dtype) == np.uint8)
+    if len(shape) < 2 or any(n != 1 for n in shape[:-3]) or colours:
+        hint = "; it looks like a colour image" if colours else ""
+        raise InputError(f"{name}: expected a (T, Y, X) stack, got shape {shape}{hint}")
+    return "Q" * (len(shape) - 3) + "TYX"[-len(shape) :]

@@ -1,0 +1,50 @@
+"""A folder of single-frame TIFF files as one movie, in the order in which people number files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from napari_subpixel.errors import InputError
+from napari_subpixel.stacks.stack import Stack
+from napari_subpixel.stacks.tiff_frames import TiffFrames
+from napari_subpixel.stacks.tiff_pages import read_pages
+from napari_subpixel.stacks.tiffs import check_page, open_tiff, opened
+
+TIFF_SUFFIXES = (".tif", ".tiff")
+
+
+def open_folder(path: Path, series: int) -> Stack:
+    """Open a folder of frames, one a file; a folder with one file in it is that file."""
+    entries = sorted((p for p in path.iterdir() if not p.name.startswith(".")), key=natural_key)
+    files = [p for p in entries if p.suffix.lower() in TIFF_SUFFIXES and p.is_file()]
+    if not files:
+        held = ", ".join(p.name for p in entries[:5]) or "nothing"
+        raise InputError(f"{path}: no TIFF files and no Zarr in this folder; it holds {held}")
+    if len(files) == 1:
+        return open_tiff(files[0], series)
+    if series != 0:
+        raise InputError(f"{path}: series {series} asked for, a folder of frames has 1, counted from 0")
+    pages = [read_pages(file) for file in files]
+    for each in pages:
+        if len(each) != 1:
+            raise InputError(f"{each.path}: has {len(each)} pages; in a folder of frames every file must have one")
+    with opened(files[0]) as tiff:
+        page = tiff.pages.get(int(pages[0].index[0]))
+        check_page(files[0], page)
+        source = TiffFrames(pages, np.arange(len(pages)), np.zeros(len(pages), int), page.dtype)
+    return Stack(source, name=path.name, path=path)
+
+
+def natural_key(path: Path) -> list[tuple[int, int, str]]:
+    """Key that sorts numbers in names by value: img_2 before img_10.
+
+    Examples
+    --------
+    >>> [p.name for p in sorted(map(Path, ["img_10.tif", "img_2.tif"]), key=natural_key)]
+    ['img_2.tif', 'img_10.tif']
+    """
+    parts = re.findall(r"\d+|\D+", path.name)
+    return [(0, int(part), part) if part.isdigit() else (1, 0, part.lower()) for part in parts]

@@ -1,0 +1,204 @@
+"""OME-TIFF: which page of which file is which frame, as the OME-XML in the first page says."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_subpixel.errors import InputError
+from napari_subpixel.stacks.axes import frame_axes, pixel_size_from
+from napari_subpixel.stacks.tiff_pages import TiffPages, read_pages
+
+
+@dataclass(frozen=True, eq=False)
+class OmeImage:
+    """One image of an OME-TIFF.
+
+    Attributes
+    ----------
+    axes, shape : str, tuple of int
+        Axes beside Y and X, outermost first, and their lengths.
+    frame_shape : (int, int)
+        (height, width) of the frames.
+    pixel_size_nm : float or None
+    files : list of TiffPages
+        The files that the frames are in.
+    file_of, page_of : ndarray of int64, shape (T,)
+        Each frame's file, and its page there.
+    n_series : int
+        Images in the data set.
+    """
+
+    axes: str
+    shape: tuple[int, ...]
+    frame_shape: tuple[int, int]
+    pixel_size_nm: float | None
+    files: list[TiffPages]
+    file_of: NDArray[np.int64]
+    page_of: NDArray[np.int64]
+    n_series: int
+
+
+def read_ome(path: Path, xml: str, pages: TiffPages, series: int) -> OmeImage:
+    """Find the frames of an image in its OME-XML.
+
+    Parameters
+    ----------
+    path : Path
+        The file that was opened.
+    xml : str
+        Its description.
+    pages : TiffPages
+        Its pages.
+    series : int
+        Number of the image.
+
+    Raises
+    ------
+    InputError
+        If the XML is damaged, a file it names is missing, or there are fewer pages than it announces.
+    """
+    root = _root(path, xml)
+    images = root.findall("{*}Image")
+    if not 0 <= series < len(images):
+        raise InputError(f"{path}: series {series} asked for, the file has {len(images)}, counted from 0")
+    pixels = images[series].find("{*}Pixels")
+    if pixels is None:
+        raise InputError(f"{path}: its OME-XML does not describe the pixels of image {series}")
+    try:
+        return _image(path, pages, root, pixels, len(images))
+    except (KeyError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: its OME-XML is damaged: {error!r}") from None
+
+
+def _root(path: Path, xml: str) -> ElementTree.Element:
+    """Return the OME-XML of a file, or of the file that it names as the holder of the XML."""
+    root = _parsed(path, xml)
+    only = root.find("{*}BinaryOnly")
+    if only is None:
+        return root
+    holder = path.parent / Path(only.get("MetadataFile", "")).name
+    if not holder.is_file():
+        raise InputError(f"{path}: the OME-XML is in {holder.name}, which is missing")
+    in_tiff = holder.suffix.lower() in (".tif", ".tiff", ".tf2", ".tf8", ".btf")
+    return _parsed(holder, _xml_in_tiff(holder) if in_tiff else holder.read_text(encoding="utf-8"))
+
+
+def _xml_in_tiff(path: Path) -> str:
+    import tifffile
+
+    with tifffile.TiffFile(path) as tiff:
+        return tiff.pages.first.description
+
+
+def _parsed(path: Path, xml: str) -> ElementTree.Element:
+    try:
+        return ElementTree.fromstring(xml)
+    except ElementTree.ParseError as error:
+        raise InputError(f"{path}: its OME-XML is damaged: {error}") from None
+
+
+def _image(path: Path, pages: TiffPages, root: ElementTree.Element, pixels: ElementTree.Element, n: int) -> OmeImage:
+    samples = max((int(c.get("SamplesPerPixel", 1)) for c in pixels.iterfind("{*}Channel")), default=1)
+    # DimensionOrder names the fastest axis first: XYCZT is a (T, Z, C, Y, X) array.
+    axes = pixels.attrib["DimensionOrder"][::-1].replace("X", "").replace("Y", "")
+    sizes = {axis: int(pixels.attrib[f"Size{axis}"]) for axis in "TZCYX"}
+    sizes["C"] = max(sizes["C"] // samples, 1)
+    shape = tuple(sizes[axis] for axis in axes)
+    frame_shape = sizes["Y"], sizes["X"]
+    frame_axes(str(path), axes + "YX", (*shape, *frame_shape))
+    places = _Places(path, pages, root.get("UUID"), math.prod(shape))
+    places.fill(pixels, axes, shape)
+    size = pixels.get("PhysicalSizeX")
+    return OmeImage(
+        axes,
+        shape,
+        frame_shape,
+        pixel_size_from(float(size) if size else None, pixels.get("PhysicalSizeXUnit", "\u00b5m")),
+        places.files,
+        places.file_of,
+        places.page_of,
+        n,
+    )
+
+
+class _Places:
+    """Where every frame is, filled in from the TiffData elements of the XML."""
+
+    def __init__(self, path: Path, pages: TiffPages, uuid: str | None, n_frames: int) -> None:
+        self.path, self.uuid = path, uuid
+        self.files = [pages]
+        self.file_of = np.full(n_frames, -1, np.int64)
+        self.page_of = np.full(n_frames, -1, np.int64)
+        self._numbers: dict[str, int] = {path.name: 0}
+
+    def fill(self, pixels: ElementTree.Element, axes: str, shape: tuple[int, ...]) -> None:
+        """Give every frame its place; raise `InputError` where a frame has none."""
+        n_frames, blocks = len(self.file_of), list(pixels.iterfind("{*}TiffData"))
+        if not blocks:
+            blocks = [ElementTree.Element("TiffData")]
+        self._accept_renamed(blocks)
+        for block in blocks:
+            number = self._file_number(block.find("{*}UUID"))
+            first = int(np.ravel_multi_index([int(block.get(f"First{a}", 0)) for a in axes], shape))
+            page = int(block.get("IFD", 0))
+            # Where it does not say how many: the one page it names, else all pages of the file.
+            implied = 1 if "IFD" in block.attrib else min(len(self.files[number]), n_frames - first)
+            count = int(block.get("PlaneCount", block.get("NumPlanes", implied)))
+            if first + count > n_frames:
+                raise InputError(f"{self.path}: its OME-XML announces {n_frames} frames and places {first + count}")
+            self.file_of[first : first + count] = number
+            self.page_of[first : first + count] = np.arange(page, page + count)
+        self._check_all_there()
+
+    def _accept_renamed(self, blocks: list[ElementTree.Element]) -> None:
+        """Take a data set of one file, whatever name the XML remembers, to be the file at hand."""
+        names = {name for block in blocks for name in _file_names(block)}
+        if len(names) == 1:
+            self._numbers[names.pop()] = 0
+
+    def _file_number(self, uuid: Any) -> int:
+        """Return the number of the file that a TiffData element names, which is opened if it is a new one."""
+        if uuid is None or (self.uuid is not None and uuid.text == self.uuid):
+            return 0
+        name = uuid.get("FileName")
+        if name is None:
+            return 0
+        if name not in self._numbers:
+            companion = self.path.parent / Path(name.replace("\\", "/")).name
+            if not companion.is_file():
+                raise InputError(f"{self.path}: part of the movie is in {companion.name}, which is missing")
+            self._numbers[name] = len(self.files)
+            self.files.append(read_pages(companion))
+        return self._numbers[name]
+
+    def _check_all_there(self) -> None:
+        n_frames = len(self.file_of)
+        if (self.file_of < 0).any():
+            listed = int((self.file_of >= 0).sum())
+            raise InputError(f"{self.path}: its OME-XML announces {n_frames} frames and places only {listed} of them")
+        for number, pages in enumerate(self.files):
+            of_file = self.file_of == number
+            missing = np.setdiff1d(self.page_of[of_file], pages.index)
+            if missing.size:
+                raise InputError(
+                    f"{pages.path}: the file is cut off: its OME-XML places a frame on page {int(missing[0])}, "
+                    f"the file has {len(pages)} pages, counted from 0"
+                )
+            # From the number among all pages to the number among the images, thumbnails left out.
+            self.page_of[of_file] = np.searchsorted(pages.index, self.page_of[of_file])
+
+
+def _file_names(block: ElementTree.Element) -> Iterator[str]:
+    for uuid in block.iterfind("{*}UUID"):
+        if uuid.get("FileName"):
+            yield str(uuid.get("FileName"))

@@ -1,0 +1,83 @@
+"""`open_stack`: the one way to a movie, whatever it is stored in."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from napari_subpixel.errors import InputError
+from napari_subpixel.stacks.arrays import ArraySource
+from napari_subpixel.stacks.folders import TIFF_SUFFIXES, open_folder
+from napari_subpixel.stacks.stack import Stack
+from napari_subpixel.stacks.tiff_pages import is_tiff
+from napari_subpixel.stacks.tiffs import open_tiff
+from napari_subpixel.stacks.zarrs import is_zarr_folder, open_zarr
+
+ZIP_START = b"PK\x03\x04"
+READABLE = "TIFF, OME-TIFF, a folder of TIFF frames, Zarr"
+
+
+def open_stack(movie: Any, *, series: int = 0, name: str | None = None) -> Stack:
+    """Open a movie without reading its frames.
+
+    Parameters
+    ----------
+    movie : path-like or array-like
+        A TIFF file of any kind (BigTIFF, ImageJ, OME-TIFF, compressed or tiled), a folder of single-frame TIFF files,
+        a Zarr folder or zip file; or an array (T, Y, X) of numpy, dask, Zarr or the like.
+    series : int
+        Which image, where a file holds several.
+    name : str, optional
+        What to call the movie; by default its file name, or "array".
+
+    Returns
+    -------
+    Stack
+
+    Raises
+    ------
+    InputError
+        If it is missing, is no movie of single numbers (T, Y, X), or is cut off; one line that names the file.
+
+    Notes
+    -----
+    One axis beside y and x may be longer than 1, and is time whatever the file calls it. A TIFF is checked to its
+    end, without reading pixels, for being cut off: every page that it lists or announces must lie within the file.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> stack = open_stack(np.zeros((5, 30, 40), np.uint16), name="dark")
+    >>> stack
+    <Stack 'dark': (5, 30, 40) uint16, pixel size unknown>
+    >>> stack[1:3, :10].shape
+    (2, 10, 40)
+    """
+    if isinstance(movie, (str, os.PathLike)):
+        stack = _open_path(Path(movie), series)
+        stack.name = name or stack.name
+        return stack
+    if not hasattr(movie, "shape") or not hasattr(movie, "dtype"):
+        raise InputError(f"expected a path or a (T, Y, X) array, got {type(movie).__name__}")
+    name = name or "array"
+    return Stack(ArraySource(movie, name), name=name)
+
+
+def _open_path(path: Path, series: int) -> Stack:
+    try:
+        if path.is_dir():
+            return open_zarr(path, series) if is_zarr_folder(path) else open_folder(path, series)
+        with open(path, "rb") as file:
+            head = file.read(16)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+    if not head:
+        raise InputError(f"{path}: the file is empty (0 bytes)")
+    if is_tiff(head) or path.suffix.lower() in TIFF_SUFFIXES:
+        return open_tiff(path, series)
+    if head.startswith(ZIP_START) or path.suffix.lower() == ".zip":
+        return open_zarr(path, series)
+    raise InputError(f"{path}: not a movie that can be read ({READABLE}); it starts with {head[:12]!r}")

@@ -1,0 +1,269 @@
+"""The pages of one TIFF file and where their pixels lie, checked against the length of the file.
+
+TIFF readers tend to open a file that was cut off as a shorter movie. Here the chain of pages (TIFF 6.0, section 2, and
+BigTIFF) is walked to its end, cheaply, and a page or pixels that should lie beyond the end of the file are an error.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_subpixel.errors import InputError
+
+SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, FILL_ORDER, OFFSETS, SAMPLES, COUNTS = (
+    254, 256, 257, 258, 259, 266, 273, 277, 279,
+)  # fmt: skip
+PREDICTOR, TILE_WIDTH, TILE_OFFSETS, TILE_COUNTS, SAMPLE_FORMAT = 317, 322, 324, 325, 339
+WANTED = frozenset((
+    SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, FILL_ORDER, OFFSETS, SAMPLES, COUNTS,
+    PREDICTOR, TILE_WIDTH, TILE_OFFSETS, TILE_COUNTS, SAMPLE_FORMAT,
+))  # fmt: skip
+#: Type of a tag's numbers as struct and numpy write it: BYTE, SHORT, LONG, IFD, LONG8, IFD8.
+NUMBER_TYPES = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
+#: Bytes of one value, of every type that TIFF and BigTIFF define.
+VALUE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+#: From here on programs have tags of their own, which need not keep the rules.
+FIRST_PRIVATE_TAG = 32768
+#: Bits of NewSubfileType that mark a page as a thumbnail or a mask rather than an image.
+NOT_AN_IMAGE = 0b101
+#: More tags than this in one page mean that what was read is no page.
+MOST_TAGS = 4096
+#: Bytes read for a page at once; enough for the tags of all but a few programs.
+PAGE_READ = 512
+
+#: Places from here on can only be damage; they would not fit a signed number.
+BEYOND_ANY_FILE = 2**62
+
+Tags = dict[int, tuple[int, int, bytes]]
+
+
+class Layout(NamedTuple):
+    """What must be alike in all frames of a movie."""
+
+    height: int
+    width: int
+    bits: int
+    sample_format: int
+    samples: int
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of a page that is not compressed."""
+        return self.height * self.width * self.samples * self.bits // 8
+
+    def __str__(self) -> str:
+        kind = {1: "uint", 2: "int", 3: "float"}.get(self.sample_format, f"format {self.sample_format}, ")
+        colours = f", {self.samples} samples a pixel" if self.samples > 1 else ""
+        return f"{self.height} x {self.width} px, {kind}{self.bits}{colours}"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class TiffPages:
+    """The images of one TIFF file, thumbnails and masks left out.
+
+    Attributes
+    ----------
+    path : Path
+    byteorder : str
+        "<" or ">".
+    index : ndarray of int64, shape (N,)
+        Number of each image among all pages of the file.
+    offset : ndarray of int64, shape (N,)
+        Where its pixels start if they lie in one piece, row by row, uncompressed; -1 elsewhere.
+    layouts : tuple of Layout
+        The different layouts among the images.
+    layout_of : ndarray of int64, shape (N,)
+        Which of them each image has.
+    file_size : int
+        Bytes of the file.
+    """
+
+    path: Path
+    byteorder: str
+    index: NDArray[np.int64]
+    offset: NDArray[np.int64]
+    layouts: tuple[Layout, ...]
+    layout_of: NDArray[np.int64]
+    file_size: int
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def layout(self, page: int) -> Layout:
+        """Return the layout of an image."""
+        return self.layouts[self.layout_of[page]]
+
+    def part(self, start: int, stop: int) -> TiffPages:
+        """Return some of the images, from `start` up to but without `stop`."""
+        columns = {name: getattr(self, name)[start:stop] for name in ("index", "offset", "layout_of")}
+        return replace(self, **columns)
+
+
+def is_tiff(head: bytes) -> bool:
+    """Say whether the first bytes of a file are those of a TIFF or BigTIFF."""
+    return head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+def read_pages(path: Path) -> TiffPages:
+    """Walk the chain of pages of a TIFF file and check that all of them, and their pixels, are there.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, is no TIFF, or is cut off; the message says where.
+    """
+    try:
+        with open(path, "rb") as file:
+            return _Walk(path, file).pages()
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+class _Walk:
+    """One pass along the pages of an open file."""
+
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        self.path, self.file = path, file
+        self.file_size = file.seek(0, 2)
+        file.seek(0)
+        head = file.read(16)
+        if not head:
+            raise InputError(f"{path}: the file is empty (0 bytes)")
+        if not is_tiff(head):
+            raise InputError(f"{path}: not a TIFF file; it starts with {head[:12]!r}")
+        self.order = "<" if head[:1] == b"I" else ">"
+        self.big = b"+" in head[2:4]
+        if len(head) < (16 if self.big else 8):
+            raise self._cut("its header is incomplete")
+        self.first = self._number(head[8:16] if self.big else head[4:8])
+        self.count_size, self.entry = (8, "HHQ8s") if self.big else (2, "HHI4s")
+        self.entry_struct = struct.Struct(self.order + self.entry)
+        self.single = {t: struct.Struct(self.order + code) for t, code in NUMBER_TYPES.items()}
+
+    def pages(self) -> TiffPages:
+        index: list[int] = []
+        offset: list[int] = []
+        layout_of: list[int] = []
+        layouts: dict[Layout, int] = {}
+        for number, tags in enumerate(self._chain()):
+            if self._value(tags, SUBFILE, 0) & NOT_AN_IMAGE:
+                continue
+            layout = self._layout(number, tags)
+            index.append(number)
+            offset.append(self._place(number, tags, layout))
+            layout_of.append(layouts.setdefault(layout, len(layouts)))
+        columns = (np.array(column, np.int64) for column in (index, offset, layout_of))
+        numbers, places, kinds = columns
+        return TiffPages(self.path, self.order, numbers, places, tuple(layouts), kinds, self.file_size)
+
+    def _chain(self) -> Iterator[Tags]:
+        """Yield the tags of every page, to the end of the chain."""
+        offset, number, seen = self.first, 0, set()
+        while offset:
+            if offset in seen:
+                raise InputError(f"{self.path}: a damaged TIFF: its pages run in a circle after page {number - 1}")
+            seen.add(offset)
+            tags, offset = self._page(number, offset)
+            yield tags
+            number += 1
+
+    def _page(self, number: int, offset: int) -> tuple[Tags, int]:
+        """Return the tags that matter of the page at `offset`, and where the next page is."""
+        next_size = 8 if self.big else 4
+        if offset + self.count_size > self.file_size:
+            raise self._cut(f"page {number} should start at byte {offset:,}")
+        head = self._bytes(offset, PAGE_READ)
+        n_tags = self._number(head[: self.count_size])
+        if not 0 < n_tags <= MOST_TAGS:
+            raise InputError(f"{self.path}: a damaged TIFF: page {number} at byte {offset:,} has {n_tags} tags")
+        end = self.count_size + n_tags * self.entry_struct.size
+        if len(head) < end + next_size:
+            head = self._bytes(offset, end + next_size)
+        if len(head) < end + next_size:
+            raise self._cut(f"page {number} at byte {offset:,} is incomplete")
+        entries = self.entry_struct.iter_unpack(head[self.count_size : end])
+        tags = {}
+        for code, kind, count, value in entries:
+            if code in WANTED:
+                tags[code] = kind, count, value
+            size = count * VALUE_BYTES.get(kind, 0)
+            # A value larger than its place among the tags lies elsewhere in the file.
+            if size > next_size and code < FIRST_PRIVATE_TAG and self._number(value) + size > self.file_size:
+                raise self._cut(f"tag {code} of page {number} should be at byte {self._number(value):,}")
+        return tags, self._number(head[end : end + next_size])
+
+    def _layout(self, number: int, tags: Tags) -> Layout:
+        if WIDTH not in tags or HEIGHT not in tags:
+            raise InputError(f"{self.path}: a damaged TIFF: page {number} does not say its width and height")
+        return Layout(
+            self._value(tags, HEIGHT, 0),
+            self._value(tags, WIDTH, 0),
+            self._value(tags, BITS, 1),
+            self._value(tags, SAMPLE_FORMAT, 1),
+            self._value(tags, SAMPLES, 1),
+        )
+
+    def _place(self, number: int, tags: Tags, layout: Layout) -> int:
+        """Return where the pixels of a page lie in one piece, or -1; raise where they are not in the file."""
+        offsets = self._values(tags, TILE_OFFSETS if TILE_OFFSETS in tags else OFFSETS)
+        counts = self._values(tags, TILE_COUNTS if TILE_COUNTS in tags else COUNTS)
+        if len(counts) == 0 and len(offsets) == 1:  # old programs leave it out where there is one piece
+            counts = np.array([layout.nbytes], np.int64)
+        if len(counts) != len(offsets) or not len(offsets) or (offsets <= 0).any() or (counts <= 0).any():
+            raise InputError(f"{self.path}: page {number} has no pixels in the file (was its writing interrupted?)")
+        if self._is_plain(tags, layout) and np.array_equal(offsets[1:], offsets[:-1] + counts[:-1]):
+            self._check_end(number, int(offsets[0]) + layout.nbytes)
+            return int(offsets[0])
+        self._check_end(number, int((offsets + counts).max()))
+        return -1
+
+    def _is_plain(self, tags: Tags, layout: Layout) -> bool:
+        """Say whether the pixels are neither packed nor tiled: bytes of whole numbers, row after row."""
+        plain = all(self._value(tags, code, 1) == 1 for code in (COMPRESSION, PREDICTOR, FILL_ORDER))
+        return plain and TILE_WIDTH not in tags and layout.bits in (8, 16, 32, 64)
+
+    def _check_end(self, number: int, end: int) -> None:
+        if end > self.file_size:
+            raise self._cut(f"the pixels of page {number} should reach byte {end:,}")
+
+    def _value(self, tags: Tags, code: int, default: int) -> int:
+        """Return the first number of a tag; all but offsets and counts are one number, or equal ones."""
+        if code not in tags:
+            return default
+        kind, count, raw = tags[code]
+        if kind not in self.single or not count:
+            return default
+        size = self.single[kind].size
+        if count * size > len(raw):
+            raw = self._bytes(self._number(raw), size)
+        return int(self.single[kind].unpack_from(raw)[0])
+
+    def _values(self, tags: Tags, code: int) -> NDArray[np.int64]:
+        kind, count, raw = tags.get(code, (0, 0, b""))
+        if kind not in self.single:
+            return np.empty(0, np.int64)
+        nbytes = count * self.single[kind].size
+        if nbytes > len(raw):
+            raw = self._bytes(self._number(raw), nbytes)
+        if count == 1:  # nearly always, and the slower way takes most of the time of a long chain
+            return np.array([min(self.single[kind].unpack_from(raw)[0], BEYOND_ANY_FILE)], np.int64)
+        return np.frombuffer(raw[:nbytes], self.order + NUMBER_TYPES[kind]).astype(np.int64)
+
+    def _number(self, raw: bytes) -> int:
+        return int.from_bytes(raw, "little" if self.order == "<" else "big")
+
+    def _bytes(self, offset: int, count: int) -> bytes:
+        self.file.seek(offset)
+        return self.file.read(count)
+
+    def _cut(self, what: str) -> InputError:
+        return InputError(f"{self.path}: the file is cut off: {what}, the file ends at byte {self.file_size:,}")

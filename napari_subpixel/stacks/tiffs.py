@@ -1,0 +1,177 @@
+"""Movies in TIFF: plain, BigTIFF, ImageJ, tifffile's own, MetaMorph; OME-TIFF and folders of frames stand beside."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_subpixel.errors import InputError
+from napari_subpixel.stacks.axes import frame_axes, pixel_size_from
+from napari_subpixel.stacks.ome import read_ome
+from napari_subpixel.stacks.stack import Stack
+from napari_subpixel.stacks.tiff_frames import TiffFrames
+from napari_subpixel.stacks.tiff_pages import TiffPages, read_pages
+
+#: Vendors' formats whose axes tifffile reads; of MetaMorph's (stk) movies only the first page is listed.
+VENDORS = ("stk", "lsm", "fluoview", "sis", "scanimage")
+RESOLUTION_UNITS = {2: "inch", 3: "cm"}
+
+
+def open_tiff(path: Path, series: int) -> Stack:
+    """Open a movie in a TIFF file; an OME-TIFF may name further files beside it."""
+    pages = read_pages(path)
+    if not len(pages):
+        raise InputError(f"{path}: the movie has no frames: the TIFF has no pages")
+    with opened(path) as tiff:
+        if tiff.is_ome and tiff.ome_metadata:
+            return _open_ome(path, tiff.ome_metadata, pages, series)
+        page = _first_image(tiff, pages, 0)
+        if tiff.is_imagej:
+            axes, shape, pixel_size_nm = _imagej_axes(tiff.imagej_metadata or {}, page)
+        else:
+            (axes, shape), pixel_size_nm = _described_axes(tiff, page), _tag_pixel_size_nm(page)
+        check_page(path, page, axes, shape)
+        dtype = page.dtype
+        pages, n_series = _frames_of_series(tiff, pages, axes, shape, series)
+    source = TiffFrames([pages], np.zeros(len(pages), int), np.arange(len(pages)), dtype)
+    return Stack(source, name=path.name, path=path, pixel_size_nm=pixel_size_nm, n_series=n_series)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """Open a file with tifffile; what it does not understand becomes an `InputError`."""
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            yield tiff
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:
+        raise InputError(f"{path}: not a TIFF that can be read: {' '.join(str(error).split())}") from error
+
+
+def check_page(path: Path, page: Any, axes: str = "", shape: tuple[int, ...] = ()) -> None:
+    """Raise `InputError` where a page is no grey image, or with these further axes makes no (T, Y, X) movie."""
+    if page.dtype is None:
+        raise InputError(f"{path}: pixels of {page.bitspersample} bits in format {page.sampleformat} cannot be read")
+    frame_axes(str(path), axes + page.axes, (*shape, *page.shape))
+    if page.ndim != 2:
+        raise InputError(f"{path}: expected pages (Y, X), got axes {page.axes} of shape {page.shape}")
+
+
+def _open_ome(path: Path, xml: str, pages: TiffPages, series: int) -> Stack:
+    image = read_ome(path, xml, pages, series)
+    first_file, first_page = image.files[image.file_of[0]], int(image.page_of[0])
+    with opened(first_file.path) as tiff:
+        page = _first_image(tiff, first_file, first_page)
+        check_page(path, page, image.axes, image.shape)
+        if page.shape != image.frame_shape:
+            raise InputError(f"{path}: OME-XML says frames of {image.frame_shape}, the pages are {page.shape}")
+        source = TiffFrames(image.files, image.file_of, image.page_of, page.dtype)
+    return Stack(source, name=path.name, path=path, pixel_size_nm=image.pixel_size_nm, n_series=image.n_series)
+
+
+def _first_image(tiff: Any, pages: TiffPages, number: int) -> Any:
+    return tiff.pages.get(int(pages.index[number]))
+
+
+# -- what the descriptions say ----------------------------------------------------------------------------------------
+
+
+def _imagej_axes(about: dict[str, Any], page: Any) -> tuple[str, tuple[int, ...], float | None]:
+    """Return the axes beside Y and X, their lengths and the pixel size in nm that ImageJ wrote down."""
+    shape = tuple(int(about.get(key, 1)) for key in ("frames", "slices", "channels"))
+    if "S" in page.axes:
+        shape = (*shape[:2], 1)
+    axes = "TZC"
+    if math.prod(shape) == 1:
+        axes, shape = "I", (int(about.get("images", 1)),)
+    unit = str(about.get("unit", "")).replace("\\u00B5", "\u00b5")
+    size = _tag_size(page)
+    pixel_size_nm = pixel_size_from(size, unit) if unit else _tag_pixel_size_nm(page)
+    return axes, shape, pixel_size_nm
+
+
+def _described_axes(tiff: Any, page: Any) -> tuple[str, tuple[int, ...]]:
+    """Return the axes beside Y and X, and their lengths, of a TIFF that is neither ImageJ's nor OME's."""
+    if tiff.is_shaped:
+        return _shaped_axes(page)
+    if any(getattr(tiff, f"is_{vendor}") for vendor in VENDORS):
+        first = tiff.series[0]
+        n = len(first.shape) - page.ndim
+        return first.axes[:n], tuple(first.shape[:n])
+    return "", ()
+
+
+def _shaped_axes(page: Any) -> tuple[str, tuple[int, ...]]:
+    """Return the axes beside Y and X of the array that tifffile wrote from this page on, and their lengths."""
+    about = json.loads(page.shaped_description)
+    shape, axes = tuple(int(n) for n in about["shape"]), str(about.get("axes", ""))
+    if shape[-page.ndim :] != page.shape:  # such as (T, Y, X, 1)
+        return "Q", (math.prod(shape) // max(math.prod(page.shape), 1),)
+    n = len(shape) - page.ndim
+    return (axes[:n] if len(axes) == len(shape) else "Q" * n), shape[:n]
+
+
+def _tag_size(page: Any) -> float | None:
+    """Return the width of a pixel in the page's unit of resolution."""
+    numerator, denominator = page.tags.valueof(282, default=(0, 1))
+    return denominator / numerator if numerator and denominator else None
+
+
+def _tag_pixel_size_nm(page: Any) -> float | None:
+    return pixel_size_from(_tag_size(page), RESOLUTION_UNITS.get(int(page.tags.valueof(296, default=1))))
+
+
+# -- which pages are the movie ----------------------------------------------------------------------------------------
+
+
+def _frames_of_series(
+    tiff: Any, pages: TiffPages, axes: str, shape: tuple[int, ...], series: int
+) -> tuple[TiffPages, int]:
+    """Return the pages of one series, as many as were announced, and the number of series."""
+    announced = math.prod(shape)
+    starts = [0]
+    if tiff.is_shaped and 1 < announced < len(pages):
+        starts = list(_shaped_starts(tiff, pages))
+    if not 0 <= series < len(starts):
+        raise InputError(f"{pages.path}: series {series} asked for, the file has {len(starts)}, counted from 0")
+    if announced > len(pages):
+        return _contiguous(pages, axes, shape), 1
+    if len(starts) > 1:
+        pages = pages.part(*[*starts, len(pages)][series : series + 2])
+    return pages, len(starts)
+
+
+def _shaped_starts(tiff: Any, pages: TiffPages) -> Iterator[int]:
+    """Yield the first page of every array that tifffile wrote into one file, one after another."""
+    start = 0
+    while start < len(pages):
+        yield start
+        page = _first_image(tiff, pages, start)
+        start += math.prod(_shaped_axes(page)[1]) if page.shaped_description else len(pages)
+
+
+def _contiguous(pages: TiffPages, axes: str, shape: tuple[int, ...]) -> TiffPages:
+    """Return the pages of a movie whose pixels lie one after another though not all pages are listed.
+
+    ImageJ writes movies of more than 4 GB so: one page, and a description with the number of frames.
+    """
+    announced, nbytes = math.prod(shape), pages.layout(0).nbytes
+    places = pages.offset[0] + nbytes * np.arange(announced, dtype=np.int64)
+    text = f"{pages.path}: the file is cut off: its description announces {announced} frames"
+    if pages.offset[0] < 0 or not np.array_equal(places[: len(pages)], pages.offset):
+        raise InputError(f"{text}, it has {len(pages)} pages")
+    if int(places[-1]) + nbytes > pages.file_size:
+        whole = (pages.file_size - int(pages.offset[0])) // nbytes
+        raise InputError(f"{text} of {nbytes:,} bytes, the bytes end after {whole}")
+    first = np.zeros(announced, np.int64)
+    return replace(pages, index=first, offset=places, layout_of=first)

@@ -1,0 +1,1 @@
+"""The face in napari: translates layers and clicks into calls of the core."""
