@@ -207,8 +207,9 @@ def _checked_column(name: str, values: NDArray[Any]) -> NDArray[Any]:
     if not values.size:
         return values.astype(dtype)
     if values.dtype.kind not in "iufb":
-        row, bad = next(((i, v) for i, v in enumerate(values.tolist()) if not _is_number(v)), (0, values[0]))
-        raise InputError(f"column {name!r} must hold numbers, got {bad!r} in row {row}")
+        cells = values.tolist()
+        row = next((row for row, cell in enumerate(cells) if not _is_number(cell)), 0)
+        raise InputError(f"column {name!r} must hold numbers, got {cells[row]!r} in row {row}")
     if name in REQUIRED:
         _check_rows(name, values, np.isfinite(values), "be finite")
     if dtype is np.int64:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import MISSING, fields
@@ -22,9 +22,13 @@ def number(record: str, field: str, value: Any) -> float:
     """Return a finite float, or raise `InputError` that names the record and the field."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise InputError(f"{record}: {field} must be a number, got {value!r}")
-    if not -sys.float_info.max <= value <= sys.float_info.max:
-        raise InputError(f"{record}: {field} must be finite, got {value:.3g}")
-    return float(value)
+    try:
+        result = float(value)
+    except OverflowError:  # a whole number beyond the largest float
+        result = math.inf
+    if not math.isfinite(result):
+        raise InputError(f"{record}: {field} must be finite, got {result}")
+    return result
 
 
 def from_dict(cls: type[Record], record: str, values: Mapping[str, Any]) -> Record:

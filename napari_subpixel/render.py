@@ -206,6 +206,12 @@ def check_image_output(path: str | Path, *, overwrite: bool) -> None:
     check_can_write(path, overwrite=overwrite)
 
 
+def check_preview_output(path: str | Path, *, overwrite: bool) -> None:
+    """Raise `InputError` unless a preview may and can be written there as PNG."""
+    _check_suffix(path, (".png",))
+    check_can_write(path, overwrite=overwrite)
+
+
 def save_image(path: str | Path, rendered: SuperResolutionImage, *, overwrite: bool = False) -> None:
     """Write an image as OME-TIFF, with its pixel size and its provenance.
 
@@ -288,8 +294,7 @@ def save_preview(
     """
     import imagecodecs
 
-    _check_suffix(path, (".png",))
-    check_can_write(path, overwrite=overwrite)
+    check_preview_output(path, overwrite=overwrite)
     if colormap not in COLORMAPS:
         hint = suggest(str(colormap), COLORMAPS)
         raise InputError(f"colormap must be one of {', '.join(COLORMAPS)}, got {colormap!r}{hint}")

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -185,7 +186,7 @@ def _resume(
         before = json.loads(state["settings"])
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
-    except (RuntimeError, KeyError, ValueError, EOFError) as error:
+    except (RuntimeError, KeyError, ValueError, EOFError, UnpicklingError) as error:
         raise InputError(f"{path}: not a checkpoint of this network: {' '.join(str(error).split())[:200]}") from None
     for name, value in asdict(settings).items():
         if name not in FREE_TO_CHANGE and before.get(name) != value:

@@ -254,8 +254,8 @@ def test_molecules_sit_on_the_surface_of_a_filament_seen_from_the_side():
     positions = draw_molecules(simulation, np.random.default_rng(6))
     positions -= positions.mean(axis=0)
     across_nm = 100 * positions @ np.linalg.svd(positions, full_matrices=False)[2][1]
-    assert np.abs(across_nm).max() == pytest.approx(300, rel=0.05)
-    assert across_nm.std() == pytest.approx(300 / np.sqrt(2), rel=0.05)
+    assert np.abs(across_nm).max() == pytest.approx(300, rel=0.1)
+    assert across_nm.std() == pytest.approx(300 / np.sqrt(2), rel=0.03)
 
 
 def test_a_shorter_persistence_length_bends_filaments_more():

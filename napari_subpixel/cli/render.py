@@ -28,9 +28,11 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Render and save."""
-    from napari_subpixel.render import check_image_output, render, save_image, save_preview
+    from napari_subpixel.render import check_image_output, check_preview_output, render, save_image, save_preview
 
     check_image_output(arguments.output, overwrite=arguments.overwrite)
+    if arguments.preview:
+        check_preview_output(arguments.preview, overwrite=arguments.overwrite)
     image = render(
         read_table(arguments.localizations, pixel_size_nm=arguments.camera_pixel_size_nm),
         pixel_size_nm=arguments.pixel_size_nm,

@@ -147,8 +147,9 @@ def _rows(path: Path, file: Any) -> NDArray[Any]:
 def _our_columns(rows: NDArray[Any], stand_ins: Mapping[str, str]) -> dict[str, NDArray[Any]]:
     """Return our columns; where two of Picasso's hold one of ours it is their mean."""
     columns: dict[str, NDArray[Any]] = {}
+    names = rows.dtype.names or ()
     for ours in COLUMNS:
-        there = [name for name, held in HOLDS.items() if held == ours and name in rows.dtype.names]
+        there = [name for name, held in HOLDS.items() if held == ours and name in names]
         if there and not stand_ins.keys() & set(there):
             columns[ours] = rows[there[0]] if len(there) == 1 else np.mean([rows[name] for name in there], axis=0)
     return columns

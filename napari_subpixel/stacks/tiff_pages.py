@@ -216,11 +216,12 @@ class _Walk:
         """Return where the pixels of a page lie in one piece, or -1; raise where they are not in the file."""
         offsets = self._values(tags, TILE_OFFSETS if TILE_OFFSETS in tags else OFFSETS)
         counts = self._values(tags, TILE_COUNTS if TILE_COUNTS in tags else COUNTS)
-        if len(counts) == 0 and len(offsets) == 1:  # old programs leave it out where there is one piece
+        plain = self._is_plain(tags, layout)
+        if plain and len(offsets) == 1:  # then the count is known, and old programs leave it out or write 0
             counts = np.array([layout.nbytes], np.int64)
         if len(counts) != len(offsets) or not len(offsets) or (offsets <= 0).any() or (counts <= 0).any():
             raise InputError(f"{self.path}: page {number} has no pixels in the file (was its writing interrupted?)")
-        if self._is_plain(tags, layout) and np.array_equal(offsets[1:], offsets[:-1] + counts[:-1]):
+        if plain and np.array_equal(offsets[1:], offsets[:-1] + counts[:-1]):
             self._check_end(number, int(offsets[0]) + layout.nbytes)
             return int(offsets[0])
         self._check_end(number, int((offsets + counts).max()))

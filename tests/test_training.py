@@ -1,0 +1,105 @@
+"""Training: it learns, it goes on where it was killed, and it refuses what makes no sense."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from napari_subpixel.errors import InputError
+from napari_subpixel.network import PointNetwork
+from napari_subpixel.samples import SimulatedSamples
+from napari_subpixel.simulate import Simulation
+from napari_subpixel.training import TrainingSettings, train
+
+QUICK = TrainingSettings(iterations=12, batch_size=4, log_every=3, checkpoint_every=6)
+SAMPLES = SimulatedSamples(Simulation(structure="uniform", emitters_per_frame=40), crop_px=16)
+
+
+def new_network() -> PointNetwork:
+    torch.manual_seed(5)
+    network = PointNetwork(width=4)
+    network.standardise(0.2, 0.2)
+    return network
+
+
+def weights_of(network: PointNetwork) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in network.parameters()])
+
+
+def test_training_lowers_the_loss(tmp_path):
+    reports = list(train(new_network(), SAMPLES, replace(QUICK, iterations=150, log_every=25, batch_size=8), tmp_path))
+    assert reports[-1].heatmap < 0.9 * reports[0].heatmap
+
+
+def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(tmp_path):
+    whole, stopped = new_network(), new_network()
+    list(train(whole, SAMPLES, QUICK, tmp_path / "whole"))
+    for report in train(stopped, SAMPLES, QUICK, tmp_path / "stopped"):
+        if report.iteration == 9:  # three steps after the checkpoint: they are done again
+            break
+    resumed = new_network()
+    reports = list(train(resumed, SAMPLES, QUICK, tmp_path / "stopped"))
+    assert [r.iteration for r in reports] == [9, 12]
+    assert torch.equal(weights_of(resumed), weights_of(whole))
+
+
+def test_the_log_has_a_row_for_every_report(tmp_path):
+    reports = list(train(new_network(), SAMPLES, QUICK, tmp_path))
+    with (tmp_path / "log.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(r["iteration"]) for r in rows] == [r.iteration for r in reports] == [3, 6, 9, 12]
+    assert float(rows[-1]["heatmap"]) == pytest.approx(reports[-1].heatmap, rel=1e-4)
+
+
+def test_the_rate_falls_to_zero_in_the_cooldown():
+    settings = TrainingSettings(iterations=100, cooldown=50, learning_rate=0.1)
+    rates = [settings.learning_rate_at(i) for i in (0, 50, 75, 99)]
+    assert rates == pytest.approx([0.1, 0.1, 0.05, 0.002])
+    assert TrainingSettings().learning_rate_at(49_999) == 1e-3
+
+
+@pytest.mark.parametrize("sparsity", ["none", "l1", "counting"])
+def test_every_sparsity_term_trains(tmp_path, sparsity):
+    (report,) = train(new_network(), SAMPLES, replace(QUICK, iterations=2, sparsity=sparsity), tmp_path)
+    assert np.isfinite([report.heatmap, report.sparsity]).all()
+
+
+def test_a_folder_of_other_settings_is_refused(tmp_path):
+    list(train(new_network(), SAMPLES, QUICK, tmp_path))
+    with pytest.raises(InputError, match=r"trained with kernel_px 0.2, not 0.3"):
+        list(train(new_network(), SAMPLES, replace(QUICK, kernel_px=0.3), tmp_path))
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint"])
+def test_a_checkpoint_that_is_not_one_is_refused(tmp_path, content):
+    (tmp_path / "checkpoint.pt").write_bytes(content)
+    with pytest.raises(InputError, match="not a checkpoint of this network"):
+        list(train(new_network(), SAMPLES, QUICK, tmp_path))
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path):
+    list(train(new_network(), SAMPLES, QUICK, tmp_path))
+    with pytest.raises(InputError, match="not a checkpoint of this network"):
+        list(train(PointNetwork(width=5), SAMPLES, QUICK, tmp_path))
+
+
+def test_a_loss_that_explodes_is_told(tmp_path):
+    network = new_network()
+    with torch.no_grad():
+        network.head.weight.fill_(float("nan"))
+    with pytest.raises((InputError, ValueError)):
+        list(train(network, SAMPLES, QUICK, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("iterations", 0), ("batch_size", 0), ("learning_rate", 0.0), ("kernel_px", -1.0), ("sparsity", "lots"),
+     ("sparsity_weight", -0.1), ("cooldown", -1), ("log_every", 0)],
+)  # fmt: skip
+def test_settings_that_make_no_sense_are_refused_by_name(field, value):
+    with pytest.raises(InputError, match=field):
+        replace(TrainingSettings(), **{field: value})
