@@ -28,7 +28,7 @@ COLUMNS: dict[str, tuple[type, str]] = {
 }
 REQUIRED = ("frame", "y", "x")
 #: The largest whole number in such a column; every one up to it is exact in a file's floating-point numbers too.
-LARGEST_WHOLE = 2**53
+LARGEST_WHOLE = np.float64(2**53)
 
 
 class Localizations:
@@ -206,6 +206,8 @@ def _checked_column(name: str, values: NDArray[Any]) -> NDArray[Any]:
         raise InputError(f"column {name!r} must be one-dimensional, got shape {values.shape}")
     if not values.size:
         return values.astype(dtype)
+    if values.dtype.kind == "O" and all(isinstance(cell, (int, float)) for cell in values.tolist()):
+        values = np.array(values.tolist())
     if values.dtype.kind not in "iufb":
         cells = values.tolist()
         row = next((row for row, cell in enumerate(cells) if not _is_number(cell)), 0)

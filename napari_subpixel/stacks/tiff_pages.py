@@ -77,6 +77,8 @@ class TiffPages:
         Number of each image among all pages of the file.
     offset : ndarray of int64, shape (N,)
         Where its pixels start if they lie in one piece, row by row, uncompressed; -1 elsewhere.
+    ifd : int
+        Where the first page's tags are.
     layouts : tuple of Layout
         The different layouts among the images.
     layout_of : ndarray of int64, shape (N,)
@@ -89,6 +91,7 @@ class TiffPages:
     byteorder: str
     index: NDArray[np.int64]
     offset: NDArray[np.int64]
+    ifd: int
     layouts: tuple[Layout, ...]
     layout_of: NDArray[np.int64]
     file_size: int
@@ -163,7 +166,7 @@ class _Walk:
             layout_of.append(layouts.setdefault(layout, len(layouts)))
         columns = (np.array(column, np.int64) for column in (index, offset, layout_of))
         numbers, places, kinds = columns
-        return TiffPages(self.path, self.order, numbers, places, tuple(layouts), kinds, self.file_size)
+        return TiffPages(self.path, self.order, numbers, places, self.first, tuple(layouts), kinds, self.file_size)
 
     def _chain(self) -> Iterator[Tags]:
         """Yield the tags of every page, to the end of the chain."""

@@ -39,7 +39,7 @@ def open_tiff(path: Path, series: int) -> Stack:
             (axes, shape), pixel_size_nm = _described_axes(tiff, page), _tag_pixel_size_nm(page)
         check_page(path, page, axes, shape)
         dtype = page.dtype
-        pages, n_series = _frames_of_series(tiff, pages, axes, shape, series)
+        pages, n_series = _frames_of_series(tiff, pages, math.prod(shape), series)
     source = TiffFrames([pages], np.zeros(len(pages), int), np.arange(len(pages)), dtype)
     return Stack(source, name=path.name, path=path, pixel_size_nm=pixel_size_nm, n_series=n_series)
 
@@ -134,18 +134,15 @@ def _tag_pixel_size_nm(page: Any) -> float | None:
 # -- which pages are the movie ----------------------------------------------------------------------------------------
 
 
-def _frames_of_series(
-    tiff: Any, pages: TiffPages, axes: str, shape: tuple[int, ...], series: int
-) -> tuple[TiffPages, int]:
+def _frames_of_series(tiff: Any, pages: TiffPages, announced: int, series: int) -> tuple[TiffPages, int]:
     """Return the pages of one series, as many as were announced, and the number of series."""
-    announced = math.prod(shape)
     starts = [0]
     if tiff.is_shaped and 1 < announced < len(pages):
         starts = list(_shaped_starts(tiff, pages))
     if not 0 <= series < len(starts):
         raise InputError(f"{pages.path}: series {series} asked for, the file has {len(starts)}, counted from 0")
     if announced > len(pages):
-        return _contiguous(pages, axes, shape), 1
+        return _contiguous(pages, announced), 1
     if len(starts) > 1:
         pages = pages.part(*[*starts, len(pages)][series : series + 2])
     return pages, len(starts)
@@ -160,18 +157,18 @@ def _shaped_starts(tiff: Any, pages: TiffPages) -> Iterator[int]:
         start += math.prod(_shaped_axes(page)[1]) if page.shaped_description else len(pages)
 
 
-def _contiguous(pages: TiffPages, axes: str, shape: tuple[int, ...]) -> TiffPages:
+def _contiguous(pages: TiffPages, announced: int) -> TiffPages:
     """Return the pages of a movie whose pixels lie one after another though not all pages are listed.
 
     ImageJ writes movies of more than 4 GB so: one page, and a description with the number of frames.
     """
-    announced, nbytes = math.prod(shape), pages.layout(0).nbytes
-    places = pages.offset[0] + nbytes * np.arange(announced, dtype=np.int64)
+    nbytes, start = pages.layout(0).nbytes, int(pages.offset[0])
     text = f"{pages.path}: the file is cut off: its description announces {announced} frames"
-    if pages.offset[0] < 0 or not np.array_equal(places[: len(pages)], pages.offset):
+    if len(pages) > 1 or start < 0:
         raise InputError(f"{text}, it has {len(pages)} pages")
-    if int(places[-1]) + nbytes > pages.file_size:
-        whole = (pages.file_size - int(pages.offset[0])) // nbytes
-        raise InputError(f"{text} of {nbytes:,} bytes, the bytes end after {whole}")
+    end = pages.ifd if pages.ifd > start else pages.file_size
+    if start + announced * nbytes > end:
+        raise InputError(f"{text} of {nbytes:,} bytes, the bytes end after {(end - start) // nbytes}")
+    places = start + nbytes * np.arange(announced, dtype=np.int64)
     first = np.zeros(announced, np.int64)
     return replace(pages, index=first, offset=places, layout_of=first)

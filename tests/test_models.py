@@ -1,0 +1,123 @@
+"""Models on disk: what is shipped, and what is refused."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+import torch
+import yaml
+
+from napari_subpixel.errors import InputError
+from napari_subpixel.models import SHIPPED, find, installed, load_model, read_card, save_model
+from napari_subpixel.network import PointNetwork
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A small model on disk; returns the path of its weights."""
+    path = tmp_path / "mine.safetensors"
+    save_model(path, PointNetwork(width=4), name="mine", summary="small", input_scaling="minmax", threshold=0.2)
+    return path
+
+
+def edit_card(path, **changes) -> None:
+    card = path.with_suffix(".yaml")
+    document = yaml.safe_load(card.read_text())
+    document["model"].update(changes)
+    card.write_text(yaml.safe_dump(document))
+
+
+def test_the_paper_model_is_shipped_with_a_complete_card():
+    card = next(c for c in installed() if c.name == "paper")
+    assert card.threshold == 0.1
+    assert card.network == {"n_points": 2, "n_classes": 1, "width": 32}
+    for part in (card.summary, card.camera, card.psf, card.training, card.figures, card.limits):
+        assert part
+
+
+def test_all_shipped_models_load_and_stay_small():
+    for card in installed():
+        assert load_model(card.name).card == card
+    assert sum(f.stat().st_size for f in SHIPPED.iterdir() if f.is_file()) < 40 * 2**20
+
+
+def test_what_is_saved_is_loaded(tmp_path):
+    network = PointNetwork(n_points=3, width=4).eval()
+    network.standardise(0.1, 0.3)
+    path = tmp_path / "mine.safetensors"
+    written = save_model(path, network, name="mine", summary="s", input_scaling="minmax", threshold=0.2)
+    model = load_model(path)
+    assert model.card == written == read_card(path)
+    image = torch.rand(1, 1, 9, 8)
+    with torch.no_grad():
+        assert torch.equal(model.network(image).logits, network(image).logits)
+
+
+def test_a_model_is_found_by_name_by_weights_and_by_card(saved):
+    assert find("paper") == SHIPPED / "paper.safetensors"
+    assert find(saved) == find(str(saved)) == find(saved.with_suffix(".yaml")) == saved
+
+
+def test_an_unknown_model_is_refused_with_what_there_is():
+    with pytest.raises(InputError, match=r"papr: no such model; did you mean 'paper'\?; installed: .*paper"):
+        find("papr")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 a zip", b"x" * 100])
+def test_a_file_that_is_no_model_is_refused(saved, content):
+    saved.write_bytes(content)
+    with pytest.raises(InputError, match=r"mine.safetensors: not a model: expected safetensors, first bytes are b'"):
+        load_model(saved)
+
+
+def test_weights_that_differ_from_their_card_are_refused(saved, tmp_path):
+    other = tmp_path / "other.safetensors"
+    save_model(other, PointNetwork(width=4), name="other", summary="s", input_scaling="minmax", threshold=0.2)
+    shutil.copy(other, saved)
+    with pytest.raises(InputError, match="the weights differ from their card"):
+        load_model(saved)
+
+
+def test_weights_of_another_network_are_refused(saved):
+    edit_card(saved, network={"n_points": 2, "n_classes": 1, "width": 5})
+    with pytest.raises(InputError, match="do not fit the card's network"):
+        load_model(saved)
+    edit_card(saved, network={"n_pints": 2})
+    with pytest.raises(InputError, match="do not fit the card's network"):
+        load_model(saved)
+
+
+def test_a_model_without_its_card_is_refused(saved):
+    saved.with_suffix(".yaml").unlink()
+    with pytest.raises(InputError, match=r"mine.yaml: no such file"):
+        load_model(saved)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"treshold": 0.1}, r"unknown field 'treshold'; did you mean 'threshold'\?"),
+        ({"threshold": 2}, "above 0 and below 1, got 2"),
+        ({"input_scaling": "zscore"}, "input_scaling must be one of minmax"),
+        ({"camera": {"basline": 1}}, "did you mean 'baseline'"),
+        ({"psf": {"sigma_nm": -1}}, "sigma_nm must be positive"),
+        ({"figures": "good"}, "figures must list fields"),
+    ],
+)
+def test_a_card_with_misspelt_or_impossible_fields_is_refused(saved, changes, message):
+    edit_card(saved, **changes)
+    with pytest.raises(InputError, match=message):
+        load_model(saved)
+
+
+def test_an_existing_model_is_not_replaced_unless_asked(saved):
+    card = {"name": "mine", "summary": "s", "input_scaling": "minmax", "threshold": 0.2}
+    with pytest.raises(InputError, match="exists already"):
+        save_model(saved, PointNetwork(width=4), **card)
+    save_model(saved, PointNetwork(width=4), overwrite=True, **card)
+
+
+def test_weights_need_their_suffix(tmp_path):
+    with pytest.raises(InputError, match=r"end in .safetensors"):
+        save_model(tmp_path / "m.pt", PointNetwork(), name="m", summary="s", input_scaling="minmax", threshold=0.2)
