@@ -73,9 +73,7 @@ def home_pixel(px: ArrayLike) -> NDArray[np.int64]:
     return (whole + (px - whole >= HALF_PIXEL)).astype(np.int64)
 
 
-def within_frame(
-    y: ArrayLike, x: ArrayLike, shape: tuple[int, int], *, border_px: float = 0.0
-) -> NDArray[np.bool_]:
+def within_frame(y: ArrayLike, x: ArrayLike, shape: tuple[int, int], *, border_px: float = 0.0) -> NDArray[np.bool_]:
     """Say which positions lie on the frame, at least `border_px` pixels inside its outer edge."""
     y, x = np.asarray(y), np.asarray(x)
     low = border_px - HALF_PIXEL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -166,7 +167,7 @@ def tiles(roi: Roi, frame_shape: tuple[int, int], tile_px: int, reach_px: int) -
 def _spans(span: tuple[int, int], size: int, tile_px: int, reach_px: int) -> Iterator[tuple[slice, slice]]:
     pieces = max(1, math.ceil((span[1] - span[0]) / tile_px))
     edges = np.linspace(span[0], span[1], pieces + 1).round().astype(int)
-    for start, stop in zip(edges, edges[1:], strict=False):
+    for start, stop in itertools.pairwise(edges):
         yield slice(int(start), int(stop)), slice(max(int(start) - reach_px, 0), min(int(stop) + reach_px, size))
 
 

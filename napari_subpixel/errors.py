@@ -10,6 +10,10 @@ class InputError(ValueError):
     """The user's input cannot be used; the message, one line, names it and says what was found."""
 
 
+class PixelSizeError(InputError):
+    """Pixels and nm must be converted, and nothing says how wide a pixel is."""
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the closest known name, or an empty string."""
     close = difflib.get_close_matches(name, list(known), n=1)

@@ -442,3 +442,7 @@ def _end(table: Localizations) -> int:
 
 def _span(table: Localizations) -> str:
     return f"{table.frame.min()} to {table.frame.max()}"
+
+
+def _defined(value: float) -> float | None:
+    return None if math.isnan(value) else value

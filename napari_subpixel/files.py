@@ -36,10 +36,10 @@ def atomic_output(path: str | Path) -> Iterator[Path]:
     Examples
     --------
     >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> with atomic_output(folder / "table.csv") as draft:
-    ...     _ = draft.write_text("frame,y,x")
-    >>> [path.name for path in folder.iterdir()]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with atomic_output(Path(folder, "table.csv")) as draft:
+    ...         _ = draft.write_text("frame,y,x")
+    ...     os.listdir(folder)
     ['table.csv']
     """
     path = Path(path)

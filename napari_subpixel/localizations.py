@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from napari_subpixel.coordinates import checked_frame_shape, checked_pixel_size
-from napari_subpixel.errors import InputError, suggest
+from napari_subpixel.errors import InputError, PixelSizeError, suggest
 
 #: Every column the table may have, with its type and meaning. The first three are always there.
 COLUMNS: dict[str, tuple[type, str]] = {
@@ -163,7 +163,7 @@ class Localizations:
     def known_pixel_size_nm(self) -> float:
         """Return the pixel size, or raise `InputError` where it is not known."""
         if self.pixel_size_nm is None:
-            raise InputError("the pixel size of the localizations is not known: give it in nm")
+            raise PixelSizeError("the pixel size of the localizations is not known: give it in nm")
         return self.pixel_size_nm
 
 

@@ -111,7 +111,7 @@ def poisson_binomial_nll(probabilities: Tensor, count: Tensor) -> Tensor:
 
 
 def counting(probabilities: Tensor, weights: Tensor) -> Tensor:
-    """Counting regularisation (Eq. 5): `poisson_binomial_nll` of the number of true points, summed over classes.
+    """Regularise by counting (Eq. 5): `poisson_binomial_nll` of the number of true points, summed over classes.
 
     Parameters
     ----------
@@ -255,7 +255,7 @@ def _scatter(field: Tensor, place: Tensor, values: Tensor) -> None:
 
 
 def _truth_energy(truth: Tensor, weights: Tensor, kernel_px: float) -> Tensor:
-    """The first double sum of Eq. 4, over pairs of true points; a constant for training, shape (B,)."""
+    """Return the first double sum of Eq. 4, over pairs of true points; a constant for training, shape (B,)."""
     energy = truth.new_zeros(truth.shape[0])
     for rows, row_weights in zip(truth.split(BLOCK, 1), weights.split(BLOCK, 1), strict=True):
         kernel = torch.exp(-0.5 / kernel_px**2 * (rows[:, :, None] - truth[:, None]).square().sum(dim=3))

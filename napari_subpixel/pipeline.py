@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from napari_subpixel import __version__, formats
 from napari_subpixel.camera import Camera
 from napari_subpixel.detector import Detector, Roi, checked_roi
-from napari_subpixel.errors import InputError
-from napari_subpixel.files import atomic_output, check_can_write, write_failure
+from napari_subpixel.errors import InputError, PixelSizeError
+from napari_subpixel.files import atomic_output, write_failure
 from napari_subpixel.formats import parquet
 from napari_subpixel.localizations import Localizations, concat
 from napari_subpixel.stacks import Stack, check_finite
@@ -46,7 +46,7 @@ class DetectionJob:
 
     stack: Stack
     detector: Detector
-    camera: Camera = Camera()
+    camera: Camera = field(default_factory=Camera)
     frames: tuple[int, int] | None = None
     roi: Roi | None = None
 
@@ -169,11 +169,12 @@ def detect_to_file(job: DetectionJob, output: Path, *, resume: bool = False, ove
         If the output may not or cannot be written, its format needs a pixel size that is not known, or what is there
         to resume came from another movie or other settings.
     """
-    check_can_write(output, overwrite=overwrite)
-    formats.format_for(output)
-    if job.pixel_size_nm is None and formats.needs_pixel_size(output):
-        raise InputError(f"{job.stack.name}: the movie does not say its pixel size, which {output.suffix} needs: "
-                         "give --pixel-size-nm or a camera file")
+    formats.check_can_write(output, overwrite=overwrite)
+    if job.pixel_size_nm is None and formats.format_for(output).in_nm:
+        raise PixelSizeError(
+            f"{job.stack.name}: the movie does not say its pixel size, which a {output.suffix} in nm needs: "
+            "give --pixel-size-nm or a camera file"
+        )
     journal = Journal(output, job)
     journal.open(resume=resume, overwrite=overwrite)
     for chunk in detect(job, starts=[s for s in job.starts if not journal.has(s)]):
@@ -216,8 +217,10 @@ class Journal:
             before = {}
         for name, value in about.items():
             if before.get(name) != value:
-                raise InputError(f"{self.folder}: the interrupted run had another {name} ({before.get(name)}, now "
-                                 f"{value}); --overwrite starts anew")
+                raise InputError(
+                    f"{self.folder}: the interrupted run had another {name} ({before.get(name)}, now "
+                    f"{value}); --overwrite starts anew"
+                )
 
     def has(self, start: int) -> bool:
         """Say whether the chunk that starts at this frame is finished."""

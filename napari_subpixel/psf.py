@@ -99,6 +99,10 @@ def draw_gaussians(
     y, x, photons, sigma = (
         np.broadcast_to(np.asarray(v, dtype=np.float64), frame.shape) for v in (y, x, photons, sigma)
     )
+    if frame.size and not 0 <= frame.min() <= frame.max() < shape[0]:
+        raise InputError(f"expected frames from 0 to {shape[0] - 1}, got {frame.min()} to {frame.max()}")
+    if not np.all(sigma > 0):
+        raise InputError(f"sigma must be positive, got {sigma.min():g} px")
     frames = np.zeros(shape, dtype=np.float64)
     add_gaussians(frames, frame, y, x, photons, sigma, sigma)
     return frames

@@ -86,7 +86,7 @@ def naming(path: Path) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        raise type(error)(f"{path}: {error}") from None
 
 
 def _is_default(record: Any, field: Any) -> bool:

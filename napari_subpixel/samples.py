@@ -18,6 +18,9 @@ from napari_subpixel.scaling import minmax
 from napari_subpixel.simulate import Simulation, simulate
 
 
+_MIRROR_Y, _MIRROR_X = np.array([-1, 1], np.float32), np.array([1, -1], np.float32)
+
+
 class Batch(NamedTuple):
     """Frames scaled to 0..1, shape (B, 1, h, w); true points, (B, M, 2), in pixels; their weights, (B, M, 1)."""
 
@@ -149,9 +152,9 @@ def turn(frame: Tensor, points: NDArray[np.float32], way: int) -> tuple[Tensor, 
     """Turn and mirror a square frame and its points in one of the eight ways of the square's symmetry (0: as it is)."""
     last = frame.shape[-1] - 1
     if way & 1:
-        frame, points = frame.flip(-2), points * np.float32([-1, 1]) + np.float32([last, 0])
+        frame, points = frame.flip(-2), points * _MIRROR_Y + np.array([last, 0], np.float32)
     if way & 2:
-        frame, points = frame.flip(-1), points * np.float32([1, -1]) + np.float32([0, last])
+        frame, points = frame.flip(-1), points * _MIRROR_X + np.array([0, last], np.float32)
     if way & 4:
         frame, points = frame.transpose(-2, -1), points[:, ::-1]
     return frame, points

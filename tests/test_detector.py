@@ -51,10 +51,14 @@ def test_points_carry_the_offset_and_probability_of_their_pixel():
     with torch.no_grad():
         network.head.weight.zero_()
         network.head.bias[:] = torch.tensor([0.5493061, -0.5493061, 0.0])  # atanh(0.5): offsets +0.25 and -0.25
-    found = Detector(model_of(network), threshold=0.4, device="cpu").detect(np.arange(24.0).reshape(2, 3, 4), first_frame=7)
+    found = Detector(model_of(network), threshold=0.4, device="cpu").detect(
+        np.arange(24.0).reshape(2, 3, 4), first_frame=7
+    )
     assert len(found) == 24
     assert found.frame.tolist() == [7] * 12 + [8] * 12
-    np.testing.assert_allclose(found.yx[:5], [[0.25, -0.25], [0.25, 0.75], [0.25, 1.75], [0.25, 2.75], [1.25, -0.25]], atol=1e-6)
+    np.testing.assert_allclose(
+        found.yx[:5], [[0.25, -0.25], [0.25, 0.75], [0.25, 1.75], [0.25, 2.75], [1.25, -0.25]], atol=1e-6
+    )
     assert found["probability"] == pytest.approx(0.5)
 
 
@@ -147,7 +151,9 @@ def test_a_single_image_is_not_a_stack():
         Detector("paper").detect(np.zeros((64, 64)))
 
 
-@pytest.mark.parametrize("roi", [((0, 0), (0, 5)), ((5, 3), (0, 5)), ((-1, 5), (0, 5)), ((0, 21), (0, 5)), ((0, 5), (0, 31))])
+@pytest.mark.parametrize(
+    "roi", [((0, 0), (0, 5)), ((5, 3), (0, 5)), ((-1, 5), (0, 5)), ((0, 21), (0, 5)), ((0, 5), (0, 31))]
+)
 def test_regions_outside_the_frame_are_refused(roi):
     with pytest.raises(InputError, match="does not lie within"):
         checked_roi(roi, (20, 30))

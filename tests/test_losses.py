@@ -40,7 +40,9 @@ def full_double_sum(offsets, p, truth, weights, kernel_px):
         loss = 0
         for c in range(p.shape[2]):
             for sign, (a, u), (b, v) in [(1, (t, w), (t, w)), (1, (r, q), (r, q)), (-2, (r, q), (t, w))]:
-                kernel = torch.exp(-torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist") ** 2 / (2 * kernel_px**2))
+                kernel = torch.exp(
+                    -(torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist") ** 2) / (2 * kernel_px**2)
+                )
                 loss = loss + sign * (u[:, c] @ kernel @ v[:, c])
         losses.append((math.pi * kernel_px**2 / 2) ** (dims / 2) * loss)
     return torch.stack(losses)

@@ -103,3 +103,9 @@ def test_a_loss_that_explodes_is_told(tmp_path):
 def test_settings_that_make_no_sense_are_refused_by_name(field, value):
     with pytest.raises(InputError, match=field):
         replace(TrainingSettings(), **{field: value})
+
+
+def test_the_sparsity_weight_grows_over_the_cooldown_where_asked():
+    settings = TrainingSettings(iterations=100, cooldown=50, sparsity_weight=0.1, final_sparsity_weight=1.1)
+    assert [settings.sparsity_weight_at(i) for i in (0, 50, 75)] == pytest.approx([0.1, 0.1, 0.6])
+    assert TrainingSettings(iterations=100, cooldown=50).sparsity_weight_at(99) == 0.1

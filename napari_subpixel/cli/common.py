@@ -27,7 +27,7 @@ class UsageError(Exception):
     """The command line itself is wrong; the message is one line."""
 
 
-class Interrupted(Exception):
+class StoppedError(Exception):
     """The user stopped the program; the message says what is kept."""
 
 
@@ -100,13 +100,6 @@ def shape(text: str) -> tuple[int, int]:
     except ValueError:
         raise argparse.ArgumentTypeError(f"a shape is H,W in pixels, got {text!r}") from None
     return height, width
-
-
-def check_output(path: Path, *, overwrite: bool) -> None:
-    """Raise `InputError` early if an output may not or cannot be written."""
-    from napari_subpixel.files import check_can_write
-
-    check_can_write(path, overwrite=overwrite)
 
 
 def read_table(path: Path, *, pixel_size_nm: float | None = None) -> Any:

@@ -11,7 +11,7 @@ from napari_subpixel.cli.evaluate import score_table
 from napari_subpixel.errors import InputError
 
 #: What the demo simulates: the optics, brightness and crowding that the shipped model `paper` was trained for.
-DEMO = {
+DEMO: dict[str, Any] = {
     "frame_shape": (128, 128),
     "n_frames": 500,
     "emitters_per_frame": 150.0,
@@ -29,8 +29,14 @@ FILES = ("movie.tif", "truth.csv", "localizations.csv", "super-resolution.tif", 
 def add_parser(subparsers: Any) -> None:
     """Add the command."""
     parser = subparsers.add_parser("demo", help="simulate a movie, find its molecules, render and score them")
-    parser.add_argument("-o", "--output", type=Path, default=Path("demo-output"), metavar="FOLDER",
-                        help="folder for movie, tables and images (demo-output); an earlier demo's files are replaced")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("demo-output"),
+        metavar="FOLDER",
+        help="folder for movie, tables and images (demo-output); an earlier demo's files are replaced",
+    )
     parser.add_argument("--viewer", action="store_true", help="show the result in napari")
     parser.set_defaults(run=run)
 

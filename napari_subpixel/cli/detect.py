@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_subpixel.camera import Camera
 from napari_subpixel.cli.common import (
-    Interrupted,
+    StoppedError,
     add_camera_arguments,
     camera_from,
     frame_range,
@@ -30,8 +30,13 @@ def add_parser(subparsers: Any) -> None:
     """Add the command."""
     parser = subparsers.add_parser("detect", help="find the molecules of one or several movies")
     parser.add_argument("movies", nargs="+", metavar="MOVIE", help="TIFF, OME-TIFF, Zarr, or a folder of frames")
-    parser.add_argument("-o", "--output", required=True, metavar="OUT",
-                        help="table (.csv ThunderSTORM, .hdf5 Picasso, .parquet native), or a folder for several movies")
+    parser.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        metavar="OUT",
+        help="table (.csv ThunderSTORM, .hdf5 Picasso, .parquet native), or a folder for several movies",
+    )
     parser.add_argument("--format", choices=SUFFIXES, default="csv", help="of the tables in a folder (csv)")
     parser.add_argument("--model", default="paper", metavar="NAME|PATH", help="shipped model or model file (paper)")
     parser.add_argument("--threshold", type=float, metavar="P", help="probability of the faintest point (the model's)")
@@ -98,9 +103,7 @@ def _detector(arguments: argparse.Namespace) -> Detector:
     return detector
 
 
-def _detect_movie(
-    arguments: argparse.Namespace, movie: str, output: Path, camera: Camera, detector: Detector
-) -> None:
+def _detect_movie(arguments: argparse.Namespace, movie: str, output: Path, camera: Camera, detector: Detector) -> None:
     from napari_subpixel.pipeline import DetectionJob, detect_to_file
 
     if arguments.resume and output.exists():
@@ -116,7 +119,7 @@ def _detect_movie(
                 for done in detect_to_file(job, output, resume=arguments.resume, overwrite=arguments.overwrite):
                     bar.update(done - frames[0] - bar.n)
         except KeyboardInterrupt:
-            raise Interrupted(
+            raise StoppedError(
                 f"frames {frames[0]} to {done} of {frames[1]} of {stack.name} are kept in {output.name}.partial; "
                 "--resume goes on"
             ) from None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_subpixel.cli.common import frame_range, read_table, say
-from napari_subpixel.errors import InputError
+from napari_subpixel.errors import PixelSizeError
 
 #: Files in nm alone can be compared at any pixel size: they are read and scored with the same one.
 NOMINAL_PIXEL_SIZE_NM = 100.0
@@ -19,11 +19,21 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("evaluate", help="score a result against ground truth")
     parser.add_argument("localizations", type=Path, metavar="LOCS", help="the result")
     parser.add_argument("truth", type=Path, metavar="TRUTH", help="the ground truth")
-    parser.add_argument("--tolerance-nm", type=float, action="append", metavar="NM",
-                        help="largest distance of a pair; may be given several times (25 and 50)")
+    parser.add_argument(
+        "--tolerance-nm",
+        type=float,
+        action="append",
+        metavar="NM",
+        help="largest distance of a pair; may be given several times (25 and 50)",
+    )
     parser.add_argument("--frames", type=frame_range, metavar="A:B", help="some frames: from 0, B excluded")
-    parser.add_argument("--border-nm", type=float, default=0.0, metavar="NM",
-                        help="leave out points this near to the frame's edge (0; the SMLM challenge: 450)")
+    parser.add_argument(
+        "--border-nm",
+        type=float,
+        default=0.0,
+        metavar="NM",
+        help="leave out points this near to the frame's edge (0; the SMLM challenge: 450)",
+    )
     parser.add_argument("--remove-offset", action="store_true", help="subtract a constant offset before matching")
     parser.add_argument("--pixel-size-nm", type=float, metavar="NM", help="of the camera, where no file says it")
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
@@ -71,9 +81,8 @@ def _tables(arguments: argparse.Namespace) -> tuple[Any, Any]:
     for path in (arguments.localizations, arguments.truth):
         try:
             tables[path] = read_table(path, pixel_size_nm=size)
-        except InputError as error:
-            if "pixel size" not in str(error):
-                raise
+        except PixelSizeError:
+            continue
     known = [size, *(table.pixel_size_nm for table in tables.values()), NOMINAL_PIXEL_SIZE_NM]
     size = next(value for value in known if value)
     return tuple(  # type: ignore[return-value]

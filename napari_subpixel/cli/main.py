@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from napari_subpixel import __version__
 from napari_subpixel.cli import demo, detect, evaluate, models, render, simulate, train
-from napari_subpixel.cli.common import Interrupted, Parser, UsageError, say
+from napari_subpixel.cli.common import Parser, StoppedError, UsageError, say
 from napari_subpixel.errors import InputError
 
 #: Exit status: done; some inputs of several failed; bad arguments or input; interrupted (128 + SIGINT).
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (InputError, UsageError) as error:
         say(f"napari-subpixel: {' '.join(str(error).split())}")
         return BAD_INPUT
-    except Interrupted as stop:
+    except StoppedError as stop:
         say(f"napari-subpixel: interrupted; {stop}")
         return INTERRUPTED
     except KeyboardInterrupt:

@@ -16,11 +16,16 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="IMAGE.tif", help="OME-TIFF to write")
     parser.add_argument("--pixel-size-nm", type=float, default=10.0, metavar="NM", help="of the image (10)")
     parser.add_argument("--method", default="gaussian", metavar="NAME", help="gaussian or histogram (gaussian)")
-    parser.add_argument("--sigma-nm", type=float, metavar="NM",
-                        help="width of all Gaussians; else each point's own uncertainty, where it has one")
+    parser.add_argument(
+        "--sigma-nm",
+        type=float,
+        metavar="NM",
+        help="width of all Gaussians; else each point's own uncertainty, where it has one",
+    )
     parser.add_argument("--shape-px", type=shape, metavar="H,W", help="of the frames, where the table does not say")
-    parser.add_argument("--camera-pixel-size-nm", type=float, metavar="NM",
-                        help="of the frames, where the table does not say")
+    parser.add_argument(
+        "--camera-pixel-size-nm", type=float, metavar="NM", help="of the frames, where the table does not say"
+    )
     parser.add_argument("--preview", type=Path, metavar="PICTURE.png", help="also write a coloured picture to look at")
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
     parser.set_defaults(run=run)

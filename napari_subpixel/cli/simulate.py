@@ -41,8 +41,12 @@ def add_simulation_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("sample and optics")
     for name, (kind, text) in FLAGS.items():
         group.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar=kind.__name__.upper(), help=text)
-    group.add_argument("--psf-sigma-nm", type=float, metavar="NUMBER",
-                       help="standard deviation of the PSF; else the section psf of the camera file")
+    group.add_argument(
+        "--psf-sigma-nm",
+        type=float,
+        metavar="NUMBER",
+        help="standard deviation of the PSF; else the section psf of the camera file",
+    )
     add_camera_arguments(parser)
 
 
@@ -67,15 +71,13 @@ def run(arguments: argparse.Namespace) -> int:
     import numpy as np
 
     from napari_subpixel import formats
-    from napari_subpixel.files import check_can_write
     from napari_subpixel.localizations import Localizations, concat
     from napari_subpixel.movie_writer import check_movie_output, write_movie
     from napari_subpixel.simulate import simulate_chunks
 
     simulation = simulation_from(arguments, frame_shape=arguments.shape_px, n_frames=arguments.frames)
     check_movie_output(arguments.output, overwrite=arguments.overwrite)
-    check_can_write(arguments.truth, overwrite=arguments.overwrite)
-    formats.format_for(arguments.truth)
+    formats.check_can_write(arguments.truth, overwrite=arguments.overwrite)
     tables: list[Localizations] = []
 
     def frames(bar: Any) -> Iterator[Any]:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from napari_subpixel.cli.common import Interrupted, open_movie, progress_bar, read_table, say
+from napari_subpixel.cli.common import StoppedError, open_movie, progress_bar, read_table, say
 from napari_subpixel.cli.simulate import add_simulation_arguments, simulation_from
 from napari_subpixel.errors import InputError
 
@@ -21,6 +21,7 @@ FLAGS = {
     "kernel_px": (float, "width of the heatmap kernel, in pixels (0.2)"),
     "sparsity": (str, "counting, l1 or none (counting)"),
     "sparsity_weight": (float, "weight of the sparsity term (0.1)"),
+    "final_sparsity_weight": (float, "weight that it reaches at the end of the cooldown (the same)"),
     "seed": (int, "seeds weights and samples (0)"),
 }
 
@@ -41,7 +42,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--augment", action="store_true", help="turn and mirror the crops at random")
     parser.add_argument("--threshold", type=float, default=0.1, metavar="P", help="the card's threshold (0.1)")
     parser.add_argument("--summary", default="", help="a sentence for the model's card")
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"), help="where to train (auto)")
+    parser.add_argument(
+        "--device", default="auto", choices=("auto", "cpu", "cuda", "mps"), help="where to train (auto)"
+    )
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
     group = parser.add_argument_group("training")
@@ -139,4 +142,6 @@ def _train(network: Any, samples: Any, settings: Any, folder: Path, device: str)
                 bar.update(done - bar.n)
                 bar.set_postfix(heatmap=f"{report.heatmap:.3f}", sparsity=f"{report.sparsity:.3f}")
     except KeyboardInterrupt:
-        raise Interrupted(f"{done} of {settings.iterations} iterations were done; --resume goes on from {folder}") from None
+        raise StoppedError(
+            f"{done} of {settings.iterations} iterations were done; --resume goes on from {folder}"
+        ) from None

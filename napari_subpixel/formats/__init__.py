@@ -33,6 +33,8 @@ class Format:
         ``read(path, *, pixel_size_nm=None)`` and ``write(path, localizations, *, overwrite=False)``.
     outputs : callable
         Gives the files that are written for a path.
+    in_nm : bool
+        Whether positions are written in nm, so that the pixel size must be known.
     """
 
     title: str
@@ -40,6 +42,7 @@ class Format:
     read: Callable[..., Localizations]
     write: Callable[..., None]
     outputs: Callable[[str | Path], tuple[Path, ...]]
+    in_nm: bool = False
 
 
 def _read_csv(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizations:
@@ -54,7 +57,7 @@ def _read_hdf5(path: str | Path, *, pixel_size_nm: float | None = None) -> Local
 
 #: What can be written, by the name that the command line gives it.
 FORMATS: dict[str, Format] = {
-    "csv": Format("ThunderSTORM csv", (".csv",), _read_csv, thunderstorm.write, thunderstorm.outputs),
+    "csv": Format("ThunderSTORM csv", (".csv",), _read_csv, thunderstorm.write, thunderstorm.outputs, in_nm=True),
     "hdf5": Format("Picasso hdf5", (".hdf5", ".h5"), _read_hdf5, picasso.write, picasso.outputs),
     "parquet": Format("native parquet", (".parquet",), parquet.read, parquet.write, parquet.outputs),
 }

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_subpixel.coordinates import CENTRE_AT_ZERO, checked_pixel_size, nm_to_px, px_to_nm
-from napari_subpixel.errors import InputError
+from napari_subpixel.errors import InputError, PixelSizeError
 from napari_subpixel.files import atomic_output, check_can_write
 from napari_subpixel.formats import notes
 from napari_subpixel.localizations import Localizations
@@ -174,7 +174,7 @@ def read_csv(path: str | Path, flavours: Sequence[Flavour], *, pixel_size_nm: fl
     about, stand_ins = _read_protocol(path)
     size = pixel_size_nm if pixel_size_nm is not None else about.get("pixel_size_nm")
     if size is None:
-        raise InputError(
+        raise PixelSizeError(
             f"{path}: positions are in nm and the pixel size is not known: give it as pixel_size_nm or --pixel-size-nm"
         )
     with naming(path):
@@ -202,7 +202,7 @@ def write_csv(path: str | Path, localizations: Localizations, flavour: Flavour, 
     for file in (table, protocol):
         check_can_write(file, overwrite=overwrite)
     if localizations.pixel_size_nm is None:
-        raise InputError(
+        raise PixelSizeError(
             f"{table}: positions are written in nm and the pixel size is not known: "
             "give it as pixel_size_nm or --pixel-size-nm"
         )

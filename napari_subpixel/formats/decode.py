@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_subpixel.coordinates import CENTRE_AT_ZERO, nm_to_px
-from napari_subpixel.errors import InputError
+from napari_subpixel.errors import InputError, PixelSizeError
 from napari_subpixel.formats.hdf5_file import open_hdf5
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.records import naming
@@ -61,7 +61,7 @@ def _positions(data: Mapping[str, NDArray[Any]], meta: Mapping[str, Any], size: 
     if unit not in ("px", "nm"):
         raise InputError(f"/meta must have xy_unit 'px' or 'nm', got {unit!r}")
     if unit == "nm" and size is None:
-        raise InputError(
+        raise PixelSizeError(
             "positions are in nm and the pixel size is not known: give it as pixel_size_nm or --pixel-size-nm"
         )
     columns = {}

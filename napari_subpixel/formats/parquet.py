@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from napari_subpixel.errors import InputError
 from napari_subpixel.files import atomic_output, check_can_write
@@ -62,13 +63,13 @@ def write(path: str | Path, localizations: Localizations, *, overwrite: bool = F
     check_can_write(path, overwrite=overwrite)
     table = pa.table({name: localizations[name] for name in localizations.columns})
     about = json.dumps(notes.from_localizations(localizations))
-    with atomic_output(path) as draft:
-        parquet.write_table(table.replace_schema_metadata({KEY: about}), draft)
+    with atomic_output(path) as draft, draft.open("wb") as file:
+        parquet.write_table(table.replace_schema_metadata({KEY: about}), file)
 
 
-def _notes(text: bytes | None) -> dict:
+def _notes(text: bytes | None) -> dict[str, Any]:
     try:
-        values = json.loads(text or "{}")
+        values: Any = json.loads(text or "{}")
     except ValueError:
         values = None
     if not isinstance(values, dict):

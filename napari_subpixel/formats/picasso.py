@@ -275,6 +275,7 @@ def _info(localizations: Localizations, stand_ins: dict[str, str], hidden: int) 
 def _write_hdf5(path: Path, rows: NDArray[Any], info: list[dict[str, Any]]) -> None:
     import h5py
 
-    with h5py.File(path, "w") as file:
+    # Through a file of Python's, h5py lets go of it and raises a plain OSError where the disk fills up.
+    with path.open("w+b") as raw, h5py.File(raw, "w") as file:
         file.create_dataset("locs", data=rows)
         file.create_dataset("metadata", data=json.dumps(info))

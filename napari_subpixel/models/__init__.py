@@ -157,8 +157,10 @@ def load_model(model: str | Path) -> Model:
     card = read_card(path)
     found = hashlib.sha256(content).hexdigest()
     if found != card.weights_sha256:
-        raise InputError(f"{path}: the weights differ from their card: SHA-256 {found[:12]}..., the card says "
-                         f"{card.weights_sha256[:12]}...")
+        raise InputError(
+            f"{path}: the weights differ from their card: SHA-256 {found[:12]}..., the card says "
+            f"{card.weights_sha256[:12]}..."
+        )
     return Model(card, _build(path, card, tensors))
 
 

@@ -1,0 +1,171 @@
+"""From a movie to a table on disk: chunks, resuming, and what may go wrong on the way."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_subpixel import formats, pipeline
+from napari_subpixel.camera import Camera
+from napari_subpixel.detector import Detector
+from napari_subpixel.errors import InputError
+from napari_subpixel.pipeline import DetectionJob, detect, detect_all, detect_to_file
+from napari_subpixel.simulate import Simulation, simulate
+from napari_subpixel.stacks import open_stack
+
+SIMULATION = Simulation(frame_shape=(40, 52), n_frames=30, structure="uniform", emitters_per_frame=20, photons=2250)
+
+
+@pytest.fixture(scope="module")
+def detector() -> Detector:
+    return Detector("paper", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def movie() -> np.ndarray:
+    return simulate(SIMULATION, np.random.default_rng(3))[0]
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch):
+    """Chunks of 4 frames, so that a short movie has several."""
+    monkeypatch.setattr(pipeline, "CHUNK_PIXELS", 4 * 40 * 52)
+
+
+@pytest.fixture
+def job(movie, detector, tmp_path) -> DetectionJob:
+    path = tmp_path / "movie.tif"
+    tifffile.imwrite(path, movie, photometric="minisblack")
+    with open_stack(path) as stack:
+        yield DetectionJob(stack, detector, Camera(pixel_size_nm=100))
+
+
+def run(job, output, **options) -> list[int]:
+    return list(detect_to_file(job, output, **options))
+
+
+def test_chunks_together_equal_the_detection_of_the_whole_array(job, movie, detector):
+    chunks = list(detect(job))
+    assert [(c.start, c.stop) for c in chunks] == [(s, min(s + 4, 30)) for s in range(0, 30, 4)]
+    table, whole = detect_all(job), detector.detect(movie)
+    assert len(table) == len(whole) > 300
+    np.testing.assert_allclose(table.table, whole.table, atol=1e-3)
+
+
+def test_the_table_knows_movie_pixel_size_and_provenance(job, tmp_path):
+    assert run(job, tmp_path / "out.parquet") == [4, 8, 12, 16, 20, 24, 28, 30]
+    table = formats.read(tmp_path / "out.parquet")
+    assert (table.pixel_size_nm, table.frame_shape, table.n_frames) == (100, (40, 52), 30)
+    about = table.provenance
+    assert about["movie"] == "movie.tif"
+    assert about["model"]["name"] == "paper"
+    assert about["camera"] == {"pixel_size_nm": 100.0}
+    assert about["program"].startswith("napari-subpixel ")
+
+
+def test_an_interrupted_run_leaves_no_output_and_resumes_to_the_same_bytes(job, tmp_path):
+    run(job, tmp_path / "whole.csv")
+    output = tmp_path / "out.csv"
+    for done in detect_to_file(job, output):
+        if done == 12:
+            break
+    assert not output.exists()
+    assert len(list((tmp_path / "out.csv.partial").glob("*.parquet"))) == 3
+    assert run(job, output, resume=True)[0] == 16
+    assert output.read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert not (tmp_path / "out.csv.partial").exists()
+
+
+def test_resume_with_nothing_to_resume_just_starts(job, tmp_path):
+    assert run(job, tmp_path / "out.csv", resume=True)[-1] == 30
+
+
+def test_what_an_interrupted_run_left_is_not_lost_by_accident(job, tmp_path):
+    next(detect_to_file(job, tmp_path / "out.csv"))
+    with pytest.raises(InputError, match=r"out.csv.partial: an interrupted run left this; --resume goes on"):
+        run(job, tmp_path / "out.csv")
+    assert run(job, tmp_path / "out.csv", overwrite=True)[0] == 4
+
+
+def test_a_run_with_other_settings_is_not_mixed_in(job, tmp_path, movie):
+    next(detect_to_file(job, tmp_path / "out.csv"))
+    other = DetectionJob(job.stack, Detector("paper", threshold=0.3, device="cpu"), job.camera)
+    with pytest.raises(InputError, match=r"another threshold \(0.1, now 0.3\)"):
+        run(other, tmp_path / "out.csv", resume=True)
+
+
+def test_a_movie_that_changed_is_not_resumed(job, tmp_path, movie):
+    next(detect_to_file(job, tmp_path / "out.csv"))
+    tifffile.imwrite(tmp_path / "movie.tif", movie[::-1], photometric="minisblack")
+    with (
+        open_stack(tmp_path / "movie.tif") as stack,
+        pytest.raises(InputError, match="another fingerprint"),
+    ):
+        run(DetectionJob(stack, job.detector, job.camera), tmp_path / "out.csv", resume=True)
+
+
+def test_a_damaged_journal_is_not_resumed(job, tmp_path):
+    next(detect_to_file(job, tmp_path / "out.csv"))
+    (tmp_path / "out.csv.partial" / "job.json").write_text("{")
+    with pytest.raises(InputError, match="the interrupted run had another"):
+        run(job, tmp_path / "out.csv", resume=True)
+
+
+def test_frames_and_region_keep_the_numbers_of_the_whole_movie(job, tmp_path):
+    part = DetectionJob(job.stack, job.detector, job.camera, frames=(5, 17), roi=((8, 30), (10, 45)))
+    table, whole = detect_all(part), detect_all(job)
+    assert set(table.frame) == set(range(5, 17))
+    rows, columns = np.rint(whole.y), np.rint(whole.x)
+    inside = (whole.frame >= 5) & (whole.frame < 17) & (rows >= 8) & (rows < 30) & (columns >= 10) & (columns < 45)
+    np.testing.assert_allclose(table.yx, whole.select(inside).yx, atol=1e-3)
+    assert detect_all(part).provenance["roi"] == [[8, 30], [10, 45]]
+
+
+@pytest.mark.parametrize("frames", [(0, 31), (-1, 5), (5, 5), (9, 3)])
+def test_frames_beyond_the_movie_are_refused(job, frames):
+    with pytest.raises(InputError, match="do not lie within the movie's 0:30"):
+        DetectionJob(job.stack, job.detector, frames=frames)
+
+
+def test_maps_that_do_not_fit_the_frames_are_refused(job):
+    with pytest.raises(InputError, match="maps have shape"):
+        DetectionJob(job.stack, job.detector, Camera(baseline=np.zeros((3, 4))))
+
+
+def test_values_that_are_not_finite_are_refused_with_their_frame(detector, movie, tmp_path):
+    bad = movie.astype(np.float32)
+    bad[13, 5, 6] = np.nan
+    with open_stack(bad, name="bad.tif") as stack, pytest.raises(InputError, match=r"bad.tif: frame 13 "):
+        run(DetectionJob(stack, detector, Camera(pixel_size_nm=100)), tmp_path / "out.csv")
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_nm_are_not_written_without_a_pixel_size(detector, movie, tmp_path):
+    with open_stack(movie, name="m") as stack:
+        job = DetectionJob(stack, detector)
+        with pytest.raises(InputError, match="does not say its pixel size"):
+            run(job, tmp_path / "out.csv")
+        run(job, tmp_path / "out.parquet")
+    assert formats.read(tmp_path / "out.parquet").pixel_size_nm is None
+
+
+def test_an_output_that_exists_is_refused_before_any_work(job, tmp_path):
+    (tmp_path / "out.csv").write_text("precious")
+    with pytest.raises(InputError, match="exists already"):
+        run(job, tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text() == "precious"
+
+
+def test_a_movie_without_molecules_gives_a_table_without_rows(detector, tmp_path):
+    with open_stack(np.full((6, 40, 52), 100, np.uint16), name="dark") as stack:
+        run(DetectionJob(stack, detector, Camera(pixel_size_nm=100)), tmp_path / "out.csv")
+    assert len(formats.read(tmp_path / "out.csv")) == 0
+
+
+def test_the_journal_says_in_json_what_it_belongs_to(job, tmp_path):
+    next(detect_to_file(job, tmp_path / "out.csv"))
+    about = json.loads((tmp_path / "out.csv.partial" / "job.json").read_text())
+    assert {"movie", "model", "threshold", "camera", "frames", "roi", "fingerprint"} <= set(about)
