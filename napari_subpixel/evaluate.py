@@ -336,24 +336,30 @@ def _offset(
         if remove:
             raise
         # Too many candidates this far out in one frame; the scores, at their own tolerance, can do without.
-        return Shift((0.0, 0.0), math.nan, 0), ()
+        return Shift(), ()
     if remove:
         return shift, _removal_warnings(shift, reach) if found.row.size and real.row.size else ()
     return shift, _offset_warnings(shift, reach, max(tolerances), pixel_nm)
 
 
+def _certain(shift: Shift) -> bool:
+    return shift.n_pairs >= OFFSET_MIN_PAIRS and shift.standard_errors > OFFSET_WORTH_ERRORS
+
+
 def _removal_warnings(shift: Shift, reach_nm: float) -> tuple[str, ...]:
     if not shift.n_pairs:
-        return (f"no offset was removed: no localization lies within {reach_nm:g} nm of the truth",)
-    if shift.n_pairs < OFFSET_MIN_PAIRS:
-        return (f"the offset removed rests on only {shift.n_pairs} matched pair(s)",)
+        return (f"no offset was removed: none was found up to {reach_nm:g} nm",)
+    if shift.length_nm > OFFSET_WORTH_NM and not _certain(shift):
+        dy, dx = shift.yx_nm
+        return (
+            f"the offset removed, (y, x) = ({dy:+.1f}, {dx:+.1f}) nm, is uncertain: matched pairs {shift.n_pairs:,}",
+        )
     return ()
 
 
 def _offset_warnings(shift: Shift, reach_nm: float, tolerance_nm: float, pixel_nm: float) -> tuple[str, ...]:
     worth = max(OFFSET_WORTH_NM, OFFSET_WORTH_SHARE * tolerance_nm)
-    certain = shift.length_nm > OFFSET_WORTH_ERRORS * shift.standard_error_nm
-    if shift.n_pairs < OFFSET_MIN_PAIRS or not certain or shift.length_nm <= worth:
+    if shift.length_nm <= worth or not _certain(shift):
         return ()
     dy, dx = shift.yx_nm
     return (

@@ -31,15 +31,16 @@ class Shift:
     ----------
     yx_nm : (float, float)
         Median of (first set - second set) over the matched pairs, in nm, along y and x.
-    standard_error_nm : float
-        Standard error of the mean shift, the length of its vector, in nm; NaN for fewer than two pairs.
     n_pairs : int
         Matched pairs that it rests on; where there are none, the shift is (0, 0).
+    standard_errors : float
+        How many standard errors the mean difference of the pairs matched before any correction is long. Unrelated
+        sets drift towards some shift too; this number tells it from a real one. NaN for fewer than two pairs.
     """
 
-    yx_nm: tuple[float, float]
-    standard_error_nm: float
-    n_pairs: int
+    yx_nm: tuple[float, float] = (0.0, 0.0)
+    n_pairs: int = 0
+    standard_errors: float = float("nan")
 
     @property
     def length_nm(self) -> float:
@@ -111,7 +112,8 @@ def estimate_shift(
     """Estimate the constant shift of the first set against the second from matched pairs.
 
     The sets are matched, the first is moved back by the pairs' median difference, which false pairs hardly bend, and
-    this is repeated until it moves by less than 0.1 nm. Of large sets every n-th frame is used.
+    this is repeated until it moves by less than 0.1 nm. A search that strays beyond the tolerance has found nothing.
+    Of large sets every n-th frame is used.
 
     Parameters
     ----------
@@ -128,18 +130,29 @@ def estimate_shift(
     """
     rows, other_rows = _thinned(frame, other_frame)
     frame, yx_nm, other_frame, other_yx_nm = frame[rows], yx_nm[rows], other_frame[other_rows], other_yx_nm[other_rows]
-    shift, difference = np.zeros(2), np.empty((0, 2))
-    for _ in range(_SHIFT_ROUNDS):
+    shift, errors = np.zeros(2), float("nan")
+    for attempt in range(_SHIFT_ROUNDS):
         pairs = match(frame, yx_nm - shift, other_frame, other_yx_nm, tolerance_nm)
         if not len(pairs):
-            break
+            return Shift()
         difference = yx_nm[pairs[:, 0]] - other_yx_nm[pairs[:, 1]]
+        if not attempt:
+            errors = _standard_errors(difference)
         before, shift = shift, np.median(difference, axis=0)
+        if np.hypot(*shift) > tolerance_nm:
+            return Shift()
         if np.hypot(*(shift - before)) < _SHIFT_SETTLED_NM:
             break
-    n = len(difference)
-    error = float(np.sqrt(difference.var(axis=0, ddof=1).sum() / n)) if n > 1 else float("nan")
-    return Shift((float(shift[0]), float(shift[1])), error, n)
+    return Shift((float(shift[0]), float(shift[1])), len(pairs), errors)
+
+
+def _standard_errors(difference: NDArray[np.float64]) -> float:
+    """Return the length of the mean of vectors, shape (K, 2), in units of its standard error."""
+    if len(difference) < 2:
+        return float("nan")
+    length = float(np.hypot(*difference.mean(axis=0)))
+    error = float(np.sqrt(difference.var(axis=0, ddof=1).sum() / len(difference)))
+    return length / error if error else float("inf")
 
 
 def _thinned(frame: NDArray[np.int64], other_frame: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

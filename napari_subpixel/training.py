@@ -141,8 +141,6 @@ def train(
         If the folder holds a run with other settings, or a loss is no longer finite.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    # Faint probabilities make products below 1e-38, which processors handle ten times slower than zeros.
-    torch.set_flush_denormal(True)
     network.to(device).train()
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
     state = _resume(folder, network, optimizer, settings)

@@ -1,0 +1,250 @@
+"""Every command does what the contract says, on real files."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_subpixel import formats
+from napari_subpixel.movie_writer import write_movie
+from napari_subpixel.stacks import open_stack
+
+
+def test_detect_writes_the_format_that_the_suffix_names(run, movie, tmp_path):
+    for name in ("a.csv", "a.hdf5", "a.parquet"):
+        assert run("detect", movie, "-o", tmp_path / name).status == 0
+    tables = [formats.read(tmp_path / name) for name in ("a.csv", "a.hdf5", "a.parquet")]
+    assert len(tables[0]) > 100
+    for table in tables:
+        assert table.pixel_size_nm == 100
+        np.testing.assert_allclose(table.yx, tables[2].yx, atol=1e-5)
+
+
+def test_detect_writes_a_table_per_movie_into_a_folder(run, movie, tmp_path):
+    other = tmp_path / "other.ome.tif"
+    other.write_bytes(movie.read_bytes())
+    assert run("detect", movie, other, "-o", f"{tmp_path}/out/", "--format", "parquet").status == 0
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["movie.parquet", "other.parquet"]
+
+
+def test_a_single_movie_goes_into_a_folder_that_ends_in_a_slash(run, movie, tmp_path):
+    assert run("detect", movie, "-o", f"{tmp_path}/new/").status == 0
+    assert (tmp_path / "new" / "movie.csv").exists()
+
+
+def test_one_bad_movie_does_not_stop_the_others(run, movie, tmp_path):
+    bad = tmp_path / "bad.tif"
+    bad.write_text("not a movie")
+    status, _, err = run("detect", bad, movie, tmp_path / "gone.tif", "-o", tmp_path / "out/")
+    assert status == 1
+    assert "1 of 3 movies done, 2 failed" in err
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["movie.csv"]
+
+
+def test_movies_of_the_same_name_do_not_overwrite_each_other(refuse, movie, tmp_path):
+    (tmp_path / "b").mkdir()
+    twin = tmp_path / "b" / "movie.tif"
+    twin.write_bytes(movie.read_bytes())
+    assert "several movies would become this table" in refuse("detect", movie, twin, "-o", tmp_path / "out/")
+
+
+def test_frames_and_roi_keep_the_coordinates_of_the_full_frame(run, movie, tmp_path):
+    run("detect", movie, "-o", tmp_path / "all.parquet")
+    run("detect", movie, "-o", tmp_path / "part.parquet", "--frames", "3:9", "--roi", "10:30,5:40")
+    whole, part = (formats.read(tmp_path / name) for name in ("all.parquet", "part.parquet"))
+    rows, columns = np.rint(whole.y), np.rint(whole.x)
+    keep = (whole.frame >= 3) & (whole.frame < 9) & (rows >= 10) & (rows < 30) & (columns >= 5) & (columns < 40)
+    np.testing.assert_allclose(part.yx, whole.select(keep).yx, atol=1e-3)
+
+
+def test_open_ends_of_frames_are_the_movies(run, movie, tmp_path):
+    run("detect", movie, "-o", tmp_path / "a.parquet", "--frames", "10:")
+    assert set(formats.read(tmp_path / "a.parquet").frame) == {10, 11}
+
+
+def test_the_threshold_of_the_command_counts(run, movie, tmp_path):
+    run("detect", movie, "-o", tmp_path / "a.parquet", "--threshold", "0.4")
+    assert formats.read(tmp_path / "a.parquet")["probability"].min() >= 0.4 - 1e-6
+
+
+def test_the_pixel_size_comes_from_flags_then_camera_then_movie(run, movie, tmp_path):
+    camera = tmp_path / "camera.yaml"
+    camera.write_text("camera:\n  pixel_size_nm: 110\n  baseline: 90\n")
+    for name, flags in {
+        "a": (),
+        "b": ("--camera", camera),
+        "c": ("--camera", camera, "--pixel-size-nm", 120),
+    }.items():
+        assert run("detect", movie, "-o", tmp_path / f"{name}.parquet", *flags).status == 0
+    tables = [formats.read(tmp_path / f"{name}.parquet") for name in "abc"]
+    assert [t.pixel_size_nm for t in tables] == [100, 110, 120]
+    assert tables[1].provenance["camera"] == {"pixel_size_nm": 110.0, "baseline": 90.0}
+
+
+def test_an_output_that_exists_needs_overwrite_or_resume(run, refuse, movie, tmp_path):
+    out = tmp_path / "a.csv"
+    assert run("detect", movie, "-o", out).status == 0
+    before = out.read_bytes()
+    assert "exists already" in refuse("detect", movie, "-o", out)
+    assert "done already" in run("detect", movie, "-o", out, "--resume").err
+    assert run("detect", movie, "-o", out, "--overwrite").status == 0
+    assert out.read_bytes() == before
+
+
+def test_resume_with_nothing_to_resume_just_starts(run, movie, tmp_path):
+    assert run("detect", movie, "-o", tmp_path / "a.csv", "--resume").status == 0
+
+
+def test_ctrl_c_keeps_what_was_finished_and_says_so(run, movie, tmp_path, monkeypatch):
+    from napari_subpixel import pipeline
+
+    monkeypatch.setattr(pipeline, "CHUNK_PIXELS", 4 * 40 * 52)
+    keep, kept = pipeline.Journal.keep, []
+
+    def keep_two_then_interrupt(journal, chunk):
+        if len(kept) == 2:
+            raise KeyboardInterrupt
+        kept.append(chunk)
+        keep(journal, chunk)
+
+    monkeypatch.setattr(pipeline.Journal, "keep", keep_two_then_interrupt)
+    status, _, err = run("detect", movie, "-o", tmp_path / "a.csv")
+    assert status == 130
+    assert "interrupted; frames 0 to 8 of 12 of movie.tif are kept in a.csv.partial; --resume goes on" in err
+    assert not (tmp_path / "a.csv").exists()
+    monkeypatch.setattr(pipeline.Journal, "keep", keep)
+    assert run("detect", movie, "-o", tmp_path / "a.csv", "--resume").status == 0
+    assert set(formats.read(tmp_path / "a.csv").frame) == set(range(12))
+
+
+def test_render_lies_over_the_frames(run, truth, tmp_path):
+    image = tmp_path / "image.tif"
+    assert run("render", truth, "-o", image, "--pixel-size-nm", 20, "--preview", tmp_path / "look.png").status == 0
+    with tifffile.TiffFile(image) as tif:
+        assert tif.asarray().shape == (200, 260)
+        assert 'PhysicalSizeX="20' in tif.ome_metadata
+    assert (tmp_path / "look.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_render_takes_shape_and_pixel_size_where_the_table_says_neither(run, tmp_path):
+    bare = tmp_path / "bare.csv"
+    bare.write_text('"frame","x [nm]","y [nm]"\n1,950,250\n')
+    arguments = ("--shape-px", "5,12", "--camera-pixel-size-nm", 100, "--method", "histogram", "--pixel-size-nm", 50)
+    assert run("render", bare, "-o", tmp_path / "i.tif", *arguments).status == 0
+    image = tifffile.imread(tmp_path / "i.tif")
+    assert image.shape == (10, 24)
+    assert np.argwhere(image).tolist() == [[5, 19]]
+
+
+def test_evaluate_prints_json_and_nothing_else(run, movie, truth, tmp_path):
+    run("detect", movie, "-o", tmp_path / "a.csv")
+    status, out, _ = run("evaluate", tmp_path / "a.csv", truth, "--json", "--tolerance-nm", 25, "--tolerance-nm", 100)
+    scores = json.loads(out)["scores"]
+    assert status == 0
+    assert [s["tolerance_nm"] for s in scores] == [25, 100]
+    assert 0.3 < scores[1]["jaccard"] < 1
+
+
+def test_evaluate_prints_a_table_for_people(run, truth):
+    out = run("evaluate", truth, truth, "--border-nm", 450).out.splitlines()
+    assert out[0].startswith("tolerance [nm]  Jaccard")
+    assert [line.split()[:2] for line in out[1:]] == [["25", "1.000"], ["50", "1.000"]]
+
+
+def test_evaluate_needs_no_pixel_size_where_both_files_are_in_nm(run, tmp_path):
+    for name, x in {"found.csv": 130, "truth.csv": 100}.items():
+        (tmp_path / name).write_text(f'"frame","x [nm]","y [nm]"\n1,{x},40\n')
+    scores = json.loads(run("evaluate", tmp_path / "found.csv", tmp_path / "truth.csv", "--json").out)["scores"]
+    assert [s["jaccard"] for s in scores] == [0, 1]
+    assert scores[1]["rmse_nm"] == pytest.approx(30)
+
+
+def test_evaluate_warns_of_a_constant_offset_and_removes_it_when_asked(run, simulated, truth, tmp_path):
+    table = simulated[1]
+    formats.write(tmp_path / "shifted.csv", table.with_columns(y=table.y + 0.5, x=table.x + 0.5))
+    assert "same corner or centre" in run("evaluate", tmp_path / "shifted.csv", truth).err
+    out = run("evaluate", tmp_path / "shifted.csv", truth, "--remove-offset", "--json").out
+    result = json.loads(out)
+    assert result["offset_removed_nm"] == pytest.approx([50, 50], abs=0.5)
+    assert result["scores"][0]["jaccard"] > 0.99
+
+
+def test_a_table_without_rows_is_a_valid_result(run, truth, tmp_path):
+    (tmp_path / "none.csv").write_text('"frame","x [nm]","y [nm]"\n')
+    scores = json.loads(run("evaluate", tmp_path / "none.csv", truth, "--json").out)["scores"]
+    assert scores[0]["jaccard"] == 0
+
+
+def test_simulate_is_reproducible_and_its_truth_is_read_back(run, tmp_path):
+    flags = ("--frames", 7, "--shape-px", "24,33", "--structure", "rings", "--emitters-per-frame", 4, "--seed", 5,
+             "--psf-sigma-nm", 130, "--pixel-size-nm", 110)  # fmt: skip
+    for name in ("a", "b"):
+        assert run("simulate", "-o", tmp_path / f"{name}.tif", "--truth", tmp_path / f"{name}.csv", *flags).status == 0
+    with open_stack(tmp_path / "a.tif") as stack, open_stack(tmp_path / "b.tif") as again:
+        assert stack.shape == (7, 24, 33)
+        assert stack.pixel_size_nm == 110
+        assert (stack[:] == again[:]).all()
+    truth = formats.read(tmp_path / "a.csv")
+    assert truth.pixel_size_nm == 110
+    assert truth["sigma"] == pytest.approx(130 / 110, abs=1e-4)
+
+
+def test_train_from_a_movie_with_truth_makes_a_model_that_detects(run, movie, truth, tmp_path):
+    model = tmp_path / "mine.safetensors"
+    flags = ("--movie", movie, "--truth", truth, "--iterations", 3, "--batch-size", 2, "--crops-per-frame", 2, "--augment")
+    assert run("train", "-o", model, *flags).status == 0
+    assert (tmp_path / "mine.yaml").exists()
+    assert (tmp_path / "mine.training" / "log.csv").exists()
+    assert run("detect", movie, "-o", tmp_path / "a.csv", "--model", model, "--threshold", 0.01).status == 0
+
+
+def test_train_from_simulation_says_so_in_the_card_and_resumes(run, refuse, tmp_path):
+    model = tmp_path / "mine.safetensors"
+    flags = ("--iterations", 4, "--batch-size", 2, "--emitters-per-frame", 60, "--psf-sigma-nm", 120, "--crop-px", 16)
+    assert run("train", "-o", model, *flags).status == 0
+    assert "exists already" in refuse("train", "-o", model, *flags)
+    assert run("train", "-o", model, *flags, "--iterations", 6, "--resume").status == 0
+    card = model.with_suffix(".yaml").read_text()
+    assert re.search(r"iterations: 6\b", card)
+    assert re.search(r"data: simulation\b", card)
+    assert re.search(r"sigma_nm: 120", card)
+
+
+def test_models_lists_the_cards(run):
+    assert run("models").out.startswith("paper: ")
+    assert json.loads(run("models", "--json").out)[0]["threshold"] == 0.1
+
+
+def test_demo_ends_with_table_image_and_score(run, tmp_path, monkeypatch):
+    from napari_subpixel.cli import demo
+
+    monkeypatch.setitem(demo.DEMO, "n_frames", 20)
+    status, out, _ = run("demo", "-o", tmp_path / "demo")
+    assert status == 0
+    jaccard = float(out.splitlines()[3].split()[1])
+    assert 0.2 < jaccard < 1
+    assert sorted(p.name for p in (tmp_path / "demo").glob("*.*")) == sorted([*demo.FILES, *demo_side_files()])
+
+
+def demo_side_files() -> tuple[str, ...]:
+    return "truth-protocol.txt", "localizations-protocol.txt"
+
+
+def test_the_program_runs_as_a_module_and_says_its_version():
+    done = subprocess.run([sys.executable, "-m", "napari_subpixel", "--version"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(r"napari-subpixel \d+\.\d+\.\d+", done.stdout.strip())
+
+
+def test_movies_are_streamed_into_the_file(tmp_path):
+    frames = np.arange(6 * 4 * 5, dtype=np.uint16).reshape(6, 4, 5)
+    write_movie(tmp_path / "m.tif", iter([frames[:4], frames[4:]]), shape=frames.shape, pixel_size_nm=65)
+    with open_stack(tmp_path / "m.tif") as stack:
+        assert (stack[:] == frames).all()
+        assert stack.pixel_size_nm == 65
