@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_subpixel.errors import InputError
+from napari_subpixel.errors import InputError, shown
 
 #: Half the width of a pixel: the distance from its centre to its edge, in pixels.
 HALF_PIXEL = 0.5
@@ -87,7 +87,7 @@ def checked_pixel_size(pixel_size_nm: float) -> float:
             raise TypeError
         value = float(pixel_size_nm)
     except (TypeError, ValueError, OverflowError):
-        raise InputError(f"pixel size must be a number in nm, got {pixel_size_nm!r}") from None
+        raise InputError(f"pixel size must be a number in nm, got {shown(pixel_size_nm)}") from None
     if not (np.isfinite(value) and value > 0):
         raise InputError(f"pixel size must be positive and finite, got {value:g} nm")
     return value

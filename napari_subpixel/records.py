@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 import yaml
 
-from napari_subpixel.errors import InputError, suggest
+from napari_subpixel.errors import InputError, shown, suggest
 from napari_subpixel.files import atomic_output
 
 Record = TypeVar("Record")
@@ -21,7 +21,7 @@ Record = TypeVar("Record")
 def number(record: str, field: str, value: Any) -> float:
     """Return a finite float, or raise `InputError` that names the record and the field."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise InputError(f"{record}: {field} must be a number, got {value!r}")
+        raise InputError(f"{record}: {field} must be a number, got {shown(value)}")
     try:
         result = float(value)
     except OverflowError:  # a whole number beyond the largest float
@@ -63,7 +63,7 @@ def read_section(path: Path, section: str) -> dict[str, Any]:
         raise InputError(f"{path}: no section '{section}:'; there are {', '.join(map(str, document)) or 'none'}")
     values = document[section]
     if not isinstance(values, dict):
-        raise InputError(f"{path}: section '{section}:' must list fields, got {values!r}")
+        raise InputError(f"{path}: section '{section}:' must list fields, got {shown(values)}")
     return dict(values)
 
 

@@ -261,7 +261,10 @@ def test_cameras_are_equal_by_value_and_cannot_be_keys(scmos):
         ({"quantum_efficiency": 1.5}, "quantum_efficiency must be above 0, at most 1, got 1.5"),
         ({"quantum_efficiency": 0}, "quantum_efficiency must be above 0, at most 1, got 0"),
         ({"quantum_efficiency": np.nan}, "quantum_efficiency must be finite, got nan"),
-        ({"quantum_efficiency": np.full(MAP_SHAPE, 0.9)}, "quantum_efficiency must be a number"),
+        (
+            {"quantum_efficiency": np.full(MAP_SHAPE, 0.9)},
+            "quantum_efficiency must be a number, got an array of shape (6, 9)",
+        ),
         ({"em_gain": 0.5}, "em_gain must be at least 1 (1 is none), got 0.5"),
         ({"em_gain": np.float32(np.inf)}, "em_gain must be finite, got inf"),
         ({"em_gain": "off"}, "em_gain must be a number, got 'off'"),

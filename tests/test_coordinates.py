@@ -68,7 +68,9 @@ def test_single_precision_positions_are_converted_in_double_precision():
     np.testing.assert_allclose(nm, [60, 20120], rtol=1e-6)
 
 
-@pytest.mark.parametrize("wrong", [0, -100, np.nan, np.inf, -np.inf, "100", "wide", None, True, [100, 100], 10**400])
+@pytest.mark.parametrize(
+    "wrong", [0, -100, np.nan, np.inf, -np.inf, "100", "wide", None, True, [100, 100], np.ones((2, 2)), 10**400]
+)
 def test_an_impossible_pixel_size_is_refused_and_shown(wrong):
     with pytest.raises(InputError, match=r"pixel size must be .*, got "):
         checked_pixel_size(wrong)

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from napari_subpixel.cli.common import frame_range, read_table, say
+from napari_subpixel.cli.common import frame_range, read_table, say, shape
 from napari_subpixel.errors import PixelSizeError
 
 #: Files in nm alone can be compared at any pixel size: they are read and scored with the same one.
@@ -36,6 +36,9 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--remove-offset", action="store_true", help="subtract a constant offset before matching")
     parser.add_argument("--pixel-size-nm", type=float, metavar="NM", help="of the camera, where no file says it")
+    parser.add_argument(
+        "--shape-px", type=shape, metavar="H,W", help="of the frames, for the border, where no file says it"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
     parser.set_defaults(run=run)
 
@@ -52,6 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         frames=arguments.frames,
         border_nm=arguments.border_nm,
         remove_offset=arguments.remove_offset,
+        frame_shape=arguments.shape_px,
     )
     if arguments.json:
         print(json.dumps(result.to_dict(), indent=1, allow_nan=False))
@@ -64,11 +68,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 def score_table(result: Any) -> str:
     """Return the scores as lines of text, one for each tolerance."""
-    lines = ["tolerance [nm]  Jaccard     F1  precision  recall  RMSE [nm]  efficiency      TP      FP      FN"]
+    lines = [
+        "tolerance [nm]  Jaccard     F1  precision  recall  RMSE [nm]  offset y, x [nm]  efficiency"
+        "      TP      FP      FN"
+    ]
     for m in result:
         lines.append(
             f"{m.tolerance_nm:14g}  {m.jaccard:7.3f}  {m.f1:5.3f}  {m.precision:9.3f}  {m.recall:6.3f}  "
-            f"{m.rmse_nm:9.1f}  {m.efficiency:10.1f}  {m.true_positives:6d}  {m.false_positives:6d}  "
+            f"{m.rmse_nm:9.1f}  {m.mean_offset_nm[0]:+7.1f}, {m.mean_offset_nm[1]:+7.1f}  {m.efficiency:10.1f}  {m.true_positives:6d}  {m.false_positives:6d}  "
             f"{m.false_negatives:6d}"
         )
     return "\n".join(lines)
@@ -83,9 +90,12 @@ def _tables(arguments: argparse.Namespace) -> tuple[Any, Any]:
             tables[path] = read_table(path, pixel_size_nm=size)
         except PixelSizeError:
             continue
-    known = [size, *(table.pixel_size_nm for table in tables.values()), NOMINAL_PIXEL_SIZE_NM]
-    size = next(value for value in known if value)
-    return tuple(  # type: ignore[return-value]
+    known = [size, *(table.pixel_size_nm for table in tables.values())]
+    if arguments.border_nm and not any(known):
+        raise PixelSizeError("a border needs the pixel size, which neither file says: give --pixel-size-nm")
+    size = next((value for value in known if value), NOMINAL_PIXEL_SIZE_NM)
+    found, truth = (
         tables[path] if path in tables else read_table(path, pixel_size_nm=size)
         for path in (arguments.localizations, arguments.truth)
     )
+    return found, truth

@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     save_model(
         arguments.output,
         network,
-        overwrite=arguments.overwrite,
+        overwrite=arguments.overwrite or arguments.resume,
         name=arguments.output.stem,
         summary=arguments.summary or f"trained on {about['training']['data']}",
         input_scaling="minmax",

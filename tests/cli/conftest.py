@@ -13,7 +13,9 @@ from napari_subpixel.cli import main
 from napari_subpixel.movie_writer import write_movie
 from napari_subpixel.simulate import Simulation, simulate
 
-SIMULATION = Simulation(frame_shape=(40, 52), n_frames=12, structure="uniform", emitters_per_frame=20, photons=2250)
+SIMULATION = Simulation(
+    frame_shape=(40, 52), n_frames=12, structure="uniform", emitters_per_frame=80, photons=2250, on_time_frames=0
+)
 
 
 class Result(NamedTuple):

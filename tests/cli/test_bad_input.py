@@ -1,0 +1,226 @@
+"""Every bad input gets exit status 2 and one line that names it, and leaves nothing that looks whole."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_subpixel import formats
+from napari_subpixel.localizations import Localizations
+from napari_subpixel.models import save_model
+from napari_subpixel.network import PointNetwork
+
+FRAMES = np.random.default_rng(0).poisson(50, (9, 20, 24)).astype(np.uint16)
+
+
+def cut_in_the_middle(path: Path) -> None:
+    tifffile.imwrite(path, FRAMES, photometric="minisblack")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+
+
+def with_value(value: float):
+    def write(path: Path) -> None:
+        frames = FRAMES.astype(np.float32)
+        frames[4, 3, 2] = value
+        tifffile.imwrite(path, frames, photometric="minisblack")
+
+    return write
+
+
+BAD_MOVIES = {
+    "text": (lambda p: p.write_text("frame,x,y\n"), "b'frame,x"),
+    "empty": (lambda p: p.write_bytes(b""), "0 bytes"),
+    "cut": (cut_in_the_middle, "bad.tif"),
+    "rgb": (lambda p: tifffile.imwrite(p, np.zeros((20, 24, 3), np.uint8), photometric="rgb"), "colour"),
+    "4d": (lambda p: tifffile.imwrite(p, np.zeros((2, 3, 20, 24), np.uint16), imagej=True,
+                                      metadata={"axes": "TZYX"}), "(2, 3, 1, 20, 24)"),
+    "nan": (with_value(np.nan), "frame 4"),
+    "infinite": (with_value(np.inf), "frame 4"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", BAD_MOVIES)
+def test_a_movie_that_cannot_be_used_is_refused(refuse, tmp_path, kind):
+    write, found = BAD_MOVIES[kind]
+    write(tmp_path / "bad.tif")
+    out = tmp_path / "out.csv"
+    message = refuse("detect", tmp_path / "bad.tif", "-o", out, "--pixel-size-nm", 100)
+    assert "bad.tif" in message
+    assert found in message
+    assert not out.exists()
+
+
+def test_a_missing_movie_is_refused(refuse, tmp_path):
+    assert "gone.tif" in refuse("detect", tmp_path / "gone.tif", "-o", tmp_path / "out.csv")
+
+
+def test_a_movie_of_no_frames_is_refused(refuse, tmp_path):
+    import zarr
+
+    zarr.save_array(tmp_path / "none.zarr", np.zeros((0, 20, 24), np.uint16))
+    assert "none.zarr" in refuse("detect", tmp_path / "none.zarr", "-o", tmp_path / "out.csv")
+    (tmp_path / "folder").mkdir()
+    assert "folder" in refuse("detect", tmp_path / "folder", "-o", tmp_path / "out.csv")
+
+
+@pytest.mark.parametrize("value", [0, 100])
+def test_frames_that_are_all_equal_give_no_molecules_and_no_error(run, tmp_path, value):
+    tifffile.imwrite(tmp_path / "m.tif", np.full((3, 20, 24), value, np.uint16), photometric="minisblack")
+    assert run("detect", tmp_path / "m.tif", "-o", tmp_path / "out.csv", "--pixel-size-nm", 100).status == 0
+    assert len(formats.read(tmp_path / "out.csv")) == 0
+
+
+HEADER = '"frame","x [nm]","y [nm]"\n'
+BAD_TABLES = {
+    "missing column": ('"frame","x [nm]"\n1,2\n', "y [nm]"),
+    "misnamed column": ('"frame","x [nm]","y [nn]"\n1,2,3\n', "y [nm]"),
+    "text among numbers": (HEADER + "1,2,3\n2,oops,4\n", "oops"),
+    "0 bytes": ("", "0 bytes"),
+    "another file": ("hello\nworld\n", "hello"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_TABLES)
+@pytest.mark.parametrize("command", ["evaluate", "render"])
+def test_a_table_that_cannot_be_used_is_refused(refuse, tmp_path, truth, kind, command):
+    content, found = BAD_TABLES[kind]
+    bad, image = tmp_path / "bad.csv", tmp_path / "image.tif"
+    bad.write_text(content)
+    rest = (truth,) if command == "evaluate" else ("-o", image, "--camera-pixel-size-nm", 100, "--shape-px", "9,9")
+    message = refuse(command, bad, *rest)
+    assert "bad.csv" in message
+    assert found in message
+    assert not image.exists()
+
+
+def test_result_and_truth_without_a_common_frame_are_refused(refuse, tmp_path):
+    for name, frame in {"a.csv": 1, "b.csv": 2}.items():
+        (tmp_path / name).write_text(f"{HEADER}{frame},100,100\n")
+    assert "common" in refuse("evaluate", tmp_path / "a.csv", tmp_path / "b.csv")
+
+
+def test_a_missing_table_is_refused(refuse, tmp_path, truth):
+    assert "gone.csv" in refuse("evaluate", tmp_path / "gone.csv", truth)
+    assert "gone.hdf5" in refuse("render", tmp_path / "gone.hdf5", "-o", tmp_path / "i.tif")
+
+
+def test_a_model_that_is_none_or_differs_from_its_card_is_refused(refuse, movie, tmp_path):
+    fake = tmp_path / "fake.safetensors"
+    fake.write_text("not weights")
+    assert "fake.safetensors: not a model" in refuse("detect", movie, "-o", tmp_path / "o.csv", "--model", fake)
+    assert "no such model" in refuse("detect", movie, "-o", tmp_path / "o.csv", "--model", "papre")
+    for name in ("a", "b"):
+        save_model(tmp_path / f"{name}.safetensors", PointNetwork(width=2), name=name, summary="s",
+                   input_scaling="minmax", threshold=0.1)  # fmt: skip
+    (tmp_path / "b.safetensors").write_bytes((tmp_path / "a.safetensors").read_bytes())
+    message = refuse("detect", movie, "-o", tmp_path / "o.csv", "--model", tmp_path / "b.safetensors")
+    assert "differ from their card" in message
+    assert not (tmp_path / "o.csv").exists()
+
+
+@pytest.mark.parametrize("size", [-100, 0, "nan", "inf"])
+def test_pixel_sizes_that_are_not_positive_are_refused(refuse, movie, truth, tmp_path, size):
+    assert "pixel_size_nm" in refuse("detect", movie, "-o", tmp_path / "o.csv", f"--pixel-size-nm={size}")
+    assert "pixel size" in refuse("render", truth, "-o", tmp_path / "i.tif", f"--pixel-size-nm={size}")
+    assert not (tmp_path / "o.csv").exists()
+
+
+def test_nm_without_a_pixel_size_are_refused(refuse, tmp_path):
+    tifffile.imwrite(tmp_path / "m.tif", FRAMES, photometric="minisblack")
+    assert "pixel size" in refuse("detect", tmp_path / "m.tif", "-o", tmp_path / "o.csv")
+
+
+def test_outputs_that_cannot_be_written_are_refused(refuse, movie, truth, tmp_path):
+    """A regular file where a folder should be stops even the superuser."""
+    (tmp_path / "file").write_text("")
+    assert "file" in refuse("detect", movie, "-o", tmp_path / "file" / "o.csv")
+    assert "file" in refuse("detect", movie, "-o", f"{tmp_path}/file/sub/")
+    assert "gone" in refuse("detect", movie, "-o", tmp_path / "gone" / "o.csv")
+    assert "file" in refuse("render", truth, "-o", tmp_path / "file" / "i.tif")
+    assert "file" in refuse("simulate", "-o", tmp_path / "file" / "m.tif", "--truth", tmp_path / "t.csv")
+    assert "file" in refuse("train", "-o", tmp_path / "file" / "m.safetensors", "--iterations", 1)
+    assert "file" in refuse("demo", "-o", tmp_path / "file" / "demo")
+
+
+def test_an_unknown_suffix_of_the_output_is_refused(refuse, movie, truth, tmp_path):
+    assert "o.xls" in refuse("detect", movie, "-o", tmp_path / "o.xls")
+    assert "i.jpg" in refuse("render", truth, "-o", tmp_path / "i.jpg")
+    assert "m.avi" in refuse("simulate", "-o", tmp_path / "m.avi", "--truth", tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("name", ["o.csv", "o.hdf5", "o.parquet"])
+def test_a_disk_that_fills_up_leaves_nothing_that_looks_whole(movie, tmp_path, name):
+    """A limit on the size of files stands for the disk: writing fails in the middle in the same way."""
+    out = tmp_path / name
+    done = subprocess.run(
+        [sys.executable, "-m", "napari_subpixel", "detect", movie, "-o", out],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000)),
+    )
+    assert done.returncode == 2
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("napari-subpixel: ")
+    assert "written" in last
+    assert "Traceback" not in done.stderr
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        ((), "COMMAND"),
+        (("detcet",), "detcet"),
+        (("detect", "m.tif"), "-o"),
+        (("detect", "m.tif", "-o", "o.csv", "--threshold", "much"), "much"),
+        (("detect", "m.tif", "-o", "o.csv", "--frames", "3-9"), "3-9"),
+        (("detect", "m.tif", "-o", "o.csv", "--roi", "0:9"), "0:9"),
+        (("detect", "m.tif", "-o", "o.csv", "--device", "tpu"), "tpu"),
+        (("render", "l.csv", "-o", "i.tif", "--shape-px", "12"), "12"),
+        (("evaluate", "a.csv"), "TRUTH"),
+        (("simulate", "-o", "m.tif", "--truth", "t.csv", "--photons", "-5"), "photons"),
+        (("train", "-o", "m.safetensors", "--movie", "m.tif"), "both --movie and --truth"),
+        (("train", "-o", "m.safetensors", "--iterations", "0"), "iterations"),
+        (("train", "-o", "m.pt"), "m.pt"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused_in_one_line(refuse, arguments, found, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert found in refuse(*arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_thresholds_frames_and_regions_out_of_range_are_refused(refuse, movie, tmp_path):
+    def detect(*flags: object) -> str:
+        return refuse("detect", movie, "-o", tmp_path / "o.csv", *flags)
+
+    assert "above 0 and below 1" in detect("--threshold", 1.5)
+    assert "0:12" in detect("--frames", "5:99")
+    assert "0:40" in detect("--roi", "0:99,0:20")
+
+
+def test_camera_files_with_a_misspelt_or_impossible_field_are_refused(refuse, movie, tmp_path):
+    camera = tmp_path / "camera.yaml"
+    for text, found in {
+        "camera: {basline: 100}": "did you mean 'baseline'",
+        "camera: {quantum_efficiency: 1.5}": "quantum_efficiency",
+        "psf: {sigma_nm: 100}": "no section 'camera:'",
+        "camera: [": "not YAML",
+    }.items():
+        camera.write_text(text)
+        message = refuse("detect", movie, "-o", tmp_path / "o.csv", "--camera", camera)
+        assert "camera.yaml" in message
+        assert found in message
+
+
+def test_tables_without_rows_may_lack_a_common_frame(run, truth, tmp_path):
+    formats.write(tmp_path / "none.csv", Localizations.empty(pixel_size_nm=100))
+    assert run("evaluate", tmp_path / "none.csv", truth).status == 0

@@ -1,0 +1,47 @@
+"""The examples in the docstrings run and give what they say."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import napari_subpixel
+
+PACKAGE = Path(napari_subpixel.__file__).parent
+#: What an installation may lack: a module that needs one of these is skipped there, and the reason says which.
+OPTIONAL = {"dask", "dask_jobqueue", "distributed", "magicgui", "napari", "pooch", "qtpy", "superqt"}
+
+
+def module_names() -> list[str]:
+    """Every module of the package, by its file: finding them imports nothing."""
+    parts = [path.relative_to(PACKAGE.parent).with_suffix("").parts for path in PACKAGE.rglob("*.py")]
+    return sorted(".".join(p[:-1] if p[-1] == "__init__" else p) for p in parts)
+
+
+def imported(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing in OPTIONAL or "Qt bindings" in str(error):
+            pytest.skip(f"{name} needs {missing or 'a Qt binding'}, which is not installed")
+        raise
+
+
+@pytest.mark.parametrize("name", module_names())
+def test_the_examples_of_a_module_run(name, tmp_path, monkeypatch):
+    module = imported(name)
+    monkeypatch.chdir(tmp_path)
+    result = doctest.testmod(module, optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    assert result.failed == 0, "the failures are printed above"
+    assert not any(tmp_path.iterdir()), "an example left files behind"
+
+
+def test_examples_are_found_at_all():
+    assert "napari_subpixel" in module_names()
+    assert "napari_subpixel.formats" in module_names()
+    assert doctest.testmod(importlib.import_module("napari_subpixel.coordinates")).attempted >= 3
