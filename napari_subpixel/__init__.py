@@ -14,25 +14,25 @@ from napari_subpixel._version import __version__
 
 #: Where each public name lives.
 _HOMES = {
-    "Camera": "camera",
-    "DetectionJob": "pipeline",
-    "Detector": "detector",
-    "GaussianPSF": "psf",
-    "InputError": "errors",
-    "Localizations": "localizations",
-    "Match": "evaluate",
-    "Simulation": "simulate",
-    "Stack": "stacks",
-    "SuperResolutionGrid": "coordinates",
-    "SuperResolutionImage": "render",
-    "concat": "localizations",
-    "detect": "pipeline",
-    "detect_all": "pipeline",
-    "detect_to_file": "pipeline",
-    "open_stack": "stacks",
-    "read_localizations": "formats",
-    "save_image": "render",
-    "write_localizations": "formats",
+    "Camera": "camera.Camera",
+    "DetectionJob": "pipeline.DetectionJob",
+    "Detector": "detector.Detector",
+    "GaussianPSF": "psf.GaussianPSF",
+    "InputError": "errors.InputError",
+    "Localizations": "localizations.Localizations",
+    "Match": "evaluate.Match",
+    "Simulation": "simulate.Simulation",
+    "Stack": "stacks.Stack",
+    "SuperResolutionGrid": "coordinates.SuperResolutionGrid",
+    "SuperResolutionImage": "render.SuperResolutionImage",
+    "concat": "localizations.concat",
+    "detect": "pipeline.detect",
+    "detect_all": "pipeline.detect_all",
+    "detect_to_file": "pipeline.detect_to_file",
+    "open_stack": "stacks.open_stack",
+    "read_localizations": "formats.read",
+    "save_image": "render.save_image",
+    "write_localizations": "formats.write",
 }
 __all__ = ["__version__", *_HOMES]
 
@@ -40,7 +40,8 @@ __all__ = ["__version__", *_HOMES]
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    module, attribute = _HOMES[name].split(".")
+    return getattr(import_module(f"{__name__}.{module}"), attribute)
 
 
 def __dir__() -> list[str]:

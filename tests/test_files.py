@@ -52,6 +52,24 @@ def names(folder: Path) -> list[str]:
     return sorted(p.name for p in folder.iterdir())
 
 
+def written(path: Path, *steps: Callable[[Path], object]) -> None:
+    """Take these steps with the draft of an output."""
+    with atomic_output(path) as draft:
+        for step in steps:
+            step(draft)
+
+
+def half(draft: Path) -> None:
+    draft.write_text("half")
+
+
+def failing(error: BaseException | type[BaseException]) -> Callable[[Path], None]:
+    def step(draft: Path) -> None:
+        raise error
+
+    return step
+
+
 # -- whole or not at all ------------------------------------------------------------------------------------------
 
 
@@ -80,18 +98,16 @@ def test_an_old_file_is_replaced_as_a_whole(tmp_path):
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt, InputError, GeneratorExit])
 def test_an_error_leaves_nothing(error, tmp_path):
-    with pytest.raises(error), atomic_output(tmp_path / "table.csv") as draft:
-        draft.write_text("half")
-        raise error
+    with pytest.raises(error):
+        written(tmp_path / "table.csv", half, failing(error))
     assert names(tmp_path) == []
 
 
 def test_an_error_leaves_the_old_file(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("old")
-    with pytest.raises(ZeroDivisionError), atomic_output(path) as draft:
-        draft.write_text("half")
-        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError):
+        written(path, half, failing(ZeroDivisionError))
     assert path.read_text() == "old"
     assert names(tmp_path) == ["table.csv"]
 
@@ -155,10 +171,14 @@ def test_a_folder_is_not_replaced(path, tmp_path, monkeypatch):
     assert names(tmp_path) == ["folder"]
 
 
-def test_a_device_is_not_replaced():
-    for write in (lambda: atomic_output(os.devnull).__enter__(), lambda: check_can_write(os.devnull, overwrite=True)):
-        with pytest.raises(InputError, match=f"^{os.devnull}: is not a plain file$"):
-            write()
+def test_a_pipe_or_a_device_is_not_replaced(tmp_path):
+    path = tmp_path / "pipe.csv"
+    os.mkfifo(path)
+    with pytest.raises(InputError, match=f"^{path}: is not a plain file$"):
+        written(path, half)
+    with pytest.raises(InputError, match=f"^{path}: is not a plain file$"):
+        check_can_write(path, overwrite=True)
+    assert path.is_fifo()
 
 
 @pytest.mark.parametrize("mode", [0o555, 0o000])
@@ -166,20 +186,16 @@ def test_a_folder_that_cannot_be_written_to_is_refused(mode):
     with (
         locked_folder(mode) as folder,
         pytest.raises(InputError, match=r"new.csv: cannot write here: Permission denied$"),
+        atomic_output(folder / "new.csv"),
     ):
-        with atomic_output(folder / "new.csv"):
-            pytest.fail("the block was entered")
+        pytest.fail("the block was entered")
 
 
 def test_a_disk_that_fills_up_leaves_the_old_file_and_says_so(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("old")
-    with (
-        pytest.raises(InputError, match=f"^{path}: the disk is full; nothing was written$"),
-        atomic_output(path) as draft,
-    ):
-        draft.write_text("half")
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(InputError, match=f"^{path}: the disk is full; nothing was written$"):
+        written(path, half, failing(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))))
     assert path.read_text() == "old"
     assert names(tmp_path) == ["table.csv"]
 
@@ -197,14 +213,9 @@ def test_a_disk_that_fills_up_leaves_the_old_file_and_says_so(tmp_path):
     ids=["bytes", "tofile", "npy", "csv", "parquet"],
 )
 def test_what_writers_say_of_a_full_disk_is_understood(write, tmp_path):
-    path = tmp_path / "output"
-    with (
-        pytest.raises(InputError, match=f"^{path}: the disk is full; nothing was written$"),
-        atomic_output(path) as draft,
-    ):
-        draft.unlink()
-        draft.symlink_to(DEV_FULL)
-        write(draft)
+    path = tmp_path / "output.npy"
+    with pytest.raises(InputError, match=f"^{path}: the disk is full; nothing was written$"):
+        written(path, Path.unlink, lambda draft: draft.symlink_to(DEV_FULL), write)
     assert names(tmp_path) == []
 
 
@@ -232,9 +243,8 @@ def test_a_failure_is_told_on_one_line(error, words, tmp_path):
 
 
 def test_a_movie_that_cannot_be_read_is_not_blamed_on_the_output(tmp_path):
-    with pytest.raises(FileNotFoundError) as caught, atomic_output(tmp_path / "table.csv") as draft:
-        draft.write_text("half")
-        tifffile.imread(tmp_path / "movie.tif")
+    with pytest.raises(FileNotFoundError) as caught:
+        written(tmp_path / "table.csv", half, lambda draft: tifffile.imread(tmp_path / "movie.tif"))
     assert Path(caught.value.filename) == tmp_path / "movie.tif"
     assert names(tmp_path) == []
 

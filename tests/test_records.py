@@ -88,7 +88,7 @@ def test_only_what_differs_from_the_defaults_is_told():
 
 
 def test_a_section_is_read_back_as_it_was_written(tmp_path):
-    values = {"magnification": 1.5e-7, "name": "Öl, 100×: №1", "shifts": [[1.0, 2.0], [3.0, 4.0]]}
+    values = {"magnification": 1.5e-7, "name": "Öl, 100µ: №1", "shifts": [[1.0, 2.0], [3.0, 4.0]]}
     records.write_section(tmp_path / "setup.yaml", "lens", values)
     assert records.read_section(tmp_path / "setup.yaml", "lens") == values
 

@@ -1,0 +1,37 @@
+"""What the benchmarks share: where the data is, what the machine is, and tables."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def data_folder() -> Path:
+    """The folder of test movies; the benchmark ends with a word on how to name it where it is not there."""
+    folder = Path(os.environ.get("NAPARI_SUBPIXEL_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        sys.exit(f"no test movies in {folder}: set NAPARI_SUBPIXEL_DATA to their folder")
+    return folder
+
+
+def machine() -> str:
+    """Return processor, threads and versions in a line."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        model = names[0] if names else model
+    return f"{model}, {torch.get_num_threads()} threads, Python {platform.python_version()}, PyTorch {torch.__version__}"
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return a Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)

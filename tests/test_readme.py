@@ -1,0 +1,47 @@
+"""The README's code runs as it stands there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from napari_subpixel.cli import main
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+
+
+@pytest.fixture
+def section():
+    """Return the code blocks of a language under a heading of the README."""
+    if not README.exists():
+        pytest.skip("the README is not beside the tests")
+
+    def blocks(heading: str, language: str) -> list[str]:
+        text = README.read_text(encoding="utf-8").split(f"## {heading}\n")[1].split("\n## ")[0]
+        return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
+
+    return blocks
+
+
+def test_the_ten_lines_of_python_run_and_score(section, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (code,) = section("In Python", "python")
+    exec(compile(code, str(README), "exec"), {"__name__": "readme"})
+    assert {"found.csv", "found.tif"} <= {p.name for p in tmp_path.iterdir()}
+    scores = re.findall(r"Jaccard (0\.\d+)", capsys.readouterr().out)
+    assert len(scores) == 3
+    assert 0.2 < float(scores[1]) < 1
+
+
+def test_the_commands_run(section, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (block,) = section("On the command line", "sh")
+    commands = [shlex.split(line) for line in block.replace("\\\n", " ").splitlines()]
+    assert [c[:2] for c in commands] == [["napari-subpixel", c] for c in
+                                         ("simulate", "detect", "render", "evaluate", "models")]  # fmt: skip
+    for command in commands:
+        assert main(command[1:]) == 0, command
+    assert {"movie.tif", "truth.csv", "found.csv", "found.tif", "found.png"} <= {p.name for p in tmp_path.iterdir()}
