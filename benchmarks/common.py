@@ -28,7 +28,8 @@ def machine() -> str:
     if cpuinfo.exists():
         names = [line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
         model = names[0] if names else model
-    return f"{model}, {torch.get_num_threads()} threads, Python {platform.python_version()}, PyTorch {torch.__version__}"
+    versions = f"Python {platform.python_version()}, PyTorch {torch.__version__}"
+    return f"{model}, {torch.get_num_threads()} threads, {versions}"
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -218,9 +218,9 @@ class _Sums:
 
 
 def _kernel(difference: Tensor, kernel_px: float, *, axis: int) -> Tensor:
-    """Return exp(-distance^2 / (2 lambda^2)) of differences whose components lie along `axis`; vanishing values as 0."""
+    """Return exp(-distance^2 / (2 lambda^2)) of differences with components along `axis`; vanishing values as 0."""
     exponent = difference.square().sum(dim=axis).mul_(-0.5 / kernel_px**2).clamp_(min=math.log(VANISHING) - 1)
-    return torch.nn.functional.threshold_(exponent.exp_(), VANISHING, 0.0)
+    return torch.threshold_(exponent.exp_(), VANISHING, 0.0)
 
 
 def _neighbours(dims: int, cutoff: float, *, half: bool) -> list[tuple[int, ...]]:

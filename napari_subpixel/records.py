@@ -81,12 +81,12 @@ def write_section(path: Path, section: str, values: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Put the file's name before the message of an `InputError` raised inside."""
+def naming(name: Path | str) -> Iterator[None]:
+    """Put a name, a file's or a record's, before the message of an `InputError` raised inside."""
     try:
         yield
     except InputError as error:
-        raise type(error)(f"{path}: {error}") from None
+        raise type(error)(f"{name}: {error}") from None
 
 
 def _is_default(record: Any, field: Any) -> bool:

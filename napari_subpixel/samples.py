@@ -17,7 +17,6 @@ from napari_subpixel.localizations import Localizations
 from napari_subpixel.scaling import minmax
 from napari_subpixel.simulate import Simulation, simulate
 
-
 _MIRROR_Y, _MIRROR_X = np.array([-1, 1], np.float32), np.array([1, -1], np.float32)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -12,7 +12,7 @@ from scipy.special import ndtri
 
 from napari_subpixel import __version__, records
 from napari_subpixel.camera import Camera
-from napari_subpixel.coordinates import HALF_PIXEL, within_frame
+from napari_subpixel.coordinates import HALF_PIXEL, checked_frame_shape, within_frame
 from napari_subpixel.errors import InputError, suggest
 from napari_subpixel.localizations import Localizations, concat
 from napari_subpixel.psf import GaussianPSF, draw_gaussians
@@ -103,7 +103,8 @@ class Simulation:
 
     def __post_init__(self) -> None:
         set_field = object.__setattr__
-        set_field(self, "frame_shape", _checked_shape(self.frame_shape))
+        with records.naming("simulation"):
+            set_field(self, "frame_shape", checked_frame_shape(self.frame_shape))
         if self.structure not in STRUCTURES:
             known = ", ".join(STRUCTURES)
             hint = suggest(str(self.structure), STRUCTURES)
@@ -422,12 +423,6 @@ def _truth(simulation: Simulation, rows: NDArray[np.float64], about: dict[str, A
 
 
 # -- checks -------------------------------------------------------------------------------------------------------
-
-
-def _checked_shape(shape: Any) -> tuple[int, int]:
-    if not isinstance(shape, Sequence) or len(shape) != 2 or not all(_is_count(n) for n in shape):
-        raise InputError(f"simulation: frame_shape must be two whole numbers (height, width) from 1, got {shape!r}")
-    return int(shape[0]), int(shape[1])
 
 
 def _check_count(name: str, value: Any) -> None:

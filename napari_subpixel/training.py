@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import time
 from collections.abc import Iterator
@@ -183,8 +184,10 @@ def _save(
         "iteration": now.iteration,
         "seconds": now.seconds,
     }
+    content = io.BytesIO()  # on a full disk, torch's own writing raises what nobody recognises
+    torch.save(state, content)
     with atomic_output(folder / CHECKPOINT) as draft:
-        torch.save(state, draft)
+        draft.write_bytes(content.getbuffer())
 
 
 def _resume(

@@ -73,10 +73,11 @@ def score_table(result: Any) -> str:
         "      TP      FP      FN"
     ]
     for m in result:
+        dy, dx = m.mean_offset_nm
         lines.append(
             f"{m.tolerance_nm:14g}  {m.jaccard:7.3f}  {m.f1:5.3f}  {m.precision:9.3f}  {m.recall:6.3f}  "
-            f"{m.rmse_nm:9.1f}  {m.mean_offset_nm[0]:+7.1f}, {m.mean_offset_nm[1]:+7.1f}  {m.efficiency:10.1f}  {m.true_positives:6d}  {m.false_positives:6d}  "
-            f"{m.false_negatives:6d}"
+            f"{m.rmse_nm:9.1f}  {dy:+7.1f}, {dx:+7.1f}  {m.efficiency:10.1f}  "
+            f"{m.true_positives:6d}  {m.false_positives:6d}  {m.false_negatives:6d}"
         )
     return "\n".join(lines)
 
