@@ -55,6 +55,10 @@ class MovieSamples:
         Height and width of a crop.
     augment : bool
         Whether each draw turns and mirrors a crop at random.
+    dimming : float
+        Each draw multiplies the scaled crop by a random number from ``1 - dimming`` to 1, as if something brighter
+        stood elsewhere in its frame: a whole frame is scaled by its brightest spot, which on crowded structures is
+        brighter than any in a crop of scattered molecules.
     rng : numpy.random.Generator
     """
 
@@ -66,6 +70,7 @@ class MovieSamples:
         crops_per_frame: int = 500,
         crop_px: int = 26,
         augment: bool = False,
+        dimming: float = 0.0,
         rng: np.random.Generator,
     ) -> None:
         if movie.ndim != 3 or min(movie.shape[1:]) < crop_px:
@@ -74,7 +79,9 @@ class MovieSamples:
             raise InputError("the truth has no rows: nothing to learn from")
         if truth.frame.max() >= len(movie):
             raise InputError(f"the truth names frame {truth.frame.max()}, the movie has {len(movie)} frames")
-        self.augment = augment
+        if not 0 <= dimming < 1:
+            raise InputError(f"dimming must be at least 0 and below 1, got {dimming:g}")
+        self.augment, self.dimming = augment, dimming
         frame = np.repeat(np.arange(len(movie)), crops_per_frame)
         corner = rng.integers(0, np.array(movie.shape[1:]) - crop_px + 1, (len(frame), 2))
         windows = np.lib.stride_tricks.sliding_window_view(movie, (crop_px, crop_px), axis=(1, 2))
@@ -89,10 +96,12 @@ class MovieSamples:
         if self.augment:
             turned = [turn(f, p, int(k)) for f, p, k in zip(frames, points, rng.integers(0, 8, size), strict=True)]
             frames, points = torch.stack([f for f, _ in turned]), [p for _, p in turned]
+        if self.dimming:
+            frames = frames * torch.from_numpy(1 - self.dimming * rng.random((size, 1, 1), np.float32))
         return Batch(frames[:, None], *padded(points))
 
     def input_moments(self) -> tuple[float, float]:
-        """Mean and standard deviation over all crops."""
+        """Mean and standard deviation over all crops, undimmed."""
         return float(self.frames.mean()), float(self.frames.std())
 
 

@@ -104,3 +104,15 @@ def test_simulated_samples_cut_the_maps_of_a_camera(rng):
     base = Simulation(structure="uniform", emitters_per_frame=20)
     samples = SimulatedSamples(replace(base, camera=camera, frame_shape=(30, 40)), crop_px=16)
     assert samples.batch(3, rng).frames.shape == (3, 1, 16, 16)
+
+
+def test_dimming_darkens_each_draw_by_up_to_its_share(movie_and_truth, rng):
+    samples = MovieSamples(*movie_and_truth, crops_per_frame=4, crop_px=24, dimming=0.5, rng=rng)
+    brightest = samples.batch(400, rng).frames.amax((1, 2, 3))
+    assert 0.5 <= brightest.min() < 0.55
+    assert 0.95 < brightest.max() <= 1
+
+
+def test_dimming_all_the_way_is_refused(movie_and_truth, rng):
+    with pytest.raises(InputError, match="dimming must be at least 0 and below 1, got 1"):
+        MovieSamples(*movie_and_truth, dimming=1.0, rng=rng)

@@ -291,7 +291,7 @@ def test_a_simulation_survives_a_dictionary():
 
 
 WRONG = {
-    "frame_shape": [(24,), (0, 40), (24.0, 40), (24, 40, 3), 24, "ab", None],
+    "frame_shape": [(24,), (0, 40), (24.5, 40), (24, 40, 3), 24, "ab", None],
     "n_frames": [0, -1, 2.5, True, "ten"],
     "n_structures": [0, 1.5],
     "molecules": [0, "many"],

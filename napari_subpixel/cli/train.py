@@ -40,6 +40,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--crop-px", type=int, default=26, help="side of a training sample, in pixels (26)")
     parser.add_argument("--crops-per-frame", type=int, default=500, help="random crops of each frame (500)")
     parser.add_argument("--augment", action="store_true", help="turn and mirror the crops at random")
+    parser.add_argument(
+        "--dimming", type=float, default=0.0, metavar="SHARE", help="dim the crops at random by up to this share (0)"
+    )
     parser.add_argument("--threshold", type=float, default=0.1, metavar="P", help="the card's threshold (0.1)")
     parser.add_argument("--summary", default="", help="a sentence for the model's card")
     parser.add_argument(
@@ -111,9 +114,10 @@ def _samples(arguments: argparse.Namespace, seed: int) -> tuple[Any, dict[str, A
             crops_per_frame=arguments.crops_per_frame,
             crop_px=arguments.crop_px,
             augment=arguments.augment,
+            dimming=arguments.dimming,
             rng=np.random.default_rng(seed),
         )
-    crops = {name: getattr(arguments, name) for name in ("crop_px", "crops_per_frame", "augment")}
+    crops = {name: getattr(arguments, name) for name in ("crop_px", "crops_per_frame", "augment", "dimming")}
     about = {"data": f"{stack.name} with {arguments.truth.name}", "frames": stack.n_frames, "emitters": len(truth)}
     return samples, {"training": {**about, **crops}}
 

@@ -108,6 +108,11 @@ class Flavour:
         """Names that a header must list."""
         return (*(c.name for c in self.columns if c.required), *self.told_by)
 
+    @property
+    def known(self) -> set[str]:
+        """Names that are understood."""
+        return {name for column in self.columns for name in (column.name, *column.aliases)} | set(self.told_by)
+
     def missing_from(self, header: Sequence[str]) -> list[str]:
         """Return the needed names that a header does not list."""
         return [name for name in self.needed if name not in header]
@@ -232,18 +237,25 @@ def _header_line(path: Path) -> str:
 
 def _recognised(path: Path, header: list[str], flavours: Sequence[Flavour]) -> Flavour:
     """Return the flavour of a header, or raise `InputError` that says what is missing from the closest one."""
-    for name in header:
-        if name and header.count(name) > 1:
-            raise InputError(f"{path}: column {name!r} is there {header.count(name)} times")
     for flavour in flavours:
         if not flavour.missing_from(header):
+            for name in flavour.known & {name for name in header if header.count(name) > 1}:
+                raise InputError(f"{path}: column {name!r} is there {header.count(name)} times")
             return flavour
-    likeness = [sum(_looks_like(name, header, flavour) is not None for name in flavour.needed) for flavour in flavours]
-    best = int(np.argmax(likeness))
-    if likeness[best] < min(2, len(flavours)):
+    likeness = [_likeness(header, flavour) for flavour in flavours]
+    best = flavours[int(np.argmax(likeness))]
+    if len(flavours) > 1 and max(likeness) <= 1:  # nothing but the column of frames is alike
         known = "; ".join(f"{f.title}: {','.join(f.needed)}" for f in flavours)
         raise InputError(f"{path}: unknown header {_listed(header)}; known are {known}")
-    raise InputError(f"{path}: not a {flavours[best].title}: {_what_is_missing(header, flavours[best])}")
+    raise InputError(f"{path}: not a {best.title}: {_what_is_missing(header, best)}")
+
+
+def _likeness(header: list[str], flavour: Flavour) -> float:
+    """Count the needed names that a header lists; one that merely looks like one counts half."""
+    alike = [_looks_like(name, header, flavour) for name in flavour.needed]
+    return sum(
+        1.0 if like == name else 0.5 for name, like in zip(flavour.needed, alike, strict=True) if like is not None
+    )
 
 
 def _what_is_missing(header: list[str], flavour: Flavour) -> str:
@@ -258,8 +270,7 @@ def _looks_like(name: str, header: list[str], flavour: Flavour) -> str | None:
     """Return the name in the header that is this one, or looks like it and is no other known one."""
     if name in header:
         return name
-    known = {n for column in flavour.columns for n in (column.name, *column.aliases)} | set(flavour.told_by)
-    by_lower_case = {n.lower(): n for n in header if n not in known}
+    by_lower_case = {n.lower(): n for n in header if n not in flavour.known}
     close = difflib.get_close_matches(name.lower(), by_lower_case, n=1)
     return by_lower_case[close[0]] if close else None
 

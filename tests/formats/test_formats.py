@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
-import signal
 import tempfile
 import time
 from collections.abc import Iterator
@@ -32,6 +30,9 @@ def check_one_line(error: pytest.ExceptionInfo[InputError], path: Path) -> None:
 @contextmanager
 def files_no_longer_than(n_bytes: int) -> Iterator[None]:
     """Let every write beyond a file's first bytes fail, as on a full disk."""
+    import resource
+    import signal
+
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
@@ -215,7 +216,7 @@ def test_a_file_cut_off_in_the_middle_is_refused(name: str, share: float, many: 
     path = tmp_path / name
     formats.write(path, many.select(np.arange(2000)))
     os.truncate(path, int(path.stat().st_size * share))
-    with pytest.raises(InputError, match="damaged HDF5|not a whole parquet") as error:
+    with pytest.raises(InputError, match=r"damaged HDF5|not a whole parquet") as error:
         formats.read(path)
     check_one_line(error, path)
 
@@ -264,7 +265,7 @@ def test_a_folder_that_cannot_be_written_to_is_named(name: str, emitter: Localiz
 @pytest.mark.parametrize("name", FILES)
 def test_a_read_only_place_is_named(name: str, emitter: Localizations) -> None:
     path = Path("/proc/self", name)
-    with pytest.raises(InputError, match="cannot (write here|be written to)") as error:
+    with pytest.raises(InputError, match=r"cannot (write here|be written to)") as error:
         formats.write(path, emitter)
     check_one_line(error, path)
 
