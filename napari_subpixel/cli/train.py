@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from napari_subpixel.cli.common import StoppedError, open_movie, progress_bar, read_table, say
+from napari_subpixel.cli.common import StoppedError, camera_from, open_movie, progress_bar, read_table, say
 from napari_subpixel.cli.simulate import add_simulation_arguments, simulation_from
 from napari_subpixel.errors import InputError
 
@@ -45,6 +45,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--threshold", type=float, default=0.1, metavar="P", help="the card's threshold (0.1)")
     parser.add_argument("--summary", default="", help="a sentence for the model's card")
+    parser.add_argument("--limits", default="", help="where not to trust it, for the model's card")
     parser.add_argument(
         "--device", default="auto", choices=("auto", "cpu", "cuda", "mps"), help="where to train (auto)"
     )
@@ -87,6 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
         summary=arguments.summary or f"trained on {about['training']['data']}",
         input_scaling="minmax",
         threshold=arguments.threshold,
+        limits=arguments.limits,
         **about,
     )
     say(f"{arguments.output}: written, with its card beside it")
@@ -119,7 +121,17 @@ def _samples(arguments: argparse.Namespace, seed: int) -> tuple[Any, dict[str, A
         )
     crops = {name: getattr(arguments, name) for name in ("crop_px", "crops_per_frame", "augment", "dimming")}
     about = {"data": f"{stack.name} with {arguments.truth.name}", "frames": stack.n_frames, "emitters": len(truth)}
-    return samples, {"training": {**about, **crops}}
+    return samples, {"training": {**about, **crops}, **_optics(arguments)}
+
+
+def _optics(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return camera and PSF of the movie learned from, as far as they were given, for the card."""
+    from napari_subpixel.psf import GaussianPSF
+
+    optics: dict[str, Any] = {"camera": camera_from(arguments).summary()}
+    if arguments.psf_sigma_nm is not None:
+        optics["psf"] = GaussianPSF(arguments.psf_sigma_nm).to_dict()
+    return optics
 
 
 def _run_folder(arguments: argparse.Namespace) -> Path:

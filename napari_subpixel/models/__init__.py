@@ -192,9 +192,14 @@ def save_model(path: str | Path, network: PointNetwork, *, overwrite: bool = Fal
     written = ModelCard(network=network.config, weights_sha256=hashlib.sha256(content).hexdigest(), **card)
     with atomic_output(path) as draft:
         draft.write_bytes(content)
-    with atomic_output(path.with_suffix(CARD_SUFFIX)) as draft:
-        draft.write_text(yaml.safe_dump({"model": written.to_dict()}, sort_keys=False, width=100), encoding="utf-8")
+    write_card(path, written)
     return written
+
+
+def write_card(path: str | Path, card: ModelCard) -> None:
+    """Write the card that belongs to a file of weights."""
+    with atomic_output(Path(path).with_suffix(CARD_SUFFIX)) as draft:
+        draft.write_text(yaml.safe_dump({"model": card.to_dict()}, sort_keys=False, width=100), encoding="utf-8")
 
 
 def _read_weights(path: Path, content: bytes) -> dict[str, Any]:
