@@ -1,6 +1,11 @@
 """How Sphinx builds the documents: sphinx-build docs docs/_build/html."""
 
+import sys
+from pathlib import Path
+
 from napari_subpixel import __version__
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "napari-subpixel"
 author = "napari-subpixel developers"
@@ -14,8 +19,9 @@ extensions = [
     "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
     "numpydoc",
+    "from_code",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "_ext"]
 templates_path = ["_templates"]
 default_role = "py:obj"
 

@@ -20,7 +20,7 @@ _HOMES = {
     "GaussianPSF": "psf.GaussianPSF",
     "InputError": "errors.InputError",
     "Localizations": "localizations.Localizations",
-    "Match": "evaluate.Match",
+    "Match": "scores.Match",
     "Simulation": "simulate.Simulation",
     "Stack": "stacks.Stack",
     "SuperResolutionGrid": "coordinates.SuperResolutionGrid",

@@ -16,8 +16,9 @@ from numpy.typing import ArrayLike
 from napari_subpixel import matching
 from napari_subpixel.coordinates import CENTRE_FROM_CORNER, nm_to_px
 from napari_subpixel.errors import InputError
-from napari_subpixel.evaluate import Match, evaluate
+from napari_subpixel.evaluate import evaluate
 from napari_subpixel.localizations import Localizations
+from napari_subpixel.scores import Match
 
 SHAPE = (20, 30)
 

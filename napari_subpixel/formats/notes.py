@@ -69,7 +69,7 @@ def plain(value: Any) -> Any:
 
 def to_json(notes: Any) -> str:
     """Write notes as text that a person can read."""
-    return json.dumps(notes, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(notes, indent=2) + "\n"
 
 
 def _plain_leaf(value: Any) -> Any:

@@ -97,7 +97,8 @@ def write(path: str | Path, localizations: Localizations, *, overwrite: bool = F
     with atomic_output(table) as draft:
         _write_hdf5(draft, rows, info)
         with atomic_output(description) as beside:  # in place before the table, which alone makes it look whole
-            beside.write_text(yaml.safe_dump_all(info, sort_keys=False, allow_unicode=True), encoding="utf-8")
+            # In ASCII: Picasso reads it in whatever encoding the machine prefers.
+            beside.write_text(yaml.safe_dump_all(info, sort_keys=False), encoding="ascii")
 
 
 def hidden_rows(localizations: Localizations) -> int:

@@ -252,8 +252,8 @@ def test_text_in_a_column_that_nobody_reads_does_no_harm(tmp_path: Path) -> None
 
 
 def test_text_in_an_optional_column_is_told_too(tmp_path: Path) -> None:
-    path = written(tmp_path, '"frame","x [nm]","y [nm]","sigma [nm]"\n1,50,50,wide\n')
-    with pytest.raises(InputError, match=r"line 2, column 'sigma \[nm\]': expected a number, got 'wide'"):
+    path = written(tmp_path, '"frame","x [nm]","y [nm]","sigma [nm]"\n1,50,50,90\n1,50,50,wide\n')
+    with pytest.raises(InputError, match=r"line 3, column 'sigma \[nm\]': expected a number, got 'wide'"):
         formats.read(path, pixel_size_nm=100)
 
 

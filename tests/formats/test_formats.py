@@ -145,6 +145,13 @@ def test_numbers_and_paths_of_the_provenance_are_written_plainly(name: str, tmp_
     assert formats.read(tmp_path / name).provenance == {"a": 0.5, "b": [0, 1], "c": "movie.tif"}
 
 
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("text", ["Zellkern µ 細胞", "line\nbreak\x85\u2028", "undecodable \udcff", "", "yes", "1.0"])
+def test_any_name_of_a_movie_comes_back(name: str, text: str, tmp_path: Path) -> None:
+    formats.write(tmp_path / name, Localizations.empty(pixel_size_nm=100, provenance={"movie": text, text: 1}))
+    assert formats.read(tmp_path / name).provenance == {"movie": text, text: 1}
+
+
 def test_a_provenance_that_no_file_can_hold_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="cannot be noted in a file: <object"):
         formats.write(tmp_path / "a.csv", Localizations.empty(pixel_size_nm=100, provenance={"a": object()}))

@@ -151,7 +151,7 @@ def test_picasso_draws_the_emitter_where_it_is(
         n, x, y, frame, drawn, shape, brightest, light = opened_by_picasso(tmp_path / "a.hdf5")
         assert (n, x, y, frame, drawn, shape) == (1, [7.5], [2.25], [0], 1, [200, 330])
         assert brightest in ([22, 74], [22, 75])
-        assert light == pytest.approx(1, abs=0.02)
+        assert light == pytest.approx(1, abs=0.1)
 
 
 def opened_by_picasso(path: Path) -> list[Any]:
