@@ -145,6 +145,7 @@ def train(
     network.to(device).train()
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
     state = _resume(folder, network, optimizer, settings)
+    _trim_log(folder / LOG, state["iteration"])
     began, sums, steps = time.perf_counter() - state["seconds"], np.zeros(2), 0
     for iteration in range(state["iteration"], settings.iterations):
         batch = samples.batch(settings.batch_size, np.random.default_rng([settings.seed, iteration]))
@@ -207,6 +208,16 @@ def _resume(
         if name not in FREE_TO_CHANGE and before.get(name) != value:
             raise InputError(f"{path}: was trained with {name} {before.get(name)}, not {value}; use another folder")
     return state
+
+
+def _trim_log(path: Path, iteration: int) -> None:
+    """Drop rows that an interrupted run logged after its last checkpoint: these iterations are done again."""
+    if not path.exists():
+        return
+    with path.open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    with atomic_output(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *(row for row in rows if int(row[0]) <= iteration)])
 
 
 def _append_log(path: Path, now: Progress) -> None:

@@ -30,6 +30,11 @@ def weights_of(network: PointNetwork) -> torch.Tensor:
     return torch.cat([p.detach().flatten() for p in network.parameters()])
 
 
+def logged_iterations(folder) -> list[int]:
+    with (folder / "log.csv").open(newline="") as file:
+        return [int(row["iteration"]) for row in csv.DictReader(file)]
+
+
 def test_training_lowers_the_loss(tmp_path):
     reports = list(train(new_network(), SAMPLES, replace(QUICK, iterations=150, log_every=25, batch_size=8), tmp_path))
     assert reports[-1].heatmap < 0.9 * reports[0].heatmap
@@ -45,6 +50,7 @@ def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(tmp_path):
     reports = list(train(resumed, SAMPLES, QUICK, tmp_path / "stopped"))
     assert [r.iteration for r in reports] == [9, 12]
     assert torch.equal(weights_of(resumed), weights_of(whole))
+    assert logged_iterations(tmp_path / "stopped") == logged_iterations(tmp_path / "whole") == [3, 6, 9, 12]
 
 
 def test_the_log_has_a_row_for_every_report(tmp_path):
