@@ -1,13 +1,15 @@
-"""Parts of the documents that are written from the code: each function returns Markdown, for a directive of its name."""
+"""Parts of the documents that are written from the code: Markdown from functions, each behind a directive."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+import napari_subpixel
 from napari_subpixel import formats, models
 from napari_subpixel.cli.main import build_parser
 from napari_subpixel.formats import picasso
@@ -32,13 +34,10 @@ def table_columns() -> str:
     return markdown_table(("column", "type", "there", "meaning"), rows)
 
 
-def csv_origins() -> str:
-    """Where each csv format puts the first pixel's centre, and the number of its first frame."""
-    rows = [
-        (flavour.title, f"{flavour.first_centre_px:g} px", flavour.first_frame, ", ".join(code(flavour.needed)))
-        for flavour in formats.FLAVOURS
-    ]
-    return markdown_table(("csv format", "first pixel's centre", "first frame", "told by its columns"), rows)
+def csv_headers() -> str:
+    """The names in the header by which each csv format is told from the others."""
+    rows = [(flavour.title, ", ".join(code(flavour.needed))) for flavour in formats.FLAVOURS]
+    return markdown_table(("csv format", "told by its columns"), rows)
 
 
 def csv_columns(title: str) -> str:
@@ -66,6 +65,13 @@ def command_options(command: str) -> str:
     return markdown_table(("option", "meaning"), rows)
 
 
+def public_names() -> str:
+    """The names of the package, and what each is."""
+    things = ((name, getattr(napari_subpixel, name)) for name in napari_subpixel.__all__ if name != "__version__")
+    rows = [(f"{{py:obj}}`{name} <{thing.__module__}.{thing.__qualname__}>`", summary(thing)) for name, thing in things]
+    return markdown_table(("name", "what it is"), rows)
+
+
 def model_cards() -> str:
     """The cards of all shipped models."""
     return "\n\n".join(model_card(card) for card in models.installed())
@@ -73,19 +79,20 @@ def model_cards() -> str:
 
 def model_card(card: models.ModelCard) -> str:
     """One card: its fields in their order, those that say nothing left out."""
-    fields = {name: value for name, value in card.to_dict().items() if name != "name" and value not in ("", {})}
-    rows = [(name.replace("_", " "), plain(value)) for name, value in fields.items()]
+    fields = {name: value for name, value in card.to_dict().items() if name != "name"}
+    rows = [(name.replace("_", " "), text) for field, value in fields.items() for name, text in entries(field, value)]
     return f"**`{card.name}`**\n\n{markdown_table(('field', 'value'), rows)}"
 
 
 #: The directives.
 DIRECTIVES: dict[str, Callable[..., str]] = {
     "table-columns": table_columns,
-    "csv-origins": csv_origins,
+    "csv-headers": csv_headers,
     "csv-columns": csv_columns,
     "picasso-columns": picasso_columns,
     "command-options": command_options,
     "model-cards": model_cards,
+    "public-names": public_names,
 }
 
 
@@ -131,13 +138,22 @@ def code(names: Iterable[str]) -> list[str]:
     return [f"`{name}`" for name in names]
 
 
-def plain(value: Any) -> str:
-    """Write a field of a card for people: mappings as ``name: value``, one after another."""
-    if isinstance(value, Mapping):
-        return "; ".join(f"{str(name).replace('_', ' ')}: {plain(inner)}" for name, inner in value.items())
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(plain, value))
-    return one_line(f"{value:g}" if isinstance(value, float) else str(value))
+def entries(field: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Write a field of a card for people: a mapping as ``name: value, ...``, a mapping within it as a field of its own."""
+    if not isinstance(value, Mapping):
+        value = f"{value:g}" if isinstance(value, float) else one_line(str(value))
+        yield from [(field, value)] if value else []
+        return
+    simple = {name: inner for name, inner in value.items() if not isinstance(inner, Mapping)}
+    if simple:
+        yield field, ", ".join(f"{name.replace('_', ' ')}: {one_line(str(inner))}" for name, inner in simple.items())
+    for name in sorted(value.keys() - simple.keys()):
+        yield from entries(f"{field}: {name}", value[name])
+
+
+def summary(thing: Any) -> str:
+    """Return the first line of a docstring."""
+    return (inspect.getdoc(thing) or "").partition("\n")[0]
 
 
 def one_line(text: str) -> str:
