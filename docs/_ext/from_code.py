@@ -139,7 +139,7 @@ def code(names: Iterable[str]) -> list[str]:
 
 
 def entries(field: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Write a field of a card for people: a mapping as ``name: value, ...``, a mapping within it as a field of its own."""
+    """Write a field of a card for people: a mapping on one line, a mapping within it as a field of its own."""
     if not isinstance(value, Mapping):
         value = f"{value:g}" if isinstance(value, float) else one_line(str(value))
         yield from [(field, value)] if value else []
