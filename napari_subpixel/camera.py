@@ -171,6 +171,10 @@ class Camera:
         """Build a camera from named fields, and refuse a misspelt one by name."""
         return records.from_dict(cls, "camera", values)
 
+    def uniform(self) -> Camera:
+        """Return the camera with every map replaced by its mean."""
+        return replace(self, **{f: float(np.mean(getattr(self, f))) for f in MAPS})
+
     def summary(self) -> dict[str, Any]:
         """Return the record for a table's provenance: a map is told by its shape and mean."""
         short = {}

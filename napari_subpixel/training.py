@@ -28,7 +28,7 @@ FREE_TO_CHANGE = ("iterations", "cooldown", "final_sparsity_weight", "checkpoint
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How to train; the defaults are those of the paper.
+    """How to train; the defaults are those of the paper's section 4.1, as its authors' published code has them.
 
     Attributes
     ----------

@@ -28,7 +28,7 @@ def model_of(network: PointNetwork) -> Model:
 
 
 def same_points(first, second, threshold: float) -> None:
-    """Compare as design.md asks: 0.001 px, and only within 1e-4 of the threshold may a point come or go."""
+    """Compare within 0.001 px; only within 1e-4 of the threshold may a point come or go."""
     tables = [t.select(t["probability"] >= threshold + 1e-4) for t in (first, second)]
     assert len(tables[0]) == len(tables[1]) > 100
     assert (tables[0].frame == tables[1].frame).all()

@@ -45,3 +45,12 @@ def test_the_commands_run(section, tmp_path, monkeypatch):
     for command in commands:
         assert main(command[1:]) == 0, command
     assert {"movie.tif", "truth.csv", "found.csv", "found.tif", "found.png"} <= {p.name for p in tmp_path.iterdir()}
+
+
+def test_the_figures_are_those_of_the_models_card(section):
+    from napari_subpixel.models import find, read_card
+
+    row = next(line for line in README.read_text(encoding="utf-8").splitlines() if "as shipped here" in line)
+    quoted = [float(cell) for cell in re.findall(r"\*\*(0\.\d+)\*\*", row)]
+    figures = read_card(find("paper")).figures
+    assert quoted == [figures[name] for name in ("jaccard_25_nm", "f1_25_nm", "jaccard_50_nm", "f1_50_nm")]

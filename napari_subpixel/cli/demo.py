@@ -6,15 +6,15 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from napari_subpixel.cli.common import progress_bar, say
+from napari_subpixel.cli.common import StoppedError, progress_bar, say
 from napari_subpixel.cli.evaluate import score_table
 from napari_subpixel.errors import InputError
 
 #: What the demo simulates: the optics, brightness and crowding that the shipped model `paper` was trained for.
 DEMO: dict[str, Any] = {
-    "frame_shape": (128, 128),
+    "frame_shape": (96, 96),
     "n_frames": 500,
-    "emitters_per_frame": 150.0,
+    "emitters_per_frame": 250.0,
     "molecules": 60_000,
     "n_structures": 14,
     "photons": 2250.0,
@@ -43,6 +43,20 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run every step and print where the files are and how good the result is."""
+    folder = _folder(arguments.output)
+    try:
+        movie, found, truth, image = _demonstrate(*(folder / name for name in FILES))
+    except KeyboardInterrupt:
+        raise StoppedError(f"the files finished so far are in {folder}") from None
+    if arguments.viewer:
+        from napari_subpixel.widgets.viewer import show
+
+        show(movie, found, truth, image)
+    return 0
+
+
+def _demonstrate(movie_path: Path, truth_path: Path, table_path: Path, image_path: Path, picture_path: Path) -> Any:
+    """Simulate, detect, render and score; returns movie, localizations, truth and image."""
     import numpy as np
 
     from napari_subpixel import formats
@@ -54,8 +68,6 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_subpixel.simulate import simulate
     from napari_subpixel.stacks import open_stack
 
-    folder = _folder(arguments.output)
-    movie_path, truth_path, table_path, image_path, picture_path = (folder / name for name in FILES)
     settings = demo_simulation()
     say(f"1/4 simulating {settings.n_frames} frames of microtubules, {settings.emitters_per_frame:g} molecules each")
     movie, truth = simulate(settings, np.random.default_rng(SEED))
@@ -71,16 +83,12 @@ def run(arguments: argparse.Namespace) -> int:
     say("3/4 rendering the super-resolution image")
     image = render(found, pixel_size_nm=10.0)
     save_image(image_path, image, overwrite=True)
-    save_preview(picture_path, image, overwrite=True)
+    save_preview(picture_path, image, scale_bar_nm=1000.0, overwrite=True)
     say("4/4 scoring against the truth")
     result = evaluate(found, truth)
     print(f"{len(found)} localizations, {len(truth)} molecules in the truth\n{score_table(result)}")
     print(f"table: {table_path}\nsuper-resolution image: {image_path} (to look at: {picture_path})")
-    if arguments.viewer:
-        from napari_subpixel.widgets.viewer import show
-
-        show(movie, found, truth, image)
-    return 0
+    return movie, found, truth, image
 
 
 def demo_simulation() -> Any:

@@ -52,18 +52,26 @@ def add_simulation_arguments(parser: argparse.ArgumentParser) -> None:
 
 def simulation_from(arguments: argparse.Namespace, **settings: Any) -> Any:
     """Return the `Simulation` that the flags describe, with further settings."""
-    from napari_subpixel import records
-    from napari_subpixel.psf import GaussianPSF
     from napari_subpixel.simulate import Simulation
 
     default = Simulation()
     given = {name: getattr(arguments, name) for name in FLAGS if getattr(arguments, name) is not None}
-    if arguments.psf_sigma_nm is not None:
-        given["psf"] = GaussianPSF(arguments.psf_sigma_nm)
-    elif arguments.camera and records.has_section(arguments.camera, "psf"):
-        given["psf"] = GaussianPSF.from_yaml(arguments.camera)
+    if (psf := psf_from(arguments)) is not None:
+        given["psf"] = psf
     camera = camera_from(arguments, default.camera)
     return replace(default, camera=camera, **given, **{k: v for k, v in settings.items() if v is not None})
+
+
+def psf_from(arguments: argparse.Namespace) -> Any:
+    """Return the PSF that the flag or the camera file gives, or None."""
+    from napari_subpixel import records
+    from napari_subpixel.psf import GaussianPSF
+
+    if arguments.psf_sigma_nm is not None:
+        return GaussianPSF(arguments.psf_sigma_nm)
+    if arguments.camera and records.has_section(arguments.camera, "psf"):
+        return GaussianPSF.from_yaml(arguments.camera)
+    return None
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from napari_subpixel.cli.common import StoppedError, camera_from, open_movie, progress_bar, read_table, say
-from napari_subpixel.cli.simulate import add_simulation_arguments, simulation_from
+from napari_subpixel.cli.simulate import add_simulation_arguments, psf_from, simulation_from
 from napari_subpixel.errors import InputError
 
 #: Settings of `TrainingSettings` that have a flag: name of the field, type, help.
@@ -63,12 +63,11 @@ def run(arguments: argparse.Namespace) -> int:
     import torch
 
     from napari_subpixel.detector import choose_device
-    from napari_subpixel.models import WEIGHTS_SUFFIX, checked_threshold, save_model
+    from napari_subpixel.models import checked_threshold, save_model
     from napari_subpixel.network import PointNetwork
     from napari_subpixel.training import TrainingSettings
 
-    if arguments.output.suffix != WEIGHTS_SUFFIX:
-        raise InputError(f"{arguments.output}: a model's weights end in {WEIGHTS_SUFFIX}")
+    _check_output(arguments)
     settings = TrainingSettings(**{n: getattr(arguments, n) for n in FLAGS if getattr(arguments, n) is not None})
     checked_threshold(arguments.threshold)
     device, reason = choose_device(arguments.device)
@@ -99,19 +98,20 @@ def _samples(arguments: argparse.Namespace, seed: int) -> tuple[Any, dict[str, A
     """Return where batches come from, and what the card says of it."""
     import numpy as np
 
-    from napari_subpixel.samples import MovieSamples, SimulatedSamples
+    from napari_subpixel.samples import MovieSamples
+    from napari_subpixel.stacks import check_finite
 
     if bool(arguments.movie) != bool(arguments.truth):
         raise InputError("training from a movie needs both --movie and --truth")
     if not arguments.movie:
-        simulation = simulation_from(arguments, structure=arguments.structure or "uniform")
-        about = {"data": "simulation", "simulation": simulation.to_dict(), "crop_px": arguments.crop_px}
-        card = {"training": about, "camera": simulation.camera.summary(), "psf": simulation.psf.to_dict()}
-        return SimulatedSamples(simulation, crop_px=arguments.crop_px), card
+        return _simulated_samples(arguments)
+    camera, psf = camera_from(arguments), psf_from(arguments)
     with open_movie(arguments.movie) as stack:
-        truth = read_table(arguments.truth, pixel_size_nm=arguments.pixel_size_nm or stack.pixel_size_nm)
+        truth = read_table(arguments.truth, pixel_size_nm=camera.pixel_size_nm or stack.pixel_size_nm)
+        frames = stack.read(0, stack.n_frames)
+        check_finite(frames, 0, stack.name)
         samples = MovieSamples(
-            stack.read(0, stack.n_frames),
+            frames,
             truth,
             crops_per_frame=arguments.crops_per_frame,
             crop_px=arguments.crop_px,
@@ -121,24 +121,37 @@ def _samples(arguments: argparse.Namespace, seed: int) -> tuple[Any, dict[str, A
         )
     crops = {name: getattr(arguments, name) for name in ("crop_px", "crops_per_frame", "augment", "dimming")}
     about = {"data": f"{stack.name} with {arguments.truth.name}", "frames": stack.n_frames, "emitters": len(truth)}
-    return samples, {"training": {**about, **crops}, **_optics(arguments)}
+    card = {"training": {**about, **crops}, "camera": camera.uniform().to_dict(), "psf": psf.to_dict() if psf else {}}
+    return samples, card
 
 
-def _optics(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return camera and PSF of the movie learned from, as far as they were given, for the card."""
-    from napari_subpixel.psf import GaussianPSF
+def _simulated_samples(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
+    """Return endless simulation with the camera and PSF given, and what the card says of it."""
+    from napari_subpixel.samples import SimulatedSamples
 
-    optics: dict[str, Any] = {"camera": camera_from(arguments).summary()}
-    if arguments.psf_sigma_nm is not None:
-        optics["psf"] = GaussianPSF(arguments.psf_sigma_nm).to_dict()
-    return optics
+    simulation = simulation_from(
+        arguments, structure=arguments.structure or "uniform", frame_shape=camera_from(arguments).map_shape
+    )
+    uniform = replace(simulation, camera=simulation.camera.uniform())
+    about = {"data": "simulation", "simulation": uniform.to_dict(), "crop_px": arguments.crop_px}
+    card = {"training": about, "camera": uniform.camera.to_dict(), "psf": uniform.psf.to_dict()}
+    return SimulatedSamples(simulation, crop_px=arguments.crop_px), card
+
+
+def _check_output(arguments: argparse.Namespace) -> None:
+    """Refuse an output that cannot be written before anything is read, and a card that would replace the camera."""
+    from napari_subpixel.models import CARD_SUFFIX, check_can_write_model
+
+    card = arguments.output.with_suffix(CARD_SUFFIX)
+    if arguments.camera and card.resolve() == arguments.camera.resolve():
+        raise InputError(
+            f"{arguments.camera}: the model's card would replace this camera file; name the model otherwise"
+        )
+    check_can_write_model(arguments.output, overwrite=arguments.overwrite or arguments.resume)
 
 
 def _run_folder(arguments: argparse.Namespace) -> Path:
     """Return the folder of checkpoints, new or to be gone on from."""
-    from napari_subpixel.files import check_can_write
-
-    check_can_write(arguments.output, overwrite=arguments.overwrite or arguments.resume)
     folder: Path = arguments.output.with_name(arguments.output.stem + ".training")
     if folder.exists() and not arguments.resume:
         if not arguments.overwrite:

@@ -185,15 +185,22 @@ def save_model(path: str | Path, network: PointNetwork, *, overwrite: bool = Fal
     from safetensors.torch import save
 
     path = Path(path)
-    if path.suffix != WEIGHTS_SUFFIX:
-        raise InputError(f"{path}: a model's weights end in {WEIGHTS_SUFFIX}")
-    check_can_write(path, overwrite=overwrite)
+    check_can_write_model(path, overwrite=overwrite)
     content = save({name: t.detach().cpu().contiguous() for name, t in network.state_dict().items()})
     written = ModelCard(network=network.config, weights_sha256=hashlib.sha256(content).hexdigest(), **card)
     with atomic_output(path) as draft:
         draft.write_bytes(content)
     write_card(path, written)
     return written
+
+
+def check_can_write_model(path: str | Path, *, overwrite: bool) -> None:
+    """Raise `InputError` now if `save_model` would refuse this path later: before the training, not after it."""
+    path = Path(path)
+    if path.suffix != WEIGHTS_SUFFIX:
+        raise InputError(f"{path}: a model's weights end in {WEIGHTS_SUFFIX}")
+    for file in (path, path.with_suffix(CARD_SUFFIX)):
+        check_can_write(file, overwrite=overwrite)
 
 
 def write_card(path: str | Path, card: ModelCard) -> None:

@@ -224,3 +224,20 @@ def test_camera_files_with_a_misspelt_or_impossible_field_are_refused(refuse, mo
 def test_tables_without_rows_may_lack_a_common_frame(run, truth, tmp_path):
     formats.write(tmp_path / "none.csv", Localizations.empty(pixel_size_nm=100))
     assert run("evaluate", tmp_path / "none.csv", truth).status == 0
+
+
+def test_a_card_never_replaces_the_camera_file(refuse, tmp_path):
+    camera = tmp_path / "mine.yaml"
+    camera.write_text("camera: {pixel_size_nm: 100}\n")
+    arguments = ("train", "-o", tmp_path / "mine.safetensors", "--camera", camera, "--iterations", 1)
+    assert "would replace this camera file" in refuse(*arguments, "--overwrite")
+    assert camera.read_text() == "camera: {pixel_size_nm: 100}\n"
+    other = tmp_path / "other.yaml"
+    other.write_text("precious")
+    assert "other.yaml: exists already" in refuse("train", "-o", tmp_path / "other.safetensors", "--iterations", 1)
+
+
+def test_a_movie_with_nan_is_not_learned_from(refuse, truth, tmp_path):
+    with_value(np.nan)(tmp_path / "bad.tif")
+    message = refuse("train", "-o", tmp_path / "m.safetensors", "--movie", tmp_path / "bad.tif", "--truth", truth)
+    assert "bad.tif: frame 4" in message

@@ -12,6 +12,8 @@ import pytest
 import tifffile
 
 from napari_subpixel import formats
+from napari_subpixel.camera import Camera
+from napari_subpixel.models import read_card
 from napari_subpixel.movie_writer import write_movie
 from napari_subpixel.stacks import open_stack
 
@@ -262,3 +264,11 @@ def test_movies_are_streamed_into_the_file(tmp_path):
     with open_stack(tmp_path / "m.tif") as stack:
         assert (stack[:] == frames).all()
         assert stack.pixel_size_nm == 65
+
+
+def test_train_simulates_a_camera_with_maps(run, tmp_path):
+    camera = Camera(pixel_size_nm=100, baseline=np.full((30, 34), 100.0), electrons_per_adu=np.full((30, 34), 0.5))
+    camera.to_yaml(tmp_path / "camera.yaml")
+    flags = ("--camera", tmp_path / "camera.yaml", "--iterations", 1, "--batch-size", 2, "--crop-px", 16)
+    assert run("train", "-o", tmp_path / "mine.safetensors", *flags).status == 0
+    assert read_card(tmp_path / "mine.safetensors").camera["electrons_per_adu"] == 0.5
