@@ -173,7 +173,8 @@ class Camera:
 
     def uniform(self) -> Camera:
         """Return the camera with every map replaced by its mean."""
-        return replace(self, **{f: float(np.mean(getattr(self, f))) for f in MAPS})
+        means: dict[str, Any] = {f: float(np.mean(getattr(self, f))) for f in MAPS}
+        return replace(self, **means)
 
     def summary(self) -> dict[str, Any]:
         """Return the record for a table's provenance: a map is told by its shape and mean."""
