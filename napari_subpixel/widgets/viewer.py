@@ -14,7 +14,7 @@ from napari_subpixel.render import SuperResolutionImage
 if TYPE_CHECKING:
     from napari import Viewer
 
-UNITS = ("pixel", "nm", "nm")
+AXES, UNITS = ("frame", "y", "x"), ("pixel", "nm", "nm")
 
 
 def add_result(
@@ -32,24 +32,32 @@ def add_result(
     """
     size = found.known_pixel_size_nm()
     scale = (1.0, size, size)
-    viewer.add_image(movie, name="movie", scale=scale, units=UNITS, colormap="gray")
+    viewer.add_image(movie, name="movie", scale=scale, units=UNITS, axis_labels=AXES, colormap="gray")
     viewer.add_image(
         image.image,
         name="super-resolution",
         scale=image.scale_nm,
         translate=image.translate_nm,
         units=UNITS[1:],
+        axis_labels=AXES[1:],
         colormap="hot",
         blending="additive",
         contrast_limits=(0.0, float(np.quantile(image.image[image.image > 0], 0.995)) if image.image.any() else 1.0),
     )
-    points = {"scale": scale, "units": UNITS, "size": 0.6, "face_color": "transparent", "border_width": 0.15}
+    points = {
+        "scale": scale,
+        "units": UNITS,
+        "axis_labels": AXES,
+        "size": 0.6,
+        "face_color": "transparent",
+        "border_width": 0.15,
+    }
     if truth is not None:
         viewer.add_points(_coordinates(truth), name="truth", border_color="cyan", symbol="cross", **points)
     features = {"probability": found["probability"]} if "probability" in found else {}
     viewer.add_points(_coordinates(found), name="localizations", border_color="yellow", features=features, **points)
     viewer.dims.set_point(0, 0)
-    viewer.scale_bar.visible = True
+    viewer.canvas.overlays.scale_bar.visible = True
 
 
 def show(movie: ArrayLike, found: Localizations, truth: Localizations | None, image: SuperResolutionImage) -> None:

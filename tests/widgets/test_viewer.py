@@ -52,7 +52,8 @@ def test_the_super_resolution_image_lies_exactly_on_the_movie(viewer):
 
 def test_everything_is_in_nm(viewer):
     assert str(viewer.layers["localizations"].units[-1]) == "nanometer"
-    assert viewer.scale_bar.visible
+    assert viewer.dims.axis_labels == ("frame", "y", "x")
+    assert viewer.canvas.overlays.scale_bar.visible
 
 
 def test_the_picture_shows_movie_and_points(viewer):
