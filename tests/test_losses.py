@@ -13,7 +13,7 @@ from scipy import integrate
 
 from napari_subpixel.losses import SPARSITY, counting, heatmap_matching, l1, poisson_binomial_nll
 
-GRIDS = {1: (9,), 2: (5, 7), 3: (3, 4, 5)}
+GRIDS = {1: (9,), 2: (5, 7), 3: (2, 3, 4)}
 
 
 def scene(dims: int, *, n: int = 2, classes: int = 1, truths: int = 9, seed: int = 0, spread: float = 2.0):

@@ -36,7 +36,14 @@ def logged_iterations(folder) -> list[int]:
 
 
 def test_training_lowers_the_loss(tmp_path):
-    reports = list(train(new_network(), SAMPLES, replace(QUICK, iterations=150, log_every=25, batch_size=8), tmp_path))
+    reports = list(
+        train(
+            new_network(),
+            SAMPLES,
+            replace(QUICK, iterations=40, log_every=10, batch_size=8, learning_rate=5e-3),
+            tmp_path,
+        )
+    )
     assert reports[-1].heatmap < 0.9 * reports[0].heatmap
 
 
