@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -276,7 +277,9 @@ def _info(localizations: Localizations, stand_ins: dict[str, str], hidden: int) 
 def _write_hdf5(path: Path, rows: NDArray[Any], info: list[dict[str, Any]]) -> None:
     import h5py
 
-    # Through a file of Python's, h5py lets go of it and raises a plain OSError where the disk fills up.
-    with path.open("w+b") as raw, h5py.File(raw, "w") as file:
+    # HDF5 does not tell a full disk in words that Python understands: it is made in memory and written as bytes.
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
         file.create_dataset("locs", data=rows)
         file.create_dataset("metadata", data=json.dumps(info))
+    path.write_bytes(content.getbuffer())
