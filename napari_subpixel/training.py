@@ -188,7 +188,7 @@ def _save(
     content = io.BytesIO()  # on a full disk, torch's own writing raises what nobody recognises
     torch.save(state, content)
     with atomic_output(folder / CHECKPOINT) as draft:
-        draft.write_bytes(content.getbuffer())
+        draft.write_bytes(content.getvalue())
 
 
 def _resume(

@@ -282,4 +282,4 @@ def _write_hdf5(path: Path, rows: NDArray[Any], info: list[dict[str, Any]]) -> N
     with h5py.File(content, "w") as file:
         file.create_dataset("locs", data=rows)
         file.create_dataset("metadata", data=json.dumps(info))
-    path.write_bytes(content.getbuffer())
+    path.write_bytes(content.getvalue())
