@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 from collections.abc import Iterator
@@ -71,7 +72,8 @@ class Detector:
         self.tile_px = int(tile_px)
         if self.tile_px < 1:
             raise InputError(f"tile_px must be at least 1, got {tile_px}")
-        self.network = self.model.network.to(self.device).eval()
+        # A copy, so that two detectors of one model may sit on two devices.
+        self.network = copy.deepcopy(self.model.network).to(self.device).eval()
 
     def detect(self, frames: NDArray, *, first_frame: int = 0, roi: Roi | None = None) -> Localizations:
         """Find the molecules of some frames.
@@ -116,7 +118,9 @@ class Detector:
     def _detect_batch(self, seen: NDArray, place: tuple[NDArray, Tile]) -> NDArray[np.float64]:
         """Rows (frame, y, x, probability, class) of one batch of one tile, shape (K, 5)."""
         numbers, tile = place
-        with torch.inference_mode():
+        # TensorFloat-32 would move points on a GPU by more than 0.001 px against the CPU.
+        exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
+        with torch.inference_mode(), exact:
             out = self.network(torch.from_numpy(np.ascontiguousarray(seen))[:, None].to(self.device))
             keep = (
                 ...,

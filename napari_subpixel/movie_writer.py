@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import json
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +32,7 @@ def write_movie(
     shape: tuple[int, int, int],
     dtype: np.dtype | type = np.uint16,
     pixel_size_nm: float,
+    provenance: Mapping[str, Any] | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write frames as an OME-TIFF (BigTIFF where it needs to be) that says its pixel size.
@@ -44,6 +48,9 @@ def write_movie(
         Type of the pixels.
     pixel_size_nm : float
         Width of a pixel in nm.
+    provenance : mapping, optional
+        Where the movie came from, as plain values; goes into the file as its description, and gives it its UUID, so
+        that the same movie of the same origin has the same bytes.
     overwrite : bool
         Replace an existing file.
     """
@@ -52,6 +59,8 @@ def write_movie(
     check_movie_output(path, overwrite=overwrite)
     size = {"PhysicalSizeX": checked_pixel_size(pixel_size_nm), "PhysicalSizeXUnit": "nm"}
     size |= {"PhysicalSizeY": size["PhysicalSizeX"], "PhysicalSizeYUnit": "nm"}
+    origin = json.dumps(dict(provenance or {}), sort_keys=True)
+    identity = uuid.uuid5(uuid.NAMESPACE_OID, f"{origin}{tuple(shape)}{np.dtype(dtype)}")
     with atomic_output(path) as draft:
         tifffile.imwrite(
             draft,
@@ -60,7 +69,7 @@ def write_movie(
             dtype=dtype,
             photometric="minisblack",
             ome=True,
-            metadata={"axes": "TYX", **size},
+            metadata={"axes": "TYX", "UUID": str(identity), "Description": origin, **size},
         )
 
 

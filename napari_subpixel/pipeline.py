@@ -169,18 +169,20 @@ def detect_to_file(job: DetectionJob, output: Path, *, resume: bool = False, ove
         If the output may not or cannot be written, its format needs a pixel size that is not known, or what is there
         to resume came from another movie or other settings.
     """
-    formats.check_can_write(output, overwrite=overwrite)
+    journal = Journal.beside(output)
+    # A run that was killed while it put its files in place may have left one of two.
+    overwrite_files = overwrite or (resume and journal.folder.exists() and not output.exists())
+    formats.check_can_write(output, overwrite=overwrite_files)
     if job.pixel_size_nm is None and formats.format_for(output).in_nm:
         raise PixelSizeError(
             f"{job.stack.name}: the movie does not say its pixel size, which a {output.suffix} in nm needs: "
             "give --pixel-size-nm or a camera file"
         )
-    journal = Journal(output, job)
-    journal.open(resume=resume, overwrite=overwrite)
+    journal.open(job, resume=resume, overwrite=overwrite)
     for chunk in detect(job, starts=[s for s in job.starts if not journal.has(s)]):
         journal.keep(chunk)
         yield chunk.stop
-    formats.write(output, job.complete(journal.whole()), overwrite=overwrite)
+    formats.write(output, job.complete(journal.whole(job.starts)), overwrite=overwrite_files)
     journal.remove()
 
 
@@ -190,13 +192,17 @@ class Journal:
     Every chunk is a native table, put in place at once when it is whole; ``job.json`` says what it belongs to.
     """
 
-    def __init__(self, output: Path, job: DetectionJob) -> None:
-        self.folder = output.with_name(output.name + ".partial")
-        self.job = job
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
-    def open(self, *, resume: bool, overwrite: bool) -> None:
+    @classmethod
+    def beside(cls, output: Path) -> Journal:
+        """Return the journal of an output, there or not."""
+        return cls(output.with_name(output.name + ".partial"))
+
+    def open(self, job: DetectionJob, *, resume: bool, overwrite: bool) -> None:
         """Make the folder, or take over the one that is there if it belongs to this job."""
-        about = json.loads(json.dumps({**self.job.provenance, "fingerprint": self.job.stack.fingerprint()}))
+        about = json.loads(json.dumps({**job.provenance, "fingerprint": job.stack.fingerprint()}))
         if self.folder.exists() and resume:
             self._check_same(about)
         elif self.folder.exists() and not overwrite:
@@ -215,6 +221,7 @@ class Journal:
             before = json.loads((self.folder / "job.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             before = {}
+        before = before if isinstance(before, dict) else {}
         for name, value in about.items():
             if before.get(name) != value:
                 raise InputError(
@@ -230,9 +237,9 @@ class Journal:
         """Keep a finished chunk."""
         parquet.write(self._path(chunk.start), chunk.table)
 
-    def whole(self) -> Localizations:
-        """Join all chunks, in order."""
-        return concat([parquet.read(self._path(start)) for start in self.job.starts])
+    def whole(self, starts: Iterable[int]) -> Localizations:
+        """Join the chunks that start at these frames."""
+        return concat([parquet.read(self._path(start)) for start in starts])
 
     def remove(self) -> None:
         """Delete the folder."""

@@ -122,6 +122,8 @@ def render(
     if sigma_nm is not None:
         sigma_nm = _checked_sigma(sigma_nm, method)
     grid = _grid(localizations, pixel_size_nm, frame_shape)
+    if sigma_nm is not None and sigma_nm > (width := max(grid.frame_shape) * grid.frame_pixel_size_nm):
+        raise InputError(f"render: sigma_nm {sigma_nm:g} is wider than the frames, {width:g} nm")
     image = np.zeros(grid.shape, np.float32)
     on_field = within_frame(localizations.y, localizations.x, grid.frame_shape)
     points = localizations.select(on_field)

@@ -73,6 +73,9 @@ class MovieSamples:
         dimming: float = 0.0,
         rng: np.random.Generator,
     ) -> None:
+        for name, value in (("crop_px", crop_px), ("crops_per_frame", crops_per_frame)):
+            if value < 1:
+                raise InputError(f"{name} must be at least 1, got {value}")
         if movie.ndim != 3 or min(movie.shape[1:]) < crop_px:
             raise InputError(f"expected a (T, Y, X) movie of at least {crop_px} px a side, got shape {movie.shape}")
         if not len(truth):
@@ -120,6 +123,8 @@ class SimulatedSamples:
     def __init__(self, simulation: Simulation, *, crop_px: int = 26) -> None:
         if crop_px < 1:
             raise InputError(f"crop_px must be at least 1, got {crop_px}")
+        if simulation.camera.map_shape and min(simulation.camera.map_shape) < crop_px:
+            raise InputError(f"the camera's maps {simulation.camera.map_shape} are smaller than crop_px {crop_px}")
         self.simulation, self.crop_px = simulation, crop_px
         self.density = simulation.emitters_per_frame / np.prod(simulation.frame_shape)
 

@@ -129,6 +129,10 @@ class Simulation:
         if self.camera.pixel_size_nm is None:
             raise InputError("simulation: the camera's pixel_size_nm must be known")
         self.camera.check_fits(self.frame_shape)
+        if self.sigma_px > max(self.frame_shape):
+            raise InputError(
+                f"simulation: psf sigma_nm {self.psf.sigma_nm:g} is wider than the frames, {max(self.frame_shape)} px"
+            )
 
     @property
     def pixel_size_nm(self) -> float:

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -17,11 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from napari_subpixel.errors import InputError
-from napari_subpixel.files import atomic_output
+from napari_subpixel.files import atomic_output, write_failure
 from napari_subpixel.losses import SPARSITY, heatmap_matching
 from napari_subpixel.samples import Batch, Samples
 
 CHECKPOINT, LOG = "checkpoint.pt", "log.csv"
+LOG_COLUMNS = ("iteration", "heatmap", "sparsity", "seconds")
 #: Settings that a resumed run may change: they say how far to go, not how to go.
 FREE_TO_CHANGE = ("iterations", "cooldown", "final_sparsity_weight", "checkpoint_every", "log_every")
 
@@ -108,12 +109,21 @@ def objective(network: nn.Module, batch: Batch, settings: TrainingSettings) -> t
     """Mean heatmap-matching loss (Eq. 4) and mean sparsity term of a batch, unweighted."""
     predicted = network(batch.frames)
     p = predicted.probabilities
+    if not torch.isfinite(p).all():
+        nan = p.new_tensor(float("nan"))
+        return nan, nan
     match = heatmap_matching(predicted.offsets, p, batch.truth, batch.weights, kernel_px=settings.kernel_px)
     return match.mean(), SPARSITY[settings.sparsity](p, batch.weights).mean()
 
 
 def train(
-    network: nn.Module, samples: Samples, settings: TrainingSettings, folder: Path, *, device: str = "cpu"
+    network: nn.Module,
+    samples: Samples,
+    settings: TrainingSettings,
+    folder: Path,
+    *,
+    device: str = "cpu",
+    about: Mapping[str, Any] | None = None,
 ) -> Iterator[Progress]:
     """Train a network in place, a report at a time; a folder that holds a checkpoint is gone on from.
 
@@ -130,6 +140,8 @@ def train(
         Receives ``checkpoint.pt`` (weights and optimiser) and ``log.csv``.
     device : str
         Where to train.
+    about : mapping, optional
+        What the samples are, as plain values; a run is gone on from only with the same.
 
     Yields
     ------
@@ -139,12 +151,16 @@ def train(
     Raises
     ------
     InputError
-        If the folder holds a run with other settings, or a loss is no longer finite.
+        If the folder holds a run with other settings or on other samples, it cannot be written, or a loss is no
+        longer finite.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: {write_failure(error)}") from None
     network.to(device).train()
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
-    state = _resume(folder, network, optimizer, settings)
+    state = _resume(folder, network, optimizer, settings, about)
     _trim_log(folder / LOG, state["iteration"])
     began, sums, steps = time.perf_counter() - state["seconds"], np.zeros(2), 0
     for iteration in range(state["iteration"], settings.iterations):
@@ -155,12 +171,17 @@ def train(
         if done % settings.log_every == 0 or last:
             progress = Progress(done, float(sums[0] / steps), float(sums[1] / steps), time.perf_counter() - began)
             sums, steps = np.zeros(2), 0
-            if not np.isfinite([progress.heatmap, progress.sparsity]).all():
-                raise InputError(f"training: the loss is no longer finite at iteration {done}; try a lower rate")
             _append_log(folder / LOG, progress)
-            if done % settings.checkpoint_every == 0 or last:
-                _save(folder, network, optimizer, settings, progress)
+        if done % settings.checkpoint_every == 0 or last:
+            _save(folder, network, optimizer, settings, about, done, time.perf_counter() - began)
+        if done % settings.log_every == 0 or last:
             yield progress
+
+
+def kept_iterations(folder: Path) -> int:
+    """Return how many iterations the checkpoint in a folder holds; 0 where there is none."""
+    path = folder / CHECKPOINT
+    return int(torch.load(path, map_location="cpu", weights_only=True)["iteration"]) if path.exists() else 0
 
 
 def _step(
@@ -169,6 +190,8 @@ def _step(
     for group in optimizer.param_groups:
         group["lr"] = settings.learning_rate_at(iteration)
     match, sparsity = objective(network, batch, settings)
+    if not (torch.isfinite(match) and torch.isfinite(sparsity)):
+        raise InputError(f"training: the loss is no longer finite at iteration {iteration}; try a lower rate")
     optimizer.zero_grad(set_to_none=True)
     (match + settings.sparsity_weight_at(iteration) * sparsity).backward()
     optimizer.step()
@@ -176,14 +199,21 @@ def _step(
 
 
 def _save(
-    folder: Path, network: nn.Module, optimizer: torch.optim.Optimizer, settings: TrainingSettings, now: Progress
+    folder: Path,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    settings: TrainingSettings,
+    about: Mapping[str, Any] | None,
+    iteration: int,
+    seconds: float,
 ) -> None:
     state = {
         "network": network.state_dict(),
         "optimizer": optimizer.state_dict(),
         "settings": json.dumps(asdict(settings)),
-        "iteration": now.iteration,
-        "seconds": now.seconds,
+        "about": json.dumps(about),
+        "iteration": iteration,
+        "seconds": seconds,
     }
     content = io.BytesIO()  # on a full disk, torch's own writing raises what nobody recognises
     torch.save(state, content)
@@ -192,14 +222,18 @@ def _save(
 
 
 def _resume(
-    folder: Path, network: nn.Module, optimizer: torch.optim.Optimizer, settings: TrainingSettings
+    folder: Path,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    settings: TrainingSettings,
+    about: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     path = folder / CHECKPOINT
     if not path.exists():
         return {"iteration": 0, "seconds": 0.0}
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        before = json.loads(state["settings"])
+        before, samples_before = json.loads(state["settings"]), json.loads(state["about"])
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
     except (RuntimeError, KeyError, ValueError, EOFError, UnpicklingError) as error:
@@ -207,6 +241,10 @@ def _resume(
     for name, value in asdict(settings).items():
         if name not in FREE_TO_CHANGE and before.get(name) != value:
             raise InputError(f"{path}: was trained with {name} {before.get(name)}, not {value}; use another folder")
+    if samples_before != json.loads(json.dumps(about)):
+        raise InputError(f"{path}: was trained on other samples ({samples_before}); use another folder")
+    if state["iteration"] > settings.iterations:
+        raise InputError(f"{path}: has {state['iteration']} iterations already, more than {settings.iterations}")
     return state
 
 
@@ -215,15 +253,18 @@ def _trim_log(path: Path, iteration: int) -> None:
     if not path.exists():
         return
     with path.open(newline="", encoding="utf-8") as file:
-        header, *rows = csv.reader(file)
+        rows = [row for row in csv.reader(file) if len(row) == len(LOG_COLUMNS) and row[0].isdigit()]
     with atomic_output(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([header, *(row for row in rows if int(row[0]) <= iteration)])
+        csv.writer(file).writerows([LOG_COLUMNS, *(row for row in rows if int(row[0]) <= iteration)])
 
 
 def _append_log(path: Path, now: Progress) -> None:
     fresh = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        if fresh:
-            writer.writerow(["iteration", "heatmap", "sparsity", "seconds"])
-        writer.writerow([now.iteration, f"{now.heatmap:.6g}", f"{now.sparsity:.6g}", f"{now.seconds:.1f}"])
+    try:
+        with path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            if fresh:
+                writer.writerow(LOG_COLUMNS)
+            writer.writerow([now.iteration, f"{now.heatmap:.6g}", f"{now.sparsity:.6g}", f"{now.seconds:.1f}"])
+    except OSError as error:
+        raise InputError(f"{path}: {write_failure(error)}") from None

@@ -107,6 +107,16 @@ def test_a_movie_that_changed_is_not_resumed(job, tmp_path, movie):
         run(DetectionJob(stack, job.detector, job.camera), tmp_path / "out.csv", resume=True)
 
 
+def test_a_run_killed_while_it_put_its_files_in_place_is_resumed(job, tmp_path):
+    generator = detect_to_file(job, tmp_path / "out.csv")
+    for done in generator:
+        if done == 30:
+            break
+    (tmp_path / "out-protocol.txt").write_text("{}")
+    assert run(job, tmp_path / "out.csv", resume=True) == []
+    assert (tmp_path / "out.csv").exists()
+
+
 def test_a_damaged_journal_is_not_resumed(job, tmp_path):
     next(detect_to_file(job, tmp_path / "out.csv"))
     (tmp_path / "out.csv.partial" / "job.json").write_text("{")

@@ -13,7 +13,7 @@ from napari_subpixel.errors import InputError
 from napari_subpixel.network import PointNetwork
 from napari_subpixel.samples import SimulatedSamples
 from napari_subpixel.simulate import Simulation
-from napari_subpixel.training import TrainingSettings, train
+from napari_subpixel.training import TrainingSettings, kept_iterations, train
 
 QUICK = TrainingSettings(iterations=12, batch_size=4, log_every=3, checkpoint_every=6)
 SAMPLES = SimulatedSamples(Simulation(structure="uniform", emitters_per_frame=40), crop_px=16)
@@ -87,6 +87,18 @@ def test_a_folder_of_other_settings_is_refused(tmp_path):
         list(train(new_network(), SAMPLES, replace(QUICK, kernel_px=0.3), tmp_path))
 
 
+def test_a_folder_of_other_samples_is_refused(tmp_path):
+    list(train(new_network(), SAMPLES, QUICK, tmp_path, about={"data": "a"}))
+    assert kept_iterations(tmp_path) == 12
+    with pytest.raises(InputError, match="trained on other samples"):
+        list(train(new_network(), SAMPLES, QUICK, tmp_path, about={"data": "b"}))
+
+
+def test_checkpoints_come_when_asked_whether_or_not_a_row_is_logged(tmp_path):
+    next(iter(train(new_network(), SAMPLES, replace(QUICK, log_every=5, checkpoint_every=2), tmp_path)))
+    assert kept_iterations(tmp_path) == 4
+
+
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint"])
 def test_a_checkpoint_that_is_not_one_is_refused(tmp_path, content):
     (tmp_path / "checkpoint.pt").write_bytes(content)
@@ -104,8 +116,9 @@ def test_a_loss_that_explodes_is_told(tmp_path):
     network = new_network()
     with torch.no_grad():
         network.head.weight.fill_(float("nan"))
-    with pytest.raises((InputError, ValueError)):
-        list(train(network, SAMPLES, QUICK, tmp_path))
+    for sparsity in ("none", "l1", "counting"):
+        with pytest.raises(InputError, match="no longer finite"):
+            list(train(network, SAMPLES, replace(QUICK, sparsity=sparsity), tmp_path))
 
 
 @pytest.mark.parametrize(

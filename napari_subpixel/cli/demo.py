@@ -23,6 +23,8 @@ DEMO: dict[str, Any] = {
     "background": 15.0,
 }
 SEED = 7
+#: Says in a folder that these files were made by a demo.
+MARK = ".napari-subpixel-demo"
 FILES = ("movie.tif", "truth.csv", "localizations.csv", "super-resolution.tif", "super-resolution.png")
 
 
@@ -37,13 +39,14 @@ def add_parser(subparsers: Any) -> None:
         metavar="FOLDER",
         help="folder for movie, tables and images (demo-output); an earlier demo's files are replaced",
     )
+    parser.add_argument("--overwrite", action="store_true", help="replace files of these names that no demo made")
     parser.add_argument("--viewer", action="store_true", help="show the result in napari")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run every step and print where the files are and how good the result is."""
-    folder = _folder(arguments.output)
+    folder = _folder(arguments.output, overwrite=arguments.overwrite)
     try:
         movie, found, truth, image = _demonstrate(*(folder / name for name in FILES))
     except KeyboardInterrupt:
@@ -101,9 +104,15 @@ def demo_simulation() -> Any:
     return Simulation(camera=camera, psf=GaussianPSF(sigma_nm=110.0), structure="filaments", **DEMO)
 
 
-def _folder(path: Path) -> Path:
+def _folder(path: Path, *, overwrite: bool) -> Path:
+    """Make the folder, with a mark that its files are a demo's; files of somebody else's are not replaced."""
+    mark = path / MARK
     try:
         path.mkdir(parents=True, exist_ok=True)
+        for name in () if overwrite or mark.exists() else FILES:
+            if (path / name).exists():
+                raise InputError(f"{path / name}: exists already and no demo made it; --overwrite replaces it")
+        mark.touch()
     except OSError as error:
         raise InputError(f"{path}: cannot make this folder: {error.strerror}") from None
     return path

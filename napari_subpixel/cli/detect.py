@@ -58,10 +58,10 @@ def run(arguments: argparse.Namespace) -> int:
     for movie, output in outputs:
         try:
             _detect_movie(arguments, movie, output, camera, detector)
-        except InputError as error:
+        except (InputError, OSError, MemoryError) as error:
             if len(outputs) == 1:
                 raise
-            failed.append(" ".join(str(error).split()))
+            failed.append(" ".join((str(error) or "not enough memory").split()))
             say(f"failed: {failed[-1]}")
     if failed:
         say(f"{len(outputs) - len(failed)} of {len(outputs)} movies done, {len(failed)} failed")
@@ -73,7 +73,7 @@ def _outputs(arguments: argparse.Namespace) -> list[tuple[str, Path]]:
     output = Path(arguments.output)
     in_folder = len(arguments.movies) > 1 or arguments.output.endswith(("/", "\\")) or output.is_dir()
     if not in_folder:
-        if output.suffix not in (*SUFFIXES.values(), ".h5"):
+        if output.suffix.lower() not in (*SUFFIXES.values(), ".h5"):
             raise InputError(f"{output}: a table ends in {', '.join(SUFFIXES.values())}, a folder in a slash")
         return [(arguments.movies[0], output)]
     names = [output / (_stem(movie) + SUFFIXES[arguments.format]) for movie in arguments.movies]
@@ -98,15 +98,14 @@ def _stem(movie: str) -> str:
 def _detector(arguments: argparse.Namespace) -> Detector:
     from napari_subpixel.detector import Detector
 
-    detector = Detector(arguments.model, threshold=arguments.threshold, device=arguments.device)
-    say(f"model {detector.card.name}, threshold {detector.threshold:g}, on {detector.device_reason}")
-    return detector
+    return Detector(arguments.model, threshold=arguments.threshold, device=arguments.device)
 
 
 def _detect_movie(arguments: argparse.Namespace, movie: str, output: Path, camera: Camera, detector: Detector) -> None:
-    from napari_subpixel.pipeline import DetectionJob, detect_to_file
+    from napari_subpixel.pipeline import DetectionJob, Journal, detect_to_file
 
     if arguments.resume and output.exists():
+        Journal.beside(output).remove()
         say(f"{output}: done already, skipped")
         return
     with open_movie(movie) as stack:
@@ -119,9 +118,13 @@ def _detect_movie(arguments: argparse.Namespace, movie: str, output: Path, camer
                 for done in detect_to_file(job, output, resume=arguments.resume, overwrite=arguments.overwrite):
                     bar.update(done - frames[0] - bar.n)
         except KeyboardInterrupt:
+            if done == frames[0]:
+                raise
             raise StoppedError(
                 f"frames {frames[0]} to {done} of {frames[1]} of {stack.name} are kept in {output.name}.partial; "
                 "--resume goes on"
             ) from None
         seconds = time.perf_counter() - began
-        say(f"{output}: {frames[1] - frames[0]} frames in {seconds:.1f} s ({(frames[1] - frames[0]) / seconds:.0f}/s)")
+    n_frames = frames[1] - frames[0]
+    how = f"model {detector.card.name}, threshold {detector.threshold:g}, on {detector.device_reason}"
+    say(f"{output}: {n_frames} frames in {seconds:.1f} s ({n_frames / seconds:.0f} frames/s); {how}")

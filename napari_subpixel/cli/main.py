@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -9,6 +10,7 @@ from napari_subpixel import __version__
 from napari_subpixel.cli import demo, detect, evaluate, models, render, simulate, train
 from napari_subpixel.cli.common import Parser, StoppedError, UsageError, say
 from napari_subpixel.errors import InputError
+from napari_subpixel.files import write_failure
 
 #: Exit status: done; some inputs of several failed; bad arguments or input; interrupted (128 + SIGINT).
 DONE, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -44,7 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         arguments = build_parser().parse_args(argv)
-        return int(arguments.run(arguments))
+        status = int(arguments.run(arguments))
+        sys.stdout.flush()
+        return status
     except (InputError, UsageError) as error:
         say(f"napari-subpixel: {' '.join(str(error).split())}")
         return BAD_INPUT
@@ -52,8 +56,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(f"napari-subpixel: interrupted; {stop}")
         return INTERRUPTED
     except KeyboardInterrupt:
-        say("napari-subpixel: interrupted; nothing was written")
+        say("napari-subpixel: interrupted")
         return INTERRUPTED
     except BrokenPipeError:
-        sys.stderr.close()
+        # Whoever read the output has gone; Python's last flush must not complain of it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
+    except OSError as error:
+        say(f"napari-subpixel: {error.filename or 'output'}: {write_failure(error)}")
+        return BAD_INPUT
+    except MemoryError:
+        say("napari-subpixel: there is not enough memory for this")
+        return BAD_INPUT

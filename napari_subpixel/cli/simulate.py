@@ -8,7 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from napari_subpixel import __version__
 from napari_subpixel.cli.common import add_camera_arguments, camera_from, progress_bar, say, shape
+from napari_subpixel.errors import InputError
 
 #: Settings of `Simulation` that have a flag: name of the field, type, help.
 FLAGS = {
@@ -84,6 +86,8 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_subpixel.simulate import simulate_chunks
 
     simulation = simulation_from(arguments, frame_shape=arguments.shape_px, n_frames=arguments.frames)
+    if arguments.seed < 0:
+        raise InputError(f"the seed must not be negative, got {arguments.seed}")
     check_movie_output(arguments.output, overwrite=arguments.overwrite)
     formats.check_can_write(arguments.truth, overwrite=arguments.overwrite)
     tables: list[Localizations] = []
@@ -100,6 +104,11 @@ def run(arguments: argparse.Namespace) -> int:
             frames(bar),
             shape=(simulation.n_frames, *simulation.frame_shape),
             pixel_size_nm=simulation.pixel_size_nm,
+            provenance={
+                "program": f"napari-subpixel {__version__}",
+                "simulation": simulation.summary(),
+                "seed": arguments.seed,
+            },
             overwrite=arguments.overwrite,
         )
     truth = concat(tables)

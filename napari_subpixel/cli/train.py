@@ -76,8 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
     torch.manual_seed(settings.seed)
     network = PointNetwork()
     network.standardise(*samples.input_moments())
-    say(f"training on {reason}; checkpoints and losses are kept in {folder}")
-    _train(network, samples, settings, folder, str(device))
+    began = f"training on {reason}; checkpoints and losses are kept in {folder}"
+    _train(network, samples, settings, folder, str(device), about["training"], began)
     about["training"] |= {"settings": asdict(settings)}
     save_model(
         arguments.output,
@@ -153,6 +153,8 @@ def _check_output(arguments: argparse.Namespace) -> None:
 def _run_folder(arguments: argparse.Namespace) -> Path:
     """Return the folder of checkpoints, new or to be gone on from."""
     folder: Path = arguments.output.with_name(arguments.output.stem + ".training")
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file, where the checkpoints' folder should be")
     if folder.exists() and not arguments.resume:
         if not arguments.overwrite:
             raise InputError(f"{folder}: an earlier run left this; --resume goes on, --overwrite starts anew")
@@ -160,17 +162,19 @@ def _run_folder(arguments: argparse.Namespace) -> Path:
     return folder
 
 
-def _train(network: Any, samples: Any, settings: Any, folder: Path, device: str) -> None:
-    from napari_subpixel.training import train
+def _train(
+    network: Any, samples: Any, settings: Any, folder: Path, device: str, about: dict[str, Any], began: str
+) -> None:
+    from napari_subpixel.training import kept_iterations, train
 
-    done = 0
     try:
         with progress_bar(settings.iterations, "step", "train") as bar:
-            for report in train(network, samples, settings, folder, device=device):
-                done = report.iteration
-                bar.update(done - bar.n)
+            for report in train(network, samples, settings, folder, device=device, about=about):
+                if bar.n == 0:
+                    say(began)
+                bar.update(report.iteration - bar.n)
                 bar.set_postfix(heatmap=f"{report.heatmap:.3f}", sparsity=f"{report.sparsity:.3f}")
     except KeyboardInterrupt:
         raise StoppedError(
-            f"{done} of {settings.iterations} iterations were done; --resume goes on from {folder}"
+            f"{kept_iterations(folder)} of {settings.iterations} iterations are kept in {folder}; --resume goes on"
         ) from None

@@ -69,7 +69,9 @@ class ModelCard:
     limits: str = ""
 
     def __post_init__(self) -> None:
-        if self.input_scaling not in SCALINGS:
+        if len(str(self.weights_sha256)) != 64:
+            raise InputError(f"card: weights_sha256 must be 64 hexadecimal digits, got {self.weights_sha256!r}")
+        if self.input_scaling not in list(SCALINGS):
             raise InputError(f"card: input_scaling must be one of {', '.join(SCALINGS)}, got {self.input_scaling!r}")
         checked_threshold(self.threshold)
         for name in ("network", "camera", "psf", "training", "figures"):
@@ -190,7 +192,7 @@ def save_model(path: str | Path, network: PointNetwork, *, overwrite: bool = Fal
     written = ModelCard(network=network.config, weights_sha256=hashlib.sha256(content).hexdigest(), **card)
     with atomic_output(path) as draft:
         draft.write_bytes(content)
-    write_card(path, written)
+        write_card(path, written)
     return written
 
 

@@ -44,7 +44,7 @@ def refuse(run):
 
     def call(*arguments: object) -> str:
         status, out, err = run(*arguments)
-        lines = [line for line in err.splitlines() if not line.startswith("model ")]
+        lines = err.splitlines()
         assert (status, out, len(lines)) == (2, "", 1), f"{status} {out!r} {err!r}"
         assert lines[0].startswith("napari-subpixel: ")
         assert "Traceback" not in err

@@ -241,3 +241,52 @@ def test_a_movie_with_nan_is_not_learned_from(refuse, truth, tmp_path):
     with_value(np.nan)(tmp_path / "bad.tif")
     message = refuse("train", "-o", tmp_path / "m.safetensors", "--movie", tmp_path / "bad.tif", "--truth", truth)
     assert "bad.tif: frame 4" in message
+
+
+def test_a_demo_replaces_only_a_demos_files(refuse, tmp_path):
+    (tmp_path / "movie.tif").write_text("precious")
+    assert "movie.tif: exists already and no demo made it" in refuse("demo", "-o", tmp_path)
+    assert (tmp_path / "movie.tif").read_text() == "precious"
+
+
+def test_training_goes_on_only_with_the_same_samples(run, refuse, tmp_path):
+    model = tmp_path / "m.safetensors"
+    flags = ("train", "-o", model, "--batch-size", 2, "--crop-px", 16, "--resume")
+    assert run(*flags, "--iterations", 2).status == 0
+    assert "trained on other samples" in refuse(*flags, "--iterations", 3, "--psf-sigma-nm", 200)
+    assert "has 2 iterations already, more than 1" in refuse(*flags, "--iterations", 1)
+
+
+@pytest.mark.parametrize(
+    ("command", "found"),
+    [
+        (("train", "-o", "m.safetensors", "--crop-px", "0"), "crop_px"),
+        (("train", "-o", "m.safetensors", "--learning-rate", "1e30", "--iterations", "5"), "no longer finite"),
+        (("simulate", "-o", "m.tif", "--truth", "t.csv", "--psf-sigma-nm", "1e8"), "sigma_nm"),
+        (("simulate", "-o", "m.tif", "--truth", "t.csv", "--seed", "-1"), "seed"),
+    ],
+)
+def test_numbers_out_of_all_proportion_are_refused(run, command, found, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, _, err = run(*command)
+    assert status == 2
+    assert found in err.splitlines()[-1]
+    assert "Traceback" not in err
+
+
+def test_a_width_beyond_the_frames_is_refused(refuse, truth, tmp_path):
+    assert "sigma_nm" in refuse("render", truth, "-o", tmp_path / "i.tif", "--sigma-nm", "1e9")
+
+
+def test_a_full_disk_in_training_is_told(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "napari_subpixel", "train", "-o", tmp_path / "m.safetensors", "--iterations", "2",
+         "--batch-size", "2", "--crop-px", "16"],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20, 20)),
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "m.safetensors").exists()

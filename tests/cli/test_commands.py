@@ -192,6 +192,7 @@ def test_simulate_is_reproducible_and_its_truth_is_read_back(run, tmp_path):
         assert stack.shape == (7, 24, 33)
         assert stack.pixel_size_nm == 110
         assert (stack[:] == again[:]).all()
+    assert (tmp_path / "a.tif").read_bytes() == (tmp_path / "b.tif").read_bytes()
     truth = formats.read(tmp_path / "a.csv")
     assert truth.pixel_size_nm == 110
     assert truth["sigma"] == pytest.approx(130 / 110, abs=1e-4)
@@ -243,7 +244,8 @@ def test_demo_ends_with_table_image_and_score(run, tmp_path, monkeypatch):
     assert status == 0
     jaccard = float(out.splitlines()[3].split()[1])
     assert 0.2 < jaccard < 1
-    assert sorted(p.name for p in (tmp_path / "demo").glob("*.*")) == sorted([*demo.FILES, *demo_side_files()])
+    expected = [demo.MARK, *demo.FILES, *demo_side_files()]
+    assert sorted(p.name for p in (tmp_path / "demo").iterdir()) == sorted(expected)
 
 
 def demo_side_files() -> tuple[str, ...]:
