@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -158,9 +159,11 @@ class _HeatmapMatching(torch.autograd.Function):
         scale = (math.pi * kernel_px**2 / 2) ** (offsets.shape[2] / 2)
         cutoff = kernel_px * math.sqrt(2 * math.log(1 / NEGLIGIBLE))
         sums = _Sums(offsets, p, kernel_px)
-        for shift in _neighbours(offsets.shape[2], cutoff, half=True):
-            sums.add_predictions(shift)
-        sums.add_truth(truth, weights, _neighbours(offsets.shape[2], cutoff, half=False))
+        within = [size - 1 for size in offsets.shape[3:]]
+        for shift in _neighbours(offsets.shape[2], cutoff, within):
+            if shift >= (0,) * len(within):  # each pair of pixels once
+                sums.add_predictions(shift)
+        sums.add_truth(truth, weights, _neighbours(offsets.shape[2], cutoff))
         ctx.save_for_backward(sums.grad_offsets * scale, sums.grad_p * scale)
         return scale * (sums.value + _truth_energy(truth, weights, kernel_px))
 
@@ -223,12 +226,12 @@ def _kernel(difference: Tensor, kernel_px: float, *, axis: int) -> Tensor:
     return torch.threshold_(exponent.exp_(), VANISHING, 0.0)
 
 
-def _neighbours(dims: int, cutoff: float, *, half: bool) -> list[tuple[int, ...]]:
-    """Grid steps whose pixels may hold points nearer than `cutoff` to each other; `half` keeps one of each +-pair."""
+def _neighbours(dims: int, cutoff: float, within: Sequence[int] | None = None) -> list[tuple[int, ...]]:
+    """Grid steps, at most `within` along each axis, whose pixels may hold points nearer than `cutoff` to each other."""
     reach = math.floor(cutoff) + 1
-    steps = itertools.product(range(-reach, reach + 1), repeat=dims)
-    near = [s for s in steps if sum(max(abs(k) - 1, 0) ** 2 for k in s) < cutoff**2]
-    return [s for s in near if s >= (0,) * dims] if half else near
+    ends = [min(reach, most) for most in within] if within else [reach] * dims
+    steps = itertools.product(*(range(-end, end + 1) for end in ends))
+    return [s for s in steps if sum(max(abs(k) - 1, 0) ** 2 for k in s) < cutoff**2]
 
 
 def _overlap(shift: tuple[int, ...], grid: torch.Size) -> tuple[tuple[Any, ...], tuple[Any, ...]]:

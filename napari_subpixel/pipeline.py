@@ -145,7 +145,9 @@ def detect_all(job: DetectionJob) -> Localizations:
     return concat([chunk.table for chunk in detect(job)])
 
 
-def detect_to_file(job: DetectionJob, output: Path, *, resume: bool = False, overwrite: bool = False) -> Iterator[int]:
+def detect_to_file(
+    job: DetectionJob, output: Path, *, resume: bool = False, overwrite: bool = False
+) -> Iterator[Chunk]:
     """Detect a movie into a file, which appears only when it is whole; finished chunks wait beside it.
 
     Parameters
@@ -160,8 +162,8 @@ def detect_to_file(job: DetectionJob, output: Path, *, resume: bool = False, ove
 
     Yields
     ------
-    int
-        The frame up to which all is done, after every chunk; the table is in place when the generator ends.
+    Chunk
+        Every chunk once it is kept; the table is in place when the generator ends.
 
     Raises
     ------
@@ -181,7 +183,7 @@ def detect_to_file(job: DetectionJob, output: Path, *, resume: bool = False, ove
     journal.open(job, resume=resume, overwrite=overwrite)
     for chunk in detect(job, starts=[s for s in job.starts if not journal.has(s)]):
         journal.keep(chunk)
-        yield chunk.stop
+        yield chunk
     formats.write(output, job.complete(journal.whole(job.starts)), overwrite=overwrite_files)
     journal.remove()
 

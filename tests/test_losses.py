@@ -48,7 +48,7 @@ def full_double_sum(offsets, p, truth, weights, kernel_px):
     return torch.stack(losses)
 
 
-@pytest.mark.parametrize("kernel_px", [0.05, 0.2, 0.45, 1.3])
+@pytest.mark.parametrize("kernel_px", [0.05, 0.2, 0.45, 1.3, 6.0])
 @pytest.mark.parametrize(("dims", "classes"), [(1, 1), (2, 1), (2, 3), (3, 1)])
 def test_local_sums_equal_the_full_double_sum_in_value_and_gradient(dims, classes, kernel_px):
     offsets, p, truth, weights = scene(dims, classes=classes)

@@ -44,7 +44,7 @@ def job(movie, detector, tmp_path) -> DetectionJob:
 
 
 def run(job, output, **options) -> list[int]:
-    return list(detect_to_file(job, output, **options))
+    return [chunk.stop for chunk in detect_to_file(job, output, **options)]
 
 
 def test_chunks_together_equal_the_detection_of_the_whole_array(job, movie, detector):
@@ -69,8 +69,8 @@ def test_the_table_knows_movie_pixel_size_and_provenance(job, tmp_path):
 def test_an_interrupted_run_leaves_no_output_and_resumes_to_the_same_bytes(job, tmp_path):
     run(job, tmp_path / "whole.csv")
     output = tmp_path / "out.csv"
-    for done in detect_to_file(job, output):
-        if done == 12:
+    for chunk in detect_to_file(job, output):
+        if chunk.stop == 12:
             break
     assert not output.exists()
     assert len(list((tmp_path / "out.csv.partial").glob("*.parquet"))) == 3
@@ -109,8 +109,8 @@ def test_a_movie_that_changed_is_not_resumed(job, tmp_path, movie):
 
 def test_a_run_killed_while_it_put_its_files_in_place_is_resumed(job, tmp_path):
     generator = detect_to_file(job, tmp_path / "out.csv")
-    for done in generator:
-        if done == 30:
+    for chunk in generator:
+        if chunk.stop == 30:
             break
     (tmp_path / "out-protocol.txt").write_text("{}")
     assert run(job, tmp_path / "out.csv", resume=True) == []

@@ -32,7 +32,10 @@ class StoppedError(Exception):
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line and are raised, not exited with."""
+    """An argument parser whose errors are one line and are raised, not exited with; flags are written out."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **{"allow_abbrev": False, **options})
 
     def error(self, message: str) -> NoReturn:
         """Raise `UsageError` with the command's name."""

@@ -46,6 +46,10 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run every step and print where the files are and how good the result is."""
+    if arguments.viewer:
+        from napari_subpixel.widgets.viewer import check_napari
+
+        check_napari()
     folder = _folder(arguments.output, overwrite=arguments.overwrite)
     try:
         movie, found, truth, image = _demonstrate(*(folder / name for name in FILES))
@@ -80,8 +84,8 @@ def _demonstrate(movie_path: Path, truth_path: Path, table_path: Path, image_pat
         detector = Detector("paper")
         say(f"2/4 finding molecules with the model {detector.card.name}, on {detector.device_reason}")
         with progress_bar(stack.n_frames, "frame", "detect") as bar:
-            for done in detect_to_file(DetectionJob(stack, detector, settings.camera), table_path, overwrite=True):
-                bar.update(done - bar.n)
+            for chunk in detect_to_file(DetectionJob(stack, detector, settings.camera), table_path, overwrite=True):
+                bar.update(chunk.stop - bar.n)
     found = formats.read(table_path)
     say("3/4 rendering the super-resolution image")
     image = render(found, pixel_size_nm=10.0)

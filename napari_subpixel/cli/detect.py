@@ -22,7 +22,10 @@ from napari_subpixel.errors import InputError
 
 if TYPE_CHECKING:
     from napari_subpixel.detector import Detector
+    from napari_subpixel.pipeline import DetectionJob
 
+#: More points than this per pixel and frame are noise: the most crowded training data have 0.06.
+TOO_CROWDED = 0.12
 SUFFIXES = {"csv": ".csv", "hdf5": ".hdf5", "parquet": ".parquet"}
 
 
@@ -53,6 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Detect every movie; one that fails does not stop the others."""
     outputs = _outputs(arguments)
     camera = camera_from(arguments)
+    _check_inputs_stay(arguments, [output for _, output in outputs])
     detector = _detector(arguments)
     failed: list[str] = []
     for movie, output in outputs:
@@ -76,6 +80,9 @@ def _outputs(arguments: argparse.Namespace) -> list[tuple[str, Path]]:
         if output.suffix.lower() not in (*SUFFIXES.values(), ".h5"):
             raise InputError(f"{output}: a table ends in {', '.join(SUFFIXES.values())}, a folder in a slash")
         return [(arguments.movies[0], output)]
+    is_table = output.suffix.lower() in (*SUFFIXES.values(), ".h5") and not output.is_dir()
+    if is_table and not arguments.output.endswith(("/", "\\")):
+        raise InputError(f"{output}: is the name of one table; several movies need a folder, such as {output.stem}/")
     names = [output / (_stem(movie) + SUFFIXES[arguments.format]) for movie in arguments.movies]
     twice = {name for name in names if names.count(name) > 1}
     if twice:
@@ -85,6 +92,17 @@ def _outputs(arguments: argparse.Namespace) -> list[tuple[str, Path]]:
     except OSError as error:
         raise InputError(f"{output}: cannot make this folder: {error.strerror}") from None
     return list(zip(arguments.movies, names, strict=True))
+
+
+def _check_inputs_stay(arguments: argparse.Namespace, outputs: list[Path]) -> None:
+    """Refuse outputs, or files beside them, that are what the command reads."""
+    from napari_subpixel import formats
+
+    inputs = {Path(name).resolve() for name in (*arguments.movies, arguments.camera) if name}
+    for output in outputs:
+        for file in formats.format_for(output).outputs(output):
+            if file.resolve() in inputs:
+                raise InputError(f"{file}: is read by this command and would be replaced by its output")
 
 
 def _stem(movie: str) -> str:
@@ -104,27 +122,41 @@ def _detector(arguments: argparse.Namespace) -> Detector:
 def _detect_movie(arguments: argparse.Namespace, movie: str, output: Path, camera: Camera, detector: Detector) -> None:
     from napari_subpixel.pipeline import DetectionJob, Journal, detect_to_file
 
+    journal = Journal.beside(output)
     if arguments.resume and output.exists():
-        Journal.beside(output).remove()
+        journal.remove()
         say(f"{output}: done already, skipped")
         return
     with open_movie(movie) as stack:
         start, stop = arguments.frames or (None, None)
-        frames = (start or 0, stack.n_frames if stop is None else stop)
-        job = DetectionJob(stack, detector, camera, frames, arguments.roi)
-        done, began = frames[0], time.perf_counter()
+        job = DetectionJob(
+            stack, detector, camera, (start or 0, stack.n_frames if stop is None else stop), arguments.roi
+        )
+        (first, last), points, seen = job.span, 0, 0
+        done, began = first, time.perf_counter()
         try:
-            with progress_bar(frames[1] - frames[0], "frame", stack.name) as bar:
-                for done in detect_to_file(job, output, resume=arguments.resume, overwrite=arguments.overwrite):
-                    bar.update(done - frames[0] - bar.n)
+            with progress_bar(last - first, "frame", stack.name) as bar:
+                for chunk in detect_to_file(job, output, resume=arguments.resume, overwrite=arguments.overwrite):
+                    done, points, seen = chunk.stop, points + len(chunk.table), seen + chunk.stop - chunk.start
+                    bar.update(done - first - bar.n)
         except KeyboardInterrupt:
-            if done == frames[0]:
+            if done == first:
                 raise
-            raise StoppedError(
-                f"frames {frames[0]} to {done} of {frames[1]} of {stack.name} are kept in {output.name}.partial; "
-                "--resume goes on"
-            ) from None
+            kept = f"frames {first} to {done} of {last} of {stack.name} are kept in {journal.folder}"
+            raise StoppedError(f"{kept}; --resume goes on") from None
         seconds = time.perf_counter() - began
-    n_frames = frames[1] - frames[0]
+        _warn_of_crowding(job, points / max(seen, 1))
     how = f"model {detector.card.name}, threshold {detector.threshold:g}, on {detector.device_reason}"
-    say(f"{output}: {n_frames} frames in {seconds:.1f} s ({n_frames / seconds:.0f} frames/s); {how}")
+    say(f"{output}: {last - first} frames in {seconds:.1f} s ({(last - first) / seconds:.0f} frames/s); {how}")
+
+
+def _warn_of_crowding(job: DetectionJob, points_per_frame: float) -> None:
+    """Say so where there are more points than molecules can be told apart: the model does not fit the movie."""
+    (y0, y1), (x0, x1) = job.roi or ((0, job.stack.frame_shape[0]), (0, job.stack.frame_shape[1]))
+    crowding = points_per_frame / ((y1 - y0) * (x1 - x0))
+    if crowding > TOO_CROWDED:
+        card = job.detector.card
+        say(
+            f"warning: {job.stack.name}: {points_per_frame:.0f} points a frame, {crowding:.2f} a pixel, are more than "
+            f"molecules can be told apart: is this movie like those that the model {card.name} knows? {card.limits}"
+        )

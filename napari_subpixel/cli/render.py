@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_subpixel.cli.common import read_table, say, shape
+from napari_subpixel.errors import PixelSizeError
 
 
 def add_parser(subparsers: Any) -> None:
@@ -38,8 +39,15 @@ def run(arguments: argparse.Namespace) -> int:
     check_image_output(arguments.output, overwrite=arguments.overwrite)
     if arguments.preview:
         check_preview_output(arguments.preview, overwrite=arguments.overwrite)
+    try:
+        table = read_table(arguments.localizations, pixel_size_nm=arguments.camera_pixel_size_nm)
+        table.known_pixel_size_nm()
+    except PixelSizeError:
+        raise PixelSizeError(
+            f"{arguments.localizations}: does not say the camera's pixel size: give --camera-pixel-size-nm"
+        ) from None
     image = render(
-        read_table(arguments.localizations, pixel_size_nm=arguments.camera_pixel_size_nm),
+        table,
         pixel_size_nm=arguments.pixel_size_nm,
         method=arguments.method,
         sigma_nm=arguments.sigma_nm,

@@ -61,7 +61,8 @@ def simulation_from(arguments: argparse.Namespace, **settings: Any) -> Any:
     if (psf := psf_from(arguments)) is not None:
         given["psf"] = psf
     camera = camera_from(arguments, default.camera)
-    return replace(default, camera=camera, **given, **{k: v for k, v in settings.items() if v is not None})
+    given |= {name: value for name, value in settings.items() if value is not None}
+    return replace(default, camera=camera, **given)
 
 
 def psf_from(arguments: argparse.Namespace) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,6 +61,12 @@ def add_result(
     viewer.canvas.overlays.scale_bar.visible = True
 
 
+def check_napari() -> None:
+    """Raise `InputError` if napari is not installed."""
+    if importlib.util.find_spec("napari") is None:
+        raise InputError("the viewer needs napari: install the extra 'all', as in pip install -e '.[all]'")
+
+
 def show(movie: ArrayLike, found: Localizations, truth: Localizations | None, image: SuperResolutionImage) -> None:
     """Open napari on a result and wait until its window is closed.
 
@@ -68,10 +75,9 @@ def show(movie: ArrayLike, found: Localizations, truth: Localizations | None, im
     InputError
         If napari or a Qt binding is not installed.
     """
-    try:
-        import napari
-    except ImportError:
-        raise InputError("the viewer needs napari: pip install 'napari-subpixel[all]'") from None
+    check_napari()
+    import napari
+
     viewer = napari.Viewer(title="napari-subpixel")
     add_result(viewer, movie, found, truth, image)
     napari.run()

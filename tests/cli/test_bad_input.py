@@ -290,3 +290,27 @@ def test_a_full_disk_in_training_is_told(tmp_path):
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "m.safetensors").exists()
+
+
+def test_what_a_command_reads_is_never_its_output(refuse, movie, tmp_path):
+    camera = tmp_path / "found.yaml"
+    camera.write_text("camera: {pixel_size_nm: 100}\n")
+    message = refuse("detect", movie, "-o", tmp_path / "found.hdf5", "--camera", camera, "--overwrite")
+    assert "found.yaml: is read by this command" in message
+    assert camera.read_text() == "camera: {pixel_size_nm: 100}\n"
+
+
+def test_several_movies_do_not_become_one_table(refuse, movie, tmp_path):
+    assert "several movies need a folder" in refuse("detect", movie, movie, "-o", tmp_path / "x.csv")
+
+
+def test_pixels_and_nm_are_not_compared_at_a_guessed_pixel_size(refuse, run, tmp_path):
+    formats.write(tmp_path / "px.parquet", Localizations({"frame": [0], "y": [1], "x": [2]}))
+    (tmp_path / "nm.csv").write_text(f"{HEADER}1,100,100\n")
+    assert "give --pixel-size-nm" in refuse("evaluate", tmp_path / "px.parquet", tmp_path / "nm.csv")
+    assert run("evaluate", tmp_path / "px.parquet", tmp_path / "nm.csv", "--pixel-size-nm", 65).status == 0
+
+
+def test_render_names_its_own_flag_for_the_cameras_pixel_size(refuse, tmp_path):
+    (tmp_path / "nm.csv").write_text(f"{HEADER}1,100,100\n")
+    assert "--camera-pixel-size-nm" in refuse("render", tmp_path / "nm.csv", "-o", tmp_path / "i.tif")

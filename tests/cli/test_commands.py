@@ -118,7 +118,8 @@ def test_ctrl_c_keeps_what_was_finished_and_says_so(run, movie, tmp_path, monkey
     monkeypatch.setattr(pipeline.Journal, "keep", keep_two_then_interrupt)
     status, _, err = run("detect", movie, "-o", tmp_path / "a.csv")
     assert status == 130
-    assert "interrupted; frames 0 to 8 of 12 of movie.tif are kept in a.csv.partial; --resume goes on" in err
+    kept = tmp_path / "a.csv.partial"
+    assert f"interrupted; frames 0 to 8 of 12 of movie.tif are kept in {kept}; --resume goes on" in err
     assert not (tmp_path / "a.csv").exists()
     monkeypatch.setattr(pipeline.Journal, "keep", keep)
     assert run("detect", movie, "-o", tmp_path / "a.csv", "--resume").status == 0
@@ -274,3 +275,15 @@ def test_train_simulates_a_camera_with_maps(run, tmp_path):
     flags = ("--camera", tmp_path / "camera.yaml", "--iterations", 1, "--batch-size", 2, "--crop-px", 16)
     assert run("train", "-o", tmp_path / "mine.safetensors", *flags).status == 0
     assert read_card(tmp_path / "mine.safetensors").camera["electrons_per_adu"] == 0.5
+
+
+def test_train_takes_a_structure(run, tmp_path):
+    flags = ("--structure", "rings", "--iterations", 1, "--batch-size", 2, "--crop-px", 16)
+    assert run("train", "-o", tmp_path / "mine.safetensors", *flags).status == 0
+
+
+def test_detect_warns_of_more_points_than_molecules_can_be_told_apart(run, tmp_path):
+    noise = np.random.default_rng(0).poisson(100, (4, 40, 52)).astype(np.uint16)
+    write_movie(tmp_path / "noise.tif", [noise], shape=noise.shape, pixel_size_nm=100)
+    err = run("detect", tmp_path / "noise.tif", "-o", tmp_path / "a.csv", "--threshold", "0.01").err
+    assert re.search(r"warning: noise.tif: \d+ points a frame, 0.\d+ a pixel", err)
