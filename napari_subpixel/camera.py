@@ -14,6 +14,8 @@ from napari_subpixel import records
 from napari_subpixel.errors import InputError
 from napari_subpixel.files import atomic_output
 
+#: More photons than this in a pixel are beyond any camera, and beyond the generator of Poisson numbers.
+MAX_PHOTONS = 1e15
 #: Fields that may be one number or, for an sCMOS camera, a map with a value for every pixel.
 MAPS = ("baseline", "electrons_per_adu", "read_noise_e")
 
@@ -115,6 +117,8 @@ class Camera:
         photons = self._fitting(photons)
         if not np.all(photons >= 0):
             raise InputError(f"the camera cannot see negative or NaN photons, got {photons.min():g}")
+        if np.any(photons > MAX_PHOTONS):
+            raise InputError(f"a pixel cannot receive {photons.max():g} photons; the most is {MAX_PHOTONS:g}")
         electrons = np.asarray(rng.poisson(photons * self.quantum_efficiency), dtype=np.float64)
         if self.em_gain > 1:
             electrons = _multiplied(electrons, self.em_gain, rng)

@@ -15,6 +15,8 @@ from napari_subpixel.localizations import Localizations
 from napari_subpixel.matching import Shift, estimate_shift, match
 from napari_subpixel.scores import Evaluation, Match
 
+#: A tolerance of a metre is a slip of the keyboard.
+MAX_TOLERANCE_NM = 1e9
 #: Pixel sizes of two tables that differ by more than this share do not belong to one movie.
 PIXEL_SIZE_AGREEMENT = 1e-3
 #: A constant offset is sought this far, in nm, which covers a shift by a whole pixel in y and x.
@@ -216,8 +218,8 @@ def _checked_tolerances(tolerances_nm: float | Sequence[float]) -> tuple[float, 
     if not values:
         raise InputError("no tolerance was given: name at least one, in nm")
     for value in values:
-        if not (math.isfinite(value) and value > 0):
-            raise InputError(f"a tolerance must be positive and finite, got {value:g} nm")
+        if not 0 < value <= MAX_TOLERANCE_NM:
+            raise InputError(f"a tolerance must be positive and at most {MAX_TOLERANCE_NM:g} nm, got {value:g} nm")
     return values
 
 

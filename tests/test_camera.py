@@ -423,3 +423,8 @@ def test_the_summary_tells_a_map_in_brief(scmos):
     assert summary["quantum_efficiency"] == 0.8
     assert "em_gain" not in summary
     assert Camera().summary() == {}
+
+
+def test_more_photons_than_any_camera_sees_are_refused(rng):
+    with pytest.raises(InputError, match=r"cannot receive 1e\+30 photons"):
+        Camera().expose(np.full((2, 3), 1e30), rng)
