@@ -12,6 +12,8 @@ from typing import Any, NoReturn
 from napari_subpixel.camera import Camera
 from napari_subpixel.errors import InputError
 
+#: What ``--device`` takes, as in `napari_subpixel.detector.DEVICES`, which only torch could load.
+DEVICES = ("auto", "cpu", "cuda", "mps")
 #: Camera settings that have a flag, with what the flag's help says.
 CAMERA_FLAGS = {
     "pixel_size_nm": "width of a camera pixel in the sample, in nm",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_subpixel.camera import Camera
 from napari_subpixel.cli.common import (
+    DEVICES,
     StoppedError,
     add_camera_arguments,
     camera_from,
@@ -43,7 +44,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--format", choices=SUFFIXES, default="csv", help="of the tables in a folder (csv)")
     parser.add_argument("--model", default="paper", metavar="NAME|PATH", help="shipped model or model file (paper)")
     parser.add_argument("--threshold", type=float, metavar="P", help="probability of the faintest point (the model's)")
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"), help="where to run (auto)")
+    parser.add_argument("--device", default="auto", choices=DEVICES, help="where to run (auto)")
     parser.add_argument("--frames", type=frame_range, metavar="A:B", help="some frames: from 0, B excluded")
     parser.add_argument("--roi", type=region, metavar="Y0:Y1,X0:X1", help="part of the frame, in pixels")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run; skip finished movies")
@@ -75,13 +76,13 @@ def run(arguments: argparse.Namespace) -> int:
 def _outputs(arguments: argparse.Namespace) -> list[tuple[str, Path]]:
     """Pair every movie with the table it becomes."""
     output = Path(arguments.output)
+    is_table = output.suffix.lower() in (*SUFFIXES.values(), ".h5")
     in_folder = len(arguments.movies) > 1 or arguments.output.endswith(("/", "\\")) or output.is_dir()
     if not in_folder:
-        if output.suffix.lower() not in (*SUFFIXES.values(), ".h5"):
+        if not is_table:
             raise InputError(f"{output}: a table ends in {', '.join(SUFFIXES.values())}, a folder in a slash")
         return [(arguments.movies[0], output)]
-    is_table = output.suffix.lower() in (*SUFFIXES.values(), ".h5") and not output.is_dir()
-    if is_table and not arguments.output.endswith(("/", "\\")):
+    if is_table and not output.is_dir() and not arguments.output.endswith(("/", "\\")):
         raise InputError(f"{output}: is the name of one table; several movies need a folder, such as {output.stem}/")
     names = [output / (_stem(movie) + SUFFIXES[arguments.format]) for movie in arguments.movies]
     twice = {name for name in names if names.count(name) > 1}

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from napari_subpixel.cli.common import StoppedError, camera_from, open_movie, progress_bar, read_table, say
+from napari_subpixel.cli.common import DEVICES, StoppedError, camera_from, open_movie, progress_bar, read_table, say
 from napari_subpixel.cli.simulate import add_simulation_arguments, psf_from, simulation_from
 from napari_subpixel.errors import InputError
 
@@ -46,9 +46,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--threshold", type=float, default=0.1, metavar="P", help="the card's threshold (0.1)")
     parser.add_argument("--summary", default="", help="a sentence for the model's card")
     parser.add_argument("--limits", default="", help="where not to trust it, for the model's card")
-    parser.add_argument(
-        "--device", default="auto", choices=("auto", "cpu", "cuda", "mps"), help="where to train (auto)"
-    )
+    parser.add_argument("--device", default="auto", choices=DEVICES, help="where to train (auto)")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
     group = parser.add_argument_group("training")

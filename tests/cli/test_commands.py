@@ -287,3 +287,10 @@ def test_detect_warns_of_more_points_than_molecules_can_be_told_apart(run, tmp_p
     write_movie(tmp_path / "noise.tif", [noise], shape=noise.shape, pixel_size_nm=100)
     err = run("detect", tmp_path / "noise.tif", "-o", tmp_path / "a.csv", "--threshold", "0.01").err
     assert re.search(r"warning: noise.tif: \d+ points a frame, 0.\d+ a pixel", err)
+
+
+def test_the_devices_of_the_flag_are_those_of_the_detector():
+    from napari_subpixel import detector
+    from napari_subpixel.cli import common
+
+    assert common.DEVICES == detector.DEVICES
