@@ -21,6 +21,8 @@ HALF_PIXEL = 0.5
 CENTRE_FROM_CORNER = HALF_PIXEL
 #: First pixel's centre, in pixels, where a file counts pixels from zero at their centres (Picasso, napari).
 CENTRE_AT_ZERO = 0.0
+#: A rectangle of the frame, ((y0, y1), (x0, x1)) in whole pixels, the ends excluded.
+Roi = tuple[tuple[int, int], tuple[int, int]]
 
 
 def px_to_nm(px: ArrayLike, pixel_size_nm: float, *, first_centre_px: float) -> NDArray[np.float64]:
@@ -103,6 +105,16 @@ def checked_frame_shape(shape: Sequence[int]) -> tuple[int, int]:
     if not good:
         raise InputError(f"frame shape must be two positive whole numbers (height, width), got {shape}")
     return height, width
+
+
+def checked_roi(roi: Roi | None, frame_shape: tuple[int, int]) -> Roi:
+    """Return the region, or the whole frame for None; raise `InputError` if it is empty or leaves the frame."""
+    if roi is None:
+        return (0, frame_shape[0]), (0, frame_shape[1])
+    for (start, stop), size, axis in zip(roi, frame_shape, "yx", strict=True):
+        if not 0 <= start < stop <= size:
+            raise InputError(f"region of interest: {axis} {start}:{stop} does not lie within 0:{size}")
+    return roi
 
 
 @dataclass(frozen=True)

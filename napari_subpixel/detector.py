@@ -14,14 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_subpixel.coordinates import home_pixel
+from napari_subpixel.coordinates import Roi, checked_roi, home_pixel
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.models import Model, checked_threshold, load_model
 from napari_subpixel.scaling import SCALINGS, is_constant
 
-#: A rectangle of the frame, ((y0, y1), (x0, x1)), the ends excluded.
-Roi = tuple[tuple[int, int], tuple[int, int]]
 DEVICES = ("auto", "cpu", "cuda", "mps")
 #: Pixels that pass through the network at once; bounds the memory of its activations.
 BATCH_PIXELS = 1 << 17
@@ -173,16 +171,6 @@ def _spans(span: tuple[int, int], size: int, tile_px: int, reach_px: int) -> Ite
     edges = np.linspace(span[0], span[1], pieces + 1).round().astype(int)
     for start, stop in itertools.pairwise(edges):
         yield slice(int(start), int(stop)), slice(max(int(start) - reach_px, 0), min(int(stop) + reach_px, size))
-
-
-def checked_roi(roi: Roi | None, frame_shape: tuple[int, int]) -> Roi:
-    """Return the region, or the whole frame for None; raise `InputError` if it is empty or leaves the frame."""
-    if roi is None:
-        return (0, frame_shape[0]), (0, frame_shape[1])
-    for (start, stop), size, axis in zip(roi, frame_shape, "yx", strict=True):
-        if not 0 <= start < stop <= size:
-            raise InputError(f"region of interest: {axis} {start}:{stop} does not lie within 0:{size}")
-    return roi
 
 
 def choose_device(device: str) -> tuple[torch.device, str]:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from napari_subpixel.detector import DEVICES, Detector, checked_roi, choose_device, tiles
+from napari_subpixel.coordinates import checked_roi
+from napari_subpixel.detector import DEVICES, Detector, choose_device, tiles
 from napari_subpixel.errors import InputError
 from napari_subpixel.models import Model, ModelCard
 from napari_subpixel.network import PointNetwork

@@ -591,7 +591,8 @@ def test_arrays_of_numpy_and_zarr_are_wrapped(tmp_path, frames):
 
 def test_arrays_may_lack_time_or_have_outer_axes_of_one(frames):
     np.testing.assert_array_equal(open_stack(frames[3])[:], frames[3:4])
-    np.testing.assert_array_equal(open_stack(frames[None, None])[:], frames)
+    for axes in [(0, 1), (0, 2), (1, 2)]:
+        np.testing.assert_array_equal(open_stack(np.expand_dims(frames, axes))[:], frames)
 
 
 @pytest.mark.parametrize("shape", [(5,), (), (2, 5, 13, 17), (1, 13, 17, 3), (5, 13, 17, 3)])
@@ -601,6 +602,13 @@ def test_arrays_of_another_shape_are_refused(shape):
 
 def test_a_colour_image_is_not_taken_for_a_narrow_movie():
     refused(np.zeros((13, 17, 3), np.uint8), "colour image")
+
+
+def test_a_file_is_let_go_once_nobody_uses_the_movie(tmp_path, frames):
+    tifffile.imwrite(tmp_path / "movie.tif", frames)
+    stack = open_stack(tmp_path / "movie.tif").close_when_unused()
+    np.testing.assert_array_equal(stack[1], frames[1])
+    del stack  # the fixture sees that no file is left open
 
 
 def test_only_paths_and_arrays_are_movies():

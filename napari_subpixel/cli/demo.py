@@ -52,18 +52,19 @@ def run(arguments: argparse.Namespace) -> int:
         check_napari()
     folder = _folder(arguments.output, overwrite=arguments.overwrite)
     try:
-        movie, found, truth, image = _demonstrate(*(folder / name for name in FILES))
+        found, truth, image = _demonstrate(*(folder / name for name in FILES))
     except KeyboardInterrupt:
         raise StoppedError(f"the files finished so far are in {folder}") from None
     if arguments.viewer:
+        from napari_subpixel.stacks import open_stack
         from napari_subpixel.widgets.viewer import show
 
-        show(movie, found, truth, image)
+        show(open_stack(folder / FILES[0]), demo_simulation().camera, found, truth, image)
     return 0
 
 
 def _demonstrate(movie_path: Path, truth_path: Path, table_path: Path, image_path: Path, picture_path: Path) -> Any:
-    """Simulate, detect, render and score; returns movie, localizations, truth and image."""
+    """Simulate, detect, render and score; returns localizations, truth and image."""
     import numpy as np
 
     from napari_subpixel import formats
@@ -95,7 +96,7 @@ def _demonstrate(movie_path: Path, truth_path: Path, table_path: Path, image_pat
     result = evaluate(found, truth)
     print(f"{len(found)} localizations, {len(truth)} molecules in the truth\n{score_table(result)}")
     print(f"table: {table_path}\nsuper-resolution image: {image_path} (to look at: {picture_path})")
-    return movie, found, truth, image
+    return found, truth, image
 
 
 def demo_simulation() -> Any:

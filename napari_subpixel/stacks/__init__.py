@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from napari_subpixel.stacks.arrays import time_axis
 from napari_subpixel.stacks.opening import open_stack
 from napari_subpixel.stacks.stack import Stack, check_finite
 
-__all__ = ["Stack", "check_finite", "open_stack"]
+__all__ = ["Stack", "check_finite", "open_stack", "time_axis"]

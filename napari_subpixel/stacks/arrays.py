@@ -60,9 +60,23 @@ class ArraySource:
 
 
 def _default_axes(name: str, shape: tuple[int, ...], dtype: Any) -> str:
-    """Letters for an array that does not name its axes; only outer axes of length 1 may be more than three."""
+    """Letters for an array that does not name its axes: y and x come last, of the others one may be longer than 1."""
+    outer = shape[:-2]
     colours = len(shape) > 2 and shape[-1] in (3, 4) and (len(shape) > 3 or np.dtype(dtype) == np.uint8)
-    if len(shape) < 2 or any(n != 1 for n in shape[:-3]) or colours:
+    if len(shape) < 2 or sum(n != 1 for n in outer) > 1 or colours:
         hint = "; it looks like a colour image" if colours else ""
         raise InputError(f"{name}: expected a (T, Y, X) stack, got shape {shape}{hint}")
-    return "Q" * (len(shape) - 3) + "TYX"[-len(shape) :]
+    time = time_axis(outer)
+    return "".join("T" if axis == time else "Q" for axis in range(len(outer))) + "YX"
+
+
+def time_axis(outer: Sequence[int]) -> int | None:
+    """Which axis before y and x is time: the one that is longer than 1, else the last one; None where there is none.
+
+    Examples
+    --------
+    >>> time_axis((50,)), time_axis((1, 50, 1)), time_axis((1, 1)), time_axis(())
+    (0, 1, 1, None)
+    """
+    longer = [axis for axis, n in enumerate(outer) if n != 1]
+    return longer[0] if longer else len(outer) - 1 if outer else None

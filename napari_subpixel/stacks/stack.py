@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -213,6 +214,11 @@ class Stack:
         """Let go of the file; reading afterwards is an error, closing again is not."""
         self._closed = True
         self._source.close()
+
+    def close_when_unused(self) -> Self:
+        """Let go of the file once nothing refers to the movie any more, for a user without an end such as a viewer."""
+        weakref.finalize(self, self._source.close)
+        return self
 
     def __enter__(self) -> Self:
         return self

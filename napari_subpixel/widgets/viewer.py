@@ -5,58 +5,51 @@ from __future__ import annotations
 import importlib.util
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.render import SuperResolutionImage
+from napari_subpixel.stacks import Stack
 
 if TYPE_CHECKING:
     from napari import Viewer
 
-AXES, UNITS = ("frame", "y", "x"), ("pixel", "nm", "nm")
+    from napari_subpixel.camera import Camera
 
 
 def add_result(
-    viewer: Viewer, movie: ArrayLike, found: Localizations, truth: Localizations | None, image: SuperResolutionImage
+    viewer: Viewer,
+    movie: Stack,
+    camera: Camera,
+    found: Localizations,
+    truth: Localizations | None,
+    image: SuperResolutionImage,
 ) -> None:
     """Add the layers of a result to a viewer, all in nm, so that they lie on each other.
 
     Parameters
     ----------
     viewer : napari.Viewer
-    movie : array_like, shape (T, Y, X)
+    movie : Stack
+        Its frames are read when they are looked at.
+    camera : Camera
     found, truth : Localizations
         Points; the first pixel's centre is at 0, as in napari.
     image : SuperResolutionImage
     """
-    size = found.known_pixel_size_nm()
-    scale = (1.0, size, size)
-    viewer.add_image(movie, name="movie", scale=scale, units=UNITS, axis_labels=AXES, colormap="gray")
-    viewer.add_image(
-        image.image,
-        name="super-resolution",
-        scale=image.scale_nm,
-        translate=image.translate_nm,
-        units=UNITS[1:],
-        axis_labels=AXES[1:],
-        colormap="hot",
-        blending="additive",
-        contrast_limits=(0.0, float(np.quantile(image.image[image.image > 0], 0.995)) if image.image.any() else 1.0),
-    )
-    points = {
-        "scale": scale,
-        "units": UNITS,
-        "axis_labels": AXES,
-        "size": 0.6,
-        "face_color": "transparent",
-        "border_width": 0.15,
-    }
+    from napari.layers import Layer
+
+    from napari_subpixel.widgets.movie_layers import MovieLayer, movie_layer_data
+    from napari_subpixel.widgets.point_layers import point_layer_data
+    from napari_subpixel.widgets.rendering_layers import rendering_layer_data
+
+    shown = viewer.add_layer(Layer.create(*movie_layer_data(movie, camera, name="movie")))
+    on_movie = MovieLayer(shown)
+    points = point_layer_data(found, on_movie, name="localizations")
+    viewer.add_layer(Layer.create(*rendering_layer_data(image, name="super-resolution")))
+    viewer.layers[-1].metadata["napari-subpixel"].movie = on_movie.notes.key
     if truth is not None:
-        viewer.add_points(_coordinates(truth), name="truth", border_color="cyan", symbol="cross", **points)
-    features = {"probability": found["probability"]} if "probability" in found else {}
-    viewer.add_points(_coordinates(found), name="localizations", border_color="yellow", features=features, **points)
+        viewer.add_layer(Layer.create(*point_layer_data(truth, on_movie, name="truth", colour="cyan", symbol="cross")))
+    viewer.add_layer(Layer.create(*points))
     viewer.dims.set_point(0, 0)
     viewer.canvas.overlays.scale_bar.visible = True
 
@@ -67,7 +60,13 @@ def check_napari() -> None:
         raise InputError("the viewer needs napari: install the extra 'all', as in pip install -e '.[all]'")
 
 
-def show(movie: ArrayLike, found: Localizations, truth: Localizations | None, image: SuperResolutionImage) -> None:
+def show(
+    movie: Stack,
+    camera: Camera,
+    found: Localizations,
+    truth: Localizations | None,
+    image: SuperResolutionImage,
+) -> None:
     """Open napari on a result and wait until its window is closed.
 
     Raises
@@ -79,9 +78,5 @@ def show(movie: ArrayLike, found: Localizations, truth: Localizations | None, im
     import napari
 
     viewer = napari.Viewer(title="napari-subpixel")
-    add_result(viewer, movie, found, truth, image)
+    add_result(viewer, movie, camera, found, truth, image)
     napari.run()
-
-
-def _coordinates(table: Localizations) -> NDArray[np.float64]:
-    return np.column_stack([table.frame, table.yx])

@@ -1,0 +1,281 @@
+"""A movie in the viewer: its image layer, its camera, and how its pixels and frames lie in the viewer's world."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import dask.array as da
+import numpy as np
+import pint
+from numpy.typing import NDArray
+
+from napari_subpixel.camera import Camera
+from napari_subpixel.coordinates import Roi, checked_roi, home_pixel
+from napari_subpixel.errors import InputError
+from napari_subpixel.localizations import Localizations
+from napari_subpixel.stacks import Stack, open_stack, time_axis
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Image, Layer, Shapes
+
+#: Where the plugin keeps what it knows of a layer, in the layer's ``metadata``.
+KEY = "napari-subpixel"
+#: A tuple (data, arguments, kind of layer), as napari's readers return it.
+LayerData = tuple[Any, dict[str, Any], str]
+AXES, UNITS = ("frame", "y", "x"), ("pixel", "nm", "nm")
+#: Frames that the viewer reads at once take about this many bytes.
+BLOCK_BYTES = 1 << 21
+#: Frames looked at for the contrast, and the shares of pixels that are shown darkest and brightest.
+CONTRAST_FRAMES = 5
+CONTRAST_QUANTILES = (0.001, 0.9995)
+#: Pixels that differ by more than this share in height and width are not square.
+SQUARE_WITHIN = 1e-3
+
+
+@dataclass
+class MovieNotes:
+    """What the plugin knows of an image layer that is a movie.
+
+    Attributes
+    ----------
+    camera : Camera
+        The camera that recorded it, with the pixel size.
+    stack : Stack, optional
+        The movie's own frames, where this plugin opened it.
+    key : str
+        Tells which points and images belong to this movie.
+    """
+
+    camera: Camera = field(default_factory=Camera)
+    stack: Stack | None = None
+    key: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+
+class MovieLayer:
+    """An image layer seen as a movie (T, Y, X), whichever reader opened it.
+
+    Parameters
+    ----------
+    layer : napari.layers.Image
+        Any image of single numbers whose last axes are y and x, and of whose other axes one may be longer than 1.
+
+    Raises
+    ------
+    InputError
+        If it is no movie.
+    """
+
+    def __init__(self, layer: Image) -> None:
+        if layer.rgb:
+            raise InputError(f"{layer.name}: a colour image; a movie has one number a pixel")
+        self.layer = layer
+        self.name: str = layer.name
+        self.time = time_axis(self._data.shape[:-2])
+        if not isinstance(layer.metadata.get(KEY), MovieNotes):
+            layer.metadata[KEY] = MovieNotes(Camera(pixel_size_nm=pixel_size_of(layer)))
+        self.notes: MovieNotes = layer.metadata[KEY]
+
+    @property
+    def _data(self) -> Any:
+        return self.layer.data[0] if self.layer.multiscale else self.layer.data
+
+    @property
+    def camera(self) -> Camera:
+        """The camera, with the pixel size where it is known."""
+        return self.notes.camera
+
+    @property
+    def frame_shape(self) -> tuple[int, int]:
+        """(height, width) of the frames, in pixels."""
+        height, width = self._data.shape[-2:]
+        return int(height), int(width)
+
+    def stack(self) -> Stack:
+        """Return the frames, which are read when they are asked for."""
+        if self.notes.stack is not None:
+            return self.notes.stack
+        return open_stack(self._data, name=self.name)
+
+    def current_frame(self, viewer: Viewer) -> int:
+        """Return the number of the frame in view."""
+        if self.time is None:
+            return 0
+        place = self.layer.world_to_data(viewer.dims.point[-self.layer.ndim :])[self.time]
+        return int(np.clip(round(float(place)), 0, self._data.shape[self.time] - 1))
+
+    # -- where it lies ------------------------------------------------------------------------------------------------
+
+    def placement(self) -> dict[str, Any]:
+        """Return the arguments that lay another layer of as many axes over this one, pixel on pixel."""
+        layer = self.layer
+        names = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+        return {name: getattr(layer, name) for name in names}
+
+    def coordinates(self, table: Localizations) -> NDArray[np.float64]:
+        """Return the rows of a table as points in this layer's data, shape (N, axes of the layer)."""
+        places = np.zeros((len(table), self.layer.ndim))
+        if self.time is not None:
+            places[:, self.time] = table.frame
+        places[:, -2:] = table.yx
+        return places
+
+    def region(self, shapes: Shapes) -> Roi:
+        """Return the rectangle drawn in a shapes layer, as whole pixels of the frames: those it touches.
+
+        Raises
+        ------
+        InputError
+            If there is no rectangle or several of which none is selected, or it lies outside the frames.
+        """
+        corners = np.array([self._to_pixels(shapes, corner) for corner in _rectangle(shapes)])
+        low, high = home_pixel(corners.min(axis=0)), home_pixel(corners.max(axis=0)) + 1
+        spans = [(max(int(a), 0), min(int(b), n)) for a, b, n in zip(low, high, self.frame_shape, strict=True)]
+        if any(start >= stop for start, stop in spans):
+            raise InputError(f"{shapes.name}: the rectangle lies outside the frames of {self.name}")
+        return checked_roi((spans[0], spans[1]), self.frame_shape)
+
+    def _to_pixels(self, layer: Layer, place: NDArray[Any]) -> NDArray[np.float64]:
+        """Convert a point of another layer's data to (y, x) in pixels of this movie."""
+        world = np.asarray(layer.data_to_world(place), dtype=np.float64)[-2:]
+        full = np.zeros(self.layer.ndim)
+        # World coordinates of different units meet in the unit of each layer.
+        factors = [_factor(a, b) for a, b in zip(layer.units[-2:], self.layer.units[-2:], strict=True)]
+        full[-2:] = world * factors
+        return np.asarray(self.layer.world_to_data(full), dtype=np.float64)[-2:]
+
+    # -- its camera -----------------------------------------------------------------------------------------------
+
+    def set_camera(self, camera: Camera, layers: Iterable[Layer] = ()) -> None:
+        """Give the movie a camera: scale and units in nm follow, also of the `layers` that belong to it.
+
+        Raises
+        ------
+        InputError
+            If the camera has maps that do not fit the frames.
+        """
+        camera.check_fits(self.frame_shape)
+        size = camera.pixel_size_nm
+        if size is not None:
+            factors = np.array([size, size]) / self.layer.scale[-2:]
+            for layer in (self.layer, *(other for other in layers if belongs_to(other, self.notes.key))):
+                _rescale(layer, factors)
+        self.notes.camera = camera
+
+
+def belongs_to(layer: Layer, key: str) -> bool:
+    """Say whether a layer of points or an image was made from the movie of this key."""
+    notes = layer.metadata.get(KEY)
+    return not isinstance(notes, MovieNotes) and getattr(notes, "movie", None) == key
+
+
+def is_movie(layer: Any) -> bool:
+    """Say whether a layer can be taken for a movie."""
+    from napari.layers import Image, Labels
+
+    if not isinstance(layer, Image) or isinstance(layer, Labels) or layer.rgb:
+        return False
+    data = layer.data[0] if layer.multiscale else layer.data
+    return len(data.shape) >= 2 and sum(n != 1 for n in data.shape[:-2]) <= 1
+
+
+def pixel_size_of(layer: Layer) -> float | None:
+    """Return the width of a pixel in nm that a layer's scale and units say; None where they name no length.
+
+    Raises
+    ------
+    InputError
+        If the pixels are not square.
+    """
+    units = layer.units[-2:]
+    if any(not _is_length(unit) for unit in units):
+        return None
+    sizes = [float(s) * _factor(unit, "nm") for s, unit in zip(layer.scale[-2:], units, strict=True)]
+    if abs(sizes[0] - sizes[1]) > SQUARE_WITHIN * max(sizes):
+        raise InputError(f"{layer.name}: pixels of {sizes[0]:g} x {sizes[1]:g} nm are not square")
+    return float(f"{sizes[0]:.12g}")
+
+
+def movie_layer_data(stack: Stack, camera: Camera | None = None, *, name: str | None = None) -> LayerData:
+    """Return a movie as a lazy image layer, in nm where the pixel size is known, that carries its camera along.
+
+    Parameters
+    ----------
+    stack : Stack
+        The frames; its file is closed when nothing needs it any more.
+    camera : Camera, optional
+        Its pixel size, where it has one, goes before that of the movie's metadata.
+    name : str, optional
+        Of the layer; the movie's if not given.
+    """
+    camera = camera or Camera()
+    camera.check_fits(stack.frame_shape)
+    if camera.pixel_size_nm is None:
+        camera = replace(camera, pixel_size_nm=stack.pixel_size_nm)
+    size = camera.pixel_size_nm
+    arguments = {
+        "name": name or stack.name,
+        "metadata": {KEY: MovieNotes(camera, stack.close_when_unused())},
+        "colormap": "gray",
+        "contrast_limits": _contrast(stack),
+        "axis_labels": AXES,
+        **({"scale": (1.0, size, size), "units": UNITS} if size else {}),
+    }
+    return lazy_array(stack), arguments, "image"
+
+
+def lazy_array(stack: Stack) -> da.Array:
+    """Return a movie as a dask array (T, Y, X), for whoever takes arrays."""
+    height, width = stack.frame_shape
+    block = max(1, BLOCK_BYTES // (height * width * stack.dtype.itemsize))
+    return da.from_array(
+        stack,
+        chunks=(block, height, width),
+        name=f"{stack.name}-{uuid.uuid4().hex}",
+        asarray=False,
+        meta=np.empty((0, 0, 0), stack.dtype),
+    )
+
+
+def _contrast(stack: Stack) -> tuple[float, float]:
+    """Limits between which most pixels of a few frames lie."""
+    frames = np.unique(np.linspace(0, stack.n_frames - 1, CONTRAST_FRAMES).astype(int))
+    pixels = np.concatenate([stack[int(frame)].ravel() for frame in frames]).astype(np.float64)
+    finite = pixels[np.isfinite(pixels)]
+    low, high = np.quantile(finite, CONTRAST_QUANTILES) if finite.size else (0.0, 1.0)
+    return float(low), float(max(high, low + 1.0))
+
+
+def _rectangle(shapes: Shapes) -> NDArray[np.float64]:
+    """Return the corners of the rectangle that is meant, in the shapes layer's data."""
+    chosen = sorted(shapes.selected_data) or range(len(shapes.data))
+    rectangles = [shapes.data[i] for i in chosen if shapes.shape_type[i] == "rectangle"]
+    if len(rectangles) != 1:
+        raise InputError(
+            f"{shapes.name}: expected one rectangle, drawn alone or selected, got {len(rectangles)} "
+            f"among {len(shapes.data)} shapes"
+        )
+    return np.asarray(rectangles[0], dtype=np.float64)
+
+
+def _rescale(layer: Layer, factors: NDArray[np.float64]) -> None:
+    """Multiply the size and place of a layer along y and x, and let it be in nm."""
+    every = np.ones(layer.ndim)
+    every[-2:] = factors
+    layer.translate = np.asarray(layer.translate) * every
+    layer.scale = np.asarray(layer.scale) * every
+    layer.units = (*layer.units[:-2], "nm", "nm")
+
+
+def _is_length(unit: Any) -> bool:
+    return bool(pint.get_application_registry().get_dimensionality(unit) == {"[length]": 1})
+
+
+def _factor(unit: Any, other: Any) -> float:
+    """How many of the `other` unit make one `unit`; 1 where they do not measure the same."""
+    registry = pint.get_application_registry()
+    quantity = registry.Quantity(1.0, unit)
+    return float(quantity.to(other).magnitude) if quantity.is_compatible_with(other) else 1.0

@@ -1,0 +1,180 @@
+"""Localizations in the viewer: a points layer over its movie, its threshold, and the way back to a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from psygnal import Signal
+
+from napari_subpixel.errors import InputError
+from napari_subpixel.localizations import COLUMNS, REQUIRED, Localizations
+from napari_subpixel.widgets.movie_layers import AXES, KEY, UNITS, LayerData, MovieLayer, pixel_size_of
+
+if TYPE_CHECKING:
+    from napari.layers import Points
+
+#: Diameter of a marker and width of its line: in camera pixels, and as a share of the diameter.
+MARKER_PX, LINE_SHARE = 0.9, 0.12
+#: Colours of the probabilities from 0 to 1: bright on a dark movie from end to end.
+COLORMAP = "plasma"
+#: The colour of points whose probability is not known.
+PLAIN_COLOUR = "yellow"
+
+
+@dataclass
+class PointNotes:
+    """What the plugin knows of a points layer that holds localizations.
+
+    Attributes
+    ----------
+    about : dict
+        Pixel size, frame shape, number of frames and provenance, as in `Localizations.about`.
+    movie : str, optional
+        Key of the movie that the points belong to.
+    threshold : float, optional
+        Probability from which points are shown.
+    threshold_changed : psygnal.Signal
+        Emitted with the new threshold.
+    """
+
+    about: dict[str, Any] = field(default_factory=dict)
+    movie: str | None = None
+    threshold: float | None = None
+
+    threshold_changed = Signal(float)
+
+
+def point_layer_data(
+    table: Localizations, movie: MovieLayer | None = None, *, name: str, colour: str | None = None, symbol: str = "disc"
+) -> LayerData:
+    """Return localizations as a points layer in the movie's own place and time, coloured by probability.
+
+    Parameters
+    ----------
+    table : Localizations
+        Columns other than frame, y and x become features.
+    movie : MovieLayer, optional
+        The movie to lie on; without it, a layer (frame, y, x) in nm where the table knows its pixel size.
+    name : str
+        Of the layer.
+    colour : str, optional
+        One colour for all points.
+    symbol : str
+        Shape of the markers, one of napari's.
+    """
+    movie_key = movie.notes.key if movie is not None else None
+    arguments: dict[str, Any] = {
+        "name": name,
+        "features": _features(table),
+        "metadata": {KEY: PointNotes(table.about, movie_key, table.provenance.get("threshold"))},
+        "size": MARKER_PX,
+        "symbol": symbol,
+        "face_color": "transparent",
+        "border_width": LINE_SHARE,
+        "border_color": colour or PLAIN_COLOUR,
+        "ndim": 3 if movie is None else movie.layer.ndim,
+        **(_placement(table) if movie is None else movie.placement()),
+    }
+    if colour is None and "probability" in table:
+        arguments |= _coloured_by_probability()
+    return _coordinates(table, movie), arguments, "points"
+
+
+def fill(layer: Points, table: Localizations, movie: MovieLayer) -> None:
+    """Put other localizations, of the same columns, into a layer made by `point_layer_data`."""
+    with layer.events.blocker_all():
+        layer.data = np.empty((0, layer.ndim))
+    layer.data = _coordinates(table, movie)
+    layer.features = _features(table)
+    layer.size = MARKER_PX
+    layer.border_width = LINE_SHARE
+    if "probability" in table:
+        layer.refresh_colors(update_color_mapping=False)
+    notes_of(layer).about = table.about
+    if (threshold := notes_of(layer).threshold) is not None:
+        _show_above(layer, threshold)
+
+
+def notes_of(layer: Points) -> PointNotes:
+    """Return what is known of a points layer, noting what its scale says if it is not one of the plugin's."""
+    if not isinstance(layer.metadata.get(KEY), PointNotes):
+        layer.metadata[KEY] = PointNotes({"pixel_size_nm": pixel_size_of(layer)})
+    return layer.metadata[KEY]
+
+
+def table_of(layer: Points, *, shown_only: bool = True) -> Localizations:
+    """Return the points of a layer as localizations, as they are now: also of a layer made or edited by hand.
+
+    Parameters
+    ----------
+    layer : napari.layers.Points
+        Its last axes are y and x in pixels; of the others the one along which points differ is the frame.
+    shown_only : bool
+        Leave out the points that the threshold hides.
+
+    Raises
+    ------
+    InputError
+        If points differ along two further axes, lie between frames or before the first.
+    """
+    notes = notes_of(layer)
+    keep = np.asarray(layer.shown) if shown_only else np.ones(len(layer.data), bool)
+    places = np.asarray(layer.data, dtype=np.float64).reshape(-1, layer.ndim)[keep]
+    columns: dict[str, Any] = {"frame": _frames(layer, places), "y": places[:, -2], "x": places[:, -1]}
+    for column in layer.features.columns:
+        if column in COLUMNS and column not in REQUIRED:
+            columns[column] = layer.features[column].to_numpy()[keep]
+    about = {**notes.about, "provenance": dict(notes.about.get("provenance") or {})}
+    if notes.threshold is not None and shown_only:
+        about["provenance"]["threshold"] = notes.threshold
+    return Localizations(columns, **about)
+
+
+def set_threshold(layer: Points, threshold: float) -> None:
+    """Show the points of at least this probability; others are kept, out of sight."""
+    notes = notes_of(layer)
+    if "probability" not in layer.features or notes.threshold == threshold:
+        return
+    notes.threshold = threshold
+    _show_above(layer, threshold)
+    notes.threshold_changed.emit(threshold)
+
+
+def _show_above(layer: Points, threshold: float) -> None:
+    layer.shown = layer.features["probability"].to_numpy() >= threshold
+
+
+def _features(table: Localizations) -> pd.DataFrame:
+    return table.table.drop(columns=list(REQUIRED)).reset_index(drop=True)
+
+
+def _coloured_by_probability() -> dict[str, Any]:
+    return {"border_color": "probability", "border_colormap": COLORMAP, "border_contrast_limits": (0.0, 1.0)}
+
+
+def _coordinates(table: Localizations, movie: MovieLayer | None) -> NDArray[np.float64]:
+    return np.column_stack([table.frame, table.yx]) if movie is None else movie.coordinates(table)
+
+
+def _placement(table: Localizations) -> dict[str, Any]:
+    size = table.pixel_size_nm
+    return {"axis_labels": AXES, **({"scale": (1.0, size, size), "units": UNITS} if size else {})}
+
+
+def _frames(layer: Points, places: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the frame number of every point, read along the one further axis on which points differ."""
+    outer = places[:, :-2]
+    if not outer.size:
+        return np.zeros(len(places), np.int64)
+    moving = np.flatnonzero((outer != outer[:1]).any(axis=0))
+    if len(moving) > 1:
+        raise InputError(f"{layer.name}: points differ along {len(moving)} axes beside y and x; one can be the frame")
+    numbers = outer[:, moving[0] if len(moving) else outer.shape[1] - 1]
+    frames = np.rint(numbers).astype(np.int64)
+    if (np.abs(numbers - frames) > 1e-6).any() or (frames < 0).any():
+        raise InputError(f"{layer.name}: frame numbers must be whole and from 0, got {numbers.min():g}")
+    return frames

@@ -1,0 +1,84 @@
+"""How far work is: a bar, the rate, the time left, and a button that stops it."""
+
+from __future__ import annotations
+
+import time
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+
+class ProgressRow(QWidget):
+    """A progress bar with a line of text and a *Cancel* button; hidden until work begins.
+
+    Attributes
+    ----------
+    cancel_clicked : Signal()
+        The user wants the work to stop.
+    """
+
+    cancel_clicked = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(True)
+        self.cancel = QPushButton("Cancel")
+        self.cancel.setToolTip("Stop after the frames that are at work; what was found is kept")
+        self.cancel.clicked.connect(self._clicked)
+        self.text = QLabel()
+        self.text.setWordWrap(True)
+        row = QHBoxLayout()
+        row.addWidget(self.bar, stretch=1)
+        row.addWidget(self.cancel)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addLayout(row)
+        column.addWidget(self.text)
+        self._unit, self._began = "", 0.0
+        self.hide()
+
+    def begin(self, total: int, unit: str, text: str) -> None:
+        """Show the bar at 0 of `total`, of something called `unit`; 0 in all shows that work goes on, not how far."""
+        self.bar.setRange(0, total)
+        self.bar.setValue(0)
+        self.cancel.setEnabled(True)
+        self._unit, self._began = unit, time.perf_counter()
+        self.text.setText(text)
+        self.show()
+
+    def update_to(self, done: int, text: str = "") -> None:
+        """Show how much is done, how fast and for how long it will go on."""
+        seconds = time.perf_counter() - self._began
+        self.bar.setValue(done)
+        rate = done / seconds if seconds > 0 else 0.0
+        left = (self.bar.maximum() - done) / rate if rate > 0 else 0.0
+        parts = [text, f"{rate:,.0f} {self._unit}/s" if rate >= 10 else f"{rate:.1f} {self._unit}/s"]
+        if left >= 1:
+            parts.append(f"{duration(left)} left")
+        self.text.setText(", ".join(part for part in parts if part))
+
+    def end(self) -> None:
+        """Hide the bar: the work is over."""
+        self.hide()
+
+    def _clicked(self) -> None:
+        self.cancel.setEnabled(False)
+        self.text.setText("stopping ...")
+        self.cancel_clicked.emit()
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in words.
+
+    Examples
+    --------
+    >>> duration(7.4), duration(75), duration(7300)
+    ('7 s', '1 min 15 s', '2 h 2 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
