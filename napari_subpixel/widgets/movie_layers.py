@@ -131,14 +131,14 @@ class MovieLayer:
         InputError
             If there is no rectangle or several of which none is selected, or it lies outside the frames.
         """
-        corners = np.array([self._to_pixels(shapes, corner) for corner in _rectangle(shapes)])
+        corners = np.array([self.to_pixels(shapes, corner) for corner in _rectangle(shapes)])
         low, high = home_pixel(corners.min(axis=0)), home_pixel(corners.max(axis=0)) + 1
         spans = [(max(int(a), 0), min(int(b), n)) for a, b, n in zip(low, high, self.frame_shape, strict=True)]
         if any(start >= stop for start, stop in spans):
             raise InputError(f"{shapes.name}: the rectangle lies outside the frames of {self.name}")
         return checked_roi((spans[0], spans[1]), self.frame_shape)
 
-    def _to_pixels(self, layer: Layer, place: NDArray[Any]) -> NDArray[np.float64]:
+    def to_pixels(self, layer: Layer, place: NDArray[Any]) -> NDArray[np.float64]:
         """Convert a point of another layer's data to (y, x) in pixels of this movie."""
         world = np.asarray(layer.data_to_world(place), dtype=np.float64)[-2:]
         full = np.zeros(self.layer.ndim)
@@ -163,6 +163,8 @@ class MovieLayer:
             factors = np.array([size, size]) / self.layer.scale[-2:]
             for layer in (self.layer, *(other for other in layers if belongs_to(other, self.notes.key))):
                 _rescale(layer, factors)
+                if "about" in vars(layer.metadata[KEY]):
+                    layer.metadata[KEY].about["pixel_size_nm"] = size
         self.notes.camera = camera
 
 

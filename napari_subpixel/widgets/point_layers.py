@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 #: Diameter of a marker and width of its line: in camera pixels, and as a share of the diameter.
 MARKER_PX, LINE_SHARE = 0.9, 0.12
-#: Colours of the probabilities from 0 to 1: bright on a dark movie from end to end.
-COLORMAP = "plasma"
+#: Colours of the probabilities, and what its ends stand for: the darkest quarter is left out, unseen on a dark movie.
+COLORMAP, COLORMAP_LIMITS = "plasma", (-0.3, 1.0)
 #: The colour of points whose probability is not known.
 PLAIN_COLOUR = "yellow"
 
@@ -37,6 +37,8 @@ class PointNotes:
         Key of the movie that the points belong to.
     threshold : float, optional
         Probability from which points are shown.
+    role : str
+        What the points are for where they are no table of their own: a preview, or the true positives of a score.
     threshold_changed : psygnal.Signal
         Emitted with the new threshold.
     """
@@ -44,6 +46,7 @@ class PointNotes:
     about: dict[str, Any] = field(default_factory=dict)
     movie: str | None = None
     threshold: float | None = None
+    role: str = ""
 
     threshold_changed = Signal(float)
 
@@ -153,7 +156,7 @@ def _features(table: Localizations) -> pd.DataFrame:
 
 
 def _coloured_by_probability() -> dict[str, Any]:
-    return {"border_color": "probability", "border_colormap": COLORMAP, "border_contrast_limits": (0.0, 1.0)}
+    return {"border_color": "probability", "border_colormap": COLORMAP, "border_contrast_limits": COLORMAP_LIMITS}
 
 
 def _coordinates(table: Localizations, movie: MovieLayer | None) -> NDArray[np.float64]:

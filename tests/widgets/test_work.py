@@ -7,24 +7,9 @@ import time
 import warnings
 
 import pytest
-from napari.utils.notifications import notification_manager
 
 from napari_subpixel.errors import InputError
 from napari_subpixel.widgets.work import Work
-
-
-@pytest.fixture(autouse=True)
-def no_thread_is_left():
-    yield
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("napari-subpixel")]
-    assert not Work.running
-
-
-@pytest.fixture
-def shown(qtbot):
-    """Collect what the user is told."""
-    before = len(notification_manager.records)
-    return lambda: [(n.severity.name, str(n.message)) for n in notification_manager.records[before:]]
 
 
 class Log(list):
@@ -63,8 +48,7 @@ def endless(closed):
 def test_values_arrive_in_order_on_the_thread_of_the_viewer(qtbot):
     def count(n):
         assert threading.current_thread() is not threading.main_thread()
-        for number in range(n):
-            yield number
+        yield from range(n)
         return "end"
 
     log = run(qtbot, count, 3)

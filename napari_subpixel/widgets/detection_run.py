@@ -1,0 +1,152 @@
+"""One run of detection over a movie in the viewer: its chunks become one points layer, whole or partial."""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_subpixel.coordinates import Roi
+from napari_subpixel.localizations import Localizations, concat
+from napari_subpixel.widgets.detectors import DetectorChoice
+from napari_subpixel.widgets.messages import show_warning
+from napari_subpixel.widgets.movie_layers import MovieLayer
+from napari_subpixel.widgets.point_layers import point_layer_data, set_threshold
+from napari_subpixel.widgets.work import Work
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Points
+
+    from napari_subpixel.pipeline import Chunk, DetectionJob
+
+
+class RunSettings(NamedTuple):
+    """What to detect and how."""
+
+    choice: DetectorChoice
+    frames: tuple[int, int]
+    roi: Roi | None
+
+
+class RunSummary(NamedTuple):
+    """How a run ended."""
+
+    layer: Points | None
+    n_molecules: int
+    n_frames: int
+    of_frames: int
+    seconds: float
+    device: str
+    ending: str
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every frame that was asked for was done."""
+        return self.n_frames == self.of_frames
+
+
+class DetectionRun(QObject):
+    """Detects a movie in the background; its result belongs to the movie's layer as it was when the run began.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        Where the points layer is added at the end.
+    movie : MovieLayer
+        The movie; what is chosen, renamed or removed in the viewer meanwhile changes nothing.
+    settings : RunSettings
+    threshold : float
+        Probability from which points are shown at the end, unless `threshold` is set to another meanwhile.
+
+    Attributes
+    ----------
+    began : Signal(str)
+        The detector is there; on which device, and why.
+    progressed : Signal(int, int)
+        Frames done, molecules found so far at the threshold.
+    ended : Signal(object)
+        `RunSummary`; the last signal.
+    """
+
+    began = Signal(str)
+    progressed = Signal(int, int)
+    ended = Signal(object)
+
+    def __init__(self, viewer: Viewer, movie: MovieLayer, settings: RunSettings, threshold: float) -> None:
+        super().__init__()
+        self._viewer = weakref.ref(viewer)
+        self.movie, self.settings, self.threshold = movie, settings, threshold
+        self._job: DetectionJob | None = None
+        self._tables: list[Localizations] = []
+        self._frames_done, self._molecules, self._device = 0, 0, ""
+        self._start = time.perf_counter()
+        self.work = Work(_chunks, movie.stack(), movie.camera, settings)
+        self.work.yielded.connect(self._take)
+        # These hold on to the run while the work goes on, also when the widget that began it is gone.
+        self.work.returned.connect(lambda _: self._end("done"))
+        self.work.cancelled.connect(lambda: self._end("cancelled"))
+        self.work.failed.connect(lambda _: self._end("failed"))
+
+    def _take(self, arrived: Any) -> None:
+        if self._job is None:
+            self._job = arrived
+            self._device = arrived.detector.device_reason
+            self._start = time.perf_counter()
+            self.began.emit(self._device)
+            return
+        chunk: Chunk = arrived
+        self._tables.append(chunk.table)
+        self._frames_done += chunk.stop - chunk.start
+        self._molecules += int((chunk.table["probability"] >= self.threshold).sum())
+        self.progressed.emit(self._frames_done, self._molecules)
+
+    def _end(self, ending: str) -> None:
+        seconds = time.perf_counter() - self._start
+        first, last = self.settings.frames
+        layer = self._add_layer() if self._tables else None
+        self.ended.emit(
+            RunSummary(layer, self._molecules, self._frames_done, last - first, seconds, self._device, ending)
+        )
+        self.deleteLater()
+
+    def _add_layer(self) -> Points | None:
+        from napari.layers import Layer
+
+        from napari_subpixel.pipeline import crowding_warning
+
+        assert self._job is not None
+        viewer = self._viewer()
+        if viewer is None:
+            return None
+        first, last = self.settings.frames
+        done = first + self._frames_done
+        table = concat(self._tables)
+        provenance = {**table.provenance, "frames": [first, done]}
+        # The camera may have been set meanwhile: the layer's own pixel size is the one that the points lie at.
+        table = table.with_about(
+            provenance=provenance, pixel_size_nm=self.movie.camera.pixel_size_nm or table.pixel_size_nm
+        )
+        name = f"{self.movie.layer.name} localizations"
+        if done < last:
+            name += f" (partial: frames {first} to {done - 1} of {first} to {last - 1})"
+        layer = Layer.create(*point_layer_data(table, self.movie, name=name))
+        viewer.add_layer(layer)
+        set_threshold(layer, self.threshold)
+        n_shown = int(layer.shown.sum())
+        self._molecules = n_shown
+        if warning := crowding_warning(self._job, n_shown, self._frames_done):
+            show_warning(warning)
+        return layer
+
+
+def _chunks(stack: Any, camera: Any, settings: RunSettings) -> Generator[Any, None, None]:
+    """Yield the job once its detector is there, then every chunk."""
+    from napari_subpixel.pipeline import DetectionJob, detect
+
+    job = DetectionJob(stack, settings.choice.load(), camera, settings.frames, settings.roi)
+    yield job
+    yield from detect(job)

@@ -1,0 +1,372 @@
+"""The widget *Detect molecules* in a real viewer: preview, run, cancel, other layers, closing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+
+import dask.array as da
+import numpy as np
+import pytest
+from napari.layers import Layer
+
+from napari_subpixel import pipeline
+from napari_subpixel.camera import Camera
+from napari_subpixel.cli.demo import demo_simulation
+from napari_subpixel.detector import Detector
+from napari_subpixel.pipeline import DetectionJob, detect_all
+from napari_subpixel.simulate import simulate
+from napari_subpixel.stacks import open_stack
+from napari_subpixel.widgets.detect import DetectMolecules
+from napari_subpixel.widgets.movie_layers import MovieLayer, movie_layer_data
+from napari_subpixel.widgets.point_layers import table_of
+from napari_subpixel.widgets.work import Work
+
+SHAPE, N_FRAMES = (32, 44), 24
+#: Frames of a chunk in these tests, so that a run has several.
+CHUNK_FRAMES = 4
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    settings = replace(demo_simulation(), frame_shape=SHAPE, n_frames=N_FRAMES, emitters_per_frame=30.0)
+    return simulate(settings, np.random.default_rng(3))
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch):
+    monkeypatch.setattr(pipeline, "CHUNK_PIXELS", CHUNK_FRAMES * SHAPE[0] * SHAPE[1])
+
+
+@pytest.fixture
+def viewer(make_napari_viewer):
+    return make_napari_viewer()
+
+
+@pytest.fixture
+def movie(viewer, simulated):
+    camera = Camera(pixel_size_nm=100)
+    return viewer.add_layer(Layer.create(*movie_layer_data(open_stack(simulated[0], name="tubes"), camera)))
+
+
+@pytest.fixture
+def widget(viewer, movie, qtbot):
+    widget = DetectMolecules(viewer)
+    viewer.window.add_dock_widget(widget, name="Detect molecules")
+    qtbot.waitUntil(lambda: widget.device_text.text().startswith("Runs on"), timeout=20_000)
+    return widget
+
+
+class SlowMovie:
+    """A movie whose frames take their time; it can also hold bad ones."""
+
+    ndim, dtype = 3, np.dtype(np.float32)
+
+    def __init__(self, frames, *, seconds=0.02, bad=None):
+        self.frames, self.seconds, self.shape, self.bad = frames, seconds, frames.shape, bad
+
+    def __getitem__(self, key):
+        time.sleep(self.seconds)
+        part = self.frames[key].astype(np.float32)
+        if self.bad is not None and self.bad in range(self.shape[0])[key[0]]:
+            part[-1] = np.nan
+        return part
+
+
+def slow_layer(viewer, frames, name="slow", **options):
+    slow = SlowMovie(frames, **options)
+    data = da.from_array(slow, chunks=(1, *frames.shape[1:]), name=name, meta=np.empty((0, 0, 0), slow.dtype))
+    return viewer.add_image(data, name=name, contrast_limits=(0, 1000))
+
+
+def finished(qtbot, widget):
+    qtbot.waitUntil(lambda: widget._run is None and not Work.running, timeout=30_000)
+
+
+def results(viewer):
+    return [layer for layer in viewer.layers if "localizations" in layer.name]
+
+
+def expected(movie, threshold, **options):
+    job = DetectionJob(open_stack(movie), Detector("paper", threshold=threshold), **options)
+    return detect_all(job)
+
+
+def test_a_run_gives_the_points_of_the_command_line(viewer, widget, simulated, qtbot):
+    widget.run()
+    finished(qtbot, widget)
+    (layer,) = results(viewer)
+    assert layer.name == "tubes localizations"
+    found, same = table_of(layer), expected(simulated[0], 0.1)
+    assert len(found) == len(same) > 300
+    np.testing.assert_array_equal(found.frame, same.frame)
+    np.testing.assert_allclose(found.yx, same.yx, atol=1e-3)
+    assert found.pixel_size_nm == 100
+    assert found.provenance["threshold"] == pytest.approx(0.1)
+    assert "frames/s" in widget.status.text()
+
+
+def test_points_lie_on_their_molecules_to_a_hundredth_of_a_pixel(viewer, widget, movie, qtbot):
+    widget.run()
+    finished(qtbot, widget)
+    (layer,) = results(viewer)
+    table = table_of(layer, shown_only=False)
+    for row in range(0, len(layer.data), 50):
+        seen = movie.world_to_data(layer.data_to_world(layer.data[row]))
+        assert seen == pytest.approx((table.frame[row], table.y[row], table.x[row]), abs=0.01)
+
+
+def test_points_lie_on_a_movie_of_five_axes_that_somebody_else_opened_turned_and_in_micrometres(
+    viewer, widget, simulated, qtbot
+):
+    where = {
+        "scale": (1, 1, 1, 0.1, 0.1),
+        "translate": (0, 0, 0, 3, 5),
+        "rotate": 20,
+        "units": (*["pixel"] * 3, "um", "um"),
+    }
+    other = viewer.add_image(simulated[0][:, None, None], name="five", **where)
+    widget.movie.value = other
+    widget.run()
+    finished(qtbot, widget)
+    (layer,) = results(viewer)
+    table, same = table_of(layer), expected(simulated[0], 0.1)
+    assert table.pixel_size_nm == pytest.approx(100)
+    np.testing.assert_allclose(table.yx, same.yx, atol=1e-3)
+    corner = other.data_to_world((7, 0, 0, same.y[3], same.x[3]))
+    assert layer.world_to_data(corner)[-2:] == pytest.approx((same.y[3], same.x[3]), abs=0.01)
+
+
+def test_the_threshold_acts_on_a_result_without_detecting_again(viewer, widget, simulated, qtbot):
+    widget.run()
+    finished(qtbot, widget)
+    (layer,) = results(viewer)
+    for threshold in (0.4, 0.06):
+        widget.threshold.setValue(threshold)
+        qtbot.waitUntil(lambda t=threshold: len(table_of(layer)) == len(expected(simulated[0], t)))
+    assert not Work.running
+
+
+def test_a_threshold_moved_during_the_run_counts(viewer, widget, simulated, qtbot):
+    widget.movie.value = slow_layer(viewer, simulated[0])
+    widget.run()
+    widget.threshold.setValue(0.5)
+    finished(qtbot, widget)
+    (layer,) = results(viewer)
+    assert table_of(layer)["probability"].min() >= 0.5
+    assert len(table_of(layer)) == len(expected(simulated[0], 0.5))
+
+
+def test_some_frames_and_a_rectangle(viewer, widget, movie, simulated, qtbot):
+    corners = np.array([[4.2, 10.0], [4.2, 29.7], [19.9, 29.7], [19.9, 10.0]])
+    shapes = viewer.add_shapes([corners], shape_type="rectangle", scale=(100, 100), units=("nm", "nm"))
+    widget.first.setValue(5)
+    widget.last.setValue(12)
+    widget.region.value = shapes
+    assert widget.run_button.text() == "Detect in 8 frames"
+    widget.run()
+    finished(qtbot, widget)
+    same = expected(simulated[0], 0.1, frames=(5, 13), roi=((4, 21), (10, 31)))
+    found = table_of(results(viewer)[0])
+    np.testing.assert_array_equal(found.frame, same.frame)
+    np.testing.assert_allclose(found.yx, same.yx, atol=1e-3)
+
+
+def test_a_cancelled_run_keeps_what_was_found_and_says_so(viewer, widget, simulated, qtbot):
+    widget.movie.value = slow_layer(viewer, simulated[0])
+    widget.run()
+    qtbot.waitUntil(lambda: widget.progress.bar.value() > 0, timeout=20_000)
+    widget.progress.cancel.click()
+    finished(qtbot, widget)
+    (layer,) = results(viewer)
+    done = table_of(layer).provenance["frames"][1]
+    assert 0 < done < N_FRAMES
+    assert layer.name == f"slow localizations (partial: frames 0 to {done - 1} of 0 to {N_FRAMES - 1})"
+    assert table_of(layer).frame.max() == done - 1
+    assert widget.status.text().startswith("Stopped")
+    assert widget.run_button.isEnabled()
+
+
+def test_a_run_that_is_cancelled_at_once_adds_no_layer(viewer, widget, simulated, qtbot):
+    widget.movie.value = slow_layer(viewer, simulated[0], seconds=0.1)
+    widget.run()
+    widget.cancel()
+    finished(qtbot, widget)
+    assert not results(viewer)
+    assert "nothing was found" in widget.status.text()
+
+
+def test_the_result_belongs_to_the_movie_the_run_began_on(viewer, widget, simulated, qtbot):
+    slow = slow_layer(viewer, simulated[0])
+    other = viewer.add_image(np.zeros((3, 20, 30)), name="other", scale=(1, 7, 7))
+    widget.movie.value = slow
+    widget.run()
+    widget.movie.value = other
+    slow.name = "renamed"
+    viewer.layers.selection.active = other
+    finished(qtbot, widget)
+    (layer,) = results(viewer)
+    assert layer.name == "renamed localizations"
+    assert tuple(layer.scale) == tuple(slow.scale)
+    assert len(table_of(layer)) == len(expected(simulated[0], 0.1))
+
+
+def test_the_movies_layer_may_be_removed_during_the_run(viewer, widget, simulated, qtbot):
+    slow = slow_layer(viewer, simulated[0])
+    widget.movie.value = slow
+    widget.run()
+    viewer.layers.remove(slow)
+    finished(qtbot, widget)
+    assert len(table_of(results(viewer)[0])) == len(expected(simulated[0], 0.1))
+
+
+def test_a_camera_set_during_the_run_moves_the_result_too(viewer, widget, simulated, qtbot):
+    slow = slow_layer(viewer, simulated[0])
+    widget.movie.value = slow
+    widget.run()
+    MovieLayer(slow).set_camera(Camera(pixel_size_nm=160), viewer.layers)
+    finished(qtbot, widget)
+    (layer,) = results(viewer)
+    assert tuple(layer.scale) == (1, 160, 160)
+    assert table_of(layer).pixel_size_nm == 160
+
+
+def test_a_bad_frame_ends_the_run_in_words_and_keeps_the_frames_before(viewer, widget, simulated, qtbot, shown):
+    widget.movie.value = slow_layer(viewer, simulated[0], name="broken", bad=14)
+    widget.run()
+    finished(qtbot, widget)
+    assert any(level == "ERROR" and "frame 14 holds nan" in message for level, message in shown())
+    (layer,) = results(viewer)
+    assert layer.name.endswith("(partial: frames 0 to 11 of 0 to 23)")
+
+
+@pytest.mark.filterwarnings("always")
+def test_a_crowded_noisy_movie_is_warned_of(viewer, widget, rng, qtbot, shown):
+    noise = viewer.add_image(rng.poisson(100, (8, 40, 50)).astype(np.uint16), name="noise")
+    widget.movie.value = noise
+    widget.threshold.setValue(0.02)
+    widget.run()
+    finished(qtbot, widget)
+    assert any(level == "WARNING" and message.startswith("noise:") for level, message in shown())
+
+
+def test_the_preview_follows_the_frame_in_view_and_the_threshold(viewer, widget, simulated, qtbot):
+    viewer.dims.set_current_step(0, 3)
+    widget.preview.value = True
+    for frame in (3, 11):
+        viewer.dims.set_current_step(0, frame)
+        qtbot.waitUntil(lambda f=frame: f"in frame {f} (" in widget.preview_text.text(), timeout=20_000)
+        found, same = (
+            table_of(viewer.layers["preview of tubes"]),
+            expected(simulated[0], 0.1, frames=(frame, frame + 1)),
+        )
+        np.testing.assert_array_equal(found.frame, same.frame)
+        np.testing.assert_allclose(found.yx, same.yx, atol=1e-3)
+    widget.threshold.setValue(0.6)
+    n = len(expected(simulated[0], 0.6, frames=(11, 12)))
+    qtbot.waitUntil(lambda: widget.preview_text.text().startswith(f"{n} molecules"))
+    widget.preview.value = False
+    assert "preview of tubes" not in viewer.layers
+    qtbot.waitUntil(lambda: not Work.running)
+
+
+def test_the_preview_gives_way_to_the_result(viewer, widget, qtbot):
+    widget.preview.value = True
+    qtbot.waitUntil(lambda: "preview of tubes" in viewer.layers, timeout=20_000)
+    widget.run()
+    finished(qtbot, widget)
+    assert not widget.preview.value
+    assert [layer.name for layer in viewer.layers] == ["tubes", "tubes localizations"]
+
+
+def test_the_preview_layer_may_be_deleted_and_comes_back_with_the_next_frame(viewer, widget, qtbot):
+    widget.preview.value = True
+    qtbot.waitUntil(lambda: "preview of tubes" in viewer.layers, timeout=20_000)
+    viewer.layers.remove("preview of tubes")
+    viewer.dims.set_current_step(0, 9)
+    qtbot.waitUntil(lambda: "preview of tubes" in viewer.layers, timeout=20_000)
+
+
+def test_napari_stays_responsive_during_a_run(viewer, widget, simulated, qtbot):
+    widget.movie.value = slow_layer(viewer, simulated[0], seconds=0.1)
+    longest, last = 0.0, time.perf_counter()
+    widget.run()
+    while widget._run is not None:
+        qtbot.wait(1)
+        now = time.perf_counter()
+        longest, last = max(longest, now - last), now
+    assert longest < 1.0
+
+
+def test_closing_the_dock_during_a_run_keeps_the_partial_result_and_leaves_no_thread(viewer, widget, simulated, qtbot):
+    widget.movie.value = slow_layer(viewer, simulated[0])
+    widget.preview.value = True
+    widget.run()
+    qtbot.waitUntil(lambda: widget.progress.bar.value() > 0, timeout=20_000)
+    viewer.window.remove_dock_widget(widget)
+    qtbot.waitUntil(lambda: not Work.running, timeout=20_000)
+    assert [layer.name for layer in viewer.layers if "preview" in layer.name] == []
+    assert "partial" in results(viewer)[0].name
+
+
+def test_closing_the_viewer_during_a_run_leaves_no_thread(viewer, widget, simulated, qtbot):
+    widget.movie.value = slow_layer(viewer, simulated[0], seconds=0.1)
+    widget.preview.value = True
+    widget.run()
+    qtbot.wait(100)
+    viewer.close()
+    qtbot.waitUntil(lambda: not Work.running, timeout=20_000)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith(("napari-subpixel", "read-ahead"))]
+
+
+def test_without_a_movie_the_widget_says_what_to_do(viewer, qtbot):
+    widget = DetectMolecules(viewer)
+    viewer.window.add_dock_widget(widget)
+    assert "Open a movie first" in widget.about.text()
+    assert not widget.run_button.isEnabled()
+    widget.preview.value = True
+    layer = viewer.add_image(np.zeros((5, 20, 30)), name="late")
+    assert widget.movie.value is layer
+    assert widget.run_button.text() == "Detect in 5 frames"
+    qtbot.waitUntil(lambda: "0 molecules in frame" in widget.preview_text.text(), timeout=20_000)
+    widget.preview.value = False
+    qtbot.waitUntil(lambda: not Work.running, timeout=20_000)
+
+
+def test_colour_images_and_labels_are_not_offered(viewer, widget):
+    viewer.add_image(np.zeros((20, 30, 3), np.uint8), rgb=True, name="colours")
+    viewer.add_labels(np.zeros((5, 20, 30), int), name="labels")
+    assert [layer.name for layer in widget.movie.choices] == ["tubes"]
+
+
+def test_a_device_that_is_not_there_is_refused_in_words(viewer, widget, qtbot, shown):
+    widget.device.value = "MPS (Apple)"
+    qtbot.waitUntil(lambda: any("'mps' was asked for" in message for _, message in shown()), timeout=20_000)
+    qtbot.waitUntil(lambda: widget.device.value == "automatic" and not Work.running, timeout=20_000)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "words"),
+    [
+        ([("rectangle", [[900, 900], [900, 950], [950, 950], [950, 900]])], "outside the frames"),
+        ([("ellipse", [[2, 2], [2, 9], [9, 9], [9, 2]])], "expected one rectangle"),
+        ([("rectangle", [[2, 2], [2, 9], [9, 9], [9, 2]])] * 2, "got 2 among 2"),
+    ],
+)
+def test_a_region_that_is_no_rectangle_of_the_frames_is_refused(viewer, widget, shown, shapes, words):
+    layer = viewer.add_shapes(ndim=2, scale=(100, 100), units=("nm", "nm"))
+    for kind, corners in shapes:
+        layer.add(np.array(corners), shape_type=kind)
+    layer.selected_data = set()
+    widget.region.value = layer
+    widget.run()
+    assert any(words in message for _, message in shown())
+    assert not results(viewer)
+
+
+def test_frames_the_wrong_way_round_are_refused(viewer, widget, shown):
+    widget.first.setValue(9)
+    widget.last.setValue(4)
+    widget.run()
+    assert ("ERROR", "the first frame, 9, lies behind the last, 4") in shown()
