@@ -21,6 +21,7 @@ _HOMES = {
     "InputError": "errors.InputError",
     "Localizations": "localizations.Localizations",
     "Match": "scores.Match",
+    "Outcome": "batch.Outcome",
     "Simulation": "simulate.Simulation",
     "Stack": "stacks.Stack",
     "SuperResolutionGrid": "coordinates.SuperResolutionGrid",
@@ -28,10 +29,15 @@ _HOMES = {
     "concat": "localizations.concat",
     "detect": "pipeline.detect",
     "detect_all": "pipeline.detect_all",
+    "detect_batch": "batch.detect_batch",
     "detect_to_file": "pipeline.detect_to_file",
+    "find_movies": "batch.find_movies",
     "open_stack": "stacks.open_stack",
+    "pair_outputs": "batch.pair_outputs",
+    "preset": "presets.preset",
     "read_localizations": "formats.read",
     "save_image": "render.save_image",
+    "save_preset": "presets.save_preset",
     "write_localizations": "formats.write",
 }
 __all__ = ["__version__", *_HOMES]

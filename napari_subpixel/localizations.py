@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from napari_subpixel import records
 from napari_subpixel.coordinates import checked_frame_shape, checked_pixel_size
 from napari_subpixel.errors import InputError, PixelSizeError, suggest
 
@@ -150,6 +151,30 @@ class Localizations:
         if stop is not None:
             keep &= self.frame < stop
         return self.select(keep)
+
+    def above(self, probability: float) -> Localizations:
+        """Return the rows of at least this probability, which becomes the ``threshold`` of the provenance.
+
+        The result is what a detection with this threshold would have given. One with a lower threshold would have
+        given rows that this table never had, so a threshold below the table's own is refused.
+
+        Raises
+        ------
+        InputError
+            If the table has no probabilities, or the threshold is below the one it was made with.
+        """
+        threshold = records.number("localizations", "probability", probability)
+        if "probability" not in self:
+            raise InputError(f"there is no column 'probability' to choose rows by; there are {', '.join(self.columns)}")
+        made_with = self.provenance.get("threshold")
+        # Compared as the column holds it, so that the threshold it was made with is not below itself.
+        if isinstance(made_with, (int, float)) and np.float32(threshold) < np.float32(made_with):
+            raise InputError(
+                f"points of a probability below {made_with:g} were never reported, so there are none from "
+                f"{threshold:g} on: detect again with this threshold"
+            )
+        rows = self.select(self["probability"] >= np.float32(threshold))
+        return rows.with_about(provenance={**self.provenance, "threshold": threshold})
 
     def with_columns(self, **columns: ArrayLike) -> Localizations:
         """Return the table with these columns added or replaced, row by row; a single number goes to every row."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +26,8 @@ from napari_subpixel.stacks import Stack, check_finite
 #: Pixels of a chunk of frames, the unit that is read, detected and kept; a function of the frame's shape alone, so
 #: that every run over a movie has the same chunks.
 CHUNK_PIXELS = 1 << 20
+#: More points than this per pixel and frame are noise: the most crowded training data have 0.06.
+TOO_CROWDED = 0.12
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ class Chunk(NamedTuple):
     table: Localizations
 
 
-def detect(job: DetectionJob, *, starts: Iterable[int] | None = None) -> Iterator[Chunk]:
+def detect(job: DetectionJob, *, starts: Iterable[int] | None = None) -> Generator[Chunk, None, None]:
     """Detect a movie chunk by chunk, reading the next chunk meanwhile.
 
     Parameters
@@ -147,7 +150,7 @@ def detect_all(job: DetectionJob) -> Localizations:
 
 def detect_to_file(
     job: DetectionJob, output: Path, *, resume: bool = False, overwrite: bool = False
-) -> Iterator[Chunk]:
+) -> Generator[Chunk, None, Localizations]:
     """Detect a movie into a file, which appears only when it is whole; finished chunks wait beside it.
 
     Parameters
@@ -165,6 +168,11 @@ def detect_to_file(
     Chunk
         Every chunk once it is kept; the table is in place when the generator ends.
 
+    Returns
+    -------
+    Localizations
+        The whole table, chunks of the run that was resumed included: the value of the generator.
+
     Raises
     ------
     InputError
@@ -181,11 +189,40 @@ def detect_to_file(
             "give --pixel-size-nm or a camera file"
         )
     journal.open(job, resume=resume, overwrite=overwrite)
-    for chunk in detect(job, starts=[s for s in job.starts if not journal.has(s)]):
-        journal.keep(chunk)
-        yield chunk
-    formats.write(output, job.complete(journal.whole(job.starts)), overwrite=overwrite_files)
+    with closing(detect(job, starts=[s for s in job.starts if not journal.has(s)])) as chunks:
+        for chunk in chunks:
+            journal.keep(chunk)
+            yield chunk
+    table = job.complete(journal.whole(job.starts))
+    formats.write(output, table, overwrite=overwrite_files)
     journal.remove()
+    return table
+
+
+def crowding_warning(job: DetectionJob, n_points: int, n_frames: int) -> str | None:
+    """Say so where there are more points than molecules can be told apart: the model does not fit the movie.
+
+    Parameters
+    ----------
+    job : DetectionJob
+    n_points, n_frames : int
+        Points found, and the frames that they were found in.
+
+    Returns
+    -------
+    str or None
+        A sentence that names the movie and the model; None where all is well.
+    """
+    (y0, y1), (x0, x1) = checked_roi(job.roi, job.stack.frame_shape)
+    per_frame = n_points / max(n_frames, 1)
+    crowding = per_frame / ((y1 - y0) * (x1 - x0))
+    if crowding <= TOO_CROWDED:
+        return None
+    card = job.detector.card
+    return (
+        f"{job.stack.name}: {per_frame:.0f} points a frame, {crowding:.2f} a pixel, are more than molecules can be "
+        f"told apart: is this movie like those that the model {card.name} knows? {card.limits}"
+    )
 
 
 class Journal:

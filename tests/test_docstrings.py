@@ -13,7 +13,7 @@ import napari_subpixel
 
 PACKAGE = Path(napari_subpixel.__file__).parent
 #: What an installation may lack: a module that needs one of these is skipped there, and the reason says which.
-OPTIONAL = {"dask", "dask_jobqueue", "distributed", "magicgui", "napari", "pooch", "qtpy", "superqt"}
+OPTIONAL = {"dask", "dask_jobqueue", "distributed", "magicgui", "napari", "pint", "pooch", "psygnal", "qtpy", "superqt"}
 
 
 def module_names() -> list[str]:

@@ -20,10 +20,10 @@ SOURCE = Path(napari_subpixel.__file__).parent
 
 #: Layer by layer, a module or folder each (docs/architecture.md says what lives there).
 LAYERS = {
-    "nouns": "_version errors files records coordinates localizations camera psf",
+    "nouns": "_version errors files records coordinates localizations camera presets psf",
     "verbs": "scaling stacks formats movie_writer matching scores simulate render evaluate",
     "learned": "samples network losses models training detector",
-    "at scale": "pipeline cluster",
+    "at scale": "pipeline batch cluster",
     "faces": "widgets cli __main__",
 }
 LAYER_OF = {room: layer for layer, rooms in LAYERS.items() for room in rooms.split()}
@@ -34,7 +34,7 @@ GUI = ["napari", "qtpy", "PySide6", "PySide2", "PyQt6", "PyQt5", "magicgui", "su
 RESERVED = {
     **{library: {"widgets"} for library in GUI},
     "torch": {"samples", "network", "losses", "models", "training", "detector", "cli"},
-    "dask": {"cluster"},
+    "dask": {"cluster", "widgets"},
     "distributed": {"cluster"},
     "dask_jobqueue": {"cluster"},
 }
@@ -137,6 +137,10 @@ def test_nouns_and_verbs_load_no_torch() -> None:
 
 def test_the_command_line_starts_without_torch() -> None:
     assert loaded_by([f"{PACKAGE}.cli"], ["torch", *GUI]) == ""
+
+
+def test_movies_are_found_and_tables_named_without_torch() -> None:
+    assert loaded_by([f"{PACKAGE}.batch"], ["torch", *GUI]) == ""
 
 
 def test_core_and_command_line_import_where_napari_and_qt_are_not_installed() -> None:

@@ -250,6 +250,32 @@ def test_frames_are_cut_from_start_up_to_but_without_stop(table, start, stop, fr
     assert same_about(part, table)
 
 
+def test_rows_of_a_higher_probability_are_what_a_detection_with_that_threshold_gives(table):
+    found = table.with_columns(probability=[0.1, 0.4, 0.9]).with_about(
+        provenance={"movie": "cells.tif", "threshold": 0.1}
+    )
+    sure = found.above(0.4)
+    assert sure["probability"].tolist() == pytest.approx([0.4, 0.9])
+    assert sure.provenance == {"movie": "cells.tif", "threshold": 0.4}
+    assert sure.pixel_size_nm == found.pixel_size_nm
+    assert found.provenance["threshold"] == 0.1
+    assert len(found.above(0.1)) == 3
+    assert len(found.above(1)) == 0
+    with pytest.raises(InputError, match=r"below 0.4 were never reported, so there are none from 0.2 on"):
+        sure.above(0.2)
+
+
+def test_a_table_that_does_not_say_its_threshold_takes_any(table):
+    assert len(table.with_columns(probability=[0.1, 0.4, 0.9]).above(0)) == 3
+
+
+def test_rows_are_not_chosen_by_a_probability_that_is_not_there(table):
+    with pytest.raises(InputError, match="no column 'probability' to choose rows by; there are frame, y, x, photons"):
+        table.above(0.5)
+    with pytest.raises(InputError, match="probability must be a number, got 'much'"):
+        table.with_columns(probability=0.5).above("much")
+
+
 @given(st.lists(st.integers(0, 6), max_size=12), st.integers(0, 7))
 def test_a_table_cut_at_a_frame_is_whole_again_when_joined(frames, cut):
     frames = sorted(frames)

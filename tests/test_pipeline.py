@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 
@@ -12,7 +13,7 @@ from napari_subpixel import formats, pipeline
 from napari_subpixel.camera import Camera
 from napari_subpixel.detector import Detector
 from napari_subpixel.errors import InputError
-from napari_subpixel.pipeline import DetectionJob, detect, detect_all, detect_to_file
+from napari_subpixel.pipeline import DetectionJob, crowding_warning, detect, detect_all, detect_to_file
 from napari_subpixel.simulate import Simulation, simulate
 from napari_subpixel.stacks import open_stack
 
@@ -77,6 +78,18 @@ def test_an_interrupted_run_leaves_no_output_and_resumes_to_the_same_bytes(job, 
     assert run(job, output, resume=True)[0] == 16
     assert output.read_bytes() == (tmp_path / "whole.csv").read_bytes()
     assert not (tmp_path / "out.csv.partial").exists()
+
+
+def test_the_whole_table_is_the_value_of_the_generator_also_where_a_part_was_there(job, tmp_path):
+    def value_of(generator):
+        table = yield from generator
+        tables.append(table)
+
+    tables = []
+    next(detect_to_file(job, tmp_path / "out.parquet"))
+    list(value_of(detect_to_file(job, tmp_path / "out.parquet", resume=True)))
+    pd.testing.assert_frame_equal(tables[0].table, formats.read(tmp_path / "out.parquet").table)
+    assert set(tables[0].frame) == set(range(30))
 
 
 def test_resume_with_nothing_to_resume_just_starts(job, tmp_path):
@@ -173,6 +186,18 @@ def test_a_movie_without_molecules_gives_a_table_without_rows(detector, tmp_path
     with open_stack(np.full((6, 40, 52), 100, np.uint16), name="dark") as stack:
         run(DetectionJob(stack, detector, Camera(pixel_size_nm=100)), tmp_path / "out.csv")
     assert len(formats.read(tmp_path / "out.csv")) == 0
+
+
+def test_more_points_than_molecules_can_be_told_apart_are_warned_of(job):
+    pixels = 40 * 52
+    assert crowding_warning(job, int(0.11 * pixels) * 30, 30) is None
+    assert crowding_warning(job, 0, 0) is None
+    warning = crowding_warning(job, int(0.2 * pixels) * 30, 30)
+    assert warning.startswith("movie.tif: 416 points a frame, 0.20 a pixel, are more than molecules can be told apart")
+    assert "that the model paper knows? knows one PSF" in warning
+    part = DetectionJob(job.stack, job.detector, roi=((0, 10), (0, 20)))
+    assert crowding_warning(part, 30, 1)
+    assert not crowding_warning(job, 30, 1)
 
 
 def test_the_journal_says_in_json_what_it_belongs_to(job, tmp_path):

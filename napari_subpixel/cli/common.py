@@ -67,7 +67,8 @@ def progress_bar(total: int, unit: str, label: str, *, done: int = 0) -> Iterato
 def add_camera_arguments(parser: argparse.ArgumentParser) -> None:
     """Add ``--camera`` and a flag for every setting of a camera without maps."""
     group = parser.add_argument_group("camera (a file, or flags, which go before the file's values)")
-    group.add_argument("--camera", type=Path, metavar="FILE.yaml", help="camera file")
+    what = 'camera file, or the name of a known camera, such as "Hamamatsu ORCA-Fusion BT"'
+    group.add_argument("--camera", type=camera_file, metavar="FILE.yaml|NAME", help=what)
     for name, text in CAMERA_FLAGS.items():
         group.add_argument(f"--{name.replace('_', '-')}", type=float, metavar="NUMBER", help=text)
 
@@ -79,6 +80,19 @@ def camera_from(arguments: argparse.Namespace, default: Camera | None = None) ->
     camera = Camera.from_yaml(arguments.camera) if arguments.camera else default or Camera()
     given = {name: getattr(arguments, name) for name in CAMERA_FLAGS if getattr(arguments, name) is not None}
     return replace(camera, **given)
+
+
+def camera_file(text: str) -> Path:
+    """Take a camera file; what is no file and looks like none is the name of a camera, whose file is returned."""
+    path = Path(text)
+    if path.exists() or path.suffix.lower() in (".yaml", ".yml") or len(path.parts) != 1:
+        return path
+    from napari_subpixel.presets import preset_file
+
+    try:
+        return preset_file(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(f"no such file, and {error}") from None
 
 
 def frame_range(text: str) -> tuple[int | None, int | None]:

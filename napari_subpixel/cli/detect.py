@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import time
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_subpixel.camera import Camera
 from napari_subpixel.cli.common import (
     DEVICES,
     StoppedError,
     add_camera_arguments,
     camera_from,
     frame_range,
-    open_movie,
     progress_bar,
     region,
     say,
@@ -22,12 +21,11 @@ from napari_subpixel.cli.common import (
 from napari_subpixel.errors import InputError
 
 if TYPE_CHECKING:
+    from napari_subpixel.batch import Outcome, Progress
     from napari_subpixel.detector import Detector
-    from napari_subpixel.pipeline import DetectionJob
 
-#: More points than this per pixel and frame are noise: the most crowded training data have 0.06.
-TOO_CROWDED = 0.12
-SUFFIXES = {"csv": ".csv", "hdf5": ".hdf5", "parquet": ".parquet"}
+#: What ``--format`` takes, as in `napari_subpixel.formats.FORMATS`.
+FORMATS = ("csv", "hdf5", "parquet")
 
 
 def add_parser(subparsers: Any) -> None:
@@ -41,7 +39,7 @@ def add_parser(subparsers: Any) -> None:
         metavar="OUT",
         help="table (.csv ThunderSTORM, .hdf5 Picasso, .parquet native), or a folder for several movies",
     )
-    parser.add_argument("--format", choices=SUFFIXES, default="csv", help="of the tables in a folder (csv)")
+    parser.add_argument("--format", choices=FORMATS, default="csv", help="of the tables in a folder (csv)")
     parser.add_argument("--model", default="paper", metavar="NAME|PATH", help="shipped model or model file (paper)")
     parser.add_argument("--threshold", type=float, metavar="P", help="probability of the faintest point (the model's)")
     parser.add_argument("--device", default="auto", choices=DEVICES, help="where to run (auto)")
@@ -55,63 +53,54 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Detect every movie; one that fails does not stop the others."""
-    outputs = _outputs(arguments)
+    from napari_subpixel.batch import check_inputs_stay, detect_batch
+
+    pairs = _pairs(arguments)
     camera = camera_from(arguments)
-    _check_inputs_stay(arguments, [output for _, output in outputs])
+    check_inputs_stay(pairs, also_read=_also_read(arguments))
     detector = _detector(arguments)
-    failed: list[str] = []
-    for movie, output in outputs:
-        try:
-            _detect_movie(arguments, movie, output, camera, detector)
-        except (InputError, OSError, MemoryError) as error:
-            if len(outputs) == 1:
-                raise
-            failed.append(" ".join((str(error) or "not enough memory").split()))
-            say(f"failed: {failed[-1]}")
-    if failed:
-        say(f"{len(outputs) - len(failed)} of {len(outputs)} movies done, {len(failed)} failed")
-    return 1 if failed else 0
+    settings = {name: getattr(arguments, name) for name in ("frames", "roi", "resume", "overwrite")}
+    n_failed = 0
+    for outcome in _watched(detect_batch(pairs, detector, camera, **settings)):
+        if outcome.error is not None and len(pairs) == 1:
+            raise InputError(outcome.error)
+        _tell(outcome, detector)
+        n_failed += outcome.status == "failed"
+    if n_failed:
+        say(f"{len(pairs) - n_failed} of {len(pairs)} movies done, {n_failed} failed")
+    return 1 if n_failed else 0
 
 
-def _outputs(arguments: argparse.Namespace) -> list[tuple[str, Path]]:
+def _pairs(arguments: argparse.Namespace) -> list[tuple[str | Path, Path]]:
     """Pair every movie with the table it becomes."""
-    output = Path(arguments.output)
-    is_table = output.suffix.lower() in (*SUFFIXES.values(), ".h5")
-    in_folder = len(arguments.movies) > 1 or arguments.output.endswith(("/", "\\")) or output.is_dir()
-    if not in_folder:
-        if not is_table:
-            raise InputError(f"{output}: a table ends in {', '.join(SUFFIXES.values())}, a folder in a slash")
-        return [(arguments.movies[0], output)]
-    if is_table and not output.is_dir() and not arguments.output.endswith(("/", "\\")):
-        raise InputError(f"{output}: is the name of one table; several movies need a folder, such as {output.stem}/")
-    names = [output / (_stem(movie) + SUFFIXES[arguments.format]) for movie in arguments.movies]
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        raise InputError(f"{min(twice)}: several movies would become this table; rename one or use another folder")
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{output}: cannot make this folder: {error.strerror}") from None
-    return list(zip(arguments.movies, names, strict=True))
-
-
-def _check_inputs_stay(arguments: argparse.Namespace, outputs: list[Path]) -> None:
-    """Refuse outputs, or files beside them, that are what the command reads."""
     from napari_subpixel import formats
+    from napari_subpixel.batch import make_folder, pair_outputs
 
-    inputs = {Path(name).resolve() for name in (*arguments.movies, arguments.camera) if name}
-    for output in outputs:
-        for file in formats.format_for(output).outputs(output):
-            if file.resolve() in inputs:
-                raise InputError(f"{file}: is read by this command and would be replaced by its output")
+    output = Path(arguments.output)
+    is_table = any(output.suffix.lower() in format_.suffixes for format_ in formats.FORMATS.values())
+    is_folder = arguments.output.endswith(("/", "\\")) or output.is_dir()
+    if is_folder or len(arguments.movies) > 1:
+        if is_table and not is_folder:
+            raise InputError(
+                f"{output}: is the name of one table; several movies need a folder, such as {output.stem}/"
+            )
+        pairs = pair_outputs(arguments.movies, output, arguments.format)
+        make_folder(output)
+        return pairs
+    if not is_table:
+        suffixes = ", ".join(format_.suffixes[0] for format_ in formats.FORMATS.values())
+        raise InputError(f"{output}: a table ends in {suffixes}, a folder in a slash")
+    return [(arguments.movies[0], output)]
 
 
-def _stem(movie: str) -> str:
-    name = Path(movie).resolve().name
-    for suffix in (".ome.tif", ".ome.tiff", ".ome.zarr", ".zarr.zip"):
-        if name.lower().endswith(suffix):
-            return name[: -len(suffix)]
-    return Path(name).stem
+def _also_read(arguments: argparse.Namespace) -> Iterator[Path]:
+    """Yield what is read beside the movies: the camera file, a model of the user's own and its card."""
+    from napari_subpixel.models import CARD_SUFFIX
+
+    if arguments.camera:
+        yield arguments.camera
+    if (model := Path(arguments.model)).is_file():
+        yield from (model, model.with_suffix(CARD_SUFFIX))
 
 
 def _detector(arguments: argparse.Namespace) -> Detector:
@@ -120,44 +109,47 @@ def _detector(arguments: argparse.Namespace) -> Detector:
     return Detector(arguments.model, threshold=arguments.threshold, device=arguments.device)
 
 
-def _detect_movie(arguments: argparse.Namespace, movie: str, output: Path, camera: Camera, detector: Detector) -> None:
-    from napari_subpixel.pipeline import DetectionJob, Journal, detect_to_file
+def _watched(events: Generator[Progress | Outcome, None, None]) -> Iterator[Outcome]:
+    """Show the progress of every movie in a bar, and hand on what became of it."""
+    from napari_subpixel.batch import Outcome
 
-    journal = Journal.beside(output)
-    if arguments.resume and output.exists():
-        journal.remove()
-        say(f"{output}: done already, skipped")
-        return
-    with open_movie(movie) as stack:
-        start, stop = arguments.frames or (None, None)
-        job = DetectionJob(
-            stack, detector, camera, (start or 0, stack.n_frames if stop is None else stop), arguments.roi
-        )
-        (first, last), points, seen = job.span, 0, 0
-        done, began = first, time.perf_counter()
+    at: Progress | None = None
+    bar: Any = None
+    with closing(events), ExitStack() as bars:
         try:
-            with progress_bar(last - first, "frame", stack.name) as bar:
-                for chunk in detect_to_file(job, output, resume=arguments.resume, overwrite=arguments.overwrite):
-                    done, points, seen = chunk.stop, points + len(chunk.table), seen + chunk.stop - chunk.start
-                    bar.update(done - first - bar.n)
+            for event in events:
+                if isinstance(event, Outcome):
+                    bars.close()
+                    at = bar = None
+                    yield event
+                    continue
+                at = event
+                if bar is None:
+                    bar = bars.enter_context(progress_bar(at.n_frames, "frame", at.movie.name))
+                bar.update(at.n_done - bar.n)
         except KeyboardInterrupt:
-            if done == first:
+            if at is None or not at.n_done:
                 raise
-            kept = f"frames {first} to {done} of {last} of {stack.name} are kept in {journal.folder}"
-            raise StoppedError(f"{kept}; --resume goes on") from None
-        seconds = time.perf_counter() - began
-        _warn_of_crowding(job, points / max(seen, 1))
+            raise StoppedError(_what_is_kept(at)) from None
+
+
+def _what_is_kept(at: Progress) -> str:
+    from napari_subpixel.pipeline import Journal
+
+    frames = f"frames {at.start} to {at.done} of {at.stop} of {at.movie.name}"
+    return f"{frames} are kept in {Journal.beside(at.output).folder}; --resume goes on"
+
+
+def _tell(outcome: Outcome, detector: Detector) -> None:
+    """Say what became of a movie."""
+    if outcome.error is not None:
+        say(f"failed: {outcome.error}")
+        return
+    if outcome.skipped:
+        say(f"{outcome.output}: done already, skipped")
+        return
+    for warning in outcome.warnings:
+        say(f"warning: {warning}")
+    rate = f" ({outcome.frames_per_second:.0f} frames/s)" if outcome.frames_per_second else ""
     how = f"model {detector.card.name}, threshold {detector.threshold:g}, on {detector.device_reason}"
-    say(f"{output}: {last - first} frames in {seconds:.1f} s ({(last - first) / seconds:.0f} frames/s); {how}")
-
-
-def _warn_of_crowding(job: DetectionJob, points_per_frame: float) -> None:
-    """Say so where there are more points than molecules can be told apart: the model does not fit the movie."""
-    (y0, y1), (x0, x1) = job.roi or ((0, job.stack.frame_shape[0]), (0, job.stack.frame_shape[1]))
-    crowding = points_per_frame / ((y1 - y0) * (x1 - x0))
-    if crowding > TOO_CROWDED:
-        card = job.detector.card
-        say(
-            f"warning: {job.stack.name}: {points_per_frame:.0f} points a frame, {crowding:.2f} a pixel, are more than "
-            f"molecules can be told apart: is this movie like those that the model {card.name} knows? {card.limits}"
-        )
+    say(f"{outcome.output}: {outcome.n_frames} frames in {outcome.seconds:.1f} s{rate}; {how}")

@@ -221,6 +221,17 @@ def test_camera_files_with_a_misspelt_or_impossible_field_are_refused(refuse, mo
         assert found in message
 
 
+def test_a_camera_that_is_neither_a_file_nor_known_is_refused(refuse, movie, tmp_path, monkeypatch):
+    monkeypatch.setenv("NAPARI_SUBPIXEL_CONFIG", str(tmp_path / "config"))
+    message = refuse("detect", movie, "-o", tmp_path / "o.csv", "--camera", "Hamamatsu ORCA-Fusoin BT")
+    assert (
+        "no such file, and no camera 'Hamamatsu ORCA-Fusoin BT'; did you mean 'Hamamatsu ORCA-Fusion BT'?; there are"
+        in message
+    )
+    assert "gone.yaml: no such file" in refuse("detect", movie, "-o", tmp_path / "o.csv", "--camera", "gone.yaml")
+    assert "no such file" in refuse("detect", movie, "-o", tmp_path / "o.csv", "--camera", tmp_path / "gone")
+
+
 def test_tables_without_rows_may_lack_a_common_frame(run, truth, tmp_path):
     formats.write(tmp_path / "none.csv", Localizations.empty(pixel_size_nm=100))
     assert run("evaluate", tmp_path / "none.csv", truth).status == 0
@@ -298,6 +309,11 @@ def test_what_a_command_reads_is_never_its_output(refuse, movie, tmp_path):
     message = refuse("detect", movie, "-o", tmp_path / "found.hdf5", "--camera", camera, "--overwrite")
     assert "found.yaml: is read by this command" in message
     assert camera.read_text() == "camera: {pixel_size_nm: 100}\n"
+    save_model(tmp_path / "mine.safetensors", PointNetwork(width=2), name="mine", summary="s", input_scaling="minmax",
+               threshold=0.1)  # fmt: skip
+    model = tmp_path / "mine.safetensors"
+    message = refuse("detect", movie, "-o", tmp_path / "mine.hdf5", "--model", model, "--overwrite")
+    assert "mine.yaml: is read by this command" in message
 
 
 def test_several_movies_do_not_become_one_table(refuse, movie, tmp_path):

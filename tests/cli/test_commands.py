@@ -15,6 +15,7 @@ from napari_subpixel import formats
 from napari_subpixel.camera import Camera
 from napari_subpixel.models import read_card
 from napari_subpixel.movie_writer import write_movie
+from napari_subpixel.presets import save_preset
 from napari_subpixel.stacks import open_stack
 
 
@@ -89,6 +90,25 @@ def test_the_pixel_size_comes_from_flags_then_camera_then_movie(run, movie, tmp_
     assert tables[1].provenance["camera"] == {"pixel_size_nm": 110.0, "baseline": 90.0}
 
 
+def test_a_camera_may_be_named_and_a_file_of_that_name_goes_first(run, movie, tmp_path, monkeypatch):
+    monkeypatch.setenv("NAPARI_SUBPIXEL_CONFIG", str(tmp_path / "config"))
+    monkeypatch.chdir(tmp_path)
+    run("detect", movie, "-o", tmp_path / "a.parquet", "--camera", "hamamatsu orca-fusion bt", "--baseline", 99)
+    camera = formats.read(tmp_path / "a.parquet").provenance["camera"]
+    assert (camera["name"], camera["electrons_per_adu"], camera["baseline"]) == ("Hamamatsu ORCA-Fusion BT", 0.24, 99)
+    save_preset(Camera(name="mine", baseline=7))
+    run("detect", movie, "-o", tmp_path / "b.parquet", "--camera", "mine")
+    (tmp_path / "mine").write_text("camera: {baseline: 8}")
+    run("detect", movie, "-o", tmp_path / "c.parquet", "--camera", "mine")
+    tables = [formats.read(tmp_path / f"{name}.parquet") for name in "bc"]
+    assert [t.provenance["camera"]["baseline"] for t in tables] == [7, 8]
+
+
+def test_a_movie_is_simulated_with_a_named_camera(run, tmp_path):
+    flags = ("--frames", 2, "--shape-px", "24,33", "--camera", "Andor iXon Ultra 897", "--pixel-size-nm", 100)
+    assert run("simulate", "-o", tmp_path / "m.tif", "--truth", tmp_path / "t.csv", *flags).status == 0
+
+
 def test_an_output_that_exists_needs_overwrite_or_resume(run, refuse, movie, tmp_path):
     out = tmp_path / "a.csv"
     assert run("detect", movie, "-o", out).status == 0
@@ -101,6 +121,16 @@ def test_an_output_that_exists_needs_overwrite_or_resume(run, refuse, movie, tmp
 
 def test_resume_with_nothing_to_resume_just_starts(run, movie, tmp_path):
     assert run("detect", movie, "-o", tmp_path / "a.csv", "--resume").status == 0
+
+
+def test_ctrl_c_before_anything_is_finished_says_only_that(run, movie, tmp_path, monkeypatch):
+    from napari_subpixel.detector import Detector
+
+    def interrupt(*_arguments, **_settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Detector, "detect", interrupt)
+    assert run("detect", movie, "-o", tmp_path / "a.csv")[::2] == (130, "napari-subpixel: interrupted\n")
 
 
 def test_ctrl_c_keeps_what_was_finished_and_says_so(run, movie, tmp_path, monkeypatch):
@@ -287,6 +317,12 @@ def test_detect_warns_of_more_points_than_molecules_can_be_told_apart(run, tmp_p
     write_movie(tmp_path / "noise.tif", [noise], shape=noise.shape, pixel_size_nm=100)
     err = run("detect", tmp_path / "noise.tif", "-o", tmp_path / "a.csv", "--threshold", "0.01").err
     assert re.search(r"warning: noise.tif: \d+ points a frame, 0.\d+ a pixel", err)
+
+
+def test_the_formats_of_the_flag_are_those_that_are_written():
+    from napari_subpixel.cli import detect
+
+    assert tuple(formats.FORMATS) == detect.FORMATS
 
 
 def test_the_devices_of_the_flag_are_those_of_the_detector():
