@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import CheckBox, ComboBox
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QLabel, QPushButton, QSpinBox, QWidget
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QSpinBox, QWidget
 from superqt import QCollapsible, QLabeledDoubleSlider
 
 from napari_subpixel import models
@@ -16,7 +16,7 @@ from napari_subpixel.widgets.detectors import DetectorChoice, floor_for
 from napari_subpixel.widgets.messages import report, reported, show_error
 from napari_subpixel.widgets.movie_layers import KEY, MovieLayer, belongs_to, is_movie
 from napari_subpixel.widgets.panel import Panel
-from napari_subpixel.widgets.point_layers import PointNotes, fill, point_layer_data, set_threshold
+from napari_subpixel.widgets.point_layers import PointNotes, fill, notes_of, point_layer_data, set_threshold
 from napari_subpixel.widgets.preview import Preview, PreviewQueue, PreviewRequest
 from napari_subpixel.widgets.progress import ProgressRow, duration
 from napari_subpixel.widgets.work import Work
@@ -47,12 +47,12 @@ class DetectMolecules(Panel):
         self._preview_work: Work | None = None
         self._preview_layer: Points | None = None
         self._run: DetectionRun | None = None
+        self._settle = QTimer(self, singleShot=True, interval=SETTLE_MS)
+        self._settle.timeout.connect(self._apply_threshold)
         self._build_choices()
         self._build_preview()
         self._build_extent()
         self._build_run()
-        self._settle = QTimer(self, singleShot=True, interval=SETTLE_MS)
-        self._settle.timeout.connect(self._apply_threshold)
         viewer.dims.events.current_step.connect(self._frame_changed)
         viewer.layers.events.removed.connect(self._layer_removed)
         self._model_changed()
@@ -67,16 +67,14 @@ class DetectMolecules(Panel):
         )
         self.model = ComboBox(label="Model", choices=self._model_names)
         self.device = ComboBox(label="Device", choices=list(DEVICES), tooltip="Where the network runs")
-        self.add_form(self.movie, self.model, self.device)
-        self.about = QLabel(wordWrap=True)
-        self.device_text = QLabel(wordWrap=True)
-        self.column.insertWidget(0, self.about)
-        self.column.addWidget(self.device_text)
+        self.about, self.device_text = QLabel(wordWrap=True), QLabel(wordWrap=True)
+        self.column.addWidget(self.about)
+        self.add_form(self.movie, self.model, self.device, ("", self.device_text), ("Threshold", self._slider()))
         self.movie.changed.connect(self._movie_changed)
         self.model.changed.connect(self._model_changed)
         self.device.changed.connect(self._device_changed)
 
-    def _build_preview(self) -> None:
+    def _slider(self) -> QLabeledDoubleSlider:
         self.threshold = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
         self.threshold.setRange(0.01, 0.99)
         self.threshold.setSingleStep(0.01)
@@ -85,15 +83,16 @@ class DetectMolecules(Panel):
             "Probability from which a point is shown. It acts on the preview and on the results of this movie and "
             "model at once: points down to half of it are kept out of sight"
         )
-        self.threshold.valueChanged.connect(lambda _: self._settle.start())
+        self.threshold.valueChanged.connect(self._threshold_moved)
+        return self.threshold
+
+    def _build_preview(self) -> None:
         self.preview = CheckBox(
             text="Preview on the frame in view", tooltip="Find the molecules of each frame that you go to"
         )
         self.preview.changed.connect(self._preview_switched)
         self.preview_text = QLabel(wordWrap=True)
-        row = QFormLayout()
-        row.addRow("Threshold", self.threshold)
-        self.column.addLayout(row)
+        self.preview_text.hide()
         self.column.addWidget(self.preview.native)
         self.column.addWidget(self.preview_text)
 
@@ -111,10 +110,7 @@ class DetectMolecules(Panel):
         frames.addWidget(QLabel("to"))
         frames.addWidget(self.last, stretch=1)
         inner = QWidget()
-        form = QFormLayout(inner)
-        form.setContentsMargins(0, 0, 0, 0)
-        form.addRow("Frames", frames)
-        form.addRow("Region", self.region.native)
+        self.add_form(("Frames", frames), self.region, to=inner)
         self.part = QCollapsible("Part of the movie", collapsedIcon="\u25b6", expandedIcon="\u25bc")
         self.part.addWidget(inner)
         self.column.addWidget(self.part)
@@ -216,7 +212,7 @@ class DetectMolecules(Panel):
         elif self._preview_work is not None:
             self._preview_work.cancel()
             self._queue = self._preview_work = None
-            self.preview_text.setText("")
+            self._say_of_preview("")
             self._remove_preview()
 
     def _frame_changed(self, _: Any = None) -> None:
@@ -232,13 +228,13 @@ class DetectMolecules(Panel):
             request = PreviewRequest(movie.notes.key, self.choice, movie.stack(), movie.camera, frame, region)
             self._queue.ask(request)
         except InputError as error:
-            self.preview_text.setText(str(error))
+            self._say_of_preview(str(error))
 
     def _show_preview(self, preview: Preview | None) -> None:
         if preview is None or self._queue is None or self.movie.value is None:
             return
         if preview.error is not None or preview.table is None:
-            self.preview_text.setText("")
+            self._say_of_preview("")
             report(preview.error or InputError("nothing was detected"))
             return
         movie = MovieLayer(self.movie.value)
@@ -247,7 +243,7 @@ class DetectMolecules(Panel):
         self._fill_preview(preview, movie)
         n_shown = int(self._preview_layer.shown.sum()) if self._preview_layer is not None else 0
         milliseconds = max(1, round(1000 * preview.seconds))
-        self.preview_text.setText(
+        self._say_of_preview(
             f"{n_shown:,} molecule{'s'[: n_shown != 1]} in frame {preview.request.frame} ({milliseconds:,} ms)"
         )
 
@@ -260,6 +256,7 @@ class DetectMolecules(Panel):
         if self._preview_layer is None:
             active = self.viewer.layers.selection.active
             layer = Layer.create(*point_layer_data(preview.table, movie, name=f"preview of {movie.name}"))
+            notes_of(layer).role = "preview"
             self._preview_layer = self.viewer.add_layer(layer)
             self.viewer.layers.selection.active = active
         else:
@@ -275,7 +272,14 @@ class DetectMolecules(Panel):
         if event.value is self._preview_layer:
             self._preview_layer = None
 
+    def _say_of_preview(self, words: str) -> None:
+        self.preview_text.setText(words)
+        self.preview_text.setVisible(bool(words))
+
     # -- threshold ----------------------------------------------------------------------------------------------------
+
+    def _threshold_moved(self, _: float) -> None:
+        self._settle.start()
 
     def _apply_threshold(self) -> None:
         """Show what lies above the threshold: in the preview, in the run that goes on, and in earlier results."""

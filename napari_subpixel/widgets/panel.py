@@ -6,9 +6,9 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from magicgui.widgets import ComboBox, Container
+from magicgui.widgets import ComboBox
 from qtpy.QtCore import QEvent, Qt
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 
 from napari_subpixel.widgets.work import Work
 
@@ -39,6 +39,7 @@ class Panel(QWidget):
         self.column = QVBoxLayout(self)
         self.column.setAlignment(Qt.AlignmentFlag.AlignTop)
         self._choices: list[ComboBox] = []
+        self._preferences: dict[ComboBox, Callable[[Layer], bool]] = {}
         self._was_docked = False
         self._works: list[Work] = []
         # The list, not the widget, is what the slot may touch: the widget is gone by then.
@@ -57,39 +58,73 @@ class Panel(QWidget):
 
     # -- forms --------------------------------------------------------------------------------------------------------
 
-    def add_form(self, *widgets: Any) -> Container:
-        """Add magicgui widgets as rows with their labels, and return the form."""
-        form = Container(widgets=list(widgets), labels=True)
-        form.margins = (0, 0, 0, 0)
-        self.column.addWidget(form.native)
+    def add_form(self, *rows: Any, to: QWidget | None = None) -> QFormLayout:
+        """Add rows with aligned labels: magicgui widgets, or pairs of a label and a Qt widget or layout.
+
+        They go at the end of the panel's column, or into the widget `to`.
+        """
+        form = QFormLayout(to)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        for row in rows:
+            label, field = row if isinstance(row, tuple) else (row.label, row.native)
+            form.addRow(label, field)
+        if to is None:
+            self.column.addLayout(form)
         return form
 
     def layer_choice(
-        self, label: str, accepts: Callable[[Layer], bool], *, none: str | None = None, tooltip: str = ""
+        self,
+        label: str,
+        accepts: Callable[[Layer], bool],
+        *,
+        prefers: Callable[[Layer], bool] | None = None,
+        none: str | None = None,
+        tooltip: str = "",
     ) -> ComboBox:
         """Return a choice among the viewer's layers that fit, kept up to date; `none` names the choice of no layer.
 
-        It starts at the selected layer where that fits, else at the topmost that does.
+        It starts at the selected layer where that fits, else at the topmost that does. Layers that it `prefers` come
+        first, and one that appears is chosen instead of another, unless the user chose that by hand.
         """
         panel = weakref.ref(self)
 
-        def choices(_: Any = None) -> list[tuple[str, Layer | None]]:
+        def choices(_: Any = None) -> list[tuple[str, Layer]]:
             owner = panel()
             viewer = owner._viewer() if owner is not None else None
             layers = [layer for layer in reversed(viewer.layers) if accepts(layer)] if viewer is not None else []
-            return [*([(none, None)] if none is not None else []), *((layer.name, layer) for layer in layers)]
+            if prefers is not None:
+                layers.sort(key=prefers, reverse=True)
+            return [(layer.name, layer) for layer in layers]
 
-        choice = ComboBox(label=label, choices=choices, nullable=False, tooltip=tooltip)
+        # magicgui says nothing of a change to None unless that is its own null choice.
+        choice = ComboBox(label=label, choices=choices, nullable=none is not None, tooltip=tooltip)
+        if none is not None:
+            choice.null_string = none
+            choice.reset_choices()
         active = self.viewer.layers.selection.active
         if active is not None and accepts(active):
             choice.value = active
         self._choices.append(choice)
+        if prefers is not None:
+            preferences = self._preferences
+            preferences[choice] = prefers
+            choice.native.activated.connect(lambda _: preferences.pop(choice, None))
+            _choose_preferred(choice, prefers)
         return choice
 
     def reset_choices(self, *_: Any) -> None:
         """Look again which layers there are; napari calls this when layers come and go."""
         for choice in self._choices:
-            choice.reset_choices()
+            chosen = choice.value
+            with choice.changed.blocked():
+                choice.reset_choices()
+                if chosen in choice.choices:  # magicgui goes by the names, one of which may be new
+                    choice.value = chosen
+                if choice in self._preferences:
+                    _choose_preferred(choice, self._preferences[choice])
+            if choice.value is not chosen:
+                choice.changed.emit(choice.value)
 
     # -- work ---------------------------------------------------------------------------------------------------------
 
@@ -113,3 +148,9 @@ class Panel(QWidget):
                 self.dock_closed()
             self._was_docked = self.parent() is not None
         return super().event(event)
+
+
+def _choose_preferred(choice: ComboBox, prefers: Callable[[Layer], bool]) -> None:
+    """Choose a layer that is preferred in place of one that is not."""
+    if choice.value is None or not prefers(choice.value):
+        choice.value = next((layer for layer in choice.choices if layer is not None and prefers(layer)), choice.value)
