@@ -299,6 +299,23 @@ def test_an_ome_movie_in_two_files_opens_from_either(tmp_path, frames):
     opens_as(tmp_path / "b.ome.tif", frames)
 
 
+def test_of_several_positions_in_two_files_each_the_one_that_the_file_belongs_to_opens(tmp_path, frames):
+    """As microscopes write them: every file carries the XML of all positions."""
+    images = ""
+    for position in "01":
+        names = [f"Pos{position}.ome.tif", f"Pos{position}_1.ome.tif"]
+        data = "".join(block(4 * n, 0, 4 + n, f"urn:uuid:{name}", name) for n, name in enumerate(names))
+        body = ome_xml(9, data)
+        images += body[body.index("<Image") : body.index("</Image>") + len("</Image>")]
+    movies = {"0": frames, "1": frames[::-1]}
+    for position, movie in movies.items():
+        for name, part in ((f"Pos{position}.ome.tif", movie[:4]), (f"Pos{position}_1.ome.tif", movie[4:])):
+            write_ome(tmp_path / name, part, OME.format(uuid=f' UUID="urn:uuid:{name}"', body=images))
+    for position, movie in movies.items():
+        opens_as(tmp_path / f"Pos{position}.ome.tif", movie)
+        opens_as(tmp_path / f"Pos{position}_1.ome.tif", movie, n_series=1)
+
+
 def test_a_missing_companion_file_is_named(tmp_path, frames):
     first = two_ome_files(tmp_path, frames)
     (tmp_path / "b.ome.tif").unlink()

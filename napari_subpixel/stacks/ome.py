@@ -33,7 +33,7 @@ class OmeImage:
     file_of, page_of : ndarray of int64, shape (T,)
         Each frame's file, and its page there.
     n_series : int
-        Images in the data set.
+        Images in the file.
     """
 
     axes: str
@@ -58,7 +58,7 @@ def read_ome(path: Path, xml: str, pages: TiffPages, series: int) -> OmeImage:
     pages : TiffPages
         Its pages.
     series : int
-        Number of the image.
+        Number of the image among those that have frames in this file.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def read_ome(path: Path, xml: str, pages: TiffPages, series: int) -> OmeImage:
         If the XML is damaged, a file it names is missing, or there are fewer pages than it announces.
     """
     root = _root(path, xml)
-    images = root.findall("{*}Image")
+    images = _images_in(path, root)
     if not 0 <= series < len(images):
         raise InputError(f"{path}: series {series} asked for, the file has {len(images)}, counted from 0")
     pixels = images[series].find("{*}Pixels")
@@ -78,6 +78,20 @@ def read_ome(path: Path, xml: str, pages: TiffPages, series: int) -> OmeImage:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: its OME-XML is damaged: {error!r}") from None
+
+
+def _images_in(path: Path, root: ElementTree.Element) -> list[ElementTree.Element]:
+    """Return the images that have frames in this file, of a data set whose every file describes all; else all images.
+
+    Microscopes write a file, or several, for each position, and the XML of all positions into every one of them.
+    """
+    images = root.findall("{*}Image")
+    here = [
+        image
+        for image in images
+        if any(_bare(name) == path.name for block in image.iterfind(".//{*}TiffData") for name in _file_names(block))
+    ]
+    return here or images
 
 
 def _root(path: Path, xml: str) -> ElementTree.Element:
@@ -174,7 +188,7 @@ class _Places:
         if name is None:
             return 0
         if name not in self._numbers:
-            companion = self.path.parent / Path(name.replace("\\", "/")).name
+            companion = self.path.parent / _bare(name)
             if not companion.is_file():
                 raise InputError(f"{self.path}: part of the movie is in {companion.name}, which is missing")
             self._numbers[name] = len(self.files)
@@ -202,3 +216,8 @@ def _file_names(block: ElementTree.Element) -> Iterator[str]:
     for uuid in block.iterfind("{*}UUID"):
         if uuid.get("FileName"):
             yield str(uuid.get("FileName"))
+
+
+def _bare(name: str) -> str:
+    """Return a file's name without its folder, which another computer may have had."""
+    return Path(name.replace("\\", "/")).name
