@@ -4,6 +4,7 @@
 #   TORCH_ARGS="..."         more arguments for pip when it installs PyTorch (CONTRIBUTING.md says when)
 #   PYTEST_ARGS="..."        more arguments for pytest, such as -k camera
 #   DEMO_OUTPUT=folder       where `make demo` puts its files
+#   VIEWER=yes               let `make demo` open its result in napari, which it installs
 
 PYTHON =
 TORCH_ARGS =
@@ -22,8 +23,14 @@ METADATA = setup.cfg pyproject.toml constraints.txt
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+ifdef VIEWER
+demo: $(STAMPS)/viewer
+	scripts/qt-libraries $(BIN)/python
+	$(BIN)/napari-subpixel demo -o $(DEMO_OUTPUT) --viewer
+else
 demo: $(STAMPS)/base ## find, render and score the molecules of a simulated movie
 	$(BIN)/napari-subpixel demo -o $(DEMO_OUTPUT)
+endif
 
 test: $(STAMPS)/test ## run the tests, the viewer's on a virtual screen
 	scripts/qt-libraries $(BIN)/python
@@ -74,6 +81,11 @@ $(STAMPS)/torch: constraints.txt | $(STAMPS)/venv
 $(STAMPS)/base: $(STAMPS)/torch $(METADATA)
 	@echo "installing napari-subpixel"
 	$(INSTALL) -e .
+	@touch $@
+
+$(STAMPS)/viewer: $(STAMPS)/base
+	@echo "installing napari and Qt"
+	$(INSTALL) -e '.[all]'
 	@touch $@
 
 $(STAMPS)/test: $(STAMPS)/base
