@@ -37,11 +37,12 @@ class DetectMolecules(Panel):
 
     Parameters
     ----------
-    viewer : napari.Viewer
+    napari_viewer : napari.Viewer
+        Named as napari looks for it.
     """
 
-    def __init__(self, viewer: Viewer) -> None:
-        super().__init__(viewer)
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__(napari_viewer)
         self._cards: dict[str, models.ModelCard] = {card.name: card for card in models.installed()}
         self._queue: PreviewQueue | None = None
         self._preview_work: Work | None = None
@@ -53,8 +54,8 @@ class DetectMolecules(Panel):
         self._build_preview()
         self._build_extent()
         self._build_run()
-        viewer.dims.events.current_step.connect(self._frame_changed)
-        viewer.layers.events.removed.connect(self._layer_removed)
+        napari_viewer.dims.events.current_step.connect(self._frame_changed)
+        napari_viewer.layers.events.removed.connect(self._layer_removed)
         self._model_changed()
         self._movie_changed()
         self._device_changed()
