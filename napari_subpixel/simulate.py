@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -170,6 +170,37 @@ class Simulation:
 
     def _plain(self) -> dict[str, Any]:
         return {"frame_shape": list(self.frame_shape), "psf": self.psf.to_dict()}
+
+
+def crowded_microtubules(**settings: Any) -> Simulation:
+    """Return an example: microtubules with the optics, brightness and crowding that the model ``paper`` was made for.
+
+    Parameters
+    ----------
+    **settings
+        Fields of `Simulation` that are to be different, such as ``n_frames``.
+
+    Examples
+    --------
+    >>> crowded_microtubules(n_frames=20).frame_shape
+    (96, 96)
+    """
+    camera = Camera(pixel_size_nm=100, baseline=100, electrons_per_adu=1 / 2.065 * 300, em_gain=300, name="EMCCD")
+    example = Simulation(
+        frame_shape=(96, 96),
+        n_frames=500,
+        camera=camera,
+        psf=GaussianPSF(sigma_nm=110.0),
+        structure="filaments",
+        n_structures=14,
+        molecules=60_000,
+        emitters_per_frame=250.0,
+        photons=2250.0,
+        photons_spread=0.1,
+        on_time_frames=0.0,
+        background=15.0,
+    )
+    return replace(example, **settings)
 
 
 def simulate(simulation: Simulation, rng: np.random.Generator) -> Chunk:

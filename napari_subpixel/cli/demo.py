@@ -10,18 +10,8 @@ from napari_subpixel.cli.common import StoppedError, progress_bar, say
 from napari_subpixel.cli.evaluate import score_table
 from napari_subpixel.errors import InputError
 
-#: What the demo simulates: the optics, brightness and crowding that the shipped model `paper` was trained for.
-DEMO: dict[str, Any] = {
-    "frame_shape": (96, 96),
-    "n_frames": 500,
-    "emitters_per_frame": 250.0,
-    "molecules": 60_000,
-    "n_structures": 14,
-    "photons": 2250.0,
-    "photons_spread": 0.1,
-    "on_time_frames": 0.0,
-    "background": 15.0,
-}
+#: What the demo's movie has of its own, beside what `simulate.crowded_microtubules` gives it.
+DEMO: dict[str, Any] = {"n_frames": 500}
 SEED = 7
 #: Says in a folder that these files were made by a demo.
 MARK = ".napari-subpixel-demo"
@@ -101,12 +91,9 @@ def _demonstrate(movie_path: Path, truth_path: Path, table_path: Path, image_pat
 
 def demo_simulation() -> Any:
     """Return the settings of the demo's movie."""
-    from napari_subpixel.camera import Camera
-    from napari_subpixel.psf import GaussianPSF
-    from napari_subpixel.simulate import Simulation
+    from napari_subpixel.simulate import crowded_microtubules
 
-    camera = Camera(pixel_size_nm=100, baseline=100, electrons_per_adu=1 / 2.065 * 300, em_gain=300, name="EMCCD")
-    return Simulation(camera=camera, psf=GaussianPSF(sigma_nm=110.0), structure="filaments", **DEMO)
+    return crowded_microtubules(**DEMO)
 
 
 def _folder(path: Path, *, overwrite: bool) -> Path:

@@ -9,11 +9,11 @@ from pathlib import Path
 from napari_subpixel import files
 from napari_subpixel.errors import InputError
 from napari_subpixel.formats import challenge, decode, liteloc, nairr, parquet, picasso, smap, thunderstorm
-from napari_subpixel.formats.csv_table import read_csv
+from napari_subpixel.formats.csv_table import is_flavoured, read_csv
 from napari_subpixel.formats.hdf5_file import open_hdf5
 from napari_subpixel.localizations import Localizations
 
-__all__ = ["FORMATS", "Format", "check_can_write", "format_for", "read", "write"]
+__all__ = ["FORMATS", "Format", "check_can_write", "format_for", "read", "recognises", "write"]
 
 #: The csv tables that can be read.
 FLAVOURS = (thunderstorm.FLAVOUR, challenge.FLAVOUR, nairr.FLAVOUR, smap.FLAVOUR, liteloc.FLAVOUR)
@@ -29,6 +29,8 @@ class Format:
         What a message calls it.
     suffixes : tuple of str
         Its suffixes, the first of which is given to new files.
+    recognises : callable
+        Says of a path with such a suffix whether its content is a table of localizations.
     read, write : callable
         ``read(path, *, pixel_size_nm=None)`` and ``write(path, localizations, *, overwrite=False)``.
     outputs : callable
@@ -39,14 +41,24 @@ class Format:
 
     title: str
     suffixes: tuple[str, ...]
+    recognises: Callable[[str | Path], bool]
     read: Callable[..., Localizations]
     write: Callable[..., None]
     outputs: Callable[[str | Path], tuple[Path, ...]]
     in_nm: bool = False
 
 
+def _is_csv(path: str | Path) -> bool:
+    return is_flavoured(path, FLAVOURS)
+
+
 def _read_csv(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizations:
     return read_csv(path, FLAVOURS, pixel_size_nm=pixel_size_nm)
+
+
+def _is_hdf5(path: str | Path) -> bool:
+    with open_hdf5(path) as file:
+        return "locs" in file or "data/xyz" in file or "data/frame_ix" in file
 
 
 def _read_hdf5(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizations:
@@ -57,9 +69,13 @@ def _read_hdf5(path: str | Path, *, pixel_size_nm: float | None = None) -> Local
 
 #: What can be written, by the name that the command line gives it.
 FORMATS: dict[str, Format] = {
-    "csv": Format("ThunderSTORM csv", (".csv",), _read_csv, thunderstorm.write, thunderstorm.outputs, in_nm=True),
-    "hdf5": Format("Picasso hdf5", (".hdf5", ".h5"), _read_hdf5, picasso.write, picasso.outputs),
-    "parquet": Format("native parquet", (".parquet",), parquet.read, parquet.write, parquet.outputs),
+    "csv": Format(
+        "ThunderSTORM csv", (".csv",), _is_csv, _read_csv, thunderstorm.write, thunderstorm.outputs, in_nm=True
+    ),
+    "hdf5": Format("Picasso hdf5", (".hdf5", ".h5"), _is_hdf5, _read_hdf5, picasso.write, picasso.outputs),
+    "parquet": Format(
+        "native parquet", (".parquet",), parquet.recognises, parquet.read, parquet.write, parquet.outputs
+    ),
 }
 
 
@@ -71,6 +87,19 @@ def format_for(path: str | Path) -> Format:
             return format_
     known = ", ".join(s for format_ in FORMATS.values() for s in format_.suffixes)
     raise InputError(f"{path}: expected a table with one of the suffixes {known}, got {suffix or 'none'}")
+
+
+def recognises(path: str | Path) -> bool:
+    """Say whether a file is a table of localizations, from its header or its metadata alone.
+
+    A table of a known program that lacks a column, or whose rows are damaged, is one: `read` says what is wrong.
+
+    Raises
+    ------
+    InputError
+        If the suffix is of no known format, or the file cannot be looked into: missing, empty or damaged.
+    """
+    return format_for(path).recognises(path)
 
 
 def read(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizations:

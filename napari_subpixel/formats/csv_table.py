@@ -6,7 +6,7 @@ import csv
 import difflib
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
@@ -174,7 +174,7 @@ def read_csv(path: str | Path, flavours: Sequence[Flavour], *, pixel_size_nm: fl
     """
     path = Path(path)
     line = _header_line(path)
-    header = [name.strip() for name in next(csv.reader([line]), [])]
+    header = _names(line)
     flavour = _recognised(path, header, flavours)
     about, stand_ins = _read_protocol(path)
     size = pixel_size_nm if pixel_size_nm is not None else about.get("pixel_size_nm")
@@ -193,6 +193,18 @@ def read_csv(path: str | Path, flavours: Sequence[Flavour], *, pixel_size_nm: fl
         columns |= dict.fromkeys(column.ours, flavour.from_file(values, column.unit, size))
     with naming(path):
         return Localizations(columns, **about)
+
+
+def is_flavoured(path: str | Path, flavours: Sequence[Flavour]) -> bool:
+    """Say whether the header of a csv table is one of these flavours', or like one with a column missing or misspelt.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, empty or no text.
+    """
+    header = _names(_header_line(Path(path)))
+    return any(not f.missing_from(header) for f in flavours) or _is_alike(_likeness(header, f) for f in flavours)
 
 
 def write_csv(path: str | Path, localizations: Localizations, flavour: Flavour, *, overwrite: bool = False) -> None:
@@ -235,6 +247,11 @@ def _header_line(path: Path) -> str:
     return line
 
 
+def _names(line: str) -> list[str]:
+    """Return the names that a header lists."""
+    return [name.strip() for name in next(csv.reader([line]), [])]
+
+
 def _recognised(path: Path, header: list[str], flavours: Sequence[Flavour]) -> Flavour:
     """Return the flavour of a header, or raise `InputError` that says what is missing from the closest one."""
     for flavour in flavours:
@@ -244,10 +261,15 @@ def _recognised(path: Path, header: list[str], flavours: Sequence[Flavour]) -> F
             return flavour
     likeness = [_likeness(header, flavour) for flavour in flavours]
     best = flavours[int(np.argmax(likeness))]
-    if len(flavours) > 1 and max(likeness) <= 1:  # nothing but the column of frames is alike
+    if len(flavours) > 1 and not _is_alike(likeness):
         known = "; ".join(f"{f.title}: {','.join(f.needed)}" for f in flavours)
         raise InputError(f"{path}: unknown header {_listed(header)}; known are {known}")
     raise InputError(f"{path}: not a {best.title}: {_what_is_missing(header, best)}")
+
+
+def _is_alike(likeness: Iterable[float]) -> bool:
+    """Say whether more than the column of frames, which many tables have, is alike."""
+    return max(likeness) > 1
 
 
 def _likeness(header: list[str], flavour: Flavour) -> float:

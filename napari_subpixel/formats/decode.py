@@ -49,6 +49,8 @@ def _datasets(file: Any) -> dict[str, NDArray[Any]]:
     if "data" not in file:
         raise InputError(f"no /data in it; there are {', '.join(file) or 'none'}")
     group = file["data"]
+    if not hasattr(group, "keys"):
+        raise InputError(f"/data must be a group with xyz and frame_ix, got a dataset of shape {group.shape}")
     missing = [name for name in ("xyz", "frame_ix") if name not in group]
     if missing:
         raise InputError(f"missing {', '.join(missing)} in /data; there are {', '.join(group) or 'none'}")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from napari_subpixel.errors import InputError
 from napari_subpixel.files import atomic_output, check_can_write
 from napari_subpixel.formats import notes
-from napari_subpixel.localizations import Localizations
+from napari_subpixel.localizations import COLUMNS, REQUIRED, Localizations
 from napari_subpixel.records import naming
 
 KEY = notes.PROGRAM.encode()
@@ -18,6 +20,13 @@ KEY = notes.PROGRAM.encode()
 def outputs(path: str | Path) -> tuple[Path, ...]:
     """Return the files that a table is written to."""
     return (Path(path),)
+
+
+def recognises(path: str | Path) -> bool:
+    """Say whether a parquet file has our columns and no others, or notes of ours."""
+    with _opened(Path(path)) as file:
+        schema = file.schema_arrow
+        return KEY in (schema.metadata or {}) or set(REQUIRED) <= set(schema.names) <= set(COLUMNS)
 
 
 def read(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizations:
@@ -35,19 +44,9 @@ def read(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizatio
     Localizations
         The table exactly as it was written.
     """
-    import pyarrow as pa
-    from pyarrow import parquet
-
     path = Path(path)
-    try:
-        with path.open("rb") as file:
-            if not file.read(1):
-                raise InputError(f"{path}: the file is empty (0 bytes)")
-            table = parquet.ParquetFile(file).read()
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{path}: not a whole parquet file: {' '.join(str(error).split())}") from None
+    with _opened(path) as file:
+        table = file.read()
     with naming(path):
         about = notes.to_about(_notes((table.schema.metadata or {}).get(KEY)))
         if pixel_size_nm is not None:
@@ -65,6 +64,23 @@ def write(path: str | Path, localizations: Localizations, *, overwrite: bool = F
     about = json.dumps(notes.from_localizations(localizations))
     with atomic_output(path) as draft, draft.open("wb") as file:
         parquet.write_table(table.replace_schema_metadata({KEY: about}), file)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open a parquet file, with a clear word on one that cannot be read."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        with path.open("rb") as file:
+            if not file.read(1):
+                raise InputError(f"{path}: the file is empty (0 bytes)")
+            yield parquet.ParquetFile(file)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path}: not a whole parquet file: {' '.join(str(error).split())}") from None
 
 
 def _notes(text: bytes | None) -> dict[str, Any]:

@@ -175,10 +175,12 @@ def belongs_to(layer: Layer, key: str) -> bool:
 
 
 def is_movie(layer: Any) -> bool:
-    """Say whether a layer can be taken for a movie."""
+    """Say whether a layer can be taken for a movie; what the plugin rendered is none."""
     from napari.layers import Image, Labels
 
     if not isinstance(layer, Image) or isinstance(layer, Labels) or layer.rgb:
+        return False
+    if not isinstance(layer.metadata.get(KEY, MovieNotes()), MovieNotes):
         return False
     data = layer.data[0] if layer.multiscale else layer.data
     return len(data.shape) >= 2 and sum(n != 1 for n in data.shape[:-2]) <= 1

@@ -84,3 +84,10 @@ def test_its_reader_refuses_a_file_without_data(tmp_path: Path) -> None:
         file["other"] = 1
     with pytest.raises(InputError, match=r"a\.h5: no /data in it; there are other"):
         decode.read(tmp_path / "a.h5")
+
+
+def test_data_that_is_no_group_is_refused(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["data"] = np.zeros((2, 3))
+    with pytest.raises(InputError, match=r"a\.h5: /data must be a group .* got a dataset of shape \(2, 3\)"):
+        formats.read(tmp_path / "a.h5")

@@ -305,3 +305,65 @@ def test_without_room_for_the_side_file_there_is_no_table(name: str, tmp_path: P
     with files_no_longer_than(20_000), pytest.raises(InputError, match="File too large"):
         formats.write(tmp_path / name, table)
     assert not list(tmp_path.iterdir())
+
+
+# -- whose file it is -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_table_that_is_written_is_recognised(name: str, positions_only: Localizations, tmp_path: Path) -> None:
+    formats.write(tmp_path / name, positions_only)
+    assert formats.recognises(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("header", "ours"),
+    [
+        ('"id","frame","x [nm]","y [nm]","uncertainty [nm]"', True),
+        ("Ground-truth,frame,xnano,ynano,znano,intensity ", True),
+        ("frame,xnm,ynm,znm,photon,prob", True),
+        ("Frame,x [nm],y [nm]", True),  # a name misspelt
+        ("id,frame,x [nm]", True),  # a column lost
+        ("index,axis-0,axis-1", False),  # napari's points
+        ("index,shape-type,vertex-index,axis-0,axis-1", False),
+        ("y,x,mass,size,ecc,signal,raw_mass,ep,frame", False),  # trackpy's
+        ("name,age", False),
+        ("\n", False),
+    ],
+)
+def test_a_csv_is_recognised_by_its_header(header: str, ours: bool, tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text(header + "\nnot,even,numbers\n")
+    assert formats.recognises(path) is ours
+
+
+def test_an_hdf5_of_another_program_is_not_recognised(tmp_path: Path) -> None:
+    import h5py
+
+    for number, (place, ours) in enumerate([("data/xyz", True), ("data/image", False), ("data", False)]):
+        with h5py.File(tmp_path / f"{number}.h5", "w") as file:
+            file[place] = np.zeros((5, 3))
+        assert formats.recognises(tmp_path / f"{number}.h5") is ours, place
+
+
+def test_a_parquet_of_another_program_is_not_recognised(positions_only: Localizations, tmp_path: Path) -> None:
+    table = positions_only.table
+    table.to_parquet(tmp_path / "ours.parquet")
+    table.assign(mass=1.0).to_parquet(tmp_path / "trackpy.parquet")
+    table[["y", "x"]].to_parquet(tmp_path / "places.parquet")
+    names = ("ours", "trackpy", "places")
+    assert [formats.recognises(tmp_path / f"{name}.parquet") for name in names] == [True, False, False]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_cannot_be_looked_into_is_refused_rather_than_not_recognised(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    with pytest.raises(InputError, match="no such file"):
+        formats.recognises(path)
+    path.touch()
+    with pytest.raises(InputError, match=r"empty \(0 bytes\)"):
+        formats.recognises(path)
+    path.write_bytes(b"\x93\xfa\x00\x01 not a table\n")
+    with pytest.raises(InputError) as error:
+        formats.recognises(path)
+    check_one_line(error, path)

@@ -1,0 +1,283 @@
+"""The widget *Load SMLM stack*: a movie with its pixel size and its camera, from a file or a layer that is open."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtWidgets import QFileDialog, QGridLayout, QHBoxLayout, QLabel, QLineEdit, QPushButton, QWidget
+
+from napari_subpixel.camera import Camera
+from napari_subpixel.stacks import Stack, open_stack
+from napari_subpixel.widgets.camera_form import CameraForm
+from napari_subpixel.widgets.messages import reported
+from napari_subpixel.widgets.movie_layers import LayerData, MovieLayer, is_movie, movie_layer_data
+from napari_subpixel.widgets.panel import Panel
+from napari_subpixel.widgets.work import Work
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Layer
+
+FROM_FILE = "a file or folder"
+MOVIES = "Movies (*.tif *.tiff *.btf *.tf2 *.tf8 *.lsm *.stk *.zip);;All files (*)"
+USE = (
+    "The pixel size turns pixels into nm. The model 'paper' needs nothing else of the camera; models that count "
+    "photons need all of it."
+)
+
+
+class LoadStack(Panel):
+    """Loads a movie as a lazy layer in nm that carries its camera, or gives a camera to a layer that is open.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+
+    Attributes
+    ----------
+    source : magicgui.widgets.ComboBox
+        A file, or one of the layers.
+    path : QLineEdit
+        The file or folder.
+    form : CameraForm
+        Pixel size and camera.
+    button : QPushButton
+        *Load*, or *Apply to layer*.
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__(napari_viewer)
+        self._chosen = ""
+        self._stack: Stack | None = None
+        self._work: Work | None = None
+        self.form = CameraForm()
+        self._build_form()
+        self.button = QPushButton("Load")
+        self.button.clicked.connect(lambda _: self.act())
+        self.status = QLabel(wordWrap=True)
+        for widget in (QLabel(USE, wordWrap=True), self.button, self.status):
+            self.column.addWidget(widget)
+        self.form.recall()
+        self._source_changed()
+
+    def _build_form(self) -> None:
+        self.source = self.layer_choice(
+            "Movie", is_movie, none=FROM_FILE, tooltip="Load a file, or set pixel size and camera of a layer"
+        )
+        self.source.value = None
+        self.source.changed.connect(self._source_changed)
+        self.path = QLineEdit(placeholderText="TIFF, Zarr, or a folder of frames")
+        self.path.setToolTip("The movie; its frames stay in the file until they are looked at")
+        self.path.editingFinished.connect(lambda: self.choose(self.path.text()))
+        self.about = QLabel(wordWrap=True)
+        source = QHBoxLayout()
+        source.addWidget(QLabel("Movie"))
+        source.addWidget(self.source.native, stretch=1)
+        self._file_rows = self._build_file_rows()
+        form = self.add_form()
+        for row in (source, self._file_rows, self.about):
+            form.addRow(row)
+        self.form.add_to(form)
+
+    def _build_file_rows(self) -> QWidget:
+        self.file_button, self.folder_button = QPushButton("File..."), QPushButton("Folder...")
+        self.file_button.setToolTip("Choose a TIFF file of any kind, or a zipped Zarr")
+        self.folder_button.setToolTip("Choose a Zarr folder, or a folder of TIFF files with one frame each")
+        self.file_button.clicked.connect(lambda _: self._file_dialog())
+        self.folder_button.clicked.connect(lambda _: self._folder_dialog())
+        rows = QWidget()
+        grid = QGridLayout(rows)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.addWidget(self.path, 0, 0, 1, 2)
+        grid.addWidget(self.file_button, 1, 0)
+        grid.addWidget(self.folder_button, 1, 1)
+        return rows
+
+    # -- what is loaded -----------------------------------------------------------------------------------------------
+
+    def choose(self, path: str | Path) -> None:
+        """Look at a file or folder: its shape and the pixel size in its metadata."""
+        path = str(path).strip().strip('"')
+        if path == self._chosen:  # the cursor left the line, and nothing was changed
+            return
+        self._chosen = path
+        self.path.setText(path)
+        self.source.value = None
+        self._stop()
+        self._stack = None
+        self.status.setText("")
+        self._say("looking at the file ..." if path else "")
+        if path:
+            work = Work(_look, path)
+            work.returned.connect(self._looked)
+            work.failed.connect(self._not_loaded)
+            self._start(work)
+        self._allow()
+
+    def _say(self, text: str) -> None:
+        """Say what the movie is, or why it cannot be loaded."""
+        self.about.setText(text)
+        self.about.setVisible(bool(text))
+
+    def _looked(self, stack: Stack) -> None:
+        self._stack = stack
+        self._say(in_words(stack))
+        self.form.tell_pixel_size(stack.pixel_size_nm, "the file")
+
+    def _source_changed(self, _: Any = None) -> None:
+        layer = self.source.value
+        self._file_rows.setVisible(layer is None)
+        self.button.setText("Load" if layer is None else "Apply to layer")
+        self.button.setToolTip(
+            "Add the movie to the viewer, in nm; its frames are read when they are looked at"
+            if layer is None
+            else "Set pixel size and camera of this layer; points and images that were made from it follow"
+        )
+        self._say("")
+        self.status.setText("")
+        with reported():
+            if layer is not None:
+                self._show_layer(MovieLayer(layer))
+            elif self._stack is not None:
+                self._looked(self._stack)
+            else:
+                self.form.tell_pixel_size(None, "")
+        self._allow()
+
+    def _show_layer(self, movie: MovieLayer) -> None:
+        self._say(in_words(movie.stack()))
+        camera = movie.camera
+        if camera != Camera(pixel_size_nm=camera.pixel_size_nm):
+            self.form.show_camera(camera, "from the layer")
+        self.form.tell_pixel_size(camera.pixel_size_nm, "the layer")
+
+    def _file_dialog(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Movie", _last_folder(), MOVIES)
+        self._given(path)
+
+    def _folder_dialog(self) -> None:
+        self._given(QFileDialog.getExistingDirectory(self, "Folder of frames, or Zarr", _last_folder()))
+
+    def _given(self, path: str) -> None:
+        from napari.utils.history import update_open_history
+
+        if path:
+            update_open_history(path)
+            self._chosen = ""  # chosen again, it is looked at again
+            self.choose(path)
+
+    # -- loading ------------------------------------------------------------------------------------------------------
+
+    def act(self) -> None:
+        """Load the file, or apply the camera to the layer."""
+        if self.source.value is not None:
+            with reported():
+                self._apply(self.source.value)
+        elif self._stack is not None and self._work is None:
+            work = Work(_load, self._stack, self.form.camera)
+            work.returned.connect(self._loaded)
+            work.failed.connect(self._not_loaded)
+            self.status.setText("loading ...")
+            self._file_rows.setEnabled(False)
+            self.source.enabled = False
+            self._start(work)
+            self._allow()
+
+    def _apply(self, layer: Layer) -> None:
+        movie, camera = MovieLayer(layer), self.form.camera
+        if camera.pixel_size_nm is None:
+            camera = replace(camera, pixel_size_nm=movie.camera.pixel_size_nm)
+        movie.set_camera(camera, self.viewer.layers)
+        self.viewer.reset_view()
+        self.form.tell_pixel_size(camera.pixel_size_nm, "the layer")
+        self._end_with(layer, camera)
+
+    def _loaded(self, data: LayerData) -> None:
+        from napari.layers import Layer
+
+        is_first = not self.viewer.layers
+        layer = self.viewer.add_layer(Layer.create(*data))
+        if is_first:
+            self.viewer.dims.set_point(0, 0)
+        self.choose("")
+        self._end_with(layer, MovieLayer(layer).camera)
+
+    def _end_with(self, layer: Layer, camera: Camera) -> None:
+        size = camera.pixel_size_nm
+        self.viewer.canvas.overlays.scale_bar.visible = True
+        self.status.setText(f"{layer.name}: {f'{size:g} nm per pixel' if size else 'pixel size not known'}")
+        self.form.remember()
+
+    def _not_loaded(self, error: Exception) -> None:
+        self._say(" ".join(str(error).split()))
+        self.status.setText("")
+
+    # -- work ---------------------------------------------------------------------------------------------------------
+
+    def _start(self, work: Work) -> None:
+        self._work = work
+        work.cancelled.connect(self._cancelled)
+        work.finished.connect(lambda: self._finished(work))
+        self.begin(work)
+
+    def _stop(self) -> None:
+        """Stop what is at work, and take no notice of what it still delivers."""
+        if self._work is not None:
+            work, self._work = self._work, None
+            work.cancel()
+            for signal in (work.returned, work.failed, work.cancelled):
+                signal.disconnect()
+
+    def _cancelled(self) -> None:
+        """Forget what was looked at or loaded when the dock was closed."""
+        self._chosen, self._stack = "", None
+        self._say("")
+        self.status.setText("")
+
+    def _finished(self, work: Work) -> None:
+        if self._work is work:
+            self._work = None
+        self._file_rows.setEnabled(True)
+        self.source.enabled = True
+        self._allow()
+
+    def _allow(self) -> None:
+        """Let the button be pressed when there is something to do, and nothing is at work."""
+        self.button.setEnabled(self._work is None and (self.source.value is not None or self._stack is not None))
+
+
+def in_words(stack: Stack) -> str:
+    """Return what a movie is: frames, pixels, type, and how large."""
+    height, width = stack.frame_shape
+    frames = f"{stack.n_frames:,} frame{'s'[: stack.n_frames != 1]}"
+    words = f"{frames} of {height} x {width} px, {stack.dtype}, {_bytes_in_words(stack.nbytes)}"
+    return words + (f"; the first of {stack.n_series} images in the file" if stack.n_series > 1 else "")
+
+
+def _bytes_in_words(n_bytes: int) -> str:
+    thousands = min((len(str(n_bytes)) - 1) // 3, 4)
+    size, unit = n_bytes / 1000**thousands, ("bytes", "kB", "MB", "GB", "TB")[thousands]
+    return f"{size:.1f} {unit}" if thousands and size < 10 else f"{size:.0f} {unit}"
+
+
+def _look(path: str) -> Generator[None, None, Stack]:
+    """Open a movie, on the thread: a long chain of pages or a slow disk takes its time."""
+    stack = open_stack(Path(path).expanduser())
+    yield  # here it ends if nobody wants it any more
+    return stack
+
+
+def _load(stack: Stack, camera: Camera) -> Generator[None, None, LayerData]:
+    """Make a movie's layer, on the thread: the first frames are read for the contrast."""
+    data = movie_layer_data(stack, camera)
+    yield  # here it ends if nobody wants it any more
+    return data
+
+
+def _last_folder() -> str:
+    from napari.utils.history import get_open_history
+
+    return get_open_history()[0]

@@ -1,0 +1,23 @@
+"""Sample data for napari, simulated on the spot: a crowded movie of microtubules with its truth."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from napari_subpixel.simulate import crowded_microtubules, simulate
+from napari_subpixel.stacks import open_stack
+from napari_subpixel.widgets.movie_layers import LayerData, MovieLayer, movie_layer_data
+from napari_subpixel.widgets.point_layers import point_layer_data
+
+N_FRAMES, SEED = 200, 7
+
+
+def microtubules() -> list[LayerData]:
+    """Simulate a movie that the model ``paper`` knows well, and return it and its true molecules as layers in nm."""
+    from napari.layers import Layer
+
+    settings = crowded_microtubules(n_frames=N_FRAMES)
+    frames, truth = simulate(settings, np.random.default_rng(SEED))
+    movie = movie_layer_data(open_stack(frames, name="microtubules (simulated)"), settings.camera)
+    points = point_layer_data(truth, MovieLayer(Layer.create(*movie)), name="truth", colour="cyan", symbol="cross")
+    return [movie, points]

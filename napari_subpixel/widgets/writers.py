@@ -1,0 +1,58 @@
+"""Writers for napari: what a points layer shows, as a table of localizations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from napari_subpixel import formats
+from napari_subpixel.errors import InputError, PixelSizeError
+from napari_subpixel.widgets.point_layers import table_of
+
+
+def write_csv(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
+    """Write the points that a layer shows as a ThunderSTORM csv."""
+    return _write(path, data, meta, "csv")
+
+
+def write_hdf5(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
+    """Write the points that a layer shows as a Picasso hdf5."""
+    return _write(path, data, meta, "hdf5")
+
+
+def write_parquet(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
+    """Write the points that a layer shows as a native parquet."""
+    return _write(path, data, meta, "parquet")
+
+
+def _write(path: str, data: Any, meta: dict[str, Any], format_name: str) -> list[str]:
+    """Write to a path, which the dialog has asked about where it exists; return the files that were written.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written. Not an `InputError`: napari takes a `ValueError` for a writer that is not there.
+    """
+    from napari.layers import Layer
+
+    target = _with_suffix(Path(path), format_name)
+    try:
+        if target != Path(path) and target.exists():
+            raise InputError(f"{target}: exists already; give its whole name to replace it")
+        formats.write(target, table_of(Layer.create(data, meta, "points")), overwrite=True)
+    except PixelSizeError:
+        raise OSError(
+            f"{target}: a {formats.format_for(target).title} is in nm, and the pixel size of {meta['name']!r} is not "
+            "known: set scale and units of the layer, or save it as .hdf5 or .parquet, which are in pixels"
+        ) from None
+    except InputError as error:
+        raise OSError(str(error)) from error
+    return [str(file) for file in formats.format_for(target).outputs(target)]
+
+
+def _with_suffix(path: Path, format_name: str) -> Path:
+    """Return the path as it is where its suffix names a format of tables, else with this format's suffix added."""
+    known = {suffix for format_ in formats.FORMATS.values() for suffix in format_.suffixes}
+    if path.suffix.lower() in known:
+        return path
+    return path.with_name(path.name + formats.FORMATS[format_name].suffixes[0])

@@ -1,0 +1,260 @@
+"""Movies and tables opened by napari itself: lazily, in nm, and only those that are the plugin's."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+from npe2 import PluginManager
+
+from napari_subpixel import formats
+from napari_subpixel.camera import Camera
+from napari_subpixel.errors import InputError
+from napari_subpixel.localizations import Localizations
+from napari_subpixel.movie_writer import write_movie
+from napari_subpixel.widgets.movie_layers import MovieLayer
+from napari_subpixel.widgets.readers import get_movie_reader, get_table_reader
+
+PLUGIN = "napari-subpixel"
+MOVIE = np.random.default_rng(0).poisson(20, (5, 12, 18)).astype(np.uint16)
+TABLE = Localizations(
+    {"frame": [0, 2, 4], "y": [3.25, 10.0, 0.0], "x": [16.0, 11.5, 2.125], "probability": [0.9, 0.5, 0.25]},
+    pixel_size_nm=110,
+    frame_shape=(12, 18),
+    n_frames=5,
+)
+SUFFIXES = ["csv", "hdf5", "h5", "parquet"]
+
+
+@pytest.fixture
+def viewer(make_napari_viewer):
+    return make_napari_viewer()
+
+
+@pytest.fixture
+def movie_file(tmp_path: Path) -> Path:
+    write_movie(tmp_path / "movie.tif", [MOVIE], shape=MOVIE.shape, pixel_size_nm=110)
+    return tmp_path / "movie.tif"
+
+
+def one_layer(viewer, path: Path):
+    (layer,) = viewer.open(path, plugin=PLUGIN)
+    return layer
+
+
+def in_nm(layer) -> np.ndarray:
+    """Where the points of a layer lie in the viewer's world."""
+    return np.array([layer.data_to_world(place) for place in layer.data])
+
+
+# -- movies -------------------------------------------------------------------------------------------------------
+
+
+def test_a_movie_opens_lazily_in_nm(viewer, movie_file: Path) -> None:
+    layer = one_layer(viewer, movie_file)
+    assert type(layer.data).__module__.startswith("dask")
+    assert layer.scale.tolist() == [1, 110, 110]
+    assert [str(unit) for unit in layer.units] == ["pixel", "nanometer", "nanometer"]
+    assert MovieLayer(layer).camera == Camera(pixel_size_nm=110)
+    np.testing.assert_array_equal(layer.data, MOVIE)
+
+
+def test_a_movie_is_not_read_when_it_is_opened(movie_file: Path, monkeypatch) -> None:
+    from napari_subpixel.stacks import Stack
+
+    read = []
+    whole = Stack._read
+    monkeypatch.setattr(Stack, "_read", lambda self, frames, rows: read.append(frames) or whole(self, frames, rows))
+    long = movie_file.with_name("long.tif")
+    write_movie(long, [np.zeros((300, 12, 18), np.uint16)], shape=(300, 12, 18), pixel_size_nm=65)
+    assert not read
+    get_movie_reader(str(long))(str(long))
+    assert sum(map(len, read)) <= 5
+
+
+def test_zarr_and_folders_of_frames_are_movies(viewer, tmp_path: Path) -> None:
+    array = zarr.create_array(tmp_path / "movie.zarr", shape=MOVIE.shape, dtype=MOVIE.dtype)
+    array[:] = MOVIE
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    for number, frame in enumerate(MOVIE):
+        tifffile.imwrite(frames / f"frame_{number}.tif", frame)
+    for folder in (tmp_path / "movie.zarr", frames):
+        np.testing.assert_array_equal(one_layer(viewer, folder).data, MOVIE)
+
+
+@pytest.mark.parametrize("name", ["movie.TIF", "movie.tiff", "movie.ome.tif", "movie.btf"])
+def test_every_name_of_a_tiff_is_claimed(viewer, name: str, movie_file: Path) -> None:
+    assert one_layer(viewer, movie_file.rename(movie_file.with_name(name))).data.shape == MOVIE.shape
+
+
+@pytest.mark.parametrize(
+    ("image", "options"),
+    [
+        (np.zeros((12, 18), np.uint16), {}),  # a labels image, or any picture
+        (np.zeros((12, 18, 3), np.uint8), {"photometric": "rgb"}),
+        (np.zeros((5, 12, 18, 3), np.uint8), {"photometric": "rgb"}),
+        (np.zeros((3, 12, 18), np.uint8), {"photometric": "rgb", "planarconfig": "separate"}),
+    ],
+)
+def test_single_images_and_colour_images_are_left_to_others(image, options, tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "image.tif", image, **options)
+    assert get_movie_reader(str(tmp_path / "image.tif")) is None
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    tifffile.imwrite(folder / "image.tif", image, **options)
+    assert get_movie_reader(str(folder)) is None
+
+
+def test_folders_of_other_things_lists_and_addresses_are_left_to_others(tmp_path: Path, movie_file: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.txt").touch()
+    for path in (tmp_path / "empty", tmp_path / "texts", "https://example.org/movie.tif", tmp_path / "gone.tif"):
+        assert get_movie_reader(str(path)) is None
+    assert get_movie_reader([str(movie_file)]) is None
+    assert get_table_reader([str(movie_file)]) is None
+
+
+def test_a_list_of_images_to_be_stacked_goes_to_napari(viewer, tmp_path: Path) -> None:
+    files = [tmp_path / f"{number}.tif" for number in range(3)]
+    for file, frame in zip(files, MOVIE, strict=False):
+        tifffile.imwrite(file, frame)
+    with pytest.raises(ValueError, match="refused"):
+        viewer.open(files, stack=True, plugin=PLUGIN)
+    (layer,) = viewer.open(files, stack=True)
+    assert layer.data.shape == (3, 12, 18)
+
+
+def test_a_refused_file_opens_with_napari_s_own_reader(viewer, tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "image.tif", MOVIE[0])
+    with pytest.raises(ValueError, match="refused the file"):
+        viewer.open(tmp_path / "image.tif", plugin=PLUGIN)
+    (layer,) = viewer.open(tmp_path / "image.tif")
+    np.testing.assert_array_equal(layer.data, MOVIE[0])
+
+
+def test_damaged_movies_are_refused_in_words(viewer, movie_file: Path, tmp_path: Path) -> None:
+    os.truncate(movie_file, movie_file.stat().st_size - 600)
+    (tmp_path / "empty.tif").touch()
+    (tmp_path / "text.tif").write_text("no movie at all")
+    tifffile.imwrite(tmp_path / "two_axes.tif", np.zeros((2, 3, 12, 18), np.uint16), imagej=True)
+    for name, words in {
+        "movie.tif": "the file is cut off",
+        "empty.tif": "the file is empty",
+        "text.tif": "not a TIFF file",
+        "two_axes.tif": "save one movie a file",
+    }.items():
+        with pytest.raises(InputError, match=words) as error:
+            viewer.open(tmp_path / name, plugin=PLUGIN)
+        assert "\n" not in str(error.value)
+    assert not viewer.layers
+
+
+# -- tables -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_table_opens_as_points_in_nm(viewer, suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"found.{suffix}"
+    formats.write(path, TABLE)
+    layer = one_layer(viewer, path)
+    assert (layer.name, str(layer.units[-1])) == ("found", "nanometer")
+    np.testing.assert_allclose(in_nm(layer), np.column_stack([TABLE.frame, TABLE.yx * 110]), atol=1e-4)
+    np.testing.assert_allclose(layer.features["probability"], [0.9, 0.5, 0.25])
+
+
+def write_bare_csv(path: Path) -> Path:
+    """One molecule in the first frame, 1,000 nm down and 500 nm to the right; no pixel size."""
+    path.write_text('"id","frame","x [nm]","y [nm]"\n1,1,500,1000\n')
+    return path
+
+
+def test_a_table_without_pixel_size_takes_that_of_the_movie_and_lies_on_it(
+    viewer, movie_file: Path, tmp_path: Path, shown
+) -> None:
+    movie = one_layer(viewer, movie_file)
+    points = one_layer(viewer, write_bare_csv(tmp_path / "truth.csv"))
+    # From the outer corner of the first pixel to its centre it is half a pixel.
+    np.testing.assert_allclose(movie.world_to_data(in_nm(points)[0]), [0, 1000 / 110 - 0.5, 500 / 110 - 0.5])
+    assert shown() == [("WARNING", "truth.csv does not say its pixel size: that of the movie, 110 nm, was taken")]
+
+
+@pytest.mark.parametrize("sizes", [[], [110, 160]])
+def test_a_table_without_pixel_size_is_read_at_100_nm_where_no_one_movie_tells(
+    viewer, sizes: list[float], tmp_path: Path, shown
+) -> None:
+    for size in sizes:
+        viewer.add_image(MOVIE, scale=(1, size, size), units=("pixel", "nm", "nm"))
+    points = one_layer(viewer, write_bare_csv(tmp_path / "truth.csv"))
+    np.testing.assert_allclose(in_nm(points), [[0, 950, 450]])
+    assert [severity for severity, _ in shown()] == ["WARNING"]
+    assert "100 nm was assumed" in shown()[0][1]
+
+
+def test_a_table_in_pixels_is_laid_on_the_one_movie(viewer, tmp_path: Path, shown) -> None:
+    path = tmp_path / "found.hdf5"
+    formats.write(path, TABLE.with_about(pixel_size_nm=None))
+    before = one_layer(viewer, path)
+    assert before.scale.tolist() == [1, 1, 1]
+    viewer.layers.clear()
+    viewer.add_image(MOVIE, scale=(1, 0.16, 0.16), units=("pixel", "um", "um"))
+    viewer.add_image(MOVIE[0], name="a picture", scale=(0.5, 0.5), units=("um", "um"))
+    viewer.add_image(MOVIE, scale=(1, 2, 3), units=("pixel", "um", "um"), name="not square")
+    after = one_layer(viewer, path)
+    assert after.scale.tolist() == [1, 160, 160]
+    assert "160 nm, was taken" in shown()[-1][1]
+
+
+@pytest.mark.parametrize("header", ["index,axis-0,axis-1", "index,shape-type,vertex-index,axis-0,axis-1", "name,age"])
+def test_csv_files_of_others_are_left_to_them(header: str, tmp_path: Path) -> None:
+    (tmp_path / "other.csv").write_text(f"{header}\n0,1,2\n")
+    assert get_table_reader(str(tmp_path / "other.csv")) is None
+
+
+def test_napari_s_points_are_read_by_napari(viewer, tmp_path: Path) -> None:
+    viewer.add_points([[1.0, 2.0]], name="mine").save(str(tmp_path / "points.csv"))
+    (layer,) = viewer.open(tmp_path / "points.csv")
+    assert layer.data.tolist() == [[1, 2]]
+
+
+def test_hdf5_and_parquet_files_of_others_are_left_to_them(tmp_path: Path) -> None:
+    import h5py
+
+    with h5py.File(tmp_path / "volume.h5", "w") as file:
+        file["image"] = np.zeros((3, 4))
+    TABLE.table.assign(mass=1.0).to_parquet(tmp_path / "tracks.parquet")
+    assert get_table_reader(str(tmp_path / "volume.h5")) is None
+    assert get_table_reader(str(tmp_path / "tracks.parquet")) is None
+    assert get_table_reader(str(tmp_path / "gone.csv")) is None
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_damaged_tables_are_refused_in_words(viewer, suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"found.{suffix}"
+    formats.write(path, TABLE)
+    if suffix == "csv":
+        path.write_text(path.read_text() + "4,first,1,1,1\n")
+    else:
+        os.truncate(path, path.stat().st_size // 2)
+    with pytest.raises(InputError, match=path.name) as error:
+        viewer.open(path, plugin=PLUGIN)
+    assert "\n" not in str(error.value)
+    path.write_bytes(b"")
+    with pytest.raises(InputError, match=r"empty \(0 bytes\)"):
+        viewer.open(path, plugin=PLUGIN)
+    assert not viewer.layers
+
+
+def test_only_names_of_movies_and_tables_are_claimed(viewer, movie_file: Path) -> None:
+    def claims(path: str) -> list[str]:
+        readers = PluginManager.instance().iter_compatible_readers([path])
+        return [reader.command for reader in readers if reader.plugin_name == PLUGIN]
+
+    assert claims("a.tif") == claims("b.ome.TIF") == claims(str(movie_file.parent)) == [f"{PLUGIN}.get_movie_reader"]
+    assert claims("a.csv") == claims("a.hdf5") == [f"{PLUGIN}.get_table_reader"]
+    assert claims("a.png") == claims("a.npy") == claims("a.txt") == []
