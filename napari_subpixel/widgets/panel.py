@@ -35,11 +35,12 @@ class Panel(QWidget):
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
-        self._viewer = weakref.ref(viewer)
+        # From its menus napari passes a proxy, which nothing keeps alive.
+        self._viewer = weakref.ref(getattr(viewer, "__wrapped__", viewer))
         self.column = QVBoxLayout(self)
         self.column.setAlignment(Qt.AlignmentFlag.AlignTop)
         self._choices: list[ComboBox] = []
-        self._preferences: dict[ComboBox, Callable[[Layer], bool]] = {}
+        self._preferences: dict[ComboBox, _Preference] = {}
         self._was_docked = False
         self._works: list[Work] = []
         # The list, not the widget, is what the slot may touch: the widget is gone by then.
@@ -103,15 +104,19 @@ class Panel(QWidget):
             choice.null_string = none
             choice.reset_choices()
         active = self.viewer.layers.selection.active
-        if active is not None and accepts(active):
+        if active is not None and accepts(active) and (prefers is None or prefers(active)):
             choice.value = active
-        self._choices.append(choice)
+        self.keep_listed(choice)
         if prefers is not None:
             preferences = self._preferences
-            preferences[choice] = prefers
+            preferences[choice] = _Preference(choice, prefers)
+            preferences[choice].choose()
             choice.native.activated.connect(lambda _: preferences.pop(choice, None))
-            _choose_preferred(choice, prefers)
         return choice
+
+    def keep_listed(self, choice: ComboBox) -> None:
+        """Look again what there is to choose, for this choice too, when layers come and go."""
+        self._choices.append(choice)
 
     def reset_choices(self, *_: Any) -> None:
         """Look again which layers there are; napari calls this when layers come and go."""
@@ -122,8 +127,8 @@ class Panel(QWidget):
                 if chosen in choice.choices:  # magicgui goes by the names, one of which may be new
                     choice.value = chosen
                 if choice in self._preferences:
-                    _choose_preferred(choice, self._preferences[choice])
-            if choice.value is not chosen:
+                    self._preferences[choice].choose()
+            if choice.value != chosen:
                 choice.changed.emit(choice.value)
 
     # -- work ---------------------------------------------------------------------------------------------------------
@@ -150,7 +155,18 @@ class Panel(QWidget):
         return super().event(event)
 
 
-def _choose_preferred(choice: ComboBox, prefers: Callable[[Layer], bool]) -> None:
-    """Choose a layer that is preferred in place of one that is not."""
-    if choice.value is None or not prefers(choice.value):
-        choice.value = next((layer for layer in choice.choices if layer is not None and prefers(layer)), choice.value)
+class _Preference:
+    """Which layers of a choice are chosen rather than others, and which of them were there before."""
+
+    def __init__(self, choice: ComboBox, prefers: Callable[[Layer], bool]) -> None:
+        self._choice, self._prefers = choice, prefers
+        self._before: list[Layer] = []
+
+    def choose(self) -> None:
+        """Choose a layer that is preferred, and was not before, in place of one that is not."""
+        choice = self._choice
+        preferred = [layer for layer in choice.choices if layer is not None and self._prefers(layer)]
+        new = [layer for layer in preferred if layer not in self._before]
+        if new and choice.value not in preferred:
+            choice.value = new[0]
+        self._before = preferred

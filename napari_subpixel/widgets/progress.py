@@ -39,7 +39,10 @@ class ProgressRow(QWidget):
         self.hide()
 
     def begin(self, total: int, unit: str, text: str) -> None:
-        """Show the bar at 0 of `total`, of something called `unit`; 0 in all shows that work goes on, not how far."""
+        """Show the bar at 0 of `total`, of something called `unit`; 0 in all shows that work goes on, not how far.
+
+        Of something without a name no rate is told.
+        """
         self.bar.setRange(0, total)
         self.bar.setValue(0)
         self.cancel.setEnabled(True)
@@ -53,7 +56,9 @@ class ProgressRow(QWidget):
         self.bar.setValue(done)
         rate = done / seconds if seconds > 0 else 0.0
         left = (self.bar.maximum() - done) / rate if rate > 0 else 0.0
-        parts = [text, f"{rate:,.0f} {self._unit}/s" if rate >= 10 else f"{rate:.1f} {self._unit}/s"]
+        parts = [text]
+        if self._unit:
+            parts.append(f"{rate:,.0f} {self._unit}/s" if rate >= 10 else f"{rate:.1f} {self._unit}/s")
         if left >= 1:
             parts.append(f"{duration(left)} left")
         self.text.setText(", ".join(part for part in parts if part))
@@ -74,7 +79,7 @@ def duration(seconds: float) -> str:
     Examples
     --------
     >>> duration(7.4), duration(75), duration(7300)
-    ('7 s', '1 min 15 s', '2 h 2 min')
+    ('7 s', '1 min 15 s', '2 h 1 min')
     """
     whole = round(seconds)
     if whole < 60:

@@ -1,0 +1,408 @@
+"""The widget *Evaluate against ground truth*: scores in a table, and hits, false alarms and misses in colours."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from magicgui.widgets import CheckBox, ComboBox, FileEdit, FloatSpinBox, LineEdit
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QSpinBox, QVBoxLayout, QWidget
+
+from napari_subpixel.errors import InputError
+from napari_subpixel.scores import Evaluation, Match
+from napari_subpixel.widgets.evaluation_run import Outcome, Request, in_words
+from napari_subpixel.widgets.latest import LatestWork
+from napari_subpixel.widgets.links import Links
+from napari_subpixel.widgets.match_layers import KINDS, match_layers, show_matches
+from napari_subpixel.widgets.messages import reported, show_warning
+from napari_subpixel.widgets.panel import Panel
+from napari_subpixel.widgets.point_layers import notes_of
+from napari_subpixel.widgets.progress import ProgressRow
+from napari_subpixel.widgets.result_layers import (
+    ground_of,
+    is_foreign,
+    is_result,
+    is_table,
+    is_truth,
+    movie_of,
+    on_movie,
+)
+from napari_subpixel.widgets.scores import SCORES, parsed_tolerances, save_scores
+from napari_subpixel.widgets.table import ReadOnlyTable
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Layer
+
+FROM_FILE = "from a file"
+TABLE_FILES = "Tables (*.csv *.hdf5 *.h5 *.parquet)"
+#: No movie has more frames.
+LAST_FRAME = 99_999_999
+#: Style of boxes that stand beside each other: napari's own are too wide for that.
+NARROW = "min-width: 40px"
+#: What may change after the scores were made.
+SETTINGS, THRESHOLD, POINTS = "the settings above", "the threshold", "the points"
+#: The scores follow the threshold when that has rested for so long, in milliseconds.
+REST_MS = 150
+
+
+class EvaluateAgainstTruth(Panel):
+    """Scores a result against ground truth, and shows what was found, made up and missed.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__(napari_viewer)
+        self._shown: tuple[Request, Outcome] | None = None
+        # What changed since the scores that are shown were begun, and since the latest were.
+        self._changed: list[str] = []
+        self._since: list[str] = []
+        self._hidden: list[Layer] = []
+        links = self._links = Links()
+        self.destroyed.connect(lambda *_: links.clear())
+        self._rest = QTimer(self, singleShot=True, interval=REST_MS)
+        self._rest.timeout.connect(self._follow)
+        self._build_form()
+        self._build_actions()
+        self._build_scores()
+        self.reset_choices()
+        self._truth_changed()
+
+    # -- the parts ----------------------------------------------------------------------------------------------------
+
+    def _build_form(self) -> None:
+        self.result = self.layer_choice(
+            "Result", is_table, prefers=is_result, tooltip="The points layer to score: its points that are shown"
+        )
+        self.truth = self.layer_choice(
+            "Truth",
+            is_table,
+            prefers=self._prefers_as_truth(),
+            none=FROM_FILE,
+            tooltip="The points layer of the molecules, or a file",
+        )
+        self.truth_file = FileEdit(
+            label="Truth file",
+            filter=TABLE_FILES,
+            tooltip="A table in any format that is read: ThunderSTORM, SMLM challenge, SMAP, Picasso, DECODE, ...",
+        )
+        frames = self._build_settings()
+        self._form = self.add_form(
+            self.result,
+            self.truth,
+            self.truth_file,
+            self.tolerances,
+            self.border_nm,
+            ("Frames", frames),
+            self.remove_offset,
+            self.follow,
+        )
+        choices = (self.result, self.truth, self.truth_file, self.tolerances, self.border_nm, self.remove_offset)
+        for signal in (*(choice.changed for choice in choices), self.first.valueChanged, self.last.valueChanged):
+            signal.connect(self._settings_changed)
+        self.truth.changed.connect(self._truth_changed)
+        self.result.changed.connect(self.reset_choices)
+        self.follow.changed.connect(self._follow_changed)
+
+    def _build_settings(self) -> QHBoxLayout:
+        """Make the boxes of how to score, and return the row of those of the frames."""
+        self.tolerances = LineEdit(
+            label="Tolerances [nm]",
+            value="25, 50",
+            tooltip="Largest distance of a localization from its molecule; several, separated by commas, are several "
+            "columns. The SMLM challenge takes 250",
+        )
+        self.border_nm = FloatSpinBox(
+            label="Border [nm]",
+            min=0.0,
+            max=1e6,
+            step=50.0,
+            tooltip="Leave out what lies nearer to the edge of the frames; 0 counts all, the SMLM challenge takes 450",
+        )
+        self.border_nm.native.setDecimals(1)
+        self.first, self.last = QSpinBox(), QSpinBox()
+        self.first.setToolTip("First frame that counts, from 0 as on the viewer's slider")
+        self.last.setToolTip("Last frame that counts")
+        self.last.setSpecialValueText("last")
+        self.first.setRange(0, LAST_FRAME)
+        self.last.setRange(-1, LAST_FRAME)
+        self.last.setValue(-1)
+        for box in (self.first, self.last):
+            box.setStyleSheet(NARROW)
+        frames = QHBoxLayout()
+        frames.addWidget(self.first, stretch=1)
+        frames.addWidget(QLabel("to"))
+        frames.addWidget(self.last, stretch=1)
+        self.remove_offset = CheckBox(
+            text="Remove constant offset",
+            tooltip="Subtract the mean shift of the result against the truth first, as between two programs that put "
+            "the first pixel's centre in different places",
+        )
+        self.follow = CheckBox(
+            text="Follow the threshold", value=True, tooltip="Score again when the threshold of the result changes"
+        )
+        return frames
+
+    def _build_actions(self) -> None:
+        self.evaluate_button = QPushButton("Evaluate")
+        self.evaluate_button.setToolTip("Match the result with the truth, frame by frame and one to one, and score it")
+        self.evaluate_button.clicked.connect(self.evaluate_now)
+        self.progress = ProgressRow()
+        self.progress.cancel.setToolTip("Leave the scores as they are")
+        self.latest = LatestWork(self, self.progress)
+        self.latest.began.connect(self._began)
+        self.latest.returned.connect(self._deliver)
+        self.column.addWidget(self.evaluate_button)
+        self.column.addWidget(self.progress)
+
+    def _build_scores(self) -> None:
+        self.scores = QWidget()
+        self.summary = QLabel(wordWrap=True)
+        self.outdated = QLabel(wordWrap=True)
+        self.outdated.setStyleSheet("font-weight: bold; color: #E69F00")
+        self.table = ReadOnlyTable()
+        self.warnings = QLabel(wordWrap=True)
+        self.show_matches = CheckBox(
+            text="Show matches, hide result and truth",
+            value=True,
+            tooltip="True positives, false positives and misses as three layers in colours; the layers that they were "
+            "made from are hidden meanwhile",
+        )
+        self.shown_tolerance = ComboBox(
+            label="Matches within", choices=[], tooltip="The tolerance whose matches are shown"
+        )
+        words = (f"<b>{kind.sign}</b> {kind.role}".replace(" ", "&nbsp;") for kind in KINDS)
+        colours = (kind.colour for kind in KINDS)
+        pairs = zip(colours, words, strict=True)
+        self.legend = QLabel(" &nbsp;".join(f'<span style="color:{colour}">{text}</span>' for colour, text in pairs))
+        self.legend.setWordWrap(True)
+        self.save_button = QPushButton("Save scores ...")
+        self.save_button.setToolTip("Write the scores as csv or JSON")
+        self.save_button.clicked.connect(self.ask_and_save)
+        tolerance = QHBoxLayout()
+        tolerance.addWidget(QLabel(self.shown_tolerance.label))
+        tolerance.addWidget(self.shown_tolerance.native, stretch=1)
+        rows = QVBoxLayout(self.scores)
+        rows.setContentsMargins(0, 0, 0, 0)
+        for widget in (self.summary, self.outdated, self.table, self.warnings, self.show_matches.native):
+            rows.addWidget(widget)
+        rows.addLayout(tolerance)
+        rows.addWidget(self.legend)
+        rows.addWidget(self.save_button)
+        self.column.addWidget(self.scores)
+        self.scores.hide()
+        self.show_matches.changed.connect(self._show_matches_changed)
+        self.shown_tolerance.changed.connect(self._tolerance_changed)
+
+    # -- what is chosen -----------------------------------------------------------------------------------------------
+
+    def reset_choices(self, *_: Any) -> None:
+        """Look again which layers there are; no layer is its own truth."""
+        super().reset_choices()
+        if self.truth.value is self.result.value:
+            self.truth.value = None
+
+    def _prefers_as_truth(self) -> Callable[[Layer], bool]:
+        panel = weakref.ref(self)
+
+        def prefers(layer: Layer) -> bool:
+            owner = panel()
+            return owner is not None and is_truth(layer) and layer is not owner.result.value
+
+        return prefers
+
+    def _truth_changed(self, _: Any = None) -> None:
+        self._form.setRowVisible(self.truth_file.native, self.truth.value is None)
+
+    def _settings_changed(self, _: Any = None) -> None:
+        self._note_change(SETTINGS)
+
+    @property
+    def evaluation(self) -> Evaluation | None:
+        """The scores that are shown, unless they are out of date."""
+        return self._shown[1].evaluation if self._shown is not None and not self._changed else None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """How to score: keyword arguments of `napari_subpixel.evaluate.evaluate`."""
+        first, last = self.first.value(), self.last.value()
+        if 0 <= last < first:
+            raise InputError(f"the first frame, {first}, lies behind the last, {last}")
+        whole = first == 0 and last < 0
+        return {
+            "tolerances_nm": parsed_tolerances(self.tolerances.value),
+            "border_nm": self.border_nm.value,
+            "frames": None if whole else (first, None if last < 0 else last + 1),
+            "remove_offset": self.remove_offset.value,
+        }
+
+    # -- evaluating ---------------------------------------------------------------------------------------------------
+
+    def evaluate_now(self) -> None:
+        """Score the points that are shown, as the form says."""
+        with reported():
+            self.latest.ask(self._asked())
+
+    def dock_closed(self) -> None:
+        """Stop, and follow no more."""
+        super().dock_closed()
+        self.latest.cancel()
+        self._rest.stop()
+        self._links.clear()
+
+    def _asked(self) -> Request:
+        result = self.result.value
+        if result is None:
+            raise InputError("there is no points layer to score: detect molecules, or open a table of localizations")
+        truth = self.truth.value if self.truth.value is not None else self._truth_path()
+        if truth is result:
+            raise InputError(f"{result.name}: result and truth are the same layer; choose another for one of them")
+        layers = self.viewer.layers
+        ground = truth_ground = ground_of(result, layers)
+        if not isinstance(truth, Path):
+            if not len(truth.data):
+                raise InputError(f"{truth.name}: there are no molecules to score against")
+            movie = movie_of(result, layers)
+            drawn_on_it = movie is not None and is_foreign(truth)
+            truth_ground = on_movie(truth, movie) if drawn_on_it else ground_of(truth, layers)
+        return Request(result, ground, truth, truth_ground, self.settings, by_hand=True)
+
+    def _truth_path(self) -> Path:
+        if not self.truth_file.line_edit.value.strip():
+            raise InputError("no truth to score against: choose a points layer or a file of the molecules")
+        return Path(self.truth_file.value)
+
+    def _began(self, request: Request) -> None:
+        """Hear of what changes from now on, which makes the scores out of date."""
+        self._since = []
+        self._listen(request)
+
+    def _deliver(self, request: Request, outcome: Outcome) -> None:
+        self._shown, self._changed = (request, outcome), self._since
+        self._show_scores(request, outcome)
+        self._show_whether_current()
+        if self.show_matches.value:
+            self._show_layers(hide=request.by_hand)
+        if request.by_hand:
+            for warning in outcome.evaluation.warnings:
+                show_warning(warning)
+
+    # -- scores -------------------------------------------------------------------------------------------------------
+
+    def _show_scores(self, request: Request, outcome: Outcome) -> None:
+        evaluation = outcome.evaluation
+        self.summary.setText(in_words(request, outcome))
+        self.table.show_rows(
+            [f"{m.tolerance_nm:g} nm" for m in evaluation],
+            [[score.written(m) for m in evaluation] for score in SCORES],
+            row_names=[score.heading for score in SCORES],
+            row_tips=[score.meaning for score in SCORES],
+        )
+        self.warnings.setText("\n".join(f"Warning: {warning}" for warning in evaluation.warnings))
+        self.warnings.setVisible(bool(evaluation.warnings))
+        before = self.shown_tolerance.value
+        tolerances = [m.tolerance_nm for m in evaluation]
+        with self.shown_tolerance.changed.blocked():
+            self.shown_tolerance.choices = [(f"{tolerance:g} nm", tolerance) for tolerance in tolerances]
+            self.shown_tolerance.value = before if before in tolerances else tolerances[-1]
+        self.scores.show()
+
+    @property
+    def _match(self) -> Match:
+        """The match whose layers are shown."""
+        assert self._shown is not None
+        return next(m for m in self._shown[1].evaluation if m.tolerance_nm == self.shown_tolerance.value)
+
+    # -- layers -------------------------------------------------------------------------------------------------------
+
+    def _tolerance_changed(self, _: Any = None) -> None:
+        if self._shown is not None and self.show_matches.value:
+            self._show_layers(hide=False)
+
+    def _show_matches_changed(self, on: bool) -> None:
+        self.shown_tolerance.enabled = on
+        if self._shown is None:
+            return
+        if on:
+            self._show_layers(hide=True)
+        for layer in match_layers(self.viewer.layers).values():
+            layer.visible = on
+        if not on:
+            for layer in self._hidden:
+                layer.visible = True
+            self._hidden.clear()
+
+    def _show_layers(self, *, hide: bool) -> None:
+        """Show the match, and hide the layers of which it is made, which would lie over it."""
+        assert self._shown is not None
+        request, outcome = self._shown
+        show_matches(self.viewer, request.result, outcome.found, outcome.truth, self._match)
+        if hide:
+            for layer in request.layers:
+                if layer.visible:
+                    layer.visible = False
+                    self._hidden.append(layer)
+
+    # -- following the threshold --------------------------------------------------------------------------------------
+
+    def _listen(self, request: Request) -> None:
+        """Hear of everything that would change the scores."""
+        self._links.clear()
+        for layer in request.layers:
+            self._links.connect(notes_of(layer).threshold_changed, self._threshold_changed)
+            self._links.connect(layer.events.data, self._points_changed)
+            self._links.connect(layer.events.scale, self._points_changed)
+
+    def _threshold_changed(self, _: Any = None) -> None:
+        self._note_change(THRESHOLD)
+        self._follow_changed()
+
+    def _points_changed(self, _: Any = None) -> None:
+        self._note_change(POINTS)
+
+    def _follow_changed(self, _: Any = None) -> None:
+        self._rest.start()
+
+    def _follow(self) -> None:
+        """Score again what was scored, where nothing but the threshold is another."""
+        request, changed = self.latest.request, self._since
+        if request is None and self._shown is not None:
+            request, changed = self._shown[0], self._changed
+        if request is not None and self.follow.value and changed == [THRESHOLD]:
+            self.latest.ask(request._replace(by_hand=False))
+
+    def _note_change(self, what: str) -> None:
+        for changes in (self._changed, self._since):
+            if what not in changes:
+                changes.append(what)
+        self._show_whether_current()
+
+    def _show_whether_current(self) -> None:
+        """Never show scores of something else as if they were those of what is there."""
+        current = not self._changed
+        self.outdated.setText(f"Out of date: {' and '.join(self._changed)} changed. Evaluate again.")
+        self.outdated.setVisible(not current)
+        self.table.setEnabled(current)
+        self.legend.setEnabled(current)
+        self.save_button.setEnabled(current)
+
+    # -- files --------------------------------------------------------------------------------------------------------
+
+    def ask_and_save(self) -> None:
+        """Ask for the name of a file, and write the scores to it."""
+        path, _ = QFileDialog.getSaveFileName(self, "Save scores", "scores.csv", "csv (*.csv);;JSON (*.json)")
+        if path:
+            self.save(path)
+
+    def save(self, path: str | Path) -> None:
+        """Write the scores: as csv, a row for each tolerance, or as JSON, what the command line prints."""
+        with reported():
+            if self.evaluation is None:
+                raise InputError("there are no scores to save that are up to date: evaluate first")
+            save_scores(path, self.evaluation)

@@ -1,0 +1,29 @@
+"""Connections of a widget to layers, which live longer than it does."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+
+class Links:
+    """Signals, psygnal's or napari's, that are connected with the methods of a widget until they are let go."""
+
+    def __init__(self) -> None:
+        self._made: list[tuple[Any, weakref.WeakMethod[Callable[..., Any]]]] = []
+
+    def connect(self, signal: Any, slot: Callable[..., Any]) -> None:
+        """Connect a signal with a method, whose widget it does not keep alive."""
+        signal.connect(slot)
+        self._made.append((signal, weakref.WeakMethod(slot)))
+
+    def clear(self) -> None:
+        """Disconnect all."""
+        for signal, reference in self._made:
+            slot = reference()
+            if slot is not None:
+                with suppress(ValueError, RuntimeError):  # it is disconnected already
+                    signal.disconnect(slot)
+        self._made.clear()

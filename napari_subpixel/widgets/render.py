@@ -1,0 +1,335 @@
+"""The widget *Render super-resolution*: an image that lies on the movie and follows the threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton
+
+from napari_subpixel.errors import InputError
+from napari_subpixel.localizations import Localizations
+from napari_subpixel.render import METHODS, SuperResolutionImage, render, save_image
+from napari_subpixel.widgets.latest import LatestWork
+from napari_subpixel.widgets.links import Links
+from napari_subpixel.widgets.messages import reported
+from napari_subpixel.widgets.panel import Panel
+from napari_subpixel.widgets.point_layers import notes_of
+from napari_subpixel.widgets.progress import ProgressRow
+from napari_subpixel.widgets.rendering_layers import fill, rendered_image, rendering_layer_data, rendering_of
+from napari_subpixel.widgets.result_layers import (
+    Ground,
+    ground_of,
+    is_frames,
+    is_result,
+    is_table,
+    needs_movie,
+    snapshot,
+)
+from napari_subpixel.widgets.work import Work
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Image, Points
+
+#: Colours offered first; the layer's own controls offer all of napari's.
+COLORMAPS = ("hot", "inferno", "magma", "fire", "viridis", "turbo", "gray", "green", "magenta", "cyan")
+#: The image follows the threshold when that has rested for so long, in milliseconds.
+REST_MS = 150
+
+
+class Request(NamedTuple):
+    """What to render: the points that are shown when it begins, what they lie on, and how."""
+
+    points: Points
+    ground: Ground
+    settings: dict[str, Any]
+    by_hand: bool
+
+    @property
+    def words(self) -> str:
+        """What is being done."""
+        return f"rendering {self.points.name}"
+
+    def work(self) -> Work:
+        """Return the work, on the points that are shown now."""
+        return Work(_rendered, snapshot(self.points), self.ground, self.settings)
+
+
+class RenderSuperResolution(Panel):
+    """Renders localizations into an image layer that lies exactly on their movie.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__(napari_viewer)
+        links = self._links = Links()
+        self.destroyed.connect(lambda *_: links.clear())
+        self._rest = QTimer(self, singleShot=True, interval=REST_MS)
+        self._rest.timeout.connect(self._follow)
+        self._build_form()
+        self._build_actions()
+        self._method_changed()
+        self._points_changed()
+
+    # -- the parts ----------------------------------------------------------------------------------------------------
+
+    def _build_form(self) -> None:
+        self.points = self.layer_choice(
+            "Localizations",
+            is_table,
+            prefers=is_result,
+            tooltip="The points layer to render: its points that are shown",
+        )
+        self.frames_of = self.layer_choice(
+            "On the frames of",
+            is_frames,
+            tooltip="The movie that these points lie on: they do not say themselves how large its frames are",
+        )
+        self.pixel_size_nm = FloatSpinBox(
+            label="Pixel size [nm]",
+            value=10.0,
+            min=0.01,
+            max=10_000.0,
+            step=1.0,
+            tooltip="Width of a pixel of the image; 10 nm suits most results. It need not divide the camera's",
+        )
+        self.method = ComboBox(
+            label="Method",
+            choices=METHODS,
+            tooltip="gaussian: every point is a spot of sum 1, as wide as its uncertainty\n"
+            "histogram: the number of points in each pixel",
+        )
+        self.sigma_nm = FloatSpinBox(
+            label="Sigma [nm]",
+            value=0.0,
+            min=0.0,
+            max=10_000.0,
+            step=1.0,
+            tooltip="Standard deviation of the spots. auto: each point's own uncertainty where it was measured, else "
+            "one pixel of the image",
+        )
+        self.sigma_nm.native.setSpecialValueText("auto")
+        self.colormap = ComboBox(
+            label="Colormap", choices=COLORMAPS, tooltip="Colours from no points to many; they change at once"
+        )
+        self.follow = CheckBox(
+            text="Follow the threshold",
+            value=True,
+            tooltip="Render again when the threshold of these localizations changes",
+        )
+        self._form = self.add_form(
+            self.points,
+            self.frames_of,
+            self.pixel_size_nm,
+            self.method,
+            self.sigma_nm,
+            self.colormap,
+            self.follow,
+        )
+        self.points.changed.connect(self._points_changed)
+        self.method.changed.connect(self._method_changed)
+        self.colormap.changed.connect(self._colormap_changed)
+        self.follow.changed.connect(self._threshold_changed)
+
+    def _build_actions(self) -> None:
+        self.render_button = QPushButton("Render")
+        self.render_button.setToolTip("Render the points that are shown; a rendering of them made before is replaced")
+        self.render_button.clicked.connect(self.render_now)
+        self.save_button = QPushButton("Save image ...")
+        self.save_button.setToolTip("Write the image as OME-TIFF, with its pixel size and where it came from")
+        self.save_button.clicked.connect(self.ask_and_save)
+        row = QHBoxLayout()
+        row.addWidget(self.render_button, stretch=2)
+        row.addWidget(self.save_button, stretch=1)
+        self.column.addLayout(row)
+        self.progress = ProgressRow()
+        self.progress.cancel.setToolTip("Leave the image as it is")
+        self.latest = LatestWork(self, self.progress)
+        self.latest.returned.connect(self._deliver)
+        self.status = QLabel(wordWrap=True)
+        self.column.addWidget(self.progress)
+        self.column.addWidget(self.status)
+
+    # -- what is chosen -----------------------------------------------------------------------------------------------
+
+    def reset_choices(self, *_: Any) -> None:
+        """Look again which layers there are, and whether the points need a movie to be chosen."""
+        super().reset_choices()
+        self._layers_changed()
+
+    def _points_changed(self, _: Any = None) -> None:
+        self._listen()
+        image = self.image
+        if image is not None and image.colormap.name in COLORMAPS:
+            with self.colormap.changed.blocked():
+                self.colormap.value = image.colormap.name
+        self._layers_changed()
+
+    def _layers_changed(self) -> None:
+        points = self.points.value
+        foreign = points is not None and needs_movie(points, self.viewer.layers)
+        self._form.setRowVisible(self.frames_of.native, foreign)
+        self.save_button.setEnabled(self.image is not None)
+
+    def _method_changed(self, _: Any = None) -> None:
+        self.sigma_nm.enabled = self.method.value == "gaussian"
+
+    def _colormap_changed(self, name: str) -> None:
+        if (image := self.image) is not None:
+            image.colormap = name
+
+    @property
+    def image(self) -> Image | None:
+        """The image that was rendered from the points that are chosen, where it is in the viewer."""
+        points = self.points.value
+        return None if points is None else rendering_of(points, self.viewer.layers)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """How to render: keyword arguments of `napari_subpixel.render.render`."""
+        wide = self.method.value == "gaussian" and self.sigma_nm.value > 0
+        return {
+            "pixel_size_nm": self.pixel_size_nm.value,
+            "method": self.method.value,
+            "sigma_nm": self.sigma_nm.value if wide else None,
+        }
+
+    # -- rendering ----------------------------------------------------------------------------------------------------
+
+    def render_now(self) -> None:
+        """Render the points that are shown, as the form says."""
+        with reported():
+            points = self._chosen_points()
+            if not len(points.data):
+                raise InputError(f"{points.name}: there are no points to render")
+            ground = ground_of(points, self.viewer.layers, self.frames_of.value)
+            ground.check_known(points)
+            self._listen()
+            self.latest.ask(Request(points, ground, self.settings, by_hand=True))
+
+    def dock_closed(self) -> None:
+        """Stop, and follow no more."""
+        super().dock_closed()
+        self.latest.cancel()
+        self._rest.stop()
+        self._links.clear()
+
+    def _chosen_points(self) -> Points:
+        points = self.points.value
+        if points is None:
+            raise InputError("there is no points layer to render: detect molecules, or open a table of localizations")
+        return points
+
+    def _deliver(self, request: Request, rendered: SuperResolutionImage) -> None:
+        image = rendering_of(request.points, self.viewer.layers)
+        if image is not None:
+            fill(image, rendered, request.points, over=request.ground.layer)
+        elif request.by_hand:
+            self._add(rendered, request.points, request.ground)
+        else:
+            return  # the user removed it, and asked for no other
+        self.status.setText(_in_words(request.points.name, rendered))
+
+    def _add(self, rendered: SuperResolutionImage, points: Points, ground: Ground) -> None:
+        """Put a new image under its points."""
+        from napari.layers import Layer
+
+        layers = self.viewer.layers
+        name = f"{points.name}, super-resolution"
+        data = rendering_layer_data(rendered, points, name=name, colormap=self.colormap.value, over=ground.layer)
+        place = layers.index(points) if points in layers else len(layers)
+        layers.insert(place, Layer.create(*data))
+
+    # -- following the threshold --------------------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        """Hear of the threshold of the points that are chosen."""
+        self._links.clear()
+        if self.points.value is not None:
+            self._links.connect(notes_of(self.points.value).threshold_changed, self._threshold_changed)
+
+    def _threshold_changed(self, _: Any = None) -> None:
+        if self.follow.value:
+            self._rest.start()
+
+    def _follow(self) -> None:
+        """Render again in the way the image was rendered, if it is still there or about to be."""
+        points = self.points.value
+        if points is None or not self.follow.value:
+            return
+        image, running = self.image, self.latest.request
+        if running is not None and running.points is points:
+            self.latest.ask(running._replace(by_hand=False))
+        elif image is not None:
+            with reported():
+                ground = ground_of(points, self.viewer.layers, self.frames_of.value)
+                self.latest.ask(Request(points, ground, _settings_of(image), by_hand=False))
+
+    # -- files --------------------------------------------------------------------------------------------------------
+
+    def ask_and_save(self) -> None:
+        """Ask for the name of a file, and write the image to it."""
+        with reported():
+            image = self._image_to_save()
+            path, _ = QFileDialog.getSaveFileName(self, "Save image", f"{image.name}.tif", "OME-TIFF (*.tif *.tiff)")
+            if path:
+                self.save(path)
+
+    def save(self, path: str | Path) -> None:
+        """Write the image of the chosen points as OME-TIFF, with its provenance, in the background."""
+        with reported():
+            image = self._image_to_save()
+            chosen = Path(path)
+            # The dialog asks before it replaces a file of the name it was given, and knows of no other.
+            path = chosen if chosen.suffix else chosen.with_suffix(".tif")
+            if path != chosen and path.exists():
+                raise InputError(f"{path}: exists already; choose this name to replace it")
+            work = Work(_saved, path, rendered_image(image))
+            work.returned.connect(lambda _: self.status.setText(f"{path.name} is written."))
+            self.begin(work)
+
+    def _image_to_save(self) -> Image:
+        points = self._chosen_points()
+        image = self.image
+        if image is None:
+            raise InputError(f"{points.name}: no image of these points was rendered")
+        return image
+
+
+def _rendered(table: Any, ground: Ground, settings: dict[str, Any]) -> Generator[None, None, SuperResolutionImage]:
+    """Render; each yield is a place to stop at."""
+    points: Localizations = ground.table(table())
+    yield
+    image = render(points, **settings)
+    yield
+    return image
+
+
+def _saved(path: Path, image: SuperResolutionImage) -> Generator[None, None, None]:
+    yield
+    save_image(path, image, overwrite=True)
+
+
+def _settings_of(image: Image) -> dict[str, Any]:
+    """Return how an image was rendered, to render others in the same way."""
+    about = rendered_image(image).provenance["render"]
+    sigma = about.get("sigma_nm")
+    return {
+        "pixel_size_nm": about["pixel_size_nm"],
+        "method": about["method"],
+        "sigma_nm": sigma if isinstance(sigma, float) else None,
+    }
+
+
+def _in_words(name: str, rendered: SuperResolutionImage) -> str:
+    height, width = rendered.image.shape
+    n_points, n_outside = rendered.provenance["render"]["points"], rendered.n_outside
+    words = f"{n_points:,} points of {name} in {height:,} x {width:,} pixels of {rendered.grid.pixel_size_nm:g} nm."
+    return words if not n_outside else f"{words} {n_outside:,} outside the frames were left out."
