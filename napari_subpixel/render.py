@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from napari_subpixel.files import atomic_output, check_can_write
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.psf import add_gaussians
 
+Result = TypeVar("Result")
 METHODS = ("gaussian", "histogram")
 #: Larger images are refused rather than filling the memory.
 MAX_IMAGE_BYTES = 2 << 30
@@ -30,7 +31,7 @@ MIN_SIGMA_PX = 0.1
 #: Larger uncertainties are drawn as this one, in camera pixels.
 MAX_SIGMA_CAMERA_PX = 1.0
 #: Points drawn at a time.
-CHUNK_POINTS = 1 << 20
+CHUNK_POINTS = 1 << 18
 #: Colours at equal steps from dark to bright, red, green and blue from 0 to 1.
 COLORMAPS = {
     "hot": ((0, 0, 0), (0.7, 0, 0), (1, 0.45, 0), (1, 0.85, 0.1), (1, 1, 1)),
@@ -116,6 +117,26 @@ def render(
     >>> rendered.image.shape, np.argwhere(rendered.image).tolist()
     ((15, 25), [[7, 12]])
     """
+    return exhausted(
+        rendering(localizations, pixel_size_nm=pixel_size_nm, method=method, sigma_nm=sigma_nm, frame_shape=frame_shape)
+    )
+
+
+def rendering(
+    localizations: Localizations,
+    *,
+    pixel_size_nm: float = 10.0,
+    method: str = "gaussian",
+    sigma_nm: float | None = None,
+    frame_shape: Sequence[int] | None = None,
+) -> Generator[int, None, SuperResolutionImage]:
+    """Render as `render` does, step by step, for whoever shows progress or may stop.
+
+    Yields
+    ------
+    int
+        Points drawn so far; the image is the generator's value.
+    """
     if method not in METHODS:
         hint = suggest(str(method), METHODS)
         raise InputError(f"method must be one of {', '.join(METHODS)}, got {method!r}{hint}")
@@ -129,9 +150,9 @@ def render(
     points = localizations.select(on_field)
     about: dict[str, Any] = {"method": method, "pixel_size_nm": grid.pixel_size_nm}
     if method == "histogram":
-        _add_counts(image, points, grid)
+        yield from _add_counts(image, points, grid)
     else:
-        about["sigma_nm"] = _add_points(image, points, grid, sigma_nm)
+        about["sigma_nm"] = yield from _add_points(image, points, grid, sigma_nm)
     about |= {"points": len(points), "points_outside": len(localizations) - len(points)}
     provenance = {"program": f"napari-subpixel {__version__}", **localizations.provenance, "render": about}
     return SuperResolutionImage(image, grid, about["points_outside"], provenance)
@@ -163,22 +184,34 @@ def _grid(localizations: Localizations, pixel_size_nm: float, frame_shape: Seque
 def _chunks(points: Localizations, grid: SuperResolutionGrid) -> Iterator[tuple[slice, NDArray[Any], NDArray[Any]]]:
     """Yield which rows, and their y and x in pixels of the image."""
     for start in range(0, len(points), CHUNK_POINTS):
-        rows = slice(start, start + CHUNK_POINTS)
+        rows = slice(start, min(start + CHUNK_POINTS, len(points)))
         yield rows, grid.from_frame(points.y[rows]), grid.from_frame(points.x[rows])
 
 
-def _add_counts(image: NDArray[np.float32], points: Localizations, grid: SuperResolutionGrid) -> None:
+def exhausted(steps: Generator[Any, None, Result]) -> Result:
+    """Run a generator to its end, and return its value."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def _add_counts(
+    image: NDArray[np.float32], points: Localizations, grid: SuperResolutionGrid
+) -> Generator[int, None, None]:
     height, width = grid.shape
-    for _, y, x in _chunks(points, grid):
+    for rows, y, x in _chunks(points, grid):
         # At the far edge the last bit of the conversion may round out of the image.
         row, column = np.minimum(home_pixel(y), height - 1), np.minimum(home_pixel(x), width - 1)
         np.add.at(image.reshape(-1), row * width + column, np.float32(1))
+        yield rows.stop
 
 
 def _add_points(
     image: NDArray[np.float32], points: Localizations, grid: SuperResolutionGrid, sigma_nm: float | None
-) -> float | str:
-    """Add a Gaussian for every point; return the width, in nm or in words."""
+) -> Generator[int, None, float | str]:
+    """Add a Gaussian for every point; the value is the width, in nm or in words."""
     own = sigma_nm is None and "y_uncertainty" in points and "x_uncertainty" in points
     if own:
         sigma_y, sigma_x = _own_sigmas(points["y_uncertainty"], grid), _own_sigmas(points["x_uncertainty"], grid)
@@ -188,6 +221,7 @@ def _add_points(
     for rows, y, x in _chunks(points, grid):
         weight, frame = np.ones(len(y)), np.zeros(len(y), np.int64)
         add_gaussians(image[None], frame, y, x, weight, sigma_y[rows], sigma_x[rows])
+        yield rows.stop
     return "own uncertainty" if own else float(sigma_px * grid.pixel_size_nm)
 
 

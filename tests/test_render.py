@@ -185,6 +185,16 @@ def test_the_image_does_not_depend_on_how_many_points_are_drawn_at_a_time(rng, m
         assert render(table, method=method).image == pytest.approx(image, abs=1e-6)
 
 
+def test_rendering_tells_how_far_it_is_and_may_be_stopped(rng, monkeypatch):
+    monkeypatch.setattr(module, "CHUNK_POINTS", 64)
+    table = somewhere(rng, 200)
+    for method in METHODS:
+        assert list(module.rendering(table, method=method)) == [64, 128, 192, 200]
+        steps = module.rendering(table, method=method)
+        assert next(steps) == 64
+        steps.close()
+
+
 def test_gaussians_of_all_widths_on_and_beside_many_frames_add_up(rng):
     n, shape = 400, (3, 37, 53)
     frame = rng.integers(0, 3, n)

@@ -12,10 +12,11 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton
 
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.render import METHODS, SuperResolutionImage, render, save_image
+from napari_subpixel.render import METHODS, SuperResolutionImage, rendering, save_image
 from napari_subpixel.widgets.latest import LatestWork
 from napari_subpixel.widgets.links import Links
 from napari_subpixel.widgets.messages import reported
+from napari_subpixel.widgets.movie_layers import is_movie
 from napari_subpixel.widgets.panel import Panel
 from napari_subpixel.widgets.point_layers import notes_of
 from napari_subpixel.widgets.progress import ProgressRow
@@ -23,7 +24,6 @@ from napari_subpixel.widgets.rendering_layers import fill, rendered_image, rende
 from napari_subpixel.widgets.result_layers import (
     Ground,
     ground_of,
-    is_frames,
     is_result,
     is_table,
     needs_movie,
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image, Points
 
-#: Colours offered first; the layer's own controls offer all of napari's.
-COLORMAPS = ("hot", "inferno", "magma", "fire", "viridis", "turbo", "gray", "green", "magenta", "cyan")
+#: Colours offered first; the layer's own controls offer all of napari's. Of these, hot is not quite black at its end.
+COLORMAPS = ("inferno", "hot", "magma", "fire", "viridis", "turbo", "gray", "green", "magenta", "cyan")
 #: The image follows the threshold when that has rested for so long, in milliseconds.
 REST_MS = 150
 
@@ -89,7 +89,7 @@ class RenderSuperResolution(Panel):
         )
         self.frames_of = self.layer_choice(
             "On the frames of",
-            is_frames,
+            is_movie,
             tooltip="The movie that these points lie on: they do not say themselves how large its frames are",
         )
         self.pixel_size_nm = FloatSpinBox(
@@ -303,13 +303,13 @@ class RenderSuperResolution(Panel):
         return image
 
 
-def _rendered(table: Any, ground: Ground, settings: dict[str, Any]) -> Generator[None, None, SuperResolutionImage]:
+def _rendered(
+    table: Any, ground: Ground, settings: dict[str, Any]
+) -> Generator[int | None, None, SuperResolutionImage]:
     """Render; each yield is a place to stop at."""
     points: Localizations = ground.table(table())
     yield
-    image = render(points, **settings)
-    yield
-    return image
+    return (yield from rendering(points, **settings))
 
 
 def _saved(path: Path, image: SuperResolutionImage) -> Generator[None, None, None]:

@@ -49,7 +49,7 @@ def rendering_layer_data(
     points: Points | None = None,
     *,
     name: str,
-    colormap: str = "hot",
+    colormap: str = "inferno",
     over: Layer | None = None,
 ) -> LayerData:
     """Return a rendered image as a layer in the place of its points.

@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_subpixel.errors import InputError, PixelSizeError
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.widgets.movie_layers import KEY, MovieLayer, MovieNotes, is_movie
+from napari_subpixel.widgets.movie_layers import KEY, MovieLayer, MovieNotes
 from napari_subpixel.widgets.point_layers import notes_of, table_of
 
 if TYPE_CHECKING:
@@ -147,8 +147,3 @@ def on_movie(points: Points, movie: MovieLayer) -> Ground:
 def needs_movie(points: Points, layers: Iterable[Layer]) -> bool:
     """Say whether points know neither their movie nor the shape of its frames."""
     return movie_of(points, layers) is None and notes_of(points).about.get("frame_shape") is None
-
-
-def is_frames(layer: Any) -> bool:
-    """Say whether a layer can be the movie of points: not an image that was rendered from points."""
-    return is_movie(layer) and isinstance(layer.metadata.get(KEY), MovieNotes | None)

@@ -12,10 +12,9 @@ import tifffile
 from napari.layers import Layer
 from qtpy.QtWidgets import QFileDialog
 
-from napari_subpixel import render as rendering
 from napari_subpixel.camera import Camera
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.render import render
+from napari_subpixel.render import render, rendering
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.widgets import render as module
 from napari_subpixel.widgets.movie_layers import KEY, MovieLayer, movie_layer_data
@@ -26,6 +25,18 @@ from napari_subpixel.widgets.rendering_layers import RenderingNotes
 SHAPE = (30, 44)
 MOVIE = np.random.default_rng(0).poisson(20, (5, *SHAPE)).astype(np.uint16)
 PIXEL_NM = 110.0
+
+
+def behind(gate, begun=None):
+    """Rendering that waits until the gate is opened."""
+
+    def slow(table, **options):
+        if begun is not None:
+            begun.set()
+        gate.wait(5)
+        return (yield from rendering(table, **options))
+
+    return slow
 
 
 def found(n=60, **about):
@@ -239,9 +250,9 @@ def test_many_changes_are_rendered_one_at_a_time_and_the_last_counts(make_widget
         calls.append(len(table))
         gate.wait(5)
         at_work.pop()
-        return render(table, **options)
+        return (yield from rendering(table, **options))
 
-    monkeypatch.setattr(module, "render", slow)
+    monkeypatch.setattr(module, "rendering", slow)
     for threshold in (0.2, 0.4, 0.6):
         set_threshold(points, threshold)
         qtbot.wait(220)  # longer than the threshold has to rest
@@ -267,7 +278,7 @@ def test_an_image_removed_while_it_is_rendered_again_stays_removed(make_widget, 
     widget = make_widget()
     image = rendered(qtbot, widget)
     gate = threading.Event()
-    monkeypatch.setattr(module, "render", lambda table, **options: (gate.wait(5), render(table, **options))[1])
+    monkeypatch.setattr(module, "rendering", behind(gate))
     set_threshold(points, 0.5)
     qtbot.waitUntil(lambda: widget.latest.request is not None)
     viewer.layers.remove(image)
@@ -285,9 +296,9 @@ def test_each_points_layer_has_its_own_image_under_it(make_widget, qtbot, viewer
     assert second is not first
     assert [layer.name for layer in viewer.layers[-4:]] == [first.name, "found", second.name, "other"]
     widget.colormap.value = "gray"
-    assert (first.colormap.name, second.colormap.name) == ("hot", "gray")
+    assert (first.colormap.name, second.colormap.name) == ("inferno", "gray")
     widget.points.value = points
-    assert widget.colormap.value == "hot"
+    assert widget.colormap.value == "inferno"
 
 
 def test_a_later_widget_finds_the_image_again(make_widget, qtbot, viewer, points):
@@ -429,13 +440,7 @@ def test_closing_the_dock_during_a_render_leaves_no_thread_and_no_image(
     make_widget, qtbot, viewer, points, monkeypatch
 ):
     gate, begun = threading.Event(), threading.Event()
-
-    def slow(table, **options):
-        begun.set()
-        gate.wait(5)
-        return rendering.render(table, **options)
-
-    monkeypatch.setattr(module, "render", slow)
+    monkeypatch.setattr(module, "rendering", behind(gate, begun))
     widget = make_widget()
     widget.render_now()
     widget.render_now()  # waits, and is forgotten
@@ -453,7 +458,7 @@ def test_cancel_leaves_the_image_as_it_is(make_widget, qtbot, points, monkeypatc
     image = rendered(qtbot, widget)
     before = image.data
     gate = threading.Event()
-    monkeypatch.setattr(module, "render", lambda table, **options: (gate.wait(5), render(table, **options))[1])
+    monkeypatch.setattr(module, "rendering", behind(gate))
     widget.pixel_size_nm.value = 20.0
     widget.render_now()
     qtbot.waitUntil(lambda: not widget.progress.isHidden(), timeout=5000)

@@ -8,12 +8,11 @@ from napari.layers import Image, Points
 
 from napari_subpixel.errors import InputError, PixelSizeError
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.widgets.movie_layers import KEY, MovieLayer
+from napari_subpixel.widgets.movie_layers import KEY, MovieLayer, is_movie
 from napari_subpixel.widgets.point_layers import PointNotes, notes_of, point_layer_data, set_threshold
 from napari_subpixel.widgets.result_layers import (
     ground_of,
     is_foreign,
-    is_frames,
     is_result,
     is_table,
     is_truth,
@@ -47,8 +46,8 @@ def test_results_have_probabilities_truths_have_none_and_previews_are_neither():
 def test_a_rendered_image_is_no_movie_of_points():
     rendered = movie_layer()
     rendered.metadata[KEY] = PointNotes()
-    assert is_frames(movie_layer())
-    assert not is_frames(rendered)
+    assert is_movie(movie_layer())
+    assert not is_movie(rendered)
 
 
 def test_points_know_their_movie_where_it_is_open():
