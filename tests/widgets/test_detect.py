@@ -174,7 +174,7 @@ def test_some_frames_and_a_rectangle(viewer, widget, movie, simulated, qtbot):
 
 
 def test_a_cancelled_run_keeps_what_was_found_and_says_so(viewer, widget, simulated, qtbot):
-    widget.movie.value = slow_layer(viewer, simulated[0])
+    widget.movie.value = slow_layer(viewer, simulated[0], seconds=0.15)
     widget.run()
     qtbot.waitUntil(lambda: widget.progress.bar.value() > 0, timeout=20_000)
     widget.progress.cancel.click()
@@ -300,7 +300,7 @@ def test_napari_stays_responsive_during_a_run(viewer, widget, simulated, qtbot):
 
 
 def test_closing_the_dock_during_a_run_keeps_the_partial_result_and_leaves_no_thread(viewer, widget, simulated, qtbot):
-    widget.movie.value = slow_layer(viewer, simulated[0])
+    widget.movie.value = slow_layer(viewer, simulated[0], seconds=0.15)
     widget.preview.value = True
     widget.run()
     qtbot.waitUntil(lambda: widget.progress.bar.value() > 0, timeout=20_000)
