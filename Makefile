@@ -18,7 +18,7 @@ INSTALL = $(BIN)/python -m pip install --disable-pip-version-check -q -c constra
 METADATA = setup.cfg pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types manifest wheel bench docs clean distclean
+.PHONY: help demo test check lint types manifest wheel bench docs pictures clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,10 @@ manifest: $(STAMPS)/check ## npe2 on the plugin's manifest
 docs: $(STAMPS)/check ## build the documents, into docs/_build/html
 	rm -rf docs/_build docs/generated
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+
+pictures: $(STAMPS)/test ## make the pictures of the documents, in a viewer on a virtual screen
+	scripts/qt-libraries $(BIN)/python
+	SCREEN=1600x1000 scripts/with-screen $(BIN)/python docs/make_pictures.py
 
 wheel: $(STAMPS)/check ## build the wheel and test it outside the checkout
 	TORCH_ARGS="$(TORCH_ARGS)" scripts/test-wheel $(BIN)/python

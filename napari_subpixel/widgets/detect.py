@@ -4,32 +4,35 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from magicgui.widgets import CheckBox, ComboBox
-from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QSpinBox, QWidget
-from superqt import QCollapsible, QLabeledDoubleSlider
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSpinBox, QWidget
+from superqt import QCollapsible
 
-from napari_subpixel import models
 from napari_subpixel.errors import InputError
 from napari_subpixel.widgets.detection_run import DetectionRun, RunSettings, RunSummary
 from napari_subpixel.widgets.detectors import DetectorChoice, floor_for
-from napari_subpixel.widgets.messages import report, reported, show_error
+from napari_subpixel.widgets.links import Links
+from napari_subpixel.widgets.live_preview import LivePreview
+from napari_subpixel.widgets.messages import show_error
+from napari_subpixel.widgets.model_form import ModelForm
 from napari_subpixel.widgets.movie_layers import KEY, MovieLayer, belongs_to, is_movie
 from napari_subpixel.widgets.panel import Panel
-from napari_subpixel.widgets.point_layers import PointNotes, fill, notes_of, point_layer_data, set_threshold
-from napari_subpixel.widgets.preview import Preview, PreviewQueue, PreviewRequest
+from napari_subpixel.widgets.point_layers import PointNotes, notes_of, set_threshold
+from napari_subpixel.widgets.preview import PreviewRequest
 from napari_subpixel.widgets.progress import ProgressRow, duration
-from napari_subpixel.widgets.work import Work
 
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Layer, Points, Shapes
 
-DEVICES = {"automatic": "auto", "CPU": "cpu", "CUDA (NVIDIA)": "cuda", "MPS (Apple)": "mps"}
-FROM_FILE = "from file ..."
 #: A threshold is acted on when the slider has rested for this long, in milliseconds.
 SETTLE_MS = 40
 NO_MOVIE = "Open a movie first: drop a file on the viewer, or use Load SMLM stack."
+NONE_FITS = "None of the images is a movie: a movie has one axis beside y and x, and no colours."
+THRESHOLD = (
+    "Probability from which a point is shown. It acts on the preview and on the results of this movie and "
+    "model at once: less probable points are kept, out of sight, so that it can be lowered"
+)
 
 
 class DetectMolecules(Panel):
@@ -43,11 +46,12 @@ class DetectMolecules(Panel):
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
-        self._cards: dict[str, models.ModelCard] = {card.name: card for card in models.installed()}
-        self._queue: PreviewQueue | None = None
-        self._preview_work: Work | None = None
-        self._preview_layer: Points | None = None
         self._run: DetectionRun | None = None
+        self._summary: RunSummary | None = None
+        self._applying = False
+        links = self._links = Links()
+        region_links = self._region_links = Links()
+        self.destroyed.connect(lambda *_: (links.clear(), region_links.clear()))
         self._settle = QTimer(self, singleShot=True, interval=SETTLE_MS)
         self._settle.timeout.connect(self._apply_threshold)
         self._build_choices()
@@ -55,10 +59,9 @@ class DetectMolecules(Panel):
         self._build_extent()
         self._build_run()
         napari_viewer.dims.events.current_step.connect(self._frame_changed)
+        napari_viewer.layers.events.inserted.connect(self._follow_results)
         napari_viewer.layers.events.removed.connect(self._layer_removed)
-        self._model_changed()
         self._movie_changed()
-        self._device_changed()
 
     # -- the parts ----------------------------------------------------------------------------------------------------
 
@@ -66,34 +69,20 @@ class DetectMolecules(Panel):
         self.movie = self.layer_choice(
             "Movie", is_movie, tooltip="The image layer to find molecules in, whoever opened it"
         )
-        self.model = ComboBox(label="Model", choices=self._model_names)
-        self.device = ComboBox(label="Device", choices=list(DEVICES), tooltip="Where the network runs")
-        self.about, self.device_text = QLabel(wordWrap=True), QLabel(wordWrap=True)
+        self.form = ModelForm(self, threshold_tip=THRESHOLD)
+        self.device_text, self.threshold = self.form.device_text, self.form.threshold
+        self.device = self.form.device
+        self.about = QLabel(wordWrap=True)
         self.column.addWidget(self.about)
-        self.add_form(self.movie, self.model, self.device, ("", self.device_text), ("Threshold", self._slider()))
+        self.add_form(self.movie, *self.form.rows)
         self.movie.changed.connect(self._movie_changed)
-        self.model.changed.connect(self._model_changed)
-        self.device.changed.connect(self._device_changed)
-
-    def _slider(self) -> QLabeledDoubleSlider:
-        self.threshold = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
-        self.threshold.setRange(0.01, 0.99)
-        self.threshold.setSingleStep(0.01)
-        self.threshold.setDecimals(2)
-        self.threshold.setToolTip(
-            "Probability from which a point is shown. It acts on the preview and on the results of this movie and "
-            "model at once: points down to half of it are kept out of sight"
-        )
+        self.form.model_changed.connect(self._model_changed)
+        self.form.device_known.connect(self._ask_preview)
         self.threshold.valueChanged.connect(self._threshold_moved)
-        return self.threshold
 
     def _build_preview(self) -> None:
-        self.preview = CheckBox(
-            text="Preview on the frame in view", tooltip="Find the molecules of each frame that you go to"
-        )
-        self.preview.changed.connect(self._preview_switched)
-        self.preview_text = QLabel(wordWrap=True)
-        self.preview_text.hide()
+        self.live = LivePreview(self, self._chosen_movie, self._preview_request, self.threshold.value)
+        self.preview, self.preview_text = self.live.switch, self.live.text
         self.column.addWidget(self.preview.native)
         self.column.addWidget(self.preview_text)
 
@@ -105,7 +94,7 @@ class DetectMolecules(Panel):
         self.region = self.layer_choice(
             "Region", _is_shapes, none="whole frame", tooltip="A shapes layer with a rectangle: detect within it only"
         )
-        self.region.changed.connect(self._ask_preview)
+        self.region.changed.connect(self._region_changed)
         frames = QHBoxLayout()
         frames.addWidget(self.first, stretch=1)
         frames.addWidget(QLabel("to"))
@@ -128,154 +117,78 @@ class DetectMolecules(Panel):
 
     # -- what is chosen -----------------------------------------------------------------------------------------------
 
-    def _model_names(self, _: Any = None) -> list[str]:
-        return [*self._cards, FROM_FILE]
+    def _chosen_movie(self) -> MovieLayer | None:
+        """Return the movie that is chosen; None where there is none, or it cannot be taken for one."""
+        try:
+            return MovieLayer(self.movie.value) if self.movie.value is not None else None
+        except InputError:
+            return None
 
     def _movie_changed(self, _: Any = None) -> None:
-        layer = self.movie.value
-        self.about.setVisible(layer is None)
-        self.about.setText("" if layer is not None else NO_MOVIE)
-        self.run_button.setEnabled(layer is not None and self._run is None)
-        if layer is not None:
-            with reported():
-                n_frames = MovieLayer(layer).stack().n_frames
-                for box in (self.first, self.last):
-                    box.setRange(0, n_frames - 1)
-                self.first.setValue(0)
-                self.last.setValue(n_frames - 1)
+        movie, words, n_frames = None, self._without_movie(), 0
+        if self.movie.value is not None:
+            try:
+                movie = MovieLayer(self.movie.value)
+                words, n_frames = "", movie.stack().n_frames
+            except InputError as error:
+                movie, words = None, str(error)
+        self.about.setText(words)
+        self.about.setVisible(bool(words))
+        for box, value in ((self.first, 0), (self.last, n_frames - 1)):
+            box.setRange(0, max(n_frames - 1, 0))
+            box.setValue(value)
+        self._allow_run()
         self._extent_changed()
+        self._adopt_threshold()
         self._ask_preview()
 
-    def _model_changed(self, _: Any = None) -> None:
-        if self.model.value == FROM_FILE:
-            self._choose_file()
-            return
-        card = self.card
-        self.model.tooltip = f"{card.summary} {card.limits}".strip()
-        self.threshold.setValue(card.threshold)
+    def _without_movie(self) -> str:
+        from napari.layers import Image
+
+        return NONE_FITS if any(isinstance(layer, Image) for layer in self.viewer.layers) else NO_MOVIE
+
+    def _allow_run(self) -> None:
+        self.run_button.setEnabled(self._run is None and not self.about.text())
+
+    def _model_changed(self) -> None:
+        self._adopt_threshold()
         self._ask_preview()
-
-    def _choose_file(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Model", "", "Models (*.safetensors)")
-        name = next(iter(self._cards))
-        if path:
-            with reported():
-                self._cards[path] = models.read_card(path)
-                name = path
-        self.model.reset_choices()
-        self.model.value = name
-
-    def _device_changed(self, _: Any = None) -> None:
-        work = Work(_device_in_words, DEVICES[self.device.value])
-        work.returned.connect(self._device_known)
-        work.failed.connect(self._device_refused)
-        self.begin(work)
-        self.device_text.setText("looking for devices ...")
-
-    def _device_known(self, words: str) -> None:
-        self._device_named(words)
-        self._ask_preview()
-
-    def _device_named(self, words: str) -> None:
-        self.device_text.setText(f"Runs on: {words}")
-
-    def _device_refused(self, _: Exception) -> None:
-        self.device.value = next(iter(DEVICES))
 
     def _extent_changed(self, _: Any = None) -> None:
         n = self.last.value() - self.first.value() + 1
-        self.run_button.setText("Detect" if self.movie.value is None else f"Detect in {n:,} frame{'s'[: n != 1]}")
-
-    @property
-    def card(self) -> models.ModelCard:
-        """The card of the model that is chosen."""
-        return self._cards[self.model.value]
+        self.run_button.setText("Detect" if self.about.text() else f"Detect in {n:,} frame{'s'[: n != 1]}")
 
     @property
     def choice(self) -> DetectorChoice:
         """The detector that is chosen."""
-        floor = floor_for(self.threshold.value(), self.card.threshold)
-        return DetectorChoice(self.model.value, DEVICES[self.device.value], floor)
+        form = self.form
+        floor = floor_for(form.threshold.value(), form.card.threshold)
+        return DetectorChoice(form.model_name, form.device_name, floor)
 
     def _region_of(self, movie: MovieLayer) -> Any:
         shapes: Shapes | None = self.region.value
         return None if shapes is None else movie.region(shapes)
 
-    # -- preview ------------------------------------------------------------------------------------------------------
-
-    def _preview_switched(self, on: bool) -> None:
-        if on:
-            self._queue = PreviewQueue()
-            self._preview_work = Work(self._queue.previews)
-            self._preview_work.yielded.connect(self._show_preview)
-            self.begin(self._preview_work)
-            self._ask_preview()
-        elif self._preview_work is not None:
-            self._preview_work.cancel()
-            self._queue = self._preview_work = None
-            self._say_of_preview("")
-            self._remove_preview()
-
-    def _frame_changed(self, _: Any = None) -> None:
+    def _region_changed(self, _: Any = None) -> None:
+        self._region_links.clear()
+        if self.region.value is not None:
+            self._region_links.connect(self.region.value.events.data, self._frame_changed)
         self._ask_preview()
 
+    # -- preview ------------------------------------------------------------------------------------------------------
+
     def _ask_preview(self, _: Any = None) -> None:
-        if self._queue is None or self.movie.value is None:
-            return
-        try:
-            movie = MovieLayer(self.movie.value)
-            frame = movie.current_frame(self.viewer)
-            region = self._region_of(movie)
-            request = PreviewRequest(movie.notes.key, self.choice, movie.stack(), movie.camera, frame, region)
-            self._queue.ask(request)
-        except InputError as error:
-            self._say_of_preview(str(error))
+        self.live.ask()
 
-    def _show_preview(self, preview: Preview | None) -> None:
-        if preview is None or self._queue is None or self.movie.value is None:
-            return
-        if preview.error is not None or preview.table is None:
-            self._say_of_preview("")
-            report(preview.error or InputError("nothing was detected"))
-            return
-        movie = MovieLayer(self.movie.value)
-        if preview.request.key != movie.notes.key:
-            return  # another movie was chosen meanwhile
-        self._fill_preview(preview, movie)
-        n_shown = int(self._preview_layer.shown.sum()) if self._preview_layer is not None else 0
-        milliseconds = max(1, round(1000 * preview.seconds))
-        self._say_of_preview(
-            f"{n_shown:,} molecule{'s'[: n_shown != 1]} in frame {preview.request.frame} ({milliseconds:,} ms)"
-        )
+    def _frame_changed(self, _: Any = None) -> None:
+        self.live.ask()
 
-    def _fill_preview(self, preview: Preview, movie: MovieLayer) -> None:
-        from napari.layers import Layer
-
-        assert preview.table is not None
-        if self._preview_layer is not None and not belongs_to(self._preview_layer, movie.notes.key):
-            self._remove_preview()
-        if self._preview_layer is None:
-            active = self.viewer.layers.selection.active
-            layer = Layer.create(*point_layer_data(preview.table, movie, name=f"preview of {movie.name}"))
-            notes_of(layer).role = "preview"
-            self._preview_layer = self.viewer.add_layer(layer)
-            self.viewer.layers.selection.active = active
-        else:
-            fill(self._preview_layer, preview.table, movie)
-        set_threshold(self._preview_layer, self.threshold.value())
-
-    def _remove_preview(self) -> None:
-        layer, self._preview_layer = self._preview_layer, None
-        if layer is not None and layer in self.viewer.layers:
-            self.viewer.layers.remove(layer)
+    def _preview_request(self, movie: MovieLayer) -> PreviewRequest:
+        frame, region = movie.current_frame(self.viewer), self._region_of(movie)
+        return PreviewRequest(movie.notes.key, self.choice, movie.stack(), movie.camera, frame, region)
 
     def _layer_removed(self, event: Any) -> None:
-        if event.value is self._preview_layer:
-            self._preview_layer = None
-
-    def _say_of_preview(self, words: str) -> None:
-        self.preview_text.setText(words)
-        self.preview_text.setVisible(bool(words))
+        self.live.forget(event.value)
 
     # -- threshold ----------------------------------------------------------------------------------------------------
 
@@ -283,31 +196,54 @@ class DetectMolecules(Panel):
         self._settle.start()
 
     def _apply_threshold(self) -> None:
-        """Show what lies above the threshold: in the preview, in the run that goes on, and in earlier results."""
-        threshold = self.threshold.value()
-        if self._run is not None:
-            self._run.threshold = threshold
-        if self.movie.value is not None:
-            key = MovieLayer(self.movie.value).notes.key
-            for layer in self.viewer.layers:
-                if belongs_to(layer, key) and self._is_of_model(layer):
-                    set_threshold(layer, threshold)
+        """Show what lies above the threshold: in the preview, in a run over this movie, and in its results."""
+        threshold, movie, run = self.threshold.value(), self._chosen_movie(), self._run
+        if movie is not None and run is not None and run.is_of(movie, self.form.model_name):
+            run.threshold = threshold
+        self._applying = True
+        for layer in self._results():
+            set_threshold(layer, threshold)
+        self._applying = False
+        self._say_result()
         self._ask_preview()
 
-    def _is_of_model(self, layer: Layer) -> bool:
+    def _results(self) -> list[Points]:
+        """Return the points of the chosen movie that the chosen model found, the topmost first."""
+        movie = self._chosen_movie()
+        key = movie.notes.key if movie is not None else None
+        return [layer for layer in reversed(self.viewer.layers) if key and belongs_to(layer, key) and self._fits(layer)]
+
+    def _fits(self, layer: Layer) -> bool:
         notes = layer.metadata.get(KEY)
-        if not isinstance(notes, PointNotes):
+        if not isinstance(notes, PointNotes) or notes.role:
             return False
-        return notes.about.get("provenance", {}).get("model") == self.card.provenance
+        return notes.about.get("provenance", {}).get("model") == self.form.card.provenance
+
+    def _adopt_threshold(self) -> None:
+        """Let the slider stand where the topmost result of this movie and model has its threshold."""
+        self._follow_results()
+        thresholds = [notes_of(layer).threshold for layer in self._results()]
+        if thresholds and thresholds[0] is not None:
+            self.threshold.setValue(thresholds[0])
+
+    def _follow_results(self, _: Any = None) -> None:
+        """Hear of thresholds that are set elsewhere, by a second widget of this kind."""
+        self._links.clear()
+        for layer in self._results():
+            self._links.connect(notes_of(layer).threshold_changed, self._threshold_set)
+
+    def _threshold_set(self, threshold: float) -> None:
+        if not self._applying:
+            self.threshold.setValue(threshold)
 
     # -- the run ------------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
         """Detect the frames that are chosen; the result is added to the viewer when the run ends."""
-        if self._run is not None or self.movie.value is None:
+        movie = self._chosen_movie()
+        if self._run is not None or movie is None:
             return
         try:
-            movie = MovieLayer(self.movie.value)
             first, last = self.first.value(), self.last.value()
             if first > last:
                 raise InputError(f"the first frame, {first}, lies behind the last, {last}")
@@ -316,7 +252,7 @@ class DetectMolecules(Panel):
         except InputError as error:
             show_error(str(error))
             return
-        run.began.connect(self._device_named)
+        run.began.connect(self._run_began)
         run.progressed.connect(self._progressed)
         run.ended.connect(self._run_ended)
         self._run = run
@@ -333,40 +269,47 @@ class DetectMolecules(Panel):
     def dock_closed(self) -> None:
         """Stop the run, whose partial result is kept, and the preview, whose layer goes."""
         super().dock_closed()
-        self._queue = None
-        self._remove_preview()
+        self.live.stop()
+        self._links.clear()
+        self._region_links.clear()
 
-    def _progressed(self, frames: int, molecules: int) -> None:
+    def _run_began(self, device: str) -> None:
+        """Count the time from here: the model is loaded."""
+        self.form.show_device(device)
+        self.progress.restart()
+
+    def _progressed(self, frames: int, localizations: int) -> None:
         if self.progress.cancel.isEnabled():
-            self.progress.update_to(frames, f"{molecules:,} molecules")
+            self.progress.update_to(frames, f"{localizations:,} localizations")
 
     def _run_ended(self, summary: RunSummary) -> None:
         self._run = None
         self.progress.end()
-        self.run_button.setEnabled(self.movie.value is not None)
-        self.status.setText(_in_words(summary))
+        self._allow_run()
+        self._summary = summary
+        self._say_result()
         if summary.layer is not None:
             self.preview.value = False
 
+    def _say_result(self) -> None:
+        """Say how the last run ended, and how many of its localizations are shown now."""
+        if self._summary is not None and self._run is None:
+            self.status.setText(_in_words(self._summary))
+
 
 def _in_words(summary: RunSummary) -> str:
+    how = {"done": "", "cancelled": "Stopped: ", "failed": "Broken off by an error: "}[summary.ending]
+    if summary.layer is None:
+        return f"{how}nothing was found."
     rate = summary.n_frames / summary.seconds if summary.seconds else 0.0
     frames = f"{summary.n_frames:,} frame{'s'[: summary.n_frames != 1]}"
-    found = f"{summary.n_molecules:,} molecules in {frames}, {duration(summary.seconds)}, {rate:,.0f} frames/s"
-    if summary.ending == "done":
-        return found
-    how = "Stopped" if summary.ending == "cancelled" else "Broken off by an error"
-    if summary.layer is None:
-        return f"{how}: nothing was found yet."
-    return f"{how}: {found} of {summary.of_frames:,} are kept."
-
-
-def _device_in_words(device: str) -> Any:
-    """Return which device it is and why; loads torch."""
-    from napari_subpixel.detector import choose_device
-
-    yield
-    return choose_device(device)[1]
+    of = "" if summary.is_whole else f" of {summary.of_frames:,}"
+    found, took = f"{summary.layer.shown.sum():,} localizations", duration(summary.seconds)
+    words = f"{found} in {frames}{of}, {took}, {rate:,.0f} frames/s."
+    notes = notes_of(summary.layer)
+    if notes.floor is not None and notes.threshold is not None and notes.threshold < notes.floor:
+        words += f" Points below {notes.floor:g} were not kept: detect again to see them."
+    return how + words
 
 
 def _is_shapes(layer: Any) -> bool:

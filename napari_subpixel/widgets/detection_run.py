@@ -12,7 +12,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_subpixel.coordinates import Roi
 from napari_subpixel.localizations import Localizations, concat
 from napari_subpixel.widgets.detectors import DetectorChoice
-from napari_subpixel.widgets.messages import show_warning
+from napari_subpixel.widgets.messages import report, show_warning
 from napari_subpixel.widgets.movie_layers import MovieLayer
 from napari_subpixel.widgets.point_layers import point_layer_data, set_threshold
 from napari_subpixel.widgets.work import Work
@@ -36,7 +36,6 @@ class RunSummary(NamedTuple):
     """How a run ended."""
 
     layer: Points | None
-    n_molecules: int
     n_frames: int
     of_frames: int
     seconds: float
@@ -67,7 +66,7 @@ class DetectionRun(QObject):
     began : Signal(str)
         The detector is there; on which device, and why.
     progressed : Signal(int, int)
-        Frames done, molecules found so far at the threshold.
+        Frames done, localizations found so far at the threshold.
     ended : Signal(object)
         `RunSummary`; the last signal.
     """
@@ -82,7 +81,7 @@ class DetectionRun(QObject):
         self.movie, self.settings, self.threshold = movie, settings, threshold
         self._job: DetectionJob | None = None
         self._tables: list[Localizations] = []
-        self._frames_done, self._molecules, self._device = 0, 0, ""
+        self._frames_done, self._n_found, self._device = 0, 0, ""
         self._start = time.perf_counter()
         self.work = Work(_chunks, movie.stack(), movie.camera, settings)
         self.work.yielded.connect(self._take)
@@ -90,6 +89,10 @@ class DetectionRun(QObject):
         self.work.returned.connect(lambda _: self._end("done"))
         self.work.cancelled.connect(lambda: self._end("cancelled"))
         self.work.failed.connect(lambda _: self._end("failed"))
+
+    def is_of(self, movie: MovieLayer, model: str) -> bool:
+        """Say whether this is a run over a movie, with a model."""
+        return self.movie.notes.key == movie.notes.key and self.settings.choice.model == model
 
     def _take(self, arrived: Any) -> None:
         if self._job is None:
@@ -101,16 +104,19 @@ class DetectionRun(QObject):
         chunk: Chunk = arrived
         self._tables.append(chunk.table)
         self._frames_done += chunk.stop - chunk.start
-        self._molecules += int((chunk.table["probability"] >= self.threshold).sum())
-        self.progressed.emit(self._frames_done, self._molecules)
+        self._n_found += int((chunk.table["probability"] >= self.threshold).sum())
+        self.progressed.emit(self._frames_done, self._n_found)
 
     def _end(self, ending: str) -> None:
         seconds = time.perf_counter() - self._start
         first, last = self.settings.frames
-        layer = self._add_layer() if self._tables else None
-        self.ended.emit(
-            RunSummary(layer, self._molecules, self._frames_done, last - first, seconds, self._device, ending)
-        )
+        layer = None
+        try:
+            layer = self._add_layer() if self._tables else None
+        except Exception as error:  # whoever waits for the end has to hear of it, whatever went wrong
+            report(error)
+            ending = "failed"
+        self.ended.emit(RunSummary(layer, self._frames_done, last - first, seconds, self._device, ending))
         self.deleteLater()
 
     def _add_layer(self) -> Points | None:
@@ -137,7 +143,6 @@ class DetectionRun(QObject):
         viewer.add_layer(layer)
         set_threshold(layer, self.threshold)
         n_shown = int(layer.shown.sum())
-        self._molecules = n_shown
         if warning := crowding_warning(self._job, n_shown, self._frames_done):
             show_warning(warning)
         return layer

@@ -12,8 +12,8 @@ from napari_subpixel import models
 if TYPE_CHECKING:
     from napari_subpixel.detector import Detector
 
-#: A run keeps points down to this share of the threshold, so that it can be lowered without detecting again.
-KEPT_SHARE = 0.5
+#: Points are kept from one of these probabilities on, so that a threshold can be lowered without detecting again.
+FLOORS = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005)
 _lock = threading.Lock()
 
 
@@ -56,11 +56,14 @@ def _loaded(choice: DetectorChoice, _changed: int) -> Detector:
 
 
 def floor_for(threshold: float, model_threshold: float) -> float:
-    """Return the lowest probability to keep for a threshold, rounded to two digits that mean something.
+    """Return the probability from which points are kept: at most half the threshold, and half the model's own.
+
+    Few steps, so that a slider that is moved does not make a new detector each time.
 
     Examples
     --------
     >>> floor_for(0.1, 0.1), floor_for(0.5, 0.1), floor_for(0.03, 0.1)
-    (0.05, 0.05, 0.015)
+    (0.05, 0.05, 0.01)
     """
-    return float(f"{KEPT_SHARE * min(threshold, model_threshold):.2g}")
+    most = min(threshold, model_threshold) / 2
+    return next((floor for floor in FLOORS if floor <= most), FLOORS[-1])

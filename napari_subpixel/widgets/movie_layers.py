@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import uuid
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +30,8 @@ LayerData = tuple[Any, dict[str, Any], str]
 AXES, UNITS = ("frame", "y", "x"), ("pixel", "nm", "nm")
 #: Frames that the viewer reads at once take about this many bytes.
 BLOCK_BYTES = 1 << 21
-#: Frames looked at for the contrast, and the shares of pixels that are shown darkest and brightest.
-CONTRAST_FRAMES = 5
+#: Frames, and pixels of a frame, looked at for the contrast; shares of pixels that are shown darkest and brightest.
+CONTRAST_FRAMES, CONTRAST_PIXELS = 5, 1 << 20
 CONTRAST_QUANTILES = (0.001, 0.9995)
 #: Pixels that differ by more than this share in height and width are not square.
 SQUARE_WITHIN = 1e-3
@@ -46,12 +47,18 @@ class MovieNotes:
         The camera that recorded it, with the pixel size.
     stack : Stack, optional
         The movie's own frames, where this plugin opened it.
+    data : object, optional
+        The layer's data that the stack stands for; where the layer has other data by now, the stack is out of date.
+    layer : hashable, optional
+        ``unique_id`` of the layer: napari's copies of a layer share its metadata.
     key : str
         Tells which points and images belong to this movie.
     """
 
     camera: Camera = field(default_factory=Camera)
     stack: Stack | None = None
+    data: Any = None
+    layer: Hashable = None
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
@@ -75,9 +82,7 @@ class MovieLayer:
         self.layer = layer
         self.name: str = layer.name
         self.time = time_axis(self._data.shape[:-2])
-        if not isinstance(layer.metadata.get(KEY), MovieNotes):
-            layer.metadata[KEY] = MovieNotes(Camera(pixel_size_nm=pixel_size_of(layer)))
-        self.notes: MovieNotes = layer.metadata[KEY]
+        self.notes = movie_notes(layer)
 
     @property
     def _data(self) -> Any:
@@ -85,8 +90,11 @@ class MovieLayer:
 
     @property
     def camera(self) -> Camera:
-        """The camera, with the pixel size where it is known."""
-        return self.notes.camera
+        """The camera, with the pixel size that the layer's scale and units say, else the one it was given."""
+        size, camera = pixel_size_of(self.layer), self.notes.camera
+        if size is None or np.isclose(size, camera.pixel_size_nm or 0.0, rtol=1e-9):
+            return camera
+        return replace(camera, pixel_size_nm=size)
 
     @property
     def frame_shape(self) -> tuple[int, int]:
@@ -96,7 +104,7 @@ class MovieLayer:
 
     def stack(self) -> Stack:
         """Return the frames, which are read when they are asked for."""
-        if self.notes.stack is not None:
+        if self.notes.stack is not None and self.layer.data is self.notes.data:
             return self.notes.stack
         return open_stack(self._data, name=self.name)
 
@@ -168,6 +176,24 @@ class MovieLayer:
         self.notes.camera = camera
 
 
+def movie_notes(layer: Image) -> MovieNotes:
+    """Return what is known of an image layer as a movie; a copy that napari made of a layer is a movie of its own.
+
+    Raises
+    ------
+    InputError
+        If the layer has no notes, and its pixels are not square.
+    """
+    notes = layer.metadata.get(KEY)
+    if not isinstance(notes, MovieNotes):
+        notes = MovieNotes(Camera(pixel_size_nm=pixel_size_of(layer)))
+    elif notes.layer not in (None, layer.unique_id):
+        notes = MovieNotes(notes.camera)
+    notes.layer = layer.unique_id
+    layer.metadata[KEY] = notes
+    return notes
+
+
 def belongs_to(layer: Layer, key: str) -> bool:
     """Say whether a layer of points or an image was made from the movie of this key."""
     notes = layer.metadata.get(KEY)
@@ -219,16 +245,16 @@ def movie_layer_data(stack: Stack, camera: Camera | None = None, *, name: str | 
     camera.check_fits(stack.frame_shape)
     if camera.pixel_size_nm is None:
         camera = replace(camera, pixel_size_nm=stack.pixel_size_nm)
-    size = camera.pixel_size_nm
+    size, data = camera.pixel_size_nm, lazy_array(stack)
     arguments = {
         "name": name or stack.name,
-        "metadata": {KEY: MovieNotes(camera, stack.close_when_unused())},
+        "metadata": {KEY: MovieNotes(camera, stack.close_when_unused(), data)},
         "colormap": "gray",
         "contrast_limits": _contrast(stack),
         "axis_labels": AXES,
         **({"scale": (1.0, size, size), "units": UNITS} if size else {}),
     }
-    return lazy_array(stack), arguments, "image"
+    return data, arguments, "image"
 
 
 def lazy_array(stack: Stack) -> da.Array:
@@ -245,12 +271,14 @@ def lazy_array(stack: Stack) -> da.Array:
 
 
 def _contrast(stack: Stack) -> tuple[float, float]:
-    """Limits between which most pixels of a few frames lie."""
+    """Limits between which most pixels of a few frames lie; of large frames, only some pixels are looked at."""
     frames = np.unique(np.linspace(0, stack.n_frames - 1, CONTRAST_FRAMES).astype(int))
-    pixels = np.concatenate([stack[int(frame)].ravel() for frame in frames]).astype(np.float64)
+    height, width = stack.frame_shape
+    step = max(1, math.isqrt(height * width // CONTRAST_PIXELS))
+    pixels = np.concatenate([stack[int(frame)][::step, ::step].ravel() for frame in frames]).astype(np.float64)
     finite = pixels[np.isfinite(pixels)]
-    low, high = np.quantile(finite, CONTRAST_QUANTILES) if finite.size else (0.0, 1.0)
-    return float(low), float(max(high, low + 1.0))
+    low, high = (float(q) for q in np.quantile(finite, CONTRAST_QUANTILES)) if finite.size else (0.0, 1.0)
+    return low, high if high > low else low + 1.0
 
 
 def _rectangle(shapes: Shapes) -> NDArray[np.float64]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Hashable
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,8 +36,12 @@ class PointNotes:
         Pixel size, frame shape, number of frames and provenance, as in `Localizations.about`.
     movie : str, optional
         Key of the movie that the points belong to.
-    threshold : float, optional
-        Probability from which points are shown.
+    threshold, floor : float, optional
+        Probability from which points are shown, and from which they were kept when they were found.
+    time : int, optional
+        Which axis of the layer is the frame, where that is known.
+    layer : hashable, optional
+        ``unique_id`` of the layer: napari's copies of a layer share its metadata.
     role : str
         What the points are for where they are no table of their own: a preview, or the true positives of a score.
     threshold_changed : psygnal.Signal
@@ -46,6 +51,9 @@ class PointNotes:
     about: dict[str, Any] = field(default_factory=dict)
     movie: str | None = None
     threshold: float | None = None
+    floor: float | None = None
+    time: int | None = None
+    layer: Hashable = None
     role: str = ""
 
     threshold_changed = Signal(float)
@@ -69,11 +77,12 @@ def point_layer_data(
     symbol : str
         Shape of the markers, one of napari's.
     """
-    movie_key = movie.notes.key if movie is not None else None
+    floor = table.provenance.get("threshold")
+    key, time = (None, 0) if movie is None else (movie.notes.key, movie.time)
     arguments: dict[str, Any] = {
         "name": name,
         "features": _features(table),
-        "metadata": {KEY: PointNotes(table.about, movie_key, table.provenance.get("threshold"))},
+        "metadata": {KEY: PointNotes(table.about, key, floor, floor, time)},
         "size": MARKER_PX,
         "symbol": symbol,
         "face_color": "transparent",
@@ -103,10 +112,23 @@ def fill(layer: Points, table: Localizations, movie: MovieLayer) -> None:
 
 
 def notes_of(layer: Points) -> PointNotes:
-    """Return what is known of a points layer, noting what its scale says if it is not one of the plugin's."""
-    if not isinstance(layer.metadata.get(KEY), PointNotes):
-        layer.metadata[KEY] = PointNotes({"pixel_size_nm": pixel_size_of(layer)})
-    return layer.metadata[KEY]
+    """Return what is known of a points layer; of one that is not the plugin's, what its scale says.
+
+    The pixel size is the one that scale and units say where these are lengths: they may have been set by hand.
+    """
+    notes = layer.metadata.get(KEY)
+    if not isinstance(notes, PointNotes):
+        notes = PointNotes()
+    elif notes.layer not in (None, layer.unique_id):
+        # A copy by napari: what is set on one is not on the other, and may have been set on that since.
+        threshold = notes.threshold if _is_shown_above(layer, notes.threshold) else notes.floor
+        notes = replace(notes, about=dict(notes.about), threshold=threshold)
+    notes.layer = layer.unique_id
+    size, known = pixel_size_of(layer), notes.about.get("pixel_size_nm")
+    if size is not None and not np.isclose(size, known or 0.0, rtol=1e-9):
+        notes.about = {**notes.about, "pixel_size_nm": size}
+    layer.metadata[KEY] = notes
+    return notes
 
 
 def table_of(layer: Points, *, shown_only: bool = True) -> Localizations:
@@ -124,16 +146,25 @@ def table_of(layer: Points, *, shown_only: bool = True) -> Localizations:
     InputError
         If points differ along two further axes, lie between frames or before the first.
     """
-    notes = notes_of(layer)
+    return table_from(layer, notes_of(layer), shown_only=shown_only)
+
+
+def table_from(layer: Any, notes: PointNotes, *, shown_only: bool = True) -> Localizations:
+    """Return the table of anything that has a points layer's ``name``, ``ndim``, ``data``, ``shown`` and ``features``.
+
+    As `table_of`, for a thread that may not touch the layer itself.
+    """
     keep = np.asarray(layer.shown) if shown_only else np.ones(len(layer.data), bool)
-    places = np.asarray(layer.data, dtype=np.float64).reshape(-1, layer.ndim)[keep]
-    columns: dict[str, Any] = {"frame": _frames(layer, places), "y": places[:, -2], "x": places[:, -1]}
+    every = np.asarray(layer.data, dtype=np.float64).reshape(-1, layer.ndim)
+    places, time = every[keep], notes.time if notes.time is not None else _moving_axis(layer.name, every)
+    columns: dict[str, Any] = {"frame": _frames(layer.name, places, time), "y": places[:, -2], "x": places[:, -1]}
     for column in layer.features.columns:
         if column in COLUMNS and column not in REQUIRED:
             columns[column] = layer.features[column].to_numpy()[keep]
     about = {**notes.about, "provenance": dict(notes.about.get("provenance") or {})}
     if notes.threshold is not None and shown_only:
-        about["provenance"]["threshold"] = notes.threshold
+        # What is shown cannot reach further down than what was kept.
+        about["provenance"]["threshold"] = max(notes.threshold, notes.floor or 0.0)
     return Localizations(columns, **about)
 
 
@@ -145,6 +176,12 @@ def set_threshold(layer: Points, threshold: float) -> None:
     notes.threshold = threshold
     _show_above(layer, threshold)
     notes.threshold_changed.emit(threshold)
+
+
+def _is_shown_above(layer: Points, threshold: float | None) -> bool:
+    if threshold is None or "probability" not in layer.features:
+        return False
+    return bool(np.array_equal(layer.shown, layer.features["probability"].to_numpy() >= threshold))
 
 
 def _show_above(layer: Points, threshold: float) -> None:
@@ -168,16 +205,29 @@ def _placement(table: Localizations) -> dict[str, Any]:
     return {"axis_labels": AXES, **({"scale": (1.0, size, size), "units": UNITS} if size else {})}
 
 
-def _frames(layer: Points, places: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the frame number of every point, read along the one further axis on which points differ."""
+def time_axis_of(layer: Points) -> int | None:
+    """Return which axis of a points layer is the frame; None where it has only y and x."""
+    notes = notes_of(layer)
+    if notes.time is not None:
+        return notes.time
+    return _moving_axis(layer.name, np.asarray(layer.data, dtype=np.float64).reshape(-1, layer.ndim))
+
+
+def _moving_axis(name: str, places: NDArray[np.float64]) -> int | None:
+    """Return the one axis beside y and x along which points differ, the last one where none does."""
     outer = places[:, :-2]
-    if not outer.size:
-        return np.zeros(len(places), np.int64)
     moving = np.flatnonzero((outer != outer[:1]).any(axis=0))
     if len(moving) > 1:
-        raise InputError(f"{layer.name}: points differ along {len(moving)} axes beside y and x; one can be the frame")
-    numbers = outer[:, moving[0] if len(moving) else outer.shape[1] - 1]
+        raise InputError(f"{name}: points differ along {len(moving)} axes beside y and x; one can be the frame")
+    return int(moving[0]) if len(moving) else outer.shape[1] - 1 if outer.shape[1] else None
+
+
+def _frames(name: str, places: NDArray[np.float64], time: int | None) -> NDArray[np.int64]:
+    """Return the frame number of every point."""
+    if time is None or not len(places):
+        return np.zeros(len(places), np.int64)
+    numbers = places[:, time]
     frames = np.rint(numbers).astype(np.int64)
     if (np.abs(numbers - frames) > 1e-6).any() or (frames < 0).any():
-        raise InputError(f"{layer.name}: frame numbers must be whole and from 0, got {numbers.min():g}")
+        raise InputError(f"{name}: frame numbers must be whole and from 0, got {numbers.min():g}")
     return frames

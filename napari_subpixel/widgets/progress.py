@@ -50,6 +50,10 @@ class ProgressRow(QWidget):
         self.text.setText(text)
         self.show()
 
+    def restart(self) -> None:
+        """Count the time from now: what came before was preparation."""
+        self._began = time.perf_counter()
+
     def update_to(self, done: int, text: str = "") -> None:
         """Show how much is done, how fast and for how long it will go on."""
         seconds = time.perf_counter() - self._began

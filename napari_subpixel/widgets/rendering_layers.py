@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer, Points
 
 #: Share of the lit pixels that are shown below full brightness.
-BRIGHT_QUANTILE = 0.995
+BRIGHT_QUANTILE = 0.97
 #: Limits are found on about this many pixels of a larger image.
 CONTRAST_PIXELS = 1 << 22
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from napari_subpixel.errors import InputError, PixelSizeError
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.widgets.movie_layers import KEY, MovieLayer, MovieNotes
-from napari_subpixel.widgets.point_layers import notes_of, table_of
+from napari_subpixel.widgets.movie_layers import KEY, MovieLayer, MovieNotes, movie_notes
+from napari_subpixel.widgets.point_layers import notes_of, table_from
 
 if TYPE_CHECKING:
     from napari.layers import Image, Layer, Points
@@ -39,8 +39,7 @@ def movie_of(points: Points, layers: Iterable[Layer]) -> MovieLayer | None:
     """Return the movie that points belong to, where it is among these layers."""
     key = notes_of(points).movie
     for layer in layers:
-        notes = layer.metadata.get(KEY)
-        if isinstance(notes, MovieNotes) and notes.key == key:
+        if isinstance(layer.metadata.get(KEY), MovieNotes) and movie_notes(layer).key == key:
             return MovieLayer(layer)
     return None
 
@@ -62,9 +61,8 @@ def snapshot(points: Points) -> Callable[[], Localizations]:
         data=points.data,
         shown=points.shown.copy(),
         features=points.features.copy(deep=False),
-        metadata={KEY: notes},
     )
-    return lambda: table_of(seen)
+    return lambda: table_from(seen, notes)
 
 
 @dataclass(frozen=True, eq=False)

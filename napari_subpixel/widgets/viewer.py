@@ -44,12 +44,12 @@ def add_result(
 
     shown = viewer.add_layer(Layer.create(*movie_layer_data(movie, camera, name="movie")))
     on_movie = MovieLayer(shown)
-    points = point_layer_data(found, on_movie, name="localizations")
-    viewer.add_layer(Layer.create(*rendering_layer_data(image, name="super-resolution")))
-    viewer.layers[-1].metadata["napari-subpixel"].movie = on_movie.notes.key
+    points = Layer.create(*point_layer_data(found, on_movie, name="localizations"))
+    viewer.add_layer(Layer.create(*rendering_layer_data(image, points, name="super-resolution")))
     if truth is not None:
-        viewer.add_layer(Layer.create(*point_layer_data(truth, on_movie, name="truth", colour="cyan", symbol="cross")))
-    viewer.add_layer(Layer.create(*points))
+        true_points = point_layer_data(truth, on_movie, name="truth", colour="cyan", symbol="cross")
+        viewer.add_layer(Layer.create(*true_points))
+    viewer.add_layer(points)
     viewer.dims.set_point(0, 0)
     viewer.canvas.overlays.scale_bar.visible = True
 

@@ -1,0 +1,187 @@
+"""Make the pictures of the documents: real widgets in a real viewer, on the sample movie.
+
+    make pictures
+
+The sample is simulated anew; a picture changes where the program does, or the machine's fonts.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import imagecodecs
+import napari
+import numpy as np
+from qtpy.QtWidgets import QApplication
+
+from napari_subpixel import formats
+from napari_subpixel.movie_writer import write_movie
+from napari_subpixel.simulate import crowded_microtubules, simulate
+from napari_subpixel.widgets.work import Work
+
+PICTURES = Path(__file__).parent / "images"
+WINDOW_PX = (1400, 860)
+FRAME, SEED = 20, 7
+PLUGIN = "napari-subpixel"
+
+
+def main() -> None:
+    """Go through the tutorial, and take a picture at every step."""
+    PICTURES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        movie, truth = _movie_and_truth(Path(folder))
+        viewer = napari.Viewer(title="napari", show=True)
+        viewer.window.resize(*WINDOW_PX)
+        _settle()
+        for step in (_load, _preview, _run, _threshold, _render, _evaluate):
+            step(viewer, movie, truth)
+        viewer.close()
+        batch = napari.Viewer(title="napari", show=True)
+        batch.window.resize(*WINDOW_PX)
+        _batch(batch, movie, truth)
+        batch.close()
+
+
+def _movie_and_truth(folder: Path) -> tuple[Path, Path]:
+    """Write a movie like the sample, but longer, and its truth to files, as a user has them."""
+    simulation = crowded_microtubules(n_frames=1000)
+    frames, truth = simulate(simulation, np.random.default_rng(SEED))
+    paths = folder / "microtubules.tif", folder / "truth.csv"
+    write_movie(paths[0], [frames], shape=frames.shape, pixel_size_nm=simulation.pixel_size_nm)
+    formats.write(paths[1], truth)
+    return paths
+
+
+def _load(viewer: Any, movie: Path, truth: Path) -> None:
+    panel = _dock(viewer, "Load SMLM stack")
+    panel.choose(movie)
+    _wait()
+    panel.act()
+    _wait()
+    viewer.dims.set_current_step(0, FRAME)
+    viewer.reset_view()
+    _take(viewer, "load")
+    _close(viewer, panel)
+
+
+def _preview(viewer: Any, movie: Path, truth: Path) -> None:
+    panel = _dock(viewer, "Detect molecules")
+    _until(lambda: panel.device_text.text().startswith("Runs on"))
+    panel.preview.value = True
+    _until(lambda: f"in frame {FRAME} (" in panel.preview_text.text())
+    _take(viewer, "preview")
+
+
+def _run(viewer: Any, movie: Path, truth: Path) -> None:
+    panel = _panel(viewer, "Detect molecules")
+    panel.run()
+    _until(lambda: panel.progress.bar.value() > 0)
+    _take(viewer, "run")
+    _until(lambda: panel.run_button.isEnabled())
+
+
+def _threshold(viewer: Any, movie: Path, truth: Path) -> None:
+    panel = _panel(viewer, "Detect molecules")
+    panel.threshold.setValue(0.25)
+    viewer.dims.set_current_step(0, FRAME)
+    _take(viewer, "threshold")
+    _close(viewer, panel)
+
+
+def _render(viewer: Any, movie: Path, truth: Path) -> None:
+    panel = _dock(viewer, "Render super-resolution")
+    panel.render_now()
+    _wait()
+    image = panel.image
+    image.visible = True
+    for layer in viewer.layers:
+        layer.visible = layer is image
+    viewer.reset_view()
+    _take(viewer, "render")
+    _take(viewer, "super-resolution", canvas_only=True)
+    for layer in viewer.layers:
+        layer.visible = layer is not image
+    _close(viewer, panel)
+
+
+def _evaluate(viewer: Any, movie: Path, truth: Path) -> None:
+    panel = _dock(viewer, "Evaluate against ground truth")
+    panel.truth.value = None
+    panel.truth_file.value = truth
+    panel.evaluate_now()
+    _wait()
+    viewer.scene.camera.zoom *= 1.6
+    _take(viewer, "evaluate")
+    _close(viewer, panel)
+
+
+def _batch(viewer: Any, movie: Path, truth: Path) -> None:
+    folder = movie.parent / "movies"
+    folder.mkdir()
+    for number in range(1, 5):
+        simulation = crowded_microtubules(n_frames=100 * number)
+        frames, _ = simulate(simulation, np.random.default_rng(SEED + number))
+        path = folder / f"cell{number}.tif"
+        write_movie(path, [frames], shape=frames.shape, pixel_size_nm=simulation.pixel_size_nm)
+    os.truncate(folder / "cell3.tif", 100_000)
+    panel = _dock(viewer, "Batch process")
+    panel.folder.value = folder
+    _wait()
+    panel.run()
+    _wait()
+    _take(viewer, "batch")
+
+
+# -- the viewer -------------------------------------------------------------------------------------------------------
+
+
+def _dock(viewer: Any, title: str) -> Any:
+    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, title)
+    _settle()
+    return widget
+
+
+def _panel(viewer: Any, title: str) -> Any:
+    return viewer.window.add_plugin_dock_widget(PLUGIN, title)[1]
+
+
+def _close(viewer: Any, panel: Any) -> None:
+    viewer.window.remove_dock_widget(panel)
+    _wait()
+
+
+def _take(viewer: Any, name: str, *, canvas_only: bool = False) -> None:
+    _settle()
+    picture = viewer.screenshot(canvas_only=canvas_only, flash=False)[..., :3]
+    (PICTURES / f"{name}.png").write_bytes(imagecodecs.png_encode(np.ascontiguousarray(picture), level=9))
+
+
+def _wait() -> None:
+    """Let all work in the background come to its end."""
+    _settle()
+    _until(lambda: not Work.running)
+
+
+def _until(done: Callable[[], bool], patience_s: float = 300.0) -> None:
+    began = time.perf_counter()
+    while not done():
+        if time.perf_counter() - began > patience_s:
+            raise TimeoutError("the viewer did not come to where a picture is to be taken")
+        _settle(0.02)
+
+
+def _settle(seconds: float = 0.6) -> None:
+    """Let the viewer draw."""
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        QApplication.processEvents()
+        time.sleep(0.005)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,444 @@
+"""The widget *Batch process*: a folder of movies into a folder of tables, with a table of what became of each."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from magicgui.widgets import ComboBox, FileEdit
+from qtpy.QtCore import QTimer
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QPushButton, QWidget
+
+from napari_subpixel import formats, models
+from napari_subpixel.batch import Outcome, Progress
+from napari_subpixel.errors import InputError
+from napari_subpixel.widgets.batch_run import (
+    REFUSE,
+    REPLACE,
+    SKIP,
+    SUMMARY,
+    BatchSettings,
+    Began,
+    Found,
+    Places,
+    look,
+    open_result,
+    run,
+)
+from napari_subpixel.widgets.camera_choice import CameraChoice
+from napari_subpixel.widgets.detectors import DetectorChoice
+from napari_subpixel.widgets.messages import report, reported, show_error
+from napari_subpixel.widgets.model_form import ModelForm
+from napari_subpixel.widgets.movie_layers import MovieLayer
+from napari_subpixel.widgets.movie_table import MovieTable, tip_of
+from napari_subpixel.widgets.panel import Panel
+from napari_subpixel.widgets.point_layers import point_layer_data
+from napari_subpixel.widgets.progress import ProgressRow, duration
+from napari_subpixel.widgets.work import Work
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+#: The folder of movies is looked at when what is typed has rested for this long, in milliseconds.
+REST_MS = 400
+#: Steps of the progress bar that one movie takes.
+STEPS = 1000
+#: Where the tables go unless another folder is given: a folder in that of the movies.
+TABLES = "localizations"
+WHAT_TO_DO = "Choose a folder of movies: TIFF files of every kind, and Zarr."
+
+
+class _Asked(NamedTuple):
+    """Which movies to look for, and whether the user pressed the button for it."""
+
+    places: Places
+    by_hand: bool
+
+
+class BatchProcess(Panel):
+    """Detects the molecules of every movie in a folder, in the background, and says what became of each.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+
+    Attributes
+    ----------
+    folder, output : magicgui.widgets.FileEdit
+        The movies; the tables, of which an empty name stands for a folder in that of the movies.
+    pattern : QLineEdit
+        Names of the movies.
+    format, existing : magicgui.widgets.ComboBox
+        Of the tables; what to do with those that are there already.
+    camera : CameraChoice
+    form : ModelForm
+        Model, device and threshold.
+    table : MovieTable
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__(napari_viewer)
+        self._asked: _Asked | None = None
+        self._looking: Work | None = None
+        self._found: Found | None = None
+        self._settings: BatchSettings | None = None
+        self._work: Work | None = None
+        self._opening: Work | None = None
+        self._outcomes: list[Outcome] = []
+        self._counts: Counter[str] = Counter()
+        self._at: tuple[Progress, float] | None = None
+        self._start = 0.0
+        self._rest = QTimer(self, singleShot=True, interval=REST_MS)
+        self._rest.timeout.connect(self.look)
+        self._build_form()
+        self._build_run()
+        self._places_changed()
+
+    # -- the parts ----------------------------------------------------------------------------------------------------
+
+    def _build_form(self) -> None:
+        self.folder = _folder_edit("Movies", "The folder of the movies")
+        self.pattern = QLineEdit("*")
+        self.pattern.setToolTip(
+            "Names of the movies: * is all of them, cell*.tif some, **/*.tif also those in folders within the folder"
+        )
+        self.look_button = QPushButton("Find movies")
+        self.look_button.setToolTip("Look again which movies are there, and which of them have a table")
+        self.output = _folder_edit("Tables", "The folder of the tables; it is made when it is not there")
+        titles = [(f"{format_.title} ({format_.suffixes[0]})", name) for name, format_ in formats.FORMATS.items()]
+        self.format = ComboBox(label="Format", choices=titles, tooltip="Of the tables, each named after its movie")
+        self.existing = ComboBox(
+            label="If tables exist",
+            choices=[REFUSE, SKIP, REPLACE],
+            tooltip=f"{SKIP!r} goes on with a batch that was stopped, also in the midst of a movie; "
+            f"a table that is there stays as it is, whatever model and threshold made it",
+        )
+        self.camera = CameraChoice(self)
+        self.form = ModelForm(self, threshold_tip="Probability from which a molecule is written to the table")
+        names = QWidget()
+        beside = QHBoxLayout(names)
+        beside.setContentsMargins(0, 0, 0, 0)
+        beside.addWidget(self.pattern, stretch=1)
+        beside.addWidget(self.look_button)
+        rows = (self.folder, ("Names", names), self.output, self.format, self.existing)
+        self._inputs = self.add_form(*rows, *self.camera.rows, *self.form.rows)
+        self.look_button.clicked.connect(lambda _: self.look(by_hand=True))
+        for widget in (self.folder, self.output, self.format):
+            widget.changed.connect(self._places_changed)
+        self.pattern.textChanged.connect(self._places_changed)
+
+    def _build_run(self) -> None:
+        self.about = QLabel(wordWrap=True)
+        self.run_button = QPushButton("Detect")
+        self.run_button.setToolTip("Find the molecules of these movies in the background, one movie after the other")
+        self.run_button.clicked.connect(lambda _: self.run())
+        self.progress = ProgressRow()
+        self.progress.cancel.setToolTip("Stop after the frames that are at work; what is finished is kept")
+        self.progress.cancel_clicked.connect(self.cancel)
+        self.status = QLabel(wordWrap=True)
+        self.table = MovieTable()
+        self.table.setToolTip("Double-click on a movie to open it, with its localizations where they are there")
+        self.table.opened.connect(self.open_row)
+        for widget in (self.about, self.run_button, self.progress, self.status):
+            self.column.addWidget(widget)
+        self.column.addWidget(self.table, stretch=1)
+        self.column.addStretch()
+
+    # -- which movies -------------------------------------------------------------------------------------------------
+
+    @property
+    def places(self) -> Places:
+        """Where the movies are, and where the tables go."""
+        folder = Path(_text(self.folder)).expanduser()
+        output = Path(_text(self.output)).expanduser() if _text(self.output) else folder / TABLES
+        return Places(folder, self.pattern.text().strip(), output, self.format.value)
+
+    def look(self, *, by_hand: bool = False) -> None:
+        """Find the movies; what is wrong is a notification where the user asked for it, else a line of text."""
+        self._rest.stop()
+        self._forget()
+        if not _text(self.folder):
+            self._say(WHAT_TO_DO)
+            return
+        self._say("looking for movies ...")
+        self._asked = _Asked(self.places, by_hand)
+        self._looking = Work(_looked, self._asked)
+        self._looking.returned.connect(self._take)
+        self._looking.failed.connect(self._not_looked)
+        self.begin(self._looking)
+
+    def _places_changed(self, _: Any = None) -> None:
+        folder = _text(self.folder)
+        self.output.line_edit.native.setPlaceholderText(
+            str(self.places.output) if folder else f"{TABLES}, in that folder"
+        )
+        self._forget()
+        self._say("" if folder else WHAT_TO_DO)
+        self._rest.start()
+
+    def _forget(self) -> None:
+        """Show no movies, and take no notice of a search that goes on."""
+        if self._looking is not None:
+            self._looking.cancel()
+        self._asked = self._looking = self._found = self._settings = None
+        self._clear_outcomes()
+        _show_words(self.status, "")
+        self._list()
+
+    def _take(self, answer: tuple[_Asked, Found | InputError]) -> None:
+        asked, found = answer
+        if asked is not self._asked:
+            return  # another folder was chosen meanwhile
+        self._looking = None
+        if isinstance(found, InputError):
+            self._say(str(found))
+            if asked.by_hand:
+                report(found)
+            return
+        self._found = found
+        self._list()
+        self._say(_found_in_words(found))
+
+    def _not_looked(self, _: Exception) -> None:
+        self._looking = None
+        self._say("")
+
+    def _list(self) -> None:
+        found = self._found
+        self.table.setVisible(found is not None)
+        self.run_button.setEnabled(found is not None)
+        n = len(found.pairs) if found is not None else 0
+        self.run_button.setText(f"Detect in {n:,} movie{'s'[: n != 1]}" if n else "Detect")
+        if found is not None:
+            names = [str(movie.relative_to(found.places.folder)) for movie, _ in found.pairs]
+            remarks = [_remark(table, found) for _, table in found.pairs]
+            self.table.show_movies(names, [tip_of(*pair) for pair in found.pairs], remarks)
+
+    def _say(self, words: str) -> None:
+        """Say something of the movies that are listed, or why none are."""
+        _show_words(self.about, words)
+
+    # -- the run ------------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Detect the movies that are listed."""
+        if self._work is not None or self._found is None:
+            return
+        with reported():
+            self._begin(self._chosen(self._found))
+
+    def cancel(self) -> None:
+        """Stop; finished movies stay, and so do the finished frames of the one that is at work."""
+        if self._work is not None:
+            self._work.cancel()
+
+    def _chosen(self, found: Found) -> BatchSettings:
+        form = self.form
+        model, camera = models.find(form.model_name), self.camera
+        also_read = (model, model.with_suffix(models.CARD_SUFFIX), *([camera.file] if camera.file else []))
+        choice = DetectorChoice(form.model_name, form.device_name, round(form.threshold.value(), 4))
+        return BatchSettings(found, camera.camera, choice, self.existing.value, also_read)
+
+    def _begin(self, settings: BatchSettings) -> None:
+        self._settings, self._at, self._start = settings, None, 0.0
+        self._set_running(True)
+        self._say("")
+        _show_words(self.status, "")
+        self.progress.begin(0, "", "loading the model ...")
+        work = self._work = Work(run, settings)
+        work.yielded.connect(self._arrived)
+        work.returned.connect(lambda _: self._ended("", ""))
+        work.cancelled.connect(lambda: self._ended("Stopped", ""))
+        work.failed.connect(lambda error: self._ended("Broken off", " ".join(str(error).split())))
+        self.begin(work)
+
+    def _arrived(self, event: Began | Progress | Outcome) -> None:
+        assert self._settings is not None
+        if isinstance(event, Began):
+            self._start = time.perf_counter()
+            self._clear_outcomes()
+            self.table.show_waiting()
+            self.form.show_device(event.device)
+            self.progress.begin(STEPS * len(self._settings.found.pairs), "", "")
+            return
+        row = len(self._outcomes)
+        if isinstance(event, Outcome):
+            self._outcomes.append(event)
+            self._counts[event.status] += 1
+            self._at = None
+            self.table.show_outcome(row, event)
+        else:
+            if self._at is None:  # a movie begins
+                self.table.scroll_to(row)
+            self._at = event, self._at[1] if self._at is not None else time.perf_counter()
+            self.table.show_progress(row, event)
+        self._show_progress()
+
+    def _show_progress(self) -> None:
+        """Show how much is done of what is to do: movies that are skipped or fail were no work."""
+        if not self.progress.cancel.isEnabled():
+            return  # it stops
+        assert self._settings is not None
+        n_movies, n_worked = len(self._settings.found.pairs), self._counts["done"]
+        n_left_out = len(self._outcomes) - n_worked
+        self.progress.bar.setMaximum(max(1, STEPS * (n_movies - n_left_out)))
+        at, words = 0.0, ""
+        if self._at is not None:
+            progress, began = self._at
+            at = progress.n_done / progress.n_frames
+            seconds = time.perf_counter() - began
+            words = f"movie {progress.number} of {n_movies}"
+            if progress.n_done and seconds:
+                words += f", {progress.n_done / seconds:,.0f} frames/s"
+        self.progress.update_to(round(STEPS * (n_worked + at)), words)
+
+    def _ended(self, how: str, error: str) -> None:
+        self._work = None
+        self.progress.end()
+        self._set_running(False)
+        if self._start:
+            _show_words(self.status, self._in_words(how, error))
+            self._tell_of_failures()
+        else:
+            _show_words(self.status, f"Not run: {error}" if error else "Stopped before the first movie.")
+
+    def _in_words(self, how: str, error: str) -> str:
+        """Say what was done, what is kept of the movie that was at work, and where it stands written."""
+        assert self._settings is not None
+        found = self._settings.found
+        counts = [f"{n:,} {status}" for status in ("done", "skipped", "failed") if (n := self._counts[status])]
+        seconds = duration(time.perf_counter() - self._start)
+        words = [f"{', '.join(counts) or 'none done'} of {len(found.pairs):,} movies, {seconds}."]
+        if how:
+            words = [f"{how}: {words[0]}", *([f"{error}."] if error else []), self._what_goes_on()]
+        if self._outcomes:
+            words.append(f"Summary: {found.places.output / SUMMARY}")
+        return " ".join(words)
+
+    def _what_goes_on(self) -> str:
+        """Mark the movie that was at work; return what is kept of it, and how to go on."""
+        if self._at is None:
+            return f"To go on, choose {SKIP!r} and run again."
+        progress = self._at[0]
+        kept = f"{progress.n_done:,} of {progress.n_frames:,} frames are kept"
+        self.table.show_stopped(progress.number - 1, f"{kept}; {SKIP!r} goes on from there")
+        return f"Of {progress.movie.name} {kept}: to go on from there, choose {SKIP!r} and run again."
+
+    def _tell_of_failures(self) -> None:
+        """Say once that movies failed; the table says why."""
+        errors = [outcome.error for outcome in self._outcomes if outcome.error is not None]
+        if len(errors) == 1:
+            show_error(errors[0])
+        elif errors:
+            show_error(
+                f"{len(errors)} of {len(self._outcomes)} movies failed; the table says why. The first: {errors[0]}"
+            )
+
+    def _clear_outcomes(self) -> None:
+        self._outcomes.clear()
+        self._counts.clear()
+
+    def _set_running(self, running: bool) -> None:
+        for place in range(self._inputs.count()):
+            self._inputs.itemAt(place).widget().setEnabled(not running)
+        self.run_button.setEnabled(not running)
+
+    # -- what came out ------------------------------------------------------------------------------------------------
+
+    def open_row(self, row: int) -> None:
+        """Open a movie, and its localizations where they are there, as layers on each other."""
+        if self._found is None or self._opening is not None:
+            return
+        movie, table = self._found.pairs[row]
+        with reported():
+            camera = self._settings.camera if self._settings is not None else self.camera.camera
+            work = Work(open_result, movie, table, camera)
+            work.returned.connect(self._add_layers)
+            work.finished.connect(self._opened)
+            self._opening = work
+            self.begin(work)
+
+    def _add_layers(self, result: Any) -> None:
+        from napari.layers import Layer
+
+        data, table = result
+        is_first = not self.viewer.layers
+        movie = self.viewer.add_layer(Layer.create(*data))
+        if table is not None:
+            points = point_layer_data(table, MovieLayer(movie), name=f"{movie.name} localizations")
+            self.viewer.add_layer(Layer.create(*points))
+        if is_first:
+            self.viewer.dims.set_point(0, 0)
+
+    def _opened(self) -> None:
+        self._opening = None
+
+    # -- the dock -----------------------------------------------------------------------------------------------------
+
+    def dock_closed(self) -> None:
+        """Stop the run, of which the finished part is kept."""
+        super().dock_closed()
+        self._rest.stop()
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 (Qt's name)
+        """List the cameras again: one may have been saved in another widget meanwhile."""
+        super().showEvent(event)
+        self.camera.refresh()
+
+
+def breakable(words: str) -> str:
+    """Return a text whose paths may be broken into lines, so that a long one does not widen the dock.
+
+    Examples
+    --------
+    >>> breakable("data/cells").split(chr(0x200B))
+    ['data/', 'cells']
+    """
+    for sign in "/\\_":
+        words = words.replace(sign, sign + "\u200b")
+    return words
+
+
+def _show_words(label: QLabel, words: str) -> None:
+    label.setText(breakable(words))
+    label.setVisible(bool(words))
+
+
+def _folder_edit(label: str, tooltip: str) -> FileEdit:
+    edit = FileEdit(label=label, mode="d", tooltip=tooltip)
+    edit.line_edit.tooltip = tooltip
+    edit.choose_btn.text, edit.choose_btn.tooltip = "Choose...", tooltip
+    return edit
+
+
+def _text(edit: FileEdit) -> str:
+    return str(edit.line_edit.value).strip().strip('"')
+
+
+def _looked(asked: _Asked) -> Generator[None, None, tuple[_Asked, Found | InputError]]:
+    """Look, and return what is wrong where something is: it may be half a name that is being typed."""
+    try:
+        return asked, (yield from look(asked.places))
+    except InputError as error:
+        return asked, error
+
+
+def _found_in_words(found: Found) -> str:
+    """Say which movies need no run, or only the rest of one."""
+    words = []
+    if n := len(found.there):
+        words.append(f"{n:,} {'has a table' if n == 1 else 'have tables'} already")
+    if n := len(found.begun):
+        words.append(f"{n:,} {'was' if n == 1 else 'were'} begun by a run that was stopped")
+    n = len(found.pairs)
+    return f"Of {n:,} movie{'s'[: n != 1]}, {' and '.join(words)}." if words else ""
+
+
+def _remark(table: Path, found: Found) -> str:
+    if table in found.there:
+        return "has a table already"
+    return "begun by a run that was stopped" if table in found.begun else ""

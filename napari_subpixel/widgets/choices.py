@@ -1,0 +1,22 @@
+"""A choice whose entries stand in the order in which they are given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from magicgui.widgets import ComboBox
+
+
+class OrderedChoice(ComboBox):
+    """A combo box that keeps the order of its choices; magicgui's own puts whatever is new at the end."""
+
+    def reset_choices(self, *_: Any) -> None:
+        """Look again what there is to choose; what is chosen stays chosen where it is still there."""
+        chosen = self.value if len(self) else None
+        with self.changed.blocked():
+            self.native.clear()
+            super().reset_choices()
+            if chosen in self.choices:
+                self.value = chosen
+        if chosen is not None and self.value != chosen:
+            self.changed.emit(self.value)
