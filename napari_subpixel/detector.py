@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from napari_subpixel import merging
 from napari_subpixel.camera import Camera
 from napari_subpixel.coordinates import home_pixel
 from napari_subpixel.errors import InputError
@@ -27,9 +28,10 @@ Roi = tuple[tuple[int, int], tuple[int, int]]
 DEVICES = ("auto", "cpu", "cuda", "mps")
 #: Pixels that pass through the network at once; bounds the memory of its activations.
 BATCH_PIXELS = 1 << 17
-#: What is known of every point, and of one whose network measures more.
+#: What a network that measures nothing more tells of a point; one that does tells `merging.COLUMNS`.
 COLUMNS = ("frame", "y", "x", "probability", "class_index")
-MEASURED = ("photons", "background", "y_uncertainty", "x_uncertainty")
+#: How far beside a region points are looked for that may be alternatives of those in it, in pixels.
+MARGIN_PX = 3
 
 
 class Tile(NamedTuple):
@@ -126,8 +128,30 @@ class Detector:
         lit = np.flatnonzero(~is_constant(frames)) if frames.size else np.empty(0, np.int64)
         camera = camera or Camera()
         scaled = self._scaled(frames[lit], camera, sigma_px) if lit.size else np.empty((0, 1, 1, 1), np.float32)
-        found = [self._detect_batch(part, number) for part, number in self._batches(scaled, lit, roi)]
-        return self._table(found, first_frame, (frames.shape[1], frames.shape[2]), camera.variance_per_photon)
+        wider = _grown(roi, (frames.shape[1], frames.shape[2])) if self.measures else roi
+        found = [self._detect_batch(part, number) for part, number in self._batches(scaled, lit, wider)]
+        rows = np.concatenate(found) if found else np.empty((0, len(self.columns)))
+        if self.measures:
+            rows = self._molecules(rows, roi, camera.variance_per_photon)
+        return self._table(rows, first_frame, (frames.shape[1], frames.shape[2]))
+
+    @property
+    def measures(self) -> bool:
+        """Whether the model tells photons, background and uncertainties."""
+        return self.card.input_scaling == "counts"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What the network tells of a point."""
+        return merging.COLUMNS if self.measures else COLUMNS
+
+    def _molecules(self, rows: NDArray, roi: Roi, variance_per_photon: float) -> NDArray[np.float64]:
+        """Join alternatives, keep what is probable enough and in the region, and turn counts into photons."""
+        rows = merging.merge_alternatives(rows)
+        inside = [(home_pixel(rows[:, k + 1]) >= a) & (home_pixel(rows[:, k + 1]) < b) for k, (a, b) in enumerate(roi)]
+        rows = rows[inside[0] & inside[1] & (rows[:, 3] >= self.threshold)]
+        rows[:, 4:6] *= variance_per_photon
+        return rows
 
     def _scaled(self, frames: NDArray, camera: Camera, sigma_px: float | None) -> NDArray[np.float32]:
         """Return whole frames as the network wants them, shape (T, planes, Y, X)."""
@@ -149,32 +173,27 @@ class Detector:
                 yield seen[start : start + step], (lit[start : start + step], tile)
 
     def _detect_batch(self, seen: NDArray, place: tuple[NDArray, Tile]) -> NDArray[np.float64]:
-        """Rows of `COLUMNS`, and of `MEASURED` in counts, of one batch of one tile, shape (K, 5 or 9)."""
+        """Rows of `columns`, with light in counts, of one batch of one tile, shape (K, 5 or 8)."""
         numbers, tile = place
         # TensorFloat-32 would move points on a GPU by more than 0.001 px against the CPU.
         exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
         with torch.inference_mode(), exact:
             out = self.network(torch.from_numpy(np.ascontiguousarray(seen)).to(self.device))
             own = (_within(tile.rows, tile.seen_rows), _within(tile.columns, tile.seen_columns))
-            rows = _points_above(out.part(*own), self.threshold).cpu().numpy()
+            least = min(self.threshold, merging.FAINTEST) if self.measures else self.threshold
+            rows = _points_above(out.part(*own), least).cpu().numpy()
         rows[:, 0] = numbers[rows[:, 0].astype(np.int64)]
         rows[:, 1] += tile.rows.start
         rows[:, 2] += tile.columns.start
         return rows
 
-    def _table(
-        self, found: list[NDArray], first_frame: int, frame_shape: tuple[int, int], variance_per_photon: float
-    ) -> Localizations:
-        names = COLUMNS + (MEASURED if self.card.input_scaling == "counts" else ())
-        rows = np.concatenate(found) if found else np.empty((0, len(names)))
+    def _table(self, rows: NDArray, first_frame: int, frame_shape: tuple[int, int]) -> Localizations:
         # Tiles and batches come in their own order; the table's is by frame and pixel, whatever their size.
         rows = rows[np.lexsort((rows[:, 2], rows[:, 1], home_pixel(rows[:, 2]), home_pixel(rows[:, 1]), rows[:, 0]))]
-        columns = dict(zip(names, rows.T, strict=True))
+        columns = dict(zip(self.columns, rows.T, strict=True))
         columns["frame"] = columns["frame"] + first_frame
-        for name in {"photons", "background"} & set(names):
-            columns[name] = columns[name] * variance_per_photon
         if self.network.n_classes == 1:
-            del columns["class_index"]
+            columns.pop("class_index", None)
         return Localizations(columns, frame_shape=frame_shape, provenance=self.provenance)
 
     @property
@@ -184,16 +203,26 @@ class Detector:
 
 
 def _points_above(out: Predictions, threshold: float) -> Tensor:
-    """Rows of `COLUMNS`, and of `MEASURED` in counts, of the points above the threshold, in tile coordinates."""
+    """Rows of the points above the threshold, in tile coordinates: `merging.COLUMNS` where measured, else `COLUMNS`."""
     best, which = out.logits.max(dim=2)  # (B, n, H, W)
     b, n, y, x = torch.nonzero(best >= math.log(threshold / (1 - threshold)), as_tuple=True)
     place = torch.stack([y, x], dim=1) + out.offsets[b, n, :, y, x].double()
     p = torch.sigmoid(best[b, n, y, x].double())
-    rows = [b.double(), place, p, which[b, n, y, x].double()]
-    if out.log_uncertainty is not None and out.log_light is not None and out.background is not None:
-        light = out.log_light[b, n, 0, y, x].double().exp()
-        rows += [light, out.background[b, y, x].double(), out.log_uncertainty[b, n, :, y, x].double().exp()]
-    return torch.column_stack(rows)
+    if out.log_uncertainty is None or out.log_light is None or out.background is None:
+        return torch.column_stack([b.double(), place, p, which[b, n, y, x].double()])
+    light, background = out.log_light[b, n, 0, y, x].double().exp(), out.background[b, y, x].double()
+    return torch.column_stack(
+        [b.double(), place, p, light, background, out.log_uncertainty[b, n, :, y, x].double().exp()]
+    )
+
+
+def _grown(roi: Roi, frame_shape: tuple[int, int]) -> Roi:
+    """Return the region and `MARGIN_PX` round it, as far as the frame goes."""
+    (y0, y1), (x0, x1) = roi
+    return (
+        (max(y0 - MARGIN_PX, 0), min(y1 + MARGIN_PX, frame_shape[0])),
+        (max(x0 - MARGIN_PX, 0), min(x1 + MARGIN_PX, frame_shape[1])),
+    )
 
 
 def tiles(roi: Roi, frame_shape: tuple[int, int], tile_px: int, reach_px: int, grid_px: int = 1) -> Iterator[Tile]:

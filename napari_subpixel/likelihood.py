@@ -68,7 +68,7 @@ def likelihood(
     density, cell = _mixture(predicted, truth, light)
     window = _window_of(cell, p.shape[2:], window_px, shift)
     in_windows = _windows(p, window_px, shift)  # (B, w, points)
-    number = torch.zeros(in_windows.shape[:2], device=p.device).scatter_add_(1, window, there.to(p.dtype)).long()
+    number = p.new_zeros(in_windows.shape[:2]).scatter_add_(1, window, there.to(p)).long()
     # A window has no more points than it has; what is beyond cannot be counted.
     number = number.clamp(max=in_windows.shape[2])
     sums = torch.logsumexp(torch.log(in_windows + 1e-12), dim=2).gather(1, window)

@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from pickle import UnpicklingError
@@ -247,6 +248,22 @@ def kept_iterations(folder: Path) -> int:
     return int(torch.load(path, map_location="cpu", weights_only=True)["iteration"]) if path.exists() else 0
 
 
+def load_result(network: nn.Module, folder: Path) -> None:
+    """Give a network the weights that would be the result if training ended at the checkpoint in a folder.
+
+    Raises
+    ------
+    InputError
+        If there is no checkpoint, or not one of this network.
+    """
+    path = folder / CHECKPOINT
+    if not path.exists():
+        raise InputError(f"{path}: no such checkpoint")
+    with _naming_what_is_no_checkpoint(path):
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        network.load_state_dict(state.get("average") or state["network"])
+
+
 class _Run:
     """A network that is trained, with its optimiser and, where wanted, the running mean of its weights."""
 
@@ -324,15 +341,13 @@ def _resume(folder: Path, run: _Run, about: Mapping[str, Any] | None) -> dict[st
     path, settings = folder / CHECKPOINT, run.settings
     if not path.exists():
         return {"iteration": 0, "seconds": 0.0}
-    try:
+    with _naming_what_is_no_checkpoint(path):
         state = torch.load(path, map_location="cpu", weights_only=True)
         before, samples_before = json.loads(state["settings"]), json.loads(state["about"])
         run.network.load_state_dict(state["network"])
         run.optimizer.load_state_dict(state["optimizer"])
         if run.average is not None:
             run.average.load_state_dict(state["average"] or state["network"])
-    except (RuntimeError, KeyError, ValueError, EOFError, UnpicklingError) as error:
-        raise InputError(f"{path}: not a checkpoint of this network: {' '.join(str(error).split())[:200]}") from None
     for field in fields(settings):
         name, value = field.name, getattr(settings, field.name)
         if name not in FREE_TO_CHANGE and before.get(name, field.default) != value:
@@ -342,6 +357,14 @@ def _resume(folder: Path, run: _Run, about: Mapping[str, Any] | None) -> dict[st
     if state["iteration"] > settings.iterations:
         raise InputError(f"{path}: has {state['iteration']} iterations already, more than {settings.iterations}")
     return state
+
+
+@contextmanager
+def _naming_what_is_no_checkpoint(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (RuntimeError, KeyError, ValueError, EOFError, UnpicklingError) as error:
+        raise InputError(f"{path}: not a checkpoint of this network: {' '.join(str(error).split())[:200]}") from None
 
 
 def _trim_log(path: Path, iteration: int) -> None:
