@@ -20,6 +20,7 @@ from napari_subpixel.errors import InputError, PixelSizeError
 from napari_subpixel.files import atomic_output, write_failure
 from napari_subpixel.formats import parquet
 from napari_subpixel.localizations import Localizations, concat
+from napari_subpixel.psf import GaussianPSF
 from napari_subpixel.stacks import Stack, check_finite
 
 #: Pixels of a chunk of frames, the unit that is read, detected and kept; a function of the frame's shape alone, so
@@ -42,6 +43,8 @@ class DetectionJob:
         First frame and the one after the last; all frames if not given.
     roi : ((y0, y1), (x0, x1)), optional
         Part of the frame, ends excluded.
+    psf : GaussianPSF, optional
+        The point spread function, for a model that asks for it; the pixel size must be known then.
     """
 
     stack: Stack
@@ -49,6 +52,7 @@ class DetectionJob:
     camera: Camera = field(default_factory=Camera)
     frames: tuple[int, int] | None = None
     roi: Roi | None = None
+    psf: GaussianPSF | None = None
 
     def __post_init__(self) -> None:
         self.camera.check_fits(self.stack.frame_shape)
@@ -57,6 +61,11 @@ class DetectionJob:
         if not 0 <= start < stop <= self.stack.n_frames:
             raise InputError(
                 f"{self.stack.name}: frames {start}:{stop} do not lie within the movie's 0:{self.stack.n_frames}"
+            )
+        if self.detector.measures and self.sigma_px is None:
+            raise InputError(
+                f"{self.stack.name}: the model {self.detector.card.name} needs the width of the point spread function "
+                "(--psf-sigma-nm, or the section psf of a camera file) and the pixel size"
             )
 
     @property
@@ -81,6 +90,11 @@ class DetectionJob:
         return self.camera.pixel_size_nm or self.stack.pixel_size_nm
 
     @property
+    def sigma_px(self) -> float | None:
+        """Standard deviation of the point spread function in pixels, where it is known."""
+        return self.psf.sigma_px(self.pixel_size_nm) if self.psf and self.pixel_size_nm else None
+
+    @property
     def provenance(self) -> dict[str, Any]:
         """Everything the table has to say of where it comes from."""
         return {
@@ -88,6 +102,7 @@ class DetectionJob:
             "movie": self.stack.name,
             **self.detector.provenance,
             "camera": self.camera.summary(),
+            **({"psf": self.psf.to_dict()} if self.psf else {}),
             "frames": list(self.span),
             "roi": [list(side) for side in self.roi] if self.roi else None,
         }
@@ -136,7 +151,9 @@ def detect(job: DetectionJob, *, starts: Iterable[int] | None = None) -> Iterato
             frames = upcoming.result()
             if here + 1 < len(pending):
                 upcoming = reader.submit(_read, job, pending[here + 1])
-            found = job.detector.detect(frames, first_frame=start, roi=job.roi)
+            found = job.detector.detect(
+                frames, first_frame=start, roi=job.roi, camera=job.camera, sigma_px=job.sigma_px
+            )
             yield Chunk(start, start + len(frames), job.complete(found))
 
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import tifffile
+import torch
 
 from napari_subpixel import formats, pipeline
 from napari_subpixel.camera import Camera
 from napari_subpixel.detector import Detector
 from napari_subpixel.errors import InputError
+from napari_subpixel.models import Model, ModelCard
 from napari_subpixel.pipeline import DetectionJob, detect, detect_all, detect_to_file
+from napari_subpixel.psf import GaussianPSF
 from napari_subpixel.simulate import Simulation, simulate
 from napari_subpixel.stacks import open_stack
+from napari_subpixel.unet import UNet
 
 SIMULATION = Simulation(frame_shape=(40, 52), n_frames=30, structure="uniform", emitters_per_frame=20, photons=2250)
 
@@ -179,3 +184,27 @@ def test_the_journal_says_in_json_what_it_belongs_to(job, tmp_path):
     next(detect_to_file(job, tmp_path / "out.csv"))
     about = json.loads((tmp_path / "out.csv.partial" / "job.json").read_text())
     assert {"movie", "model", "threshold", "camera", "frames", "roi", "fingerprint"} <= set(about)
+
+
+# -- a model that measures ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def measuring() -> Detector:
+    torch.manual_seed(3)
+    network = UNet(width=8).eval()
+    return Detector(Model(ModelCard("many", "a test", network.config, "counts", 0.03, "0" * 64), network), device="cpu")
+
+
+def test_a_measuring_model_gets_camera_and_psf(job, measuring, movie):
+    camera = Camera(pixel_size_nm=100, baseline=90, electrons_per_adu=0.5)
+    with_psf = replace(job, detector=measuring, camera=camera, psf=GaussianPSF(130.0))
+    found = detect_all(with_psf)
+    assert len(found) == len(measuring.detect(movie, camera=camera, sigma_px=1.3))
+    assert {"photons", "background", "y_uncertainty", "x_uncertainty"} <= set(found.columns)
+    assert found.provenance["psf"] == {"sigma_nm": 130.0}
+
+
+def test_a_measuring_model_without_psf_is_refused_at_once(job, measuring):
+    with pytest.raises(InputError, match=r"movie.tif: the model many needs the width of the point spread function"):
+        replace(job, detector=measuring)

@@ -19,6 +19,7 @@ from napari_subpixel.cli.common import (
     region,
     say,
 )
+from napari_subpixel.cli.simulate import add_psf_argument, psf_from
 from napari_subpixel.errors import InputError
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--roi", type=region, metavar="Y0:Y1,X0:X1", help="part of the frame, in pixels")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run; skip finished movies")
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+    add_psf_argument(parser)
     add_camera_arguments(parser)
     parser.set_defaults(run=run)
 
@@ -130,9 +132,8 @@ def _detect_movie(arguments: argparse.Namespace, movie: str, output: Path, camer
         return
     with open_movie(movie) as stack:
         start, stop = arguments.frames or (None, None)
-        job = DetectionJob(
-            stack, detector, camera, (start or 0, stack.n_frames if stop is None else stop), arguments.roi
-        )
+        span = (start or 0, stack.n_frames if stop is None else stop)
+        job = DetectionJob(stack, detector, camera, span, arguments.roi, psf_from(arguments))
         (first, last), points, seen = job.span, 0, 0
         done, began = first, time.perf_counter()
         try:
