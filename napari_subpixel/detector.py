@@ -21,6 +21,7 @@ from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.models import Model, checked_threshold, load_model
 from napari_subpixel.network import Predictions
+from napari_subpixel.refine import refine
 from napari_subpixel.scaling import Optics, counts, is_constant, minmax
 
 #: A rectangle of the frame, ((y0, y1), (x0, x1)), the ends excluded.
@@ -30,8 +31,8 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 BATCH_PIXELS = 1 << 17
 #: What a network that measures nothing more tells of a point; one that does tells `merging.COLUMNS`.
 COLUMNS = ("frame", "y", "x", "probability", "class_index")
-#: How far beside a region points are looked for that may be alternatives of those in it, in pixels.
-MARGIN_PX = 3
+#: How far beside a region molecules are looked for whose light reaches those in it, in standard deviations of the PSF.
+MARGIN_SIGMA = 8.0
 
 
 class Tile(NamedTuple):
@@ -127,13 +128,16 @@ class Detector:
         roi = checked_roi(roi, (frames.shape[1], frames.shape[2]))
         lit = np.flatnonzero(~is_constant(frames)) if frames.size else np.empty(0, np.int64)
         camera = camera or Camera()
-        scaled = self._scaled(frames[lit], camera, sigma_px) if lit.size else np.empty((0, 1, 1, 1), np.float32)
-        wider = _grown(roi, (frames.shape[1], frames.shape[2])) if self.measures else roi
-        found = [self._detect_batch(part, number) for part, number in self._batches(scaled, lit, wider)]
+        scaled = self._scaled(frames[lit], camera, sigma_px) if lit.size else np.empty((0, 4, 1, 1), np.float32)
+        shape = (frames.shape[1], frames.shape[2])
+        wider = _grown(roi, shape, MARGIN_SIGMA * sigma_px) if self.measures and sigma_px else roi
+        found = [self._detect_batch(part, place) for part, place in self._batches(scaled, wider)]
         rows = np.concatenate(found) if found else np.empty((0, len(self.columns)))
-        if self.measures:
-            rows = self._molecules(rows, roi, camera.variance_per_photon)
-        return self._table(rows, first_frame, (frames.shape[1], frames.shape[2]))
+        if self.measures and sigma_px:
+            rows = self._molecules(rows, scaled, roi, sigma_px)
+            rows[:, 4:6] *= camera.variance_per_photon
+        rows[:, 0] = lit[rows[:, 0].astype(np.int64)] + first_frame
+        return self._table(rows, shape)
 
     @property
     def measures(self) -> bool:
@@ -145,13 +149,13 @@ class Detector:
         """What the network tells of a point."""
         return merging.COLUMNS if self.measures else COLUMNS
 
-    def _molecules(self, rows: NDArray, roi: Roi, variance_per_photon: float) -> NDArray[np.float64]:
-        """Join alternatives, keep what is probable enough and in the region, and turn counts into photons."""
+    def _molecules(self, rows: NDArray, scaled: NDArray, roi: Roi, sigma_px: float) -> NDArray[np.float64]:
+        """Join alternatives, keep what is probable enough, refine what stands clear, and keep what is in the region."""
         rows = merging.merge_alternatives(rows)
-        inside = [(home_pixel(rows[:, k + 1]) >= a) & (home_pixel(rows[:, k + 1]) < b) for k, (a, b) in enumerate(roi)]
-        rows = rows[inside[0] & inside[1] & (rows[:, 3] >= self.threshold)]
-        rows[:, 4:6] *= variance_per_photon
-        return rows
+        rows = refine(scaled[:, 0], scaled[:, 2], sigma_px, rows[rows[:, 3] >= self.threshold])
+        y, x = home_pixel(rows[:, 1]), home_pixel(rows[:, 2])
+        (y0, y1), (x0, x1) = roi
+        return rows[(y >= y0) & (y < y1) & (x >= x0) & (x < x1)]
 
     def _scaled(self, frames: NDArray, camera: Camera, sigma_px: float | None) -> NDArray[np.float32]:
         """Return whole frames as the network wants them, shape (T, planes, Y, X)."""
@@ -164,17 +168,20 @@ class Detector:
             )
         return counts(camera.to_photons(frames), Optics.of(camera, sigma_px))
 
-    def _batches(self, scaled: NDArray, lit: NDArray, roi: Roi) -> Iterator[tuple[NDArray, tuple[NDArray, Tile]]]:
+    def _batches(self, scaled: NDArray, roi: Roi) -> Iterator[tuple[NDArray, tuple[int, Tile]]]:
+        """Yield parts of the frames, and of each the number of its first frame and its place."""
         network = self.network
-        for tile in tiles(roi, scaled.shape[2:], self.tile_px, network.reach_px, network.grid_px) if lit.size else ():
+        for tile in (
+            tiles(roi, scaled.shape[2:], self.tile_px, network.reach_px, network.grid_px) if len(scaled) else ()
+        ):
             seen = scaled[:, :, tile.seen_rows, tile.seen_columns]
             step = max(1, BATCH_PIXELS // (seen.shape[2] * seen.shape[3]))
             for start in range(0, len(seen), step):
-                yield seen[start : start + step], (lit[start : start + step], tile)
+                yield seen[start : start + step], (start, tile)
 
-    def _detect_batch(self, seen: NDArray, place: tuple[NDArray, Tile]) -> NDArray[np.float64]:
+    def _detect_batch(self, seen: NDArray, place: tuple[int, Tile]) -> NDArray[np.float64]:
         """Rows of `columns`, with light in counts, of one batch of one tile, shape (K, 5 or 8)."""
-        numbers, tile = place
+        first, tile = place
         # TensorFloat-32 would move points on a GPU by more than 0.001 px against the CPU.
         exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
         with torch.inference_mode(), exact:
@@ -182,16 +189,15 @@ class Detector:
             own = (_within(tile.rows, tile.seen_rows), _within(tile.columns, tile.seen_columns))
             least = min(self.threshold, merging.FAINTEST) if self.measures else self.threshold
             rows = _points_above(out.part(*own), least).cpu().numpy()
-        rows[:, 0] = numbers[rows[:, 0].astype(np.int64)]
+        rows[:, 0] += first
         rows[:, 1] += tile.rows.start
         rows[:, 2] += tile.columns.start
         return rows
 
-    def _table(self, rows: NDArray, first_frame: int, frame_shape: tuple[int, int]) -> Localizations:
+    def _table(self, rows: NDArray, frame_shape: tuple[int, int]) -> Localizations:
         # Tiles and batches come in their own order; the table's is by frame and pixel, whatever their size.
         rows = rows[np.lexsort((rows[:, 2], rows[:, 1], home_pixel(rows[:, 2]), home_pixel(rows[:, 1]), rows[:, 0]))]
         columns = dict(zip(self.columns, rows.T, strict=True))
-        columns["frame"] = columns["frame"] + first_frame
         if self.network.n_classes == 1:
             columns.pop("class_index", None)
         return Localizations(columns, frame_shape=frame_shape, provenance=self.provenance)
@@ -216,12 +222,13 @@ def _points_above(out: Predictions, threshold: float) -> Tensor:
     )
 
 
-def _grown(roi: Roi, frame_shape: tuple[int, int]) -> Roi:
-    """Return the region and `MARGIN_PX` round it, as far as the frame goes."""
+def _grown(roi: Roi, frame_shape: tuple[int, int], margin_px: float) -> Roi:
+    """Return the region with a margin round it, as far as the frame goes."""
+    margin = math.ceil(margin_px)
     (y0, y1), (x0, x1) = roi
     return (
-        (max(y0 - MARGIN_PX, 0), min(y1 + MARGIN_PX, frame_shape[0])),
-        (max(x0 - MARGIN_PX, 0), min(x1 + MARGIN_PX, frame_shape[1])),
+        (max(y0 - margin, 0), min(y1 + margin, frame_shape[0])),
+        (max(x0 - margin, 0), min(x1 + margin, frame_shape[1])),
     )
 
 

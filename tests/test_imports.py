@@ -21,7 +21,8 @@ SOURCE = Path(napari_subpixel.__file__).parent
 #: Layer by layer, a module or folder each (docs/architecture.md says what lives there).
 LAYERS = {
     "nouns": "_version errors files records coordinates localizations camera psf",
-    "verbs": "domain scaling stacks formats movie_writer matching scores simulate scenes merging render evaluate",
+    "verbs": "domain scaling stacks formats movie_writer matching merging refine scores simulate scenes "
+    "render evaluate",
     "learned": "samples network unet losses likelihood models training detector",
     "at scale": "pipeline cluster",
     "faces": "widgets cli __main__",
