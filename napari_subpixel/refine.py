@@ -106,7 +106,7 @@ def _fitted(
     refined[:, 1:3] = own + at[:, :2]
     refined[:, 6:8] = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2)[:, :2].clip(1e-8))
     moved = np.abs(refined[:, 1:3] - rows[:, 1:3])
-    sound = np.isfinite(refined).all(axis=1, keepdims=True)[:, 0]
+    sound = np.isfinite(refined.sum(axis=1))
     sound &= (moved < DROPPED_SIGMA * rows[:, 6:8]).all(axis=1)
     return np.where(sound[:, None], refined, rows)
 
