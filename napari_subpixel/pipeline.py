@@ -20,7 +20,6 @@ from napari_subpixel.errors import InputError, PixelSizeError
 from napari_subpixel.files import atomic_output, write_failure
 from napari_subpixel.formats import parquet
 from napari_subpixel.localizations import Localizations, concat
-from napari_subpixel.psf import GaussianPSF
 from napari_subpixel.stacks import Stack, check_finite
 
 #: Pixels of a chunk of frames, the unit that is read, detected and kept; a function of the frame's shape alone, so
@@ -43,8 +42,10 @@ class DetectionJob:
         First frame and the one after the last; all frames if not given.
     roi : ((y0, y1), (x0, x1)), optional
         Part of the frame, ends excluded.
-    psf : GaussianPSF, optional
-        The point spread function, for a model that asks for it; the pixel size must be known then.
+    sigma_px : float, optional
+        Standard deviation of the point spread function in pixels, for a model that asks for it.
+    assumed : tuple of str
+        What was estimated of the microscope and not given, in words, for the provenance.
     """
 
     stack: Stack
@@ -52,7 +53,8 @@ class DetectionJob:
     camera: Camera = field(default_factory=Camera)
     frames: tuple[int, int] | None = None
     roi: Roi | None = None
-    psf: GaussianPSF | None = None
+    sigma_px: float | None = None
+    assumed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.camera.check_fits(self.stack.frame_shape)
@@ -64,8 +66,7 @@ class DetectionJob:
             )
         if self.detector.measures and self.sigma_px is None:
             raise InputError(
-                f"{self.stack.name}: the model {self.detector.card.name} needs the width of the point spread function "
-                "(--psf-sigma-nm, or the section psf of a camera file) and the pixel size"
+                f"{self.stack.name}: the model {self.detector.card.name} needs the width of the point spread function"
             )
 
     @property
@@ -90,11 +91,6 @@ class DetectionJob:
         return self.camera.pixel_size_nm or self.stack.pixel_size_nm
 
     @property
-    def sigma_px(self) -> float | None:
-        """Standard deviation of the point spread function in pixels, where it is known."""
-        return self.psf.sigma_px(self.pixel_size_nm) if self.psf and self.pixel_size_nm else None
-
-    @property
     def provenance(self) -> dict[str, Any]:
         """Everything the table has to say of where it comes from."""
         return {
@@ -102,7 +98,7 @@ class DetectionJob:
             "movie": self.stack.name,
             **self.detector.provenance,
             "camera": self.camera.summary(),
-            **({"psf": self.psf.to_dict()} if self.psf else {}),
+            **({"sigma_px": self.sigma_px, "assumed": list(self.assumed)} if self.detector.measures else {}),
             "frames": list(self.span),
             "roi": [list(side) for side in self.roi] if self.roi else None,
         }

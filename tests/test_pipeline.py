@@ -16,7 +16,6 @@ from napari_subpixel.detector import Detector
 from napari_subpixel.errors import InputError
 from napari_subpixel.models import Model, ModelCard
 from napari_subpixel.pipeline import DetectionJob, detect, detect_all, detect_to_file
-from napari_subpixel.psf import GaussianPSF
 from napari_subpixel.simulate import Simulation, simulate
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.unet import UNet
@@ -196,15 +195,16 @@ def measuring() -> Detector:
     return Detector(Model(ModelCard("many", "a test", network.config, "counts", 0.03, "0" * 64), network), device="cpu")
 
 
-def test_a_measuring_model_gets_camera_and_psf(job, measuring, movie):
+def test_a_measuring_model_gets_camera_and_sigma(job, measuring, movie):
     camera = Camera(pixel_size_nm=100, baseline=90, electrons_per_adu=0.5)
-    with_psf = replace(job, detector=measuring, camera=camera, psf=GaussianPSF(130.0))
-    found = detect_all(with_psf)
+    full = replace(job, detector=measuring, camera=camera, sigma_px=1.3, assumed=("PSF from the movie",))
+    found = detect_all(full)
     assert len(found) == len(measuring.detect(movie, camera=camera, sigma_px=1.3))
     assert {"photons", "background", "y_uncertainty", "x_uncertainty"} <= set(found.columns)
-    assert found.provenance["psf"] == {"sigma_nm": 130.0}
+    assert found.provenance["sigma_px"] == 1.3
+    assert found.provenance["assumed"] == ["PSF from the movie"]
 
 
-def test_a_measuring_model_without_psf_is_refused_at_once(job, measuring):
+def test_a_measuring_model_without_sigma_is_refused_at_once(job, measuring):
     with pytest.raises(InputError, match=r"movie.tif: the model many needs the width of the point spread function"):
         replace(job, detector=measuring)

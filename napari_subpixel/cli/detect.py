@@ -20,7 +20,7 @@ from napari_subpixel.cli.common import (
     say,
 )
 from napari_subpixel.cli.simulate import add_psf_argument, psf_from
-from napari_subpixel.errors import InputError
+from napari_subpixel.errors import InputError, PixelSizeError
 
 if TYPE_CHECKING:
     from napari_subpixel.detector import Detector
@@ -133,7 +133,8 @@ def _detect_movie(arguments: argparse.Namespace, movie: str, output: Path, camer
     with open_movie(movie) as stack:
         start, stop = arguments.frames or (None, None)
         span = (start or 0, stack.n_frames if stop is None else stop)
-        job = DetectionJob(stack, detector, camera, span, arguments.roi, psf_from(arguments))
+        known = _microscope(arguments, stack, camera) if detector.measures else {"camera": camera}
+        job = DetectionJob(stack, detector, frames=span, roi=arguments.roi, **known)
         (first, last), points, seen = job.span, 0, 0
         done, began = first, time.perf_counter()
         try:
@@ -150,6 +151,25 @@ def _detect_movie(arguments: argparse.Namespace, movie: str, output: Path, camer
         _warn_of_crowding(job, points / max(seen, 1))
     how = f"model {detector.card.name}, threshold {detector.threshold:g}, on {detector.device_reason}"
     say(f"{output}: {last - first} frames in {seconds:.1f} s ({(last - first) / seconds:.0f} frames/s); {how}")
+
+
+def _microscope(arguments: argparse.Namespace, stack: Any, camera: Camera) -> dict[str, Any]:
+    """Return what a job needs to know of the microscope: as given, else estimated from the movie, which is said."""
+    from napari_subpixel.estimate import microscope_of
+
+    psf, pixel_size_nm = psf_from(arguments), camera.pixel_size_nm or stack.pixel_size_nm
+    if psf and not pixel_size_nm:
+        raise PixelSizeError(f"{stack.name}: --psf-sigma-nm needs the pixel size: give --pixel-size-nm")
+    given = [getattr(arguments, name) for name in ("camera", "baseline", "electrons_per_adu")]
+    known = microscope_of(
+        stack,
+        camera,
+        psf.sigma_px(pixel_size_nm) if psf else None,
+        estimate_gain=all(value is None for value in given),
+    )
+    for line in known.assumed:
+        say(f"{stack.name}: {line}")
+    return {"camera": known.camera, "sigma_px": known.sigma_px, "assumed": known.assumed}
 
 
 def _warn_of_crowding(job: DetectionJob, points_per_frame: float) -> None:
