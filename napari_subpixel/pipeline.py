@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from napari_subpixel import __version__, formats
 from napari_subpixel.camera import Camera
 from napari_subpixel.detector import Detector, Roi, checked_roi
+from napari_subpixel.domain import Domain
 from napari_subpixel.errors import InputError, PixelSizeError
 from napari_subpixel.files import atomic_output, write_failure
 from napari_subpixel.formats import parquet
@@ -159,7 +160,12 @@ def detect_all(job: DetectionJob) -> Localizations:
 
 
 def detect_to_file(
-    job: DetectionJob, output: Path, *, resume: bool = False, overwrite: bool = False
+    job: DetectionJob,
+    output: Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    tell: Callable[[str], object] = lambda warning: None,
 ) -> Iterator[Chunk]:
     """Detect a movie into a file, which appears only when it is whole; finished chunks wait beside it.
 
@@ -172,6 +178,8 @@ def detect_to_file(
         Go on from the chunks that an interrupted run left; with none, just start.
     overwrite : bool
         Replace an existing table, and drop what an interrupted run left.
+    tell : callable, optional
+        Called with each warning that goes into the table's provenance.
 
     Yields
     ------
@@ -197,8 +205,42 @@ def detect_to_file(
     for chunk in detect(job, starts=[s for s in job.starts if not journal.has(s)]):
         journal.keep(chunk)
         yield chunk
-    formats.write(output, job.complete(journal.whole(job.starts)), overwrite=overwrite_files)
+    whole = job.complete(journal.whole(job.starts))
+    if warnings := out_of_domain(job, whole):
+        whole = whole.with_about(provenance={**whole.provenance, "warnings": warnings})
+    for warning in warnings:
+        tell(warning)
+    formats.write(output, whole, overwrite=overwrite_files)
     journal.remove()
+
+
+def out_of_domain(job: DetectionJob, table: Localizations) -> list[str]:
+    """Say in words in what a movie lies outside the domain of the model that detected it.
+
+    Parameters
+    ----------
+    job : DetectionJob
+    table : Localizations
+        What was found in the whole movie.
+
+    Returns
+    -------
+    list of str
+        Empty where all lies within, and for a model without a domain.
+    """
+    card = job.detector.card
+    if not card.domain or not job.detector.measures:
+        return []
+    (y0, y1), (x0, x1) = checked_roi(job.roi, job.stack.frame_shape)
+    start, stop = job.span
+    seen = {
+        "sigma_px": float(job.sigma_px or 0),
+        "density_per_px": len(table) / ((stop - start) * (y1 - y0) * (x1 - x0)),
+    }
+    if len(table):
+        seen |= {name: float(np.median(table[name])) for name in ("photons", "background")}
+    outside = Domain.from_dict(card.domain).outside(**seen)
+    return [f"outside what the model {card.name} was trained on: {what}" for what in outside]
 
 
 class Journal:

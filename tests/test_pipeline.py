@@ -13,9 +13,11 @@ import torch
 from napari_subpixel import formats, pipeline
 from napari_subpixel.camera import Camera
 from napari_subpixel.detector import Detector
+from napari_subpixel.domain import Domain
 from napari_subpixel.errors import InputError
+from napari_subpixel.localizations import Localizations
 from napari_subpixel.models import Model, ModelCard
-from napari_subpixel.pipeline import DetectionJob, detect, detect_all, detect_to_file
+from napari_subpixel.pipeline import DetectionJob, detect, detect_all, detect_to_file, out_of_domain
 from napari_subpixel.simulate import Simulation, simulate
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.unet import UNet
@@ -203,6 +205,23 @@ def test_a_measuring_model_gets_camera_and_sigma(job, measuring, movie):
     assert {"photons", "background", "y_uncertainty", "x_uncertainty"} <= set(found.columns)
     assert found.provenance["sigma_px"] == 1.3
     assert found.provenance["assumed"] == ["PSF from the movie"]
+
+
+def test_what_lies_outside_the_domain_is_told_and_kept_in_the_table(job, measuring, tmp_path):
+    card = replace(measuring.card, domain=Domain(density_per_px=(0, 1e-4)).to_dict())
+    detector = Detector(Model(card, measuring.model.network), device="cpu")
+    told: list[str] = []
+    run(replace(job, detector=detector, sigma_px=2.5), tmp_path / "out.parquet", tell=told.append)
+    assert told[0] == "outside what the model many was trained on: sigma_px 2.5 is above 2"
+    assert any("density_per_px" in line for line in told)
+    assert formats.read(tmp_path / "out.parquet").provenance["warnings"] == told
+
+
+def test_a_movie_within_the_domain_gives_no_warning(job, measuring):
+    assert out_of_domain(replace(job, detector=measuring, sigma_px=1.3), Localizations.empty()) == []
+    within = replace(measuring.card, domain=Domain().to_dict())
+    detector = Detector(Model(within, measuring.model.network), device="cpu")
+    assert out_of_domain(replace(job, detector=detector, sigma_px=1.3), Localizations.empty()) == []
 
 
 def test_a_measuring_model_without_sigma_is_refused_at_once(job, measuring):

@@ -137,9 +137,13 @@ def _detect_movie(arguments: argparse.Namespace, movie: str, output: Path, camer
         job = DetectionJob(stack, detector, frames=span, roi=arguments.roi, **known)
         (first, last), points, seen = job.span, 0, 0
         done, began = first, time.perf_counter()
+        warnings: list[str] = []
         try:
             with progress_bar(last - first, "frame", stack.name) as bar:
-                for chunk in detect_to_file(job, output, resume=arguments.resume, overwrite=arguments.overwrite):
+                chunks = detect_to_file(
+                    job, output, resume=arguments.resume, overwrite=arguments.overwrite, tell=warnings.append
+                )
+                for chunk in chunks:
                     done, points, seen = chunk.stop, points + len(chunk.table), seen + chunk.stop - chunk.start
                     bar.update(done - first - bar.n)
         except KeyboardInterrupt:
@@ -149,6 +153,8 @@ def _detect_movie(arguments: argparse.Namespace, movie: str, output: Path, camer
             raise StoppedError(f"{kept}; --resume goes on") from None
         seconds = time.perf_counter() - began
         _warn_of_crowding(job, points / max(seen, 1))
+        for warning in warnings:
+            say(f"warning: {stack.name}: {warning}")
     how = f"model {detector.card.name}, threshold {detector.threshold:g}, on {detector.device_reason}"
     say(f"{output}: {last - first} frames in {seconds:.1f} s ({(last - first) / seconds:.0f} frames/s); {how}")
 
