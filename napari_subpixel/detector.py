@@ -152,7 +152,7 @@ class Detector:
     def _molecules(self, rows: NDArray, scaled: NDArray, roi: Roi, sigma_px: float) -> NDArray[np.float64]:
         """Join alternatives, keep what is probable enough, refine what stands clear, and keep what is in the region."""
         rows = merging.merge_alternatives(rows)
-        rows = refine(scaled[:, 0], scaled[:, 2], sigma_px, rows[rows[:, 3] >= self.threshold])
+        rows = refine(scaled[:, 0], scaled[:, 2], sigma_px, rows, threshold=self.threshold)
         y, x = home_pixel(rows[:, 1]), home_pixel(rows[:, 2])
         (y0, y1), (x0, x1) = roi
         return rows[(y >= y0) & (y < y1) & (x >= x0) & (x < x1)]

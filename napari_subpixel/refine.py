@@ -14,22 +14,28 @@ from scipy.special import ndtr
 from napari_subpixel.coordinates import HALF_PIXEL, home_pixel
 from napari_subpixel.psf import add_gaussians
 
-#: A molecule is refined where no other is nearer than this many standard deviations of the PSF.
-CLEAR_SIGMA = 3.0
+#: A molecule is refined where no other, found or only suspected with this probability, is nearer than this many
+#: standard deviations of the PSF.
+CLEAR_SIGMA, SUSPECTED = 4.0, 0.1
 #: The fit sees the pixels up to this many standard deviations from the molecule's own, and at least one more.
 WINDOW_SIGMA = 2.5
 STEPS = 3
 #: A step moves by at most this; and a fit that ends further than so many of the network's own uncertainties from where
 #: it began has found something else, and is dropped.
-LONGEST_STEP_PX, DROPPED_SIGMA = 0.3, 4.0
+LONGEST_STEP_PX, DROPPED_SIGMA = 0.3, 2.0
 #: Molecules that are fitted at once.
 BLOCK = 4096
 
 
 def refine(
-    counts: NDArray[np.float32], read_variance: NDArray[np.float32], sigma_px: float, rows: NDArray[np.float64]
+    counts: NDArray[np.float32],
+    read_variance: NDArray[np.float32],
+    sigma_px: float,
+    rows: NDArray[np.float64],
+    *,
+    threshold: float = 0.0,
 ) -> NDArray[np.float64]:
-    """Refine positions and their uncertainties, where molecules stand clear.
+    """Return the molecules above a threshold, positions and uncertainties refined where they stand clear.
 
     Parameters
     ----------
@@ -41,16 +47,20 @@ def refine(
         Standard deviation of the point spread function, in pixels.
     rows : ndarray of float64, shape (N, 8)
         `napari_subpixel.merging.COLUMNS`, light in counts; frames are numbered as in `counts`.
+    threshold : float
+        Probability from which a point is a molecule; the others only say where it is not clear.
 
     Returns
     -------
-    ndarray of float64, shape (N, 8)
+    ndarray of float64, shape (M, 8)
+        The rows of the molecules.
     """
-    rows = rows.copy()
+    alone = _clear(rows, CLEAR_SIGMA * sigma_px)
+    alone, rows = alone[rows[:, 3] >= threshold], rows[rows[:, 3] >= threshold]
     others = np.zeros(counts.shape, np.float32)
     sigma = np.full(len(rows), float(sigma_px))
     add_gaussians(others, rows[:, 0].astype(np.int64), rows[:, 1], rows[:, 2], rows[:, 4], sigma, sigma)
-    clear = np.flatnonzero(_clear(rows, CLEAR_SIGMA * sigma_px))
+    clear = np.flatnonzero(alone)
     for start in range(0, len(clear), BLOCK):
         some = clear[start : start + BLOCK]
         rows[some] = _fitted(counts, read_variance, others, sigma_px, rows[some])
@@ -58,14 +68,15 @@ def refine(
 
 
 def _clear(rows: NDArray[np.float64], distance_px: float) -> NDArray[np.bool_]:
-    """Say which molecules have no other within a distance in their frame, shape (N, 8) to (N,)."""
+    """Say which points have no other suspected one within a distance in their frame, shape (N, 8) to (N,)."""
     from scipy.spatial import cKDTree
 
-    if not len(rows):
-        return np.zeros(0, bool)
+    suspected = rows[:, 3] >= SUSPECTED
+    if not suspected.any():
+        return np.ones(len(rows), bool)
     apart = np.column_stack([rows[:, 0] * (4 * distance_px), rows[:, 1:3]])
-    nearest = cKDTree(apart).query(apart, k=2)[0][:, 1]
-    return nearest > distance_px
+    nearest = cKDTree(apart[suspected]).query(apart, k=2)[0]
+    return np.where(suspected, nearest[:, 1], nearest[:, 0]) > distance_px
 
 
 def _fitted(

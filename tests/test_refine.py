@@ -13,7 +13,7 @@ SIGMA, LIGHT, BACKGROUND = 1.2, 2000.0, 10.0
 
 def rows_of(yx: np.ndarray, frame: np.ndarray, light: float = LIGHT) -> np.ndarray:
     each = np.ones(len(yx))
-    return np.column_stack([frame, yx, each, light * each, BACKGROUND * each, 0.1 * each, 0.1 * each])
+    return np.column_stack([frame, yx, each, light * each, BACKGROUND * each, 0.2 * each, 0.2 * each])
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_crowded_molecules_stay_where_they_are(rng):
 
 
 def test_the_light_of_neighbours_is_taken_off(rng):
-    yx = np.array([[12.0, 10.3], [12.2, 15.1]])
+    yx = np.array([[12.0, 8.3], [12.2, 14.1]])
     mean = draw_gaussians((1, 25, 27), [0, 0], *yx.T, [LIGHT] * 2, SIGMA) + BACKGROUND
     rows = rows_of(yx + 0.05, np.zeros(2))
     refined = refine(mean.astype(np.float32), np.zeros(mean.shape, np.float32), SIGMA, rows)
@@ -66,6 +66,17 @@ def test_at_the_border_the_seen_part_is_fitted(rng):
     mean = draw_gaussians((1, 25, 27), [0, 0], *yx.T, [LIGHT] * 2, SIGMA) + BACKGROUND
     refined = refine(mean.astype(np.float32), np.zeros(mean.shape, np.float32), SIGMA, rows_of(yx + 0.05, np.zeros(2)))
     assert np.abs(refined[:, 1:3] - yx).max() < 0.01
+
+
+def test_what_is_only_suspected_is_crowded_too_and_is_no_molecule(isolated):
+    counts, _, rows = isolated
+    ghosts = rows.copy()
+    ghosts[:, 1] += 2
+    ghosts[:150, 3], ghosts[150:, 3] = 0.2, 0.05
+    refined = refine(counts, np.zeros_like(counts), SIGMA, np.concatenate([rows, ghosts]), threshold=0.5)
+    assert len(refined) == 300
+    np.testing.assert_array_equal(refined[:150], rows[:150])
+    assert (refined[150:, 6] != rows[150:, 6]).mean() > 0.9
 
 
 def test_a_fit_that_goes_astray_is_dropped(rng):
