@@ -203,11 +203,10 @@ class DomainSamples:
         shape = tuple(int(n) for n in rng.integers(3 * self.crop_px // 4, 5 * self.crop_px // 4 + 1, 2))
         scenes = [draw_scene(self.domain, (shape[0], shape[1]), rng) for _ in range(size)]
         frames, background = expose(scenes, rng)
-        points = [scene.molecules[scene.seen] for scene in scenes]
-        truth, weights = padded([p[:, :2].astype(np.float32) for p in points])
+        truth, weights = padded([scene.molecules[scene.seen, :2].astype(np.float32) for scene in scenes])
         light = np.ones(truth.shape[:2], np.float32)
-        for row, (p, scene) in enumerate(zip(points, scenes, strict=True)):
-            light[row, : len(p)] = p[:, 2] / scene.camera.variance_per_photon
+        for row, scene in zip(light, scenes, strict=True):
+            row[: scene.seen.sum()] = scene.light[scene.seen]
         return Batch(torch.from_numpy(frames), truth, weights, torch.from_numpy(light), torch.from_numpy(background))
 
     def input_moments(self) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ from napari_subpixel.simulate import Simulation, draw_molecules
 FAINT_PX, KEEP_FAINT = 0.35, 0.15
 #: Ranges that a domain does not name.
 PIXEL_SIZE_NM, WIDTH_NM, PERSISTENCE_UM = (70.0, 170.0), (5.0, 60.0), (2.0, 40.0)
+#: The share of scenes whose camera is not quite as told; the errors of its gain, and of its baseline per background.
+MISJUDGED, GAIN_ERROR, BASELINE_ERROR = 0.3, 0.12, 0.1
 #: At most this many molecules on a pixel's length of a filament, and the least density of a scene that has any.
 CROWDED_PER_PX, LEAST_DENSITY = (0.3, 1.5), 0.0008
 
@@ -35,6 +37,9 @@ class Scene:
     background : ndarray, shape (Y, X)
         Photons per pixel.
     camera : Camera
+        What takes the frame.
+    told : Camera
+        The camera as the user knows it, perhaps by an estimate.
     sigma_px : float
         Standard deviation of the point spread function, as the user knows it.
     sigma_yx : ndarray, shape (2,)
@@ -46,6 +51,7 @@ class Scene:
     molecules: NDArray[np.float64]
     background: NDArray[np.float64]
     camera: Camera
+    told: Camera
     sigma_px: float
     sigma_yx: NDArray[np.float64]
     halo: tuple[float, float]
@@ -55,6 +61,16 @@ class Scene:
         """Which molecules lie on the frame."""
         height, width = self.background.shape
         return within_frame(self.molecules[:, 0], self.molecules[:, 1], (height, width))
+
+    def in_counts(self, photons: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what photons in every pixel, shape (Y, X), are in the counts of the camera as told, without noise."""
+        return self.told.to_photons(self.camera.to_adu(photons)) / self.told.variance_per_photon
+
+    @property
+    def light(self) -> NDArray[np.float64]:
+        """Light of the molecules in the counts of the camera as told, shape (N,)."""
+        gain = np.mean(self.told.electrons_per_adu) / np.mean(self.camera.electrons_per_adu)
+        return self.molecules[:, 2] * gain / self.told.variance_per_photon
 
 
 def draw_scene(domain: Domain, shape: tuple[int, int], rng: np.random.Generator) -> Scene:
@@ -85,6 +101,7 @@ def draw_scene(domain: Domain, shape: tuple[int, int], rng: np.random.Generator)
         np.column_stack([yx, light]),
         _uneven(background, shape, rng),
         camera,
+        _misjudged(camera, background, rng) if rng.random() < MISJUDGED else camera,
         sigma * float(np.exp(rng.normal(0, 0.02))),
         sigma * ellipse,
         halo,
@@ -102,14 +119,14 @@ def expose(scenes: Sequence[Scene], rng: np.random.Generator) -> tuple[NDArray[n
     """
     light = np.stack([scene.background for scene in scenes])
     add_light(light, scenes)
-    factors = np.array([scene.camera.variance_per_photon for scene in scenes])[:, None, None]
+    factors = np.array([scene.told.variance_per_photon for scene in scenes])[:, None, None]
     photons = np.empty(light.shape, np.float32)
     read = np.empty(light.shape, np.float32)
     for k, scene in enumerate(scenes):
-        photons[k] = scene.camera.to_photons(scene.camera.expose(light[k], rng))
-        read[k] = scene.camera.read_noise_photons
+        photons[k] = scene.told.to_photons(scene.camera.expose(light[k], rng))
+        read[k] = scene.told.read_noise_photons
     sigma = np.array([scene.sigma_px for scene in scenes])[:, None, None]
-    background = np.stack([scene.background for scene in scenes]) / factors
+    background = np.stack([scene.in_counts(scene.background) for scene in scenes])
     return counts(photons, Optics(sigma, factors, read)), background.astype(np.float32)
 
 
@@ -137,6 +154,16 @@ def draw_camera(shape: tuple[int, int], rng: np.random.Generator) -> Camera:
         read: Any = np.minimum(rng.uniform(0.8, 2.5) * np.exp(np.abs(rng.normal(0, 0.3, shape))), 20)
         return Camera(size, baseline, rng.uniform(0.2, 0.6), efficiency, 1.0, read)
     return Camera(size, baseline, rng.uniform(0.3, 2.0), efficiency, 1.0, rng.uniform(0, 10))
+
+
+def _misjudged(camera: Camera, background: float, rng: np.random.Generator) -> Camera:
+    """Return a camera as an estimate may take it to be: gain and baseline a little off."""
+    adu_of_background = float(np.mean(camera.to_adu(np.full(camera.map_shape or (1, 1), background)) - camera.baseline))
+    return replace(
+        camera,
+        electrons_per_adu=camera.electrons_per_adu * float(np.exp(rng.normal(0, GAIN_ERROR))),
+        baseline=camera.baseline + rng.normal(0, BASELINE_ERROR) * adu_of_background,
+    )
 
 
 def precision_px(sigma_px: float, photons: float, background: float, camera: Camera) -> float:

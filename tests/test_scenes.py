@@ -42,7 +42,7 @@ def test_scenes_span_the_domain(scenes):
 def test_what_is_exposed_has_the_light_and_the_noise_of_its_camera(rng):
     camera = Camera(100.0, 100.0, 30.0, 0.8, 100.0, 20.0)
     molecules = np.array([[20.0, 25.0, 5000.0]])
-    scene = Scene(molecules, np.full((40, 50), 20.0), camera, 1.2, np.array([1.2, 1.2]), (0.1, 2.0))
+    scene = Scene(molecules, np.full((40, 50), 20.0), camera, camera, 1.2, np.array([1.2, 1.2]), (0.1, 2.0))
     frames, background = expose([scene] * 200, rng)
     assert frames.shape == (200, 4, 40, 50)
     factor = camera.variance_per_photon
@@ -53,6 +53,19 @@ def test_what_is_exposed_has_the_light_and_the_noise_of_its_camera(rng):
     assert dark.var() == pytest.approx(dark.mean() + frames[0, 2, 0, 0], rel=0.1)
     assert frames[0, 2, 0, 0] == pytest.approx((20.0 / 80 / factor) ** 2, rel=1e-5)
     assert (frames[:, 3] == np.float32(1.2)).all()
+
+
+def test_a_camera_that_is_told_wrongly_changes_light_and_background_alike(rng):
+    camera = Camera(100.0, 100.0, 0.5, 0.8)
+    told = Camera(100.0, 90.0, 0.6, 0.8)
+    scene = Scene(
+        np.array([[20.0, 25.0, 5000.0]]), np.full((40, 50), 20.0), camera, told, 1.2, np.ones(2) * 1.2, (0, 2)
+    )
+    frames, background = expose([scene] * 50, rng)
+    assert scene.light == pytest.approx(5000 * 1.2 * 0.8)
+    np.testing.assert_allclose(background, (20.0 * 1.2 + 10 * 0.6 / 0.8) * 0.8, rtol=1e-6)
+    seen = frames[:, 0].sum(axis=(1, 2)).mean() - background[0].sum()
+    assert seen == pytest.approx(scene.light[0], rel=0.03)
 
 
 def test_the_rough_precision_is_that_of_a_fit():
