@@ -23,6 +23,9 @@ STEPS = 3
 #: A step moves by at most this; and a fit that ends further than so many of the network's own uncertainties from where
 #: it began has found something else, and is dropped.
 LONGEST_STEP_PX, DROPPED_SIGMA = 0.3, 2.0
+#: A fit whose squared residuals exceed their variances by so many of their standard deviations is dropped too: there is
+#: more in the window than one spot, or the spot is not plain.
+MISFIT_SIGMA = 4.0
 #: Molecules that are fitted at once.
 BLOCK = 4096
 
@@ -113,12 +116,15 @@ def _fitted(
         step[:, :2] = step[:, :2].clip(-LONGEST_STEP_PX, LONGEST_STEP_PX)
         at = at + step
         at[:, 2:] = np.maximum(at[:, 2:], [1.0, 0.0])
+    misfit = weight * (data - _spot(at, sigma_px, reach)[0] - neighbours - at[:, 3, None, None]) ** 2
+    pixels = seen.sum(axis=(1, 2))
     refined = rows.copy()
     refined[:, 1:3] = own + at[:, :2]
     refined[:, 6:8] = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2)[:, :2].clip(1e-8))
     moved = np.abs(refined[:, 1:3] - rows[:, 1:3])
     sound = np.isfinite(refined.sum(axis=1))
     sound &= (moved < DROPPED_SIGMA * rows[:, 6:8]).all(axis=1)
+    sound &= misfit.sum(axis=(1, 2)) < pixels + MISFIT_SIGMA * np.sqrt(2 * pixels)
     return np.where(sound[:, None], refined, rows)
 
 

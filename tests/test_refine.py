@@ -79,6 +79,15 @@ def test_what_is_only_suspected_is_crowded_too_and_is_no_molecule(isolated):
     assert (refined[150:, 6] != rows[150:, 6]).mean() > 0.9
 
 
+def test_a_fit_that_leaves_more_than_noise_is_dropped(rng):
+    """Two molecules that the network took for one."""
+    yx = np.array([[12.0, 13.0], [12.0, 14.5]])
+    mean = draw_gaussians((1, 25, 27), [0, 0], *yx.T, [20 * LIGHT] * 2, SIGMA) + BACKGROUND
+    rows = rows_of(yx.mean(axis=0, keepdims=True), np.zeros(1), light=40 * LIGHT)
+    counts = rng.poisson(mean).astype(np.float32)
+    np.testing.assert_array_equal(refine(counts, np.zeros_like(counts), SIGMA, rows), rows)
+
+
 def test_a_fit_that_goes_astray_is_dropped(rng):
     counts = rng.poisson(10.0, (1, 25, 27)).astype(np.float32)
     rows = rows_of(np.array([[12.0, 10.0]]), np.zeros(1), light=30.0)
