@@ -1,8 +1,8 @@
 """What the model `default` reaches: on the test movies, against the Cramer-Rao bound, and how well it knows itself.
 
-Nothing here is trained, tuned or chosen on the test movies. They need their folder: ``NAPARI_SUBPIXEL_DATA``; without
-it only simulation is measured. ``--model NAME|PATH`` measures another model of its kind; ``--simulation-only`` leaves
-the movies out.
+Nothing here is trained, tuned or chosen on the test movies. They need their folder: ``NAPARI_SUBPIXEL_DATA``.
+``--model NAME|PATH`` measures another model of its kind; ``--simulation-only`` leaves the movies out; ``--write-card``
+puts the scores on them into the model's card.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator
-from typing import NamedTuple
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from common import data_folder, machine, markdown
@@ -25,6 +27,7 @@ from napari_subpixel.estimate import estimate_sigma_px
 from napari_subpixel.evaluate import evaluate
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.merging import FAINTEST
+from napari_subpixel.models import find, read_card, write_card
 from napari_subpixel.psf import draw_gaussians, pixel_fractions
 from napari_subpixel.scenes import Scene, add_light, draw_scene, precision_px
 from napari_subpixel.stacks import open_stack
@@ -49,7 +52,8 @@ SCENES, SCENE_SHAPE = 400, (64, 72)
 # -- the test movies ----------------------------------------------------------------------------------------------
 
 
-def movie_rows(model: str) -> Iterator[list[str]]:
+def movie_rows(model: str, figures: dict[str, Any]) -> Iterator[list[str]]:
+    """Yield the scores on each test movie, and put them into `figures`."""
     for movie, truth_name, camera, sigma_px, *floors in MOVIES:
         truth = formats.read(data_folder() / truth_name, pixel_size_nm=100)
         detector = Detector(model, device="cpu")
@@ -60,6 +64,8 @@ def movie_rows(model: str) -> Iterator[list[str]]:
         seconds = time.perf_counter() - began
         scores = evaluate(found, truth, (25.0, 50.0, 100.0))
         wanted = ["-" if floor is None else f"{floor:.2f}" for floor in floors]
+        for score in scores[:2]:
+            figures[f"{Path(movie).stem}_jaccard_{score.tolerance_nm:g}_nm"] = round(score.jaccard, 3)
         cells = [f"{s.jaccard:.3f} ({w})" for s, w in zip(scores, [*wanted, "-"], strict=True)]
         yield [movie, *cells, f"{scores[2].recall:.3f}", f"{len(frames) / seconds:.0f}"]
 
@@ -211,12 +217,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="default")
     parser.add_argument("--simulation-only", action="store_true")
+    parser.add_argument("--write-card", action="store_true")
     arguments = parser.parse_args()
     detector = Detector(arguments.model, device="cpu")
     print(f"model {detector.card.name}, threshold {detector.threshold:g}; machine: {machine()}\n")
+    figures: dict[str, Any] = {"command": "make bench"}
     if not arguments.simulation_only:
         head = ["movie", "J@25 nm (floor)", "J@50 nm (floor)", "J@100 nm", "recall@100 nm", "frames/s"]
-        print(markdown(head, list(movie_rows(arguments.model))) + "\n")
+        print(markdown(head, list(movie_rows(arguments.model, figures))) + "\n")
+        if arguments.write_card:
+            path = find(arguments.model)
+            write_card(path, replace(read_card(path), figures=figures))
         head = ["challenge2016, bright and in focus, found within 100 nm (floor: all)", "points without a molecule"]
         print(markdown(head, [challenge_row(arguments.model)]) + "\n")
     head = ["sigma, px", "photons", "camera", "bound, nm", "RMSE, nm", "ratio", "recall", "false a frame"]
