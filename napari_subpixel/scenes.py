@@ -191,7 +191,7 @@ def _places(
 ) -> NDArray[np.float64]:
     """Draw positions, shape (N, 2), on the frame and beside it: half of the scenes are structured."""
     # What is too close to be told apart teaches little: the wider the PSF, the fewer.
-    most = domain.density_per_px[1] * 1.5 * min(1.0, (1.3 / sigma) ** 2)
+    most = domain.density_per_px[1] * 1.2 * min(1.0, (1.2 / sigma) ** 2)
     density = float(draw_evenly(rng, (max(domain.density_per_px[0], LEAST_DENSITY), most)))
     assert camera.pixel_size_nm is not None
     psf = GaussianPSF(sigma_nm=sigma * camera.pixel_size_nm)

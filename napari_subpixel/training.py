@@ -23,6 +23,7 @@ from napari_subpixel.errors import InputError
 from napari_subpixel.files import atomic_output, write_failure
 from napari_subpixel.likelihood import background_error, likelihood
 from napari_subpixel.losses import SPARSITY, heatmap_matching
+from napari_subpixel.muon import Muon
 from napari_subpixel.samples import Batch, Samples
 
 CHECKPOINT, LOG = "checkpoint.pt", "log.csv"
@@ -50,7 +51,7 @@ class TrainingSettings:
     batch_size : int
         Samples per step.
     learning_rate : float
-        Of Adam.
+        Of the optimiser.
     cooldown : int
         Over this many last iterations the learning rate falls linearly to 0.
     kernel_px : float
@@ -64,8 +65,10 @@ class TrainingSettings:
     objective : str
         ``paper``: heatmap matching and a sparsity term; ``likelihood``: that of the true molecules' places and light,
         and, with the sparsity weight, of their number in windows (`napari_subpixel.likelihood`).
+    optimizer : str
+        ``adam`` (AdamW, which is Adam without weight decay) or ``muon`` (`napari_subpixel.muon`).
     weight_decay : float
-        Of AdamW; 0 is plain Adam.
+        Of the optimiser.
     warm_up : int
         Over this many first iterations the learning rate rises linearly from 0.
     clip_norm : float, optional
@@ -90,6 +93,7 @@ class TrainingSettings:
     sparsity_weight: float = 0.1
     final_sparsity_weight: float | None = None
     objective: str = "paper"
+    optimizer: str = "adam"
     weight_decay: float = 0.0
     warm_up: int = 0
     clip_norm: float | None = None
@@ -113,6 +117,8 @@ class TrainingSettings:
             raise InputError(f"training: sparsity must be one of {', '.join(SPARSITY)}, got {self.sparsity!r}")
         if self.objective not in OBJECTIVES:
             raise InputError(f"training: objective must be one of {', '.join(OBJECTIVES)}, got {self.objective!r}")
+        if self.optimizer not in OPTIMIZERS:
+            raise InputError(f"training: optimizer must be one of {', '.join(OPTIMIZERS)}, got {self.optimizer!r}")
         if self.clip_norm is not None and not self.clip_norm > 0:
             raise InputError(f"training: clip_norm must be positive, got {self.clip_norm}")
         if not 0 <= self.averaging < 1:
@@ -178,6 +184,7 @@ def likelihood_objective(
 
 #: What training can minimise, by name: a first term, and a second with the sparsity weight.
 OBJECTIVES = {"paper": paper_objective, "likelihood": likelihood_objective}
+OPTIMIZERS: dict[str, Any] = {"adam": torch.optim.AdamW, "muon": Muon}
 
 
 def train(
@@ -269,7 +276,7 @@ class _Run:
 
     def __init__(self, network: nn.Module, settings: TrainingSettings) -> None:
         self.network, self.settings = network, settings
-        self.optimizer = torch.optim.AdamW(
+        self.optimizer = OPTIMIZERS[settings.optimizer](
             network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
         self.average = copy.deepcopy(network) if settings.averaging else None

@@ -23,7 +23,7 @@ LAYERS = {
     "nouns": "_version errors files records coordinates localizations camera psf",
     "verbs": "domain scaling stacks formats movie_writer matching merging refine scores simulate scenes estimate "
     "render evaluate",
-    "learned": "samples network unet losses likelihood models training detector",
+    "learned": "samples network unet losses likelihood muon models training detector",
     "at scale": "pipeline cluster",
     "faces": "widgets cli __main__",
 }
@@ -40,6 +40,7 @@ RESERVED = {
         "unet",
         "losses",
         "likelihood",
+        "muon",
         "models",
         "training",
         "detector",

@@ -198,7 +198,14 @@ def test_the_rate_rises_in_the_warm_up():
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("objective", "fun"), ("weight_decay", -1.0), ("warm_up", -1), ("clip_norm", 0.0), ("averaging", 1.0)],
+    [
+        ("objective", "fun"),
+        ("optimizer", "luck"),
+        ("weight_decay", -1.0),
+        ("warm_up", -1),
+        ("clip_norm", 0.0),
+        ("averaging", 1.0),
+    ],
 )
 def test_further_settings_that_make_no_sense_are_refused_by_name(field, value):
     with pytest.raises(InputError, match=field):
