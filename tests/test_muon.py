@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
@@ -54,7 +56,7 @@ def test_it_learns_and_its_state_goes_on():
         optimizer.step()
     assert (weight - target).square().mean() < 0.1 * target.square().mean()
     other = Muon([torch.nn.Parameter(weight.detach().clone())], lr=0.05)
-    other.load_state_dict(optimizer.state_dict())
+    other.load_state_dict(copy.deepcopy(optimizer.state_dict()))
     for o in (optimizer, other):
         o.param_groups[0]["params"][0].grad = target
         o.step()
