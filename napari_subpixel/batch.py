@@ -17,6 +17,7 @@ from napari_subpixel import formats
 from napari_subpixel.camera import Camera
 from napari_subpixel.errors import InputError, suggest
 from napari_subpixel.files import atomic_output, check_can_write, write_failure
+from napari_subpixel.psf import GaussianPSF
 from napari_subpixel.stacks import Stack, open_stack
 from napari_subpixel.stacks.folders import natural_key
 from napari_subpixel.stacks.zarrs import is_zarr_folder
@@ -261,6 +262,8 @@ class Outcome:
         How long that took.
     warnings : tuple of str
         What is doubtful about the result, one sentence each.
+    assumed : tuple of str
+        What was estimated of the microscope, one phrase each.
     error : str or None
         Why there is no table, on one line that names the movie.
     skipped : bool
@@ -274,6 +277,7 @@ class Outcome:
     n_detected: int = 0
     seconds: float = 0.0
     warnings: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
     error: str | None = None
     skipped: bool = False
 
@@ -293,6 +297,8 @@ def detect_batch(
     detector: Detector,
     camera: Camera | None = None,
     *,
+    psf: GaussianPSF | None = None,
+    estimate_camera: bool | None = None,
     frames: tuple[int | None, int | None] | None = None,
     roi: Roi | None = None,
     resume: bool = False,
@@ -307,6 +313,8 @@ def detect_batch(
     detector : Detector
     camera : Camera, optional
         Of all the movies.
+    psf, estimate_camera
+        As in `job_for`.
     frames : (int or None, int or None), optional
         First frame and the one after the last, of every movie; None is the movie's own.
     roi : ((y0, y1), (x0, x1)), optional
@@ -323,12 +331,12 @@ def detect_batch(
         is skipped or cannot be opened has no progress. Where the generator is closed before its end, finished chunks
         of the movie at work are kept for `resume`.
     """
-    from napari_subpixel.pipeline import DetectionJob, Journal  # loads torch
+    from napari_subpixel.pipeline import Journal, job_for  # loads torch
 
     def job_of(stack: Stack) -> DetectionJob:
         start, stop = frames or (None, None)
         span = start or 0, stack.n_frames if stop is None else stop
-        return DetectionJob(stack, detector, camera or Camera(), span, roi)
+        return job_for(stack, detector, camera, psf=psf, estimate_camera=estimate_camera, frames=span, roi=roi)
 
     pairs = list(pairs)
     for number, (movie, output) in enumerate(pairs, start=1):
@@ -355,30 +363,33 @@ def _detect_movie(
         yield at
         began = perf_counter()
         with closing(detect_to_file(job, at.output, resume=resume, overwrite=overwrite)) as chunks:
-            n_detected, n_molecules = yield from _followed(chunks, at)
+            n_detected, table = yield from _followed(chunks, at)
         seconds = perf_counter() - began
-        warnings = _series_warning(stack), crowding_warning(job, n_molecules, at.n_frames)
+        crowding = crowding_warning(job, len(table), at.n_frames)
+        outside = [f"{stack.name}: {warning}" for warning in table.provenance.get("warnings", ())]
+        warnings = [_series_warning(stack), crowding, *outside]
     return Outcome(
         at.movie,
         at.output,
         n_frames=at.n_frames,
-        n_molecules=n_molecules,
+        n_molecules=len(table),
         n_detected=n_detected,
         seconds=seconds,
         warnings=tuple(filter(None, warnings)),
+        assumed=job.assumed,
     )
 
 
 def _followed(
     chunks: Generator[Chunk, None, Localizations], at: Progress
-) -> Generator[Progress, None, tuple[int, int]]:
-    """Turn chunks into progress; the value is how many frames were in them, and the rows of the whole table."""
+) -> Generator[Progress, None, tuple[int, Localizations]]:
+    """Turn chunks into progress; the value is how many frames were in them, and the whole table."""
     n_detected = 0
     while True:
         try:
             chunk = next(chunks)
         except StopIteration as end:
-            return n_detected, len(end.value)
+            return n_detected, end.value
         n_detected += chunk.stop - chunk.start
         yield replace(at, done=chunk.stop)
 

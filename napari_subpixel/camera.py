@@ -132,6 +132,16 @@ class Camera:
         """Variance over mean of the recorded photo-electrons, read noise aside: 1 without, 2 with a large EM gain."""
         return 1.0 + (1.0 - 1.0 / self.em_gain) ** 2
 
+    @property
+    def variance_per_photon(self) -> float:
+        """Variance over mean of the recorded photons, read noise aside."""
+        return self.excess_noise_factor / self.quantum_efficiency
+
+    @property
+    def read_noise_photons(self) -> float | NDArray[np.float64]:
+        """Standard deviation of the read noise in photons: a number, or a map."""
+        return self.read_noise_e / (self.quantum_efficiency * self.em_gain)
+
     # -- maps -----------------------------------------------------------------------------------------------------
 
     @property

@@ -14,15 +14,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from napari_subpixel import merging
+from napari_subpixel.camera import Camera
 from napari_subpixel.coordinates import Roi, checked_roi, home_pixel
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.models import Model, checked_threshold, load_model
-from napari_subpixel.scaling import SCALINGS, is_constant
+from napari_subpixel.network import Predictions
+from napari_subpixel.refine import refine
+from napari_subpixel.scaling import Optics, counts, is_constant, minmax
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 #: Pixels that pass through the network at once; bounds the memory of its activations.
 BATCH_PIXELS = 1 << 17
+#: What a network that measures nothing more tells of a point; one that does tells `merging.COLUMNS`.
+COLUMNS = ("frame", "y", "x", "probability", "class_index")
+#: How far beside a region molecules are looked for whose light reaches those in it, in standard deviations of the PSF.
+MARGIN_SIGMA = 8.0
 
 
 class Tile(NamedTuple):
@@ -73,7 +81,15 @@ class Detector:
         # A copy, so that two detectors of one model may sit on two devices.
         self.network = copy.deepcopy(self.model.network).to(self.device).eval()
 
-    def detect(self, frames: NDArray, *, first_frame: int = 0, roi: Roi | None = None) -> Localizations:
+    def detect(
+        self,
+        frames: NDArray,
+        *,
+        first_frame: int = 0,
+        roi: Roi | None = None,
+        camera: Camera | None = None,
+        sigma_px: float | None = None,
+    ) -> Localizations:
         """Find the molecules of some frames.
 
         Parameters
@@ -85,59 +101,103 @@ class Detector:
         roi : ((y0, y1), (x0, x1)), optional
             Report only points whose pixel lies in this part of the frame, ends excluded; they are the same points, at
             the same coordinates, as without it.
+        camera : Camera, optional
+            What turns ADU into photons, for a model that takes photons; without it the frames are in photons, and have
+            no noise but that of the light.
+        sigma_px : float, optional
+            Standard deviation of the point spread function, in pixels; a model that takes photons needs it.
 
         Returns
         -------
         Localizations
-            Columns ``frame``, ``y``, ``x``, ``probability`` (and ``class_index`` where the model knows several
-            classes), sorted by frame, row and column of the pixel.
+            Columns ``frame``, ``y``, ``x``, ``probability``; ``photons``, ``background``, ``y_uncertainty`` and
+            ``x_uncertainty`` where the model measures them, ``class_index`` where it knows several classes. Sorted by
+            frame, row and column of the pixel.
 
         Raises
         ------
         InputError
-            If frames are not (T, Y, X), or the region does not lie within them.
+            If frames are not (T, Y, X), the region does not lie within them, the camera's maps do not fit them, or
+            the model needs to know sigma.
         """
         frames = np.asarray(frames)
         if frames.ndim != 3:
             raise InputError(f"expected a (T, Y, X) stack, got shape {frames.shape}")
         roi = checked_roi(roi, (frames.shape[1], frames.shape[2]))
         lit = np.flatnonzero(~is_constant(frames)) if frames.size else np.empty(0, np.int64)
-        scaled = SCALINGS[self.card.input_scaling](frames[lit]) if lit.size else np.empty((0, 1, 1), np.float32)
-        found = [self._detect_batch(part, number) for part, number in self._batches(scaled, lit, roi)]
-        return self._table(found, first_frame, (frames.shape[1], frames.shape[2]))
+        camera = camera or Camera()
+        scaled = self._scaled(frames[lit], camera, sigma_px) if lit.size else np.empty((0, 4, 1, 1), np.float32)
+        shape = (frames.shape[1], frames.shape[2])
+        wider = _grown(roi, shape, MARGIN_SIGMA * sigma_px) if self.measures and sigma_px else roi
+        found = [self._detect_batch(part, place) for part, place in self._batches(scaled, wider)]
+        rows = np.concatenate(found) if found else np.empty((0, len(self.columns)))
+        if self.measures and sigma_px:
+            rows = self._molecules(rows, scaled, roi, sigma_px)
+            rows[:, 4:6] *= camera.variance_per_photon
+        rows[:, 0] = lit[rows[:, 0].astype(np.int64)] + first_frame
+        return self._table(rows, shape)
 
-    def _batches(self, scaled: NDArray, lit: NDArray, roi: Roi) -> Iterator[tuple[NDArray, tuple[NDArray, Tile]]]:
-        for tile in tiles(roi, scaled.shape[1:], self.tile_px, self.network.reach_px) if lit.size else ():
-            seen = scaled[:, tile.seen_rows, tile.seen_columns]
-            step = max(1, BATCH_PIXELS // (seen.shape[1] * seen.shape[2]))
+    @property
+    def measures(self) -> bool:
+        """Whether the model tells photons, background and uncertainties."""
+        return self.card.input_scaling == "counts"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What the network tells of a point."""
+        return merging.COLUMNS if self.measures else COLUMNS
+
+    def _molecules(self, rows: NDArray, scaled: NDArray, roi: Roi, sigma_px: float) -> NDArray[np.float64]:
+        """Join alternatives, keep what is probable enough, refine what stands clear, and keep what is in the region."""
+        rows = merging.merge_alternatives(rows)
+        rows = refine(scaled[:, 0], scaled[:, 2], sigma_px, rows, threshold=self.threshold)
+        y, x = home_pixel(rows[:, 1]), home_pixel(rows[:, 2])
+        (y0, y1), (x0, x1) = roi
+        return rows[(y >= y0) & (y < y1) & (x >= x0) & (x < x1)]
+
+    def _scaled(self, frames: NDArray, camera: Camera, sigma_px: float | None) -> NDArray[np.float32]:
+        """Return whole frames as the network wants them, shape (T, planes, Y, X)."""
+        if self.card.input_scaling == "minmax":
+            return minmax(frames)[:, None]
+        if sigma_px is None or not sigma_px > 0:
+            raise InputError(
+                f"model {self.card.name}: needs the standard deviation of the point spread function, in pixels; got "
+                f"{sigma_px}"
+            )
+        return counts(camera.to_photons(frames), Optics.of(camera, sigma_px))
+
+    def _batches(self, scaled: NDArray, roi: Roi) -> Iterator[tuple[NDArray, tuple[int, Tile]]]:
+        """Yield parts of the frames, and of each the number of its first frame and its place."""
+        network = self.network
+        for tile in (
+            tiles(roi, scaled.shape[2:], self.tile_px, network.reach_px, network.grid_px) if len(scaled) else ()
+        ):
+            seen = scaled[:, :, tile.seen_rows, tile.seen_columns]
+            step = max(1, BATCH_PIXELS // (seen.shape[2] * seen.shape[3]))
             for start in range(0, len(seen), step):
-                yield seen[start : start + step], (lit[start : start + step], tile)
+                yield seen[start : start + step], (start, tile)
 
-    def _detect_batch(self, seen: NDArray, place: tuple[NDArray, Tile]) -> NDArray[np.float64]:
-        """Rows (frame, y, x, probability, class) of one batch of one tile, shape (K, 5)."""
-        numbers, tile = place
+    def _detect_batch(self, seen: NDArray, place: tuple[int, Tile]) -> NDArray[np.float64]:
+        """Rows of `columns`, with light in counts, of one batch of one tile, shape (K, 5 or 8)."""
+        first, tile = place
         # TensorFloat-32 would move points on a GPU by more than 0.001 px against the CPU.
         exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
         with torch.inference_mode(), exact:
-            out = self.network(torch.from_numpy(np.ascontiguousarray(seen))[:, None].to(self.device))
-            keep = (
-                ...,
-                slice(tile.rows.start - tile.seen_rows.start, tile.rows.stop - tile.seen_rows.start),
-                slice(tile.columns.start - tile.seen_columns.start, tile.columns.stop - tile.seen_columns.start),
-            )
-            rows = _points_above(out.offsets[keep], out.logits[keep], self.threshold).cpu().numpy()
-        rows[:, 0] = numbers[rows[:, 0].astype(np.int64)]
+            out = self.network(torch.from_numpy(np.ascontiguousarray(seen)).to(self.device))
+            own = (_within(tile.rows, tile.seen_rows), _within(tile.columns, tile.seen_columns))
+            least = min(self.threshold, merging.FAINTEST) if self.measures else self.threshold
+            rows = _points_above(out.part(*own), least).cpu().numpy()
+        rows[:, 0] += first
         rows[:, 1] += tile.rows.start
         rows[:, 2] += tile.columns.start
         return rows
 
-    def _table(self, found: list[NDArray], first_frame: int, frame_shape: tuple[int, int]) -> Localizations:
-        rows = np.concatenate(found) if found else np.empty((0, 5))
+    def _table(self, rows: NDArray, frame_shape: tuple[int, int]) -> Localizations:
         # Tiles and batches come in their own order; the table's is by frame and pixel, whatever their size.
         rows = rows[np.lexsort((rows[:, 2], rows[:, 1], home_pixel(rows[:, 2]), home_pixel(rows[:, 1]), rows[:, 0]))]
-        columns = {"frame": rows[:, 0] + first_frame, "y": rows[:, 1], "x": rows[:, 2], "probability": rows[:, 3]}
-        if self.network.n_classes > 1:
-            columns["class_index"] = rows[:, 4]
+        columns = dict(zip(self.columns, rows.T, strict=True))
+        if self.network.n_classes == 1:
+            columns.pop("class_index", None)
         return Localizations(columns, frame_shape=frame_shape, provenance=self.provenance)
 
     @property
@@ -146,31 +206,53 @@ class Detector:
         return {"model": self.card.provenance, "threshold": self.threshold}
 
 
-def _points_above(offsets: Tensor, logits: Tensor, threshold: float) -> Tensor:
-    """Rows (frame, y, x, probability, class) of the points above the threshold, in float64 and tile coordinates."""
-    best, which = logits.max(dim=2)  # (B, n, H, W)
+def _points_above(out: Predictions, threshold: float) -> Tensor:
+    """Rows of the points above the threshold, in tile coordinates: `merging.COLUMNS` where measured, else `COLUMNS`."""
+    best, which = out.logits.max(dim=2)  # (B, n, H, W)
     b, n, y, x = torch.nonzero(best >= math.log(threshold / (1 - threshold)), as_tuple=True)
-    place = torch.stack([y, x], dim=1) + offsets[b, n, :, y, x].double()
+    place = torch.stack([y, x], dim=1) + out.offsets[b, n, :, y, x].double()
     p = torch.sigmoid(best[b, n, y, x].double())
-    return torch.column_stack([b.double(), place, p, which[b, n, y, x].double()])
+    if out.log_uncertainty is None or out.log_light is None or out.background is None:
+        return torch.column_stack([b.double(), place, p, which[b, n, y, x].double()])
+    light, background = out.log_light[b, n, 0, y, x].double().exp(), out.background[b, y, x].double()
+    return torch.column_stack(
+        [b.double(), place, p, light, background, out.log_uncertainty[b, n, :, y, x].double().exp()]
+    )
 
 
-def tiles(roi: Roi, frame_shape: tuple[int, int], tile_px: int, reach_px: int) -> Iterator[Tile]:
+def _grown(roi: Roi, frame_shape: tuple[int, int], margin_px: float) -> Roi:
+    """Return the region with a margin round it, as far as the frame goes."""
+    margin = math.ceil(margin_px)
+    (y0, y1), (x0, x1) = roi
+    return (
+        (max(y0 - margin, 0), min(y1 + margin, frame_shape[0])),
+        (max(x0 - margin, 0), min(x1 + margin, frame_shape[1])),
+    )
+
+
+def tiles(roi: Roi, frame_shape: tuple[int, int], tile_px: int, reach_px: int, grid_px: int = 1) -> Iterator[Tile]:
     """Cut a region into tiles of at most `tile_px` a side, each with what the network must see round it.
 
     What is seen ends at the frame's true borders, where the network's own zero padding takes over, so that every pixel
-    is computed from the same numbers as in the whole frame.
+    is computed from the same numbers as in the whole frame. What is seen starts at a multiple of `grid_px`.
     """
-    for rows, seen_rows in _spans(roi[0], frame_shape[0], tile_px, reach_px):
-        for columns, seen_columns in _spans(roi[1], frame_shape[1], tile_px, reach_px):
+    for rows, seen_rows in _spans(roi[0], frame_shape[0], tile_px, reach_px, grid_px):
+        for columns, seen_columns in _spans(roi[1], frame_shape[1], tile_px, reach_px, grid_px):
             yield Tile(rows, columns, seen_rows, seen_columns)
 
 
-def _spans(span: tuple[int, int], size: int, tile_px: int, reach_px: int) -> Iterator[tuple[slice, slice]]:
+def _spans(
+    span: tuple[int, int], size: int, tile_px: int, reach_px: int, grid_px: int
+) -> Iterator[tuple[slice, slice]]:
     pieces = max(1, math.ceil((span[1] - span[0]) / tile_px))
     edges = np.linspace(span[0], span[1], pieces + 1).round().astype(int)
-    for start, stop in itertools.pairwise(edges):
-        yield slice(int(start), int(stop)), slice(max(int(start) - reach_px, 0), min(int(stop) + reach_px, size))
+    for start, stop in itertools.pairwise(edges.tolist()):
+        first = max(start - reach_px, 0)
+        yield slice(start, stop), slice(first - first % grid_px, min(stop + reach_px, size))
+
+
+def _within(own: slice, seen: slice) -> slice:
+    return slice(own.start - seen.start, own.stop - seen.start)
 
 
 def choose_device(device: str) -> tuple[torch.device, str]:

@@ -22,10 +22,25 @@ class Predictions(NamedTuple):
         (dy, dx) from the pixel's centre, each within half a pixel.
     logits : Tensor, shape (B, n, d, H, W)
         Logit of the probability of each point, for each class.
+    log_uncertainty : Tensor, shape (B, n, 2, H, W), optional
+        Logarithm of the standard deviation of each point's y and x, in pixels.
+    log_light : Tensor, shape (B, n, 2, H, W), optional
+        Logarithm of each point's light, in the units of the input, and the standard deviation of that logarithm.
+    background : Tensor, shape (B, H, W), optional
+        Background of each pixel, in the units of the input.
     """
 
     offsets: Tensor
     logits: Tensor
+    log_uncertainty: Tensor | None = None
+    log_light: Tensor | None = None
+    background: Tensor | None = None
+
+    def part(self, rows: slice, columns: slice) -> Predictions:
+        """Return what is predicted for some rows and columns of pixels."""
+        cut = (..., rows, columns)
+        whole = (self.log_uncertainty, self.log_light, self.background)
+        return Predictions(self.offsets[cut], self.logits[cut], *(None if t is None else t[cut] for t in whole))
 
     @property
     def probabilities(self) -> Tensor:
@@ -50,6 +65,8 @@ class PointNetwork(nn.Module):
     """
 
     kernel_sizes = (7, 5, 5, 3)
+    #: Tiles may start anywhere.
+    grid_px = 1
 
     def __init__(self, n_points: int = 2, n_classes: int = 1, width: int = 32) -> None:
         super().__init__()

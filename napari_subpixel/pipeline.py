@@ -17,15 +17,20 @@ from numpy.typing import NDArray
 from napari_subpixel import __version__, formats
 from napari_subpixel.camera import Camera
 from napari_subpixel.detector import Detector, Roi, checked_roi
+from napari_subpixel.domain import Domain
 from napari_subpixel.errors import InputError, PixelSizeError
+from napari_subpixel.estimate import microscope_of
 from napari_subpixel.files import atomic_output, write_failure
 from napari_subpixel.formats import parquet
 from napari_subpixel.localizations import Localizations, concat
+from napari_subpixel.psf import GaussianPSF
 from napari_subpixel.stacks import Stack, check_finite
 
 #: Pixels of a chunk of frames, the unit that is read, detected and kept; a function of the frame's shape alone, so
 #: that every run over a movie has the same chunks.
 CHUNK_PIXELS = 1 << 20
+#: Fields of a camera that turn ADU into photons: where all have their defaults, the camera was not given.
+CAMERA_GAIN = ("baseline", "electrons_per_adu", "em_gain", "quantum_efficiency")
 #: More points than this per pixel and frame are noise: the most crowded training data have 0.06.
 TOO_CROWDED = 0.12
 
@@ -45,6 +50,10 @@ class DetectionJob:
         First frame and the one after the last; all frames if not given.
     roi : ((y0, y1), (x0, x1)), optional
         Part of the frame, ends excluded.
+    sigma_px : float, optional
+        Standard deviation of the point spread function in pixels, for a model that asks for it.
+    assumed : tuple of str
+        What was estimated of the microscope and not given, in words, for the provenance.
     """
 
     stack: Stack
@@ -52,6 +61,8 @@ class DetectionJob:
     camera: Camera = field(default_factory=Camera)
     frames: tuple[int, int] | None = None
     roi: Roi | None = None
+    sigma_px: float | None = None
+    assumed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.camera.check_fits(self.stack.frame_shape)
@@ -60,6 +71,10 @@ class DetectionJob:
         if not 0 <= start < stop <= self.stack.n_frames:
             raise InputError(
                 f"{self.stack.name}: frames {start}:{stop} do not lie within the movie's 0:{self.stack.n_frames}"
+            )
+        if self.detector.measures and self.sigma_px is None:
+            raise InputError(
+                f"{self.stack.name}: the model {self.detector.card.name} needs the width of the point spread function"
             )
 
     @property
@@ -91,6 +106,7 @@ class DetectionJob:
             "movie": self.stack.name,
             **self.detector.provenance,
             "camera": self.camera.summary(),
+            **({"sigma_px": self.sigma_px, "assumed": list(self.assumed)} if self.detector.measures else {}),
             "frames": list(self.span),
             "roi": [list(side) for side in self.roi] if self.roi else None,
         }
@@ -103,6 +119,48 @@ class DetectionJob:
             n_frames=self.stack.n_frames,
             provenance=self.provenance,
         )
+
+
+def job_for(
+    stack: Stack,
+    detector: Detector,
+    camera: Camera | None = None,
+    *,
+    psf: GaussianPSF | None = None,
+    estimate_camera: bool | None = None,
+    frames: tuple[int, int] | None = None,
+    roi: Roi | None = None,
+) -> DetectionJob:
+    """Return a job; what the detector has to know of the microscope and is not given is estimated from the movie.
+
+    Parameters
+    ----------
+    stack : Stack
+    detector : Detector
+    camera : Camera, optional
+    psf : GaussianPSF, optional
+        The point spread function.
+    estimate_camera : bool, optional
+        Whether the camera's baseline and gain are not known; without it, they are not where they have their defaults.
+    frames, roi
+        As in `DetectionJob`.
+
+    Raises
+    ------
+    InputError
+        If the movie does not say what is asked of it, or the PSF is given and the pixel size is not known.
+    """
+    camera = camera or Camera()
+    if not detector.measures:
+        return DetectionJob(stack, detector, camera, frames, roi)
+    if estimate_camera is None:
+        estimate_camera = all(np.array_equal(getattr(camera, name), getattr(Camera(), name)) for name in CAMERA_GAIN)
+    size = camera.pixel_size_nm or stack.pixel_size_nm
+    if psf is not None and size is None:
+        raise PixelSizeError(f"{stack.name}: the width of the PSF is given in nm, and the pixel size is not known")
+    sigma_px = psf.sigma_px(size) if psf is not None and size is not None else None
+    known = microscope_of(stack, camera, sigma_px, estimate_gain=estimate_camera)
+    return DetectionJob(stack, detector, known.camera, frames, roi, known.sigma_px, known.assumed)
 
 
 class Chunk(NamedTuple):
@@ -139,7 +197,9 @@ def detect(job: DetectionJob, *, starts: Iterable[int] | None = None) -> Generat
             frames = upcoming.result()
             if here + 1 < len(pending):
                 upcoming = reader.submit(_read, job, pending[here + 1])
-            found = job.detector.detect(frames, first_frame=start, roi=job.roi)
+            found = job.detector.detect(
+                frames, first_frame=start, roi=job.roi, camera=job.camera, sigma_px=job.sigma_px
+            )
             yield Chunk(start, start + len(frames), job.complete(found))
 
 
@@ -162,6 +222,8 @@ def detect_to_file(
         Go on from the chunks that an interrupted run left; with none, just start.
     overwrite : bool
         Replace an existing table, and drop what an interrupted run left.
+    tell : callable, optional
+        Called with each warning that goes into the table's provenance.
 
     Yields
     ------
@@ -194,6 +256,8 @@ def detect_to_file(
             journal.keep(chunk)
             yield chunk
     table = job.complete(journal.whole(job.starts))
+    if warnings := out_of_domain(job, table):
+        table = table.with_about(provenance={**table.provenance, "warnings": warnings})
     formats.write(output, table, overwrite=overwrite_files)
     journal.remove()
     return table
@@ -223,6 +287,35 @@ def crowding_warning(job: DetectionJob, n_points: int, n_frames: int) -> str | N
         f"{job.stack.name}: {per_frame:.0f} points a frame, {crowding:.2f} a pixel, are more than molecules can be "
         f"told apart: is this movie like those that the model {card.name} knows? {card.limits}"
     )
+
+
+def out_of_domain(job: DetectionJob, table: Localizations) -> list[str]:
+    """Say in words in what a movie lies outside the domain of the model that detected it.
+
+    Parameters
+    ----------
+    job : DetectionJob
+    table : Localizations
+        What was found in the whole movie.
+
+    Returns
+    -------
+    list of str
+        Empty where all lies within, and for a model without a domain.
+    """
+    card = job.detector.card
+    if not card.domain or not job.detector.measures:
+        return []
+    (y0, y1), (x0, x1) = checked_roi(job.roi, job.stack.frame_shape)
+    start, stop = job.span
+    seen = {
+        "sigma_px": float(job.sigma_px or 0),
+        "density_per_px": len(table) / ((stop - start) * (y1 - y0) * (x1 - x0)),
+    }
+    if len(table):
+        seen |= {name: float(np.median(table[name])) for name in ("photons", "background")}
+    outside = Domain.from_dict(card.domain).outside(**seen)
+    return [f"outside what the model {card.name} was trained on: {what}" for what in outside]
 
 
 class Journal:

@@ -12,20 +12,43 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_subpixel.coordinates import within_frame
+from napari_subpixel.domain import Domain
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.scaling import minmax
+from napari_subpixel.scenes import draw_scene, expose
 from napari_subpixel.simulate import Simulation, simulate
 
 _MIRROR_Y, _MIRROR_X = np.array([-1, 1], np.float32), np.array([1, -1], np.float32)
 
 
 class Batch(NamedTuple):
-    """Frames scaled to 0..1, shape (B, 1, h, w); true points, (B, M, 2), in pixels; their weights, (B, M, 1)."""
+    """What a network is trained on.
+
+    Attributes
+    ----------
+    frames : Tensor, shape (B, planes, h, w)
+        Frames as the network wants them.
+    truth : Tensor, shape (B, M, 2)
+        True points, in pixels.
+    weights : Tensor, shape (B, M, 1)
+        1 for a point, 0 for padding.
+    light : Tensor, shape (B, M), optional
+        Light of the true points, in the units of the frames.
+    background : Tensor, shape (B, h, w), optional
+        True background, in the units of the frames.
+    """
 
     frames: Tensor
     truth: Tensor
     weights: Tensor
+    light: Tensor | None = None
+    background: Tensor | None = None
+
+    def to(self, device: str) -> Batch:
+        """Return the batch on a device."""
+        measured = (None if t is None else t.to(device) for t in (self.light, self.background))
+        return Batch(self.frames.to(device), self.truth.to(device), self.weights.to(device), *measured)
 
 
 class Samples(Protocol):
@@ -154,6 +177,41 @@ class SimulatedSamples:
             on_time_frames=0.0,
             molecules=max(self.simulation.molecules, int(20 * emitters)),
         )
+
+
+class DomainSamples:
+    """Frames of ever other microscopes and samples, simulated afresh for every batch, in counts with their noise.
+
+    Half of the samples show filaments or rings, the other half molecules anywhere; brightness, density, background
+    and its slope, camera, width of the point spread function and its faults are drawn for each.
+
+    Parameters
+    ----------
+    domain : Domain
+        The ranges to draw from.
+    crop_px : int
+        Mean height and width of a sample; each batch has its own, up to a quarter smaller or larger.
+    """
+
+    def __init__(self, domain: Domain, *, crop_px: int = 48) -> None:
+        if crop_px < 4:
+            raise InputError(f"crop_px must be at least 4, got {crop_px}")
+        self.domain, self.crop_px = domain, crop_px
+
+    def batch(self, size: int, rng: np.random.Generator) -> Batch:
+        """Simulate new frames."""
+        shape = tuple(int(n) for n in rng.integers(3 * self.crop_px // 4, 5 * self.crop_px // 4 + 1, 2))
+        scenes = [draw_scene(self.domain, (shape[0], shape[1]), rng) for _ in range(size)]
+        frames, background = expose(scenes, rng)
+        truth, weights = padded([scene.molecules[scene.seen, :2].astype(np.float32) for scene in scenes])
+        light = np.ones(truth.shape[:2], np.float32)
+        for row, scene in zip(light, scenes, strict=True):
+            row[: scene.seen.sum()] = scene.light[scene.seen]
+        return Batch(torch.from_numpy(frames), truth, weights, torch.from_numpy(light), torch.from_numpy(background))
+
+    def input_moments(self) -> tuple[float, float]:
+        """Nothing to standardise by: the network scales its own input."""
+        return 0.0, 1.0
 
 
 def _points_of_crop(yx: NDArray, corner: NDArray, crop_px: int) -> NDArray[np.float32]:

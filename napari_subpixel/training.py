@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import io
 import json
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -18,13 +21,23 @@ from torch import Tensor, nn
 
 from napari_subpixel.errors import InputError
 from napari_subpixel.files import atomic_output, write_failure
+from napari_subpixel.likelihood import background_error, likelihood
 from napari_subpixel.losses import SPARSITY, heatmap_matching
+from napari_subpixel.muon import Muon
 from napari_subpixel.samples import Batch, Samples
 
 CHECKPOINT, LOG = "checkpoint.pt", "log.csv"
 LOG_COLUMNS = ("iteration", "heatmap", "sparsity", "seconds")
+#: Sides of the windows, in pixels, in which the likelihood counts; one is drawn for every step.
+WINDOWS_PX = (4, 8, 12)
+#: In the likelihood an image of n molecules has the weight 1 / sqrt(1 + n / this): crowded ones shall not rule alone.
+MANY = 8.0
+#: Weight of the background's error beside the likelihood, which is much larger.
+BACKGROUND_WEIGHT = 0.5
 #: Settings that a resumed run may change: they say how far to go, not how to go.
-FREE_TO_CHANGE = ("iterations", "cooldown", "final_sparsity_weight", "checkpoint_every", "log_every")
+FREE_TO_CHANGE = (
+    "iterations", "cooldown", "final_sparsity_weight", "half_precision", "checkpoint_every", "log_every",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -38,7 +51,7 @@ class TrainingSettings:
     batch_size : int
         Samples per step.
     learning_rate : float
-        Of Adam.
+        Of the optimiser.
     cooldown : int
         Over this many last iterations the learning rate falls linearly to 0.
     kernel_px : float
@@ -49,6 +62,22 @@ class TrainingSettings:
         Weight of the sparsity term.
     final_sparsity_weight : float, optional
         Weight that it reaches at the end, growing evenly over the cooldown; the same if not given.
+    objective : str
+        ``paper``: heatmap matching and a sparsity term; ``likelihood``: that of the true molecules' places and light,
+        and, with the sparsity weight, of their number in windows (`napari_subpixel.likelihood`).
+    optimizer : str
+        ``adam`` (AdamW, which is Adam without weight decay) or ``muon`` (`napari_subpixel.muon`).
+    weight_decay : float
+        Of the optimiser.
+    warm_up : int
+        Over this many first iterations the learning rate rises linearly from 0.
+    clip_norm : float, optional
+        Gradients are scaled down to this norm.
+    averaging : float
+        Share of the running mean of the weights that every step keeps, and which is the result; 0 takes the last
+        weights.
+    half_precision : bool
+        Run the layers in bfloat16, several times faster where the processor can.
     seed : int
         Seeds the weights and every draw.
     checkpoint_every, log_every : int
@@ -63,6 +92,13 @@ class TrainingSettings:
     sparsity: str = "counting"
     sparsity_weight: float = 0.1
     final_sparsity_weight: float | None = None
+    objective: str = "paper"
+    optimizer: str = "adam"
+    weight_decay: float = 0.0
+    warm_up: int = 0
+    clip_norm: float | None = None
+    averaging: float = 0.0
+    half_precision: bool = False
     seed: int = 0
     checkpoint_every: int = 1000
     log_every: int = 100
@@ -74,15 +110,24 @@ class TrainingSettings:
         for name in ("learning_rate", "kernel_px"):
             if not getattr(self, name) > 0:
                 raise InputError(f"training: {name} must be positive, got {getattr(self, name)}")
-        for name in ("sparsity_weight", "cooldown", "seed", "final_sparsity_weight"):
+        for name in ("sparsity_weight", "cooldown", "seed", "final_sparsity_weight", "weight_decay", "warm_up"):
             if getattr(self, name) is not None and not getattr(self, name) >= 0:
                 raise InputError(f"training: {name} must not be negative, got {getattr(self, name)}")
         if self.sparsity not in SPARSITY:
             raise InputError(f"training: sparsity must be one of {', '.join(SPARSITY)}, got {self.sparsity!r}")
+        if self.objective not in OBJECTIVES:
+            raise InputError(f"training: objective must be one of {', '.join(OBJECTIVES)}, got {self.objective!r}")
+        if self.optimizer not in OPTIMIZERS:
+            raise InputError(f"training: optimizer must be one of {', '.join(OPTIMIZERS)}, got {self.optimizer!r}")
+        if self.clip_norm is not None and not self.clip_norm > 0:
+            raise InputError(f"training: clip_norm must be positive, got {self.clip_norm}")
+        if not 0 <= self.averaging < 1:
+            raise InputError(f"training: averaging must be at least 0 and below 1, got {self.averaging}")
 
     def learning_rate_at(self, iteration: int) -> float:
         """Learning rate of one step, counted from 0."""
-        return self.learning_rate * self._cooldown_left(iteration)
+        warmth = min(1.0, (iteration + 1) / self.warm_up) if self.warm_up else 1.0
+        return self.learning_rate * warmth * self._cooldown_left(iteration)
 
     def sparsity_weight_at(self, iteration: int) -> float:
         """Weight of the sparsity term in one step, counted from 0."""
@@ -105,7 +150,9 @@ class Progress:
     seconds: float
 
 
-def objective(network: nn.Module, batch: Batch, settings: TrainingSettings) -> tuple[Tensor, Tensor]:
+def paper_objective(
+    network: nn.Module, batch: Batch, settings: TrainingSettings, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
     """Mean heatmap-matching loss (Eq. 4) and mean sparsity term of a batch, unweighted."""
     predicted = network(batch.frames)
     p = predicted.probabilities
@@ -114,6 +161,30 @@ def objective(network: nn.Module, batch: Batch, settings: TrainingSettings) -> t
         return nan, nan
     match = heatmap_matching(predicted.offsets, p, batch.truth, batch.weights, kernel_px=settings.kernel_px)
     return match.mean(), SPARSITY[settings.sparsity](p, batch.weights).mean()
+
+
+def likelihood_objective(
+    network: nn.Module, batch: Batch, settings: TrainingSettings, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Mean negative log-likelihood of a batch: of places and light, with the background's error; and of numbers."""
+    assert batch.light is not None
+    assert batch.background is not None
+    with torch.autocast(batch.frames.device.type, torch.bfloat16, enabled=settings.half_precision):
+        predicted = network(batch.frames)
+    if not torch.isfinite(predicted.logits).all():
+        nan = predicted.logits.new_tensor(float("nan"))
+        return nan, nan
+    window_px = int(rng.choice(WINDOWS_PX))
+    shift = (int(rng.integers(window_px)), int(rng.integers(window_px)))
+    found = likelihood(predicted, batch.truth, batch.light, batch.weights, window_px=window_px, shift=shift)
+    weight = (1 + batch.weights.sum(dim=(1, 2)) / MANY).rsqrt()
+    background = BACKGROUND_WEIGHT * background_error(predicted, batch.frames, batch.background)
+    return (weight * found.places + background).mean(), (weight * found.numbers).mean()
+
+
+#: What training can minimise, by name: a first term, and a second with the sparsity weight.
+OBJECTIVES = {"paper": paper_objective, "likelihood": likelihood_objective}
+OPTIMIZERS: dict[str, Any] = {"adam": torch.optim.AdamW, "muon": Muon}
 
 
 def train(
@@ -133,7 +204,7 @@ def train(
     Parameters
     ----------
     network : Module
-        Maps frames (B, 1, h, w) to `Predictions`; changed in place.
+        Maps frames (B, planes, h, w) to `Predictions`; changed in place.
     samples : Samples
     settings : TrainingSettings
     folder : Path
@@ -158,14 +229,12 @@ def train(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: {write_failure(error)}") from None
-    network.to(device).train()
-    optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
-    state = _resume(folder, network, optimizer, settings, about)
+    run = _Run(network.to(device).train(), settings)
+    state = _resume(folder, run, about)
     _trim_log(folder / LOG, state["iteration"])
     began, sums, steps = time.perf_counter() - state["seconds"], np.zeros(2), 0
-    for iteration in range(state["iteration"], settings.iterations):
-        batch = samples.batch(settings.batch_size, np.random.default_rng([settings.seed, iteration]))
-        losses = _step(network, optimizer, Batch(*(t.to(device) for t in batch)), settings, iteration)
+    for iteration, batch in _batches(samples, settings, state["iteration"]):
+        losses = run.step(batch.to(device), iteration)
         sums, steps, done = sums + losses, steps + 1, iteration + 1
         last = done == settings.iterations
         if done % settings.log_every == 0 or last:
@@ -173,7 +242,9 @@ def train(
             sums, steps = np.zeros(2), 0
             _append_log(folder / LOG, progress)
         if done % settings.checkpoint_every == 0 or last:
-            _save(folder, network, optimizer, settings, about, done, time.perf_counter() - began)
+            _save(folder, run, about, done, time.perf_counter() - began)
+        if last:
+            run.finish()
         if done % settings.log_every == 0 or last:
             yield progress
 
@@ -184,33 +255,85 @@ def kept_iterations(folder: Path) -> int:
     return int(torch.load(path, map_location="cpu", weights_only=True)["iteration"]) if path.exists() else 0
 
 
-def _step(
-    network: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch, settings: TrainingSettings, iteration: int
-) -> np.ndarray:
-    for group in optimizer.param_groups:
-        group["lr"] = settings.learning_rate_at(iteration)
-    match, sparsity = objective(network, batch, settings)
-    if not (torch.isfinite(match) and torch.isfinite(sparsity)):
-        raise InputError(f"training: the loss is no longer finite at iteration {iteration}; try a lower rate")
-    optimizer.zero_grad(set_to_none=True)
-    (match + settings.sparsity_weight_at(iteration) * sparsity).backward()
-    optimizer.step()
-    return np.array([match.item(), sparsity.item()])
+def load_result(network: nn.Module, folder: Path) -> None:
+    """Give a network the weights that would be the result if training ended at the checkpoint in a folder.
+
+    Raises
+    ------
+    InputError
+        If there is no checkpoint, or not one of this network.
+    """
+    path = folder / CHECKPOINT
+    if not path.exists():
+        raise InputError(f"{path}: no such checkpoint")
+    with _naming_what_is_no_checkpoint(path):
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        network.load_state_dict(state.get("average") or state["network"])
 
 
-def _save(
-    folder: Path,
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    settings: TrainingSettings,
-    about: Mapping[str, Any] | None,
-    iteration: int,
-    seconds: float,
-) -> None:
+class _Run:
+    """A network that is trained, with its optimiser and, where wanted, the running mean of its weights."""
+
+    def __init__(self, network: nn.Module, settings: TrainingSettings) -> None:
+        self.network, self.settings = network, settings
+        self.optimizer = OPTIMIZERS[settings.optimizer](
+            network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
+        self.average = copy.deepcopy(network) if settings.averaging else None
+
+    def step(self, batch: Batch, iteration: int) -> np.ndarray:
+        """Take one step, and return the two terms of the loss."""
+        settings = self.settings
+        for group in self.optimizer.param_groups:
+            group["lr"] = settings.learning_rate_at(iteration)
+        rng = np.random.default_rng([settings.seed, iteration, 1])
+        match, sparsity = OBJECTIVES[settings.objective](self.network, batch, settings, rng)
+        if not (torch.isfinite(match) and torch.isfinite(sparsity)):
+            raise InputError(f"training: the loss is no longer finite at iteration {iteration}; try a lower rate")
+        self.optimizer.zero_grad(set_to_none=True)
+        (match + settings.sparsity_weight_at(iteration) * sparsity).backward()
+        if settings.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip_norm)
+        self.optimizer.step()
+        self._add_to_average(iteration)
+        return np.array([match.item(), sparsity.item()])
+
+    def _add_to_average(self, iteration: int) -> None:
+        if self.average is None:
+            return
+        # The first weights are far off: until there are enough steps to average, the mean forgets faster.
+        keep = min(self.settings.averaging, (1 + iteration) / (10 + iteration))
+        with torch.no_grad():
+            for mean, now in zip(self.average.parameters(), self.network.parameters(), strict=True):
+                mean.lerp_(now, 1 - keep)
+
+    def finish(self) -> None:
+        """Give the network the averaged weights."""
+        if self.average is not None:
+            self.network.load_state_dict(self.average.state_dict())
+
+
+def _batches(samples: Samples, settings: TrainingSettings, start: int) -> Iterator[tuple[int, Batch]]:
+    """Yield the number of each iteration and its batch; the next one is drawn meanwhile."""
+
+    def draw(iteration: int) -> Batch:
+        return samples.batch(settings.batch_size, np.random.default_rng([settings.seed, iteration]))
+
+    with ThreadPoolExecutor(1, "samples") as drawing:
+        coming = drawing.submit(draw, start)
+        for iteration in range(start, settings.iterations):
+            batch = coming.result()
+            if iteration + 1 < settings.iterations:
+                coming = drawing.submit(draw, iteration + 1)
+            yield iteration, batch
+
+
+def _save(folder: Path, run: _Run, about: Mapping[str, Any] | None, iteration: int, seconds: float) -> None:
     state = {
-        "network": network.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "settings": json.dumps(asdict(settings)),
+        "network": run.network.state_dict(),
+        "average": run.average.state_dict() if run.average is not None else None,
+        "optimizer": run.optimizer.state_dict(),
+        "settings": json.dumps(asdict(run.settings)),
         "about": json.dumps(about),
         "iteration": iteration,
         "seconds": seconds,
@@ -221,31 +344,34 @@ def _save(
         draft.write_bytes(content.getvalue())
 
 
-def _resume(
-    folder: Path,
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    settings: TrainingSettings,
-    about: Mapping[str, Any] | None,
-) -> dict[str, Any]:
-    path = folder / CHECKPOINT
+def _resume(folder: Path, run: _Run, about: Mapping[str, Any] | None) -> dict[str, Any]:
+    path, settings = folder / CHECKPOINT, run.settings
     if not path.exists():
         return {"iteration": 0, "seconds": 0.0}
-    try:
+    with _naming_what_is_no_checkpoint(path):
         state = torch.load(path, map_location="cpu", weights_only=True)
         before, samples_before = json.loads(state["settings"]), json.loads(state["about"])
-        network.load_state_dict(state["network"])
-        optimizer.load_state_dict(state["optimizer"])
-    except (RuntimeError, KeyError, ValueError, EOFError, UnpicklingError) as error:
-        raise InputError(f"{path}: not a checkpoint of this network: {' '.join(str(error).split())[:200]}") from None
-    for name, value in asdict(settings).items():
-        if name not in FREE_TO_CHANGE and before.get(name) != value:
+        run.network.load_state_dict(state["network"])
+        run.optimizer.load_state_dict(state["optimizer"])
+        if run.average is not None:
+            run.average.load_state_dict(state["average"] or state["network"])
+    for field in fields(settings):
+        name, value = field.name, getattr(settings, field.name)
+        if name not in FREE_TO_CHANGE and before.get(name, field.default) != value:
             raise InputError(f"{path}: was trained with {name} {before.get(name)}, not {value}; use another folder")
     if samples_before != json.loads(json.dumps(about)):
         raise InputError(f"{path}: was trained on other samples ({samples_before}); use another folder")
     if state["iteration"] > settings.iterations:
         raise InputError(f"{path}: has {state['iteration']} iterations already, more than {settings.iterations}")
     return state
+
+
+@contextmanager
+def _naming_what_is_no_checkpoint(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (RuntimeError, KeyError, ValueError, EOFError, UnpicklingError) as error:
+        raise InputError(f"{path}: not a checkpoint of this network: {' '.join(str(error).split())[:200]}") from None
 
 
 def _trim_log(path: Path, iteration: int) -> None:

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from napari_subpixel.camera import Camera
 from napari_subpixel.coordinates import checked_roi
 from napari_subpixel.detector import DEVICES, Detector, choose_device, tiles
 from napari_subpixel.errors import InputError
 from napari_subpixel.models import Model, ModelCard
 from napari_subpixel.network import PointNetwork
 from napari_subpixel.psf import draw_gaussians
+from napari_subpixel.unet import UNet
 
 
 @pytest.fixture(scope="module")
@@ -189,3 +191,64 @@ def test_unknown_and_missing_devices_are_refused():
     missing = "mps" if not torch.backends.mps.is_available() else "cuda"
     with pytest.raises(InputError, match=f"device '{missing}' was asked for"):
         choose_device(missing)
+
+
+# -- models that take photons and measure them ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def measuring() -> Model:
+    """An untrained network that shows many points, each with its uncertainty and light."""
+    torch.manual_seed(3)
+    network = UNet(width=8).eval()
+    with torch.no_grad():
+        network.head.weight.mul_(20)
+    return Model(ModelCard("many", "a test", network.config, "counts", 0.1, "0" * 64), network)
+
+
+@pytest.fixture
+def optics() -> dict:
+    return {"camera": Camera(100.0, 5.0, 0.5, 0.8, read_noise_e=1.5), "sigma_px": 1.1}
+
+
+def test_a_measuring_model_tells_photons_background_and_uncertainties(movie, measuring, optics):
+    found = Detector(measuring, device="cpu").detect(movie, **optics)
+    assert found.columns == (
+        "frame", "y", "x", "probability", "photons", "background", "y_uncertainty", "x_uncertainty",
+    )  # fmt: skip
+    assert (found["probability"] >= 0.1).all()
+    assert (found["photons"] > 0).all()
+    assert (found["y_uncertainty"] > 0).all()
+    assert Detector(measuring, device="cpu").detect(movie[:0], **optics).columns == found.columns
+
+
+@pytest.mark.parametrize("tile_px", [1000, 40, 13])
+def test_tiles_do_not_change_the_points_of_a_network_that_halves_its_frames(movie, measuring, optics, tile_px):
+    whole = Detector(measuring, device="cpu", tile_px=1000).detect(movie, **optics)
+    same_points(whole, Detector(measuring, device="cpu", tile_px=tile_px).detect(movie, **optics), 0.1)
+
+
+def test_a_region_has_the_measured_points_of_the_whole_frame(movie, measuring, optics):
+    detector = Detector(measuring, device="cpu")
+    (y0, y1), (x0, x1) = roi = ((11, 60), (30, 85))
+    whole = detector.detect(movie, **optics)
+    inside = (np.rint(whole.y) >= y0) & (np.rint(whole.y) < y1) & (np.rint(whole.x) >= x0) & (np.rint(whole.x) < x1)
+    same_points(whole.select(inside), detector.detect(movie, roi=roi, **optics), 0.1)
+
+
+def test_the_maps_of_a_camera_are_used(movie, measuring):
+    maps = Camera(100.0, baseline=np.full(movie.shape[1:], 5.0), read_noise_e=np.full(movie.shape[1:], 2.0))
+    plain = Camera(100.0, baseline=5.0, read_noise_e=2.0)
+    detector = Detector(measuring, device="cpu")
+    same_points(*(detector.detect(movie, camera=c, sigma_px=1.1) for c in (maps, plain)), 0.1)
+
+
+def test_a_measuring_model_needs_sigma(movie, measuring):
+    with pytest.raises(InputError, match="model many: needs the standard deviation of the point spread function"):
+        Detector(measuring, device="cpu").detect(movie)
+
+
+def test_what_is_seen_starts_on_the_grid_of_the_network():
+    for tile in tiles(((3, 50), (0, 61)), (50, 70), 16, 8, 4):
+        assert tile.seen_rows.start % 4 == tile.seen_columns.start % 4 == 0
+        assert tile.seen_rows.start <= max(tile.rows.start - 8, 0)

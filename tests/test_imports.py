@@ -21,8 +21,9 @@ SOURCE = Path(napari_subpixel.__file__).parent
 #: Layer by layer, a module or folder each (docs/architecture.md says what lives there).
 LAYERS = {
     "nouns": "_version errors files records coordinates localizations camera presets psf",
-    "verbs": "scaling stacks formats movie_writer matching scores simulate render evaluate",
-    "learned": "samples network losses models training detector",
+    "verbs": "domain scaling stacks formats movie_writer matching merging refine scores simulate scenes estimate "
+    "render evaluate",
+    "learned": "samples network unet losses likelihood muon models training detector",
     "at scale": "pipeline batch cluster",
     "faces": "widgets cli __main__",
 }
@@ -33,7 +34,18 @@ GUI = ["napari", "qtpy", "PySide6", "PySide2", "PyQt6", "PyQt5", "magicgui", "su
 #: Who alone may import a library, even inside a function.
 RESERVED = {
     **{library: {"widgets"} for library in GUI},
-    "torch": {"samples", "network", "losses", "models", "training", "detector", "cli"},
+    "torch": {
+        "samples",
+        "network",
+        "unet",
+        "losses",
+        "likelihood",
+        "muon",
+        "models",
+        "training",
+        "detector",
+        "cli",
+    },
     "dask": {"cluster", "widgets"},
     "distributed": {"cluster"},
     "dask_jobqueue": {"cluster"},

@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+import torch
 
 from napari_subpixel import formats, pipeline
 from napari_subpixel.camera import Camera
 from napari_subpixel.detector import Detector
+from napari_subpixel.domain import Domain
 from napari_subpixel.errors import InputError
-from napari_subpixel.pipeline import DetectionJob, crowding_warning, detect, detect_all, detect_to_file
+from napari_subpixel.localizations import Localizations
+from napari_subpixel.models import Model, ModelCard
+from napari_subpixel.pipeline import (
+    DetectionJob,
+    crowding_warning,
+    detect,
+    detect_all,
+    detect_to_file,
+    job_for,
+    out_of_domain,
+)
+from napari_subpixel.psf import GaussianPSF
 from napari_subpixel.simulate import Simulation, simulate
 from napari_subpixel.stacks import open_stack
+from napari_subpixel.unet import UNet
 
 SIMULATION = Simulation(frame_shape=(40, 52), n_frames=30, structure="uniform", emitters_per_frame=20, photons=2250)
 
@@ -204,3 +219,64 @@ def test_the_journal_says_in_json_what_it_belongs_to(job, tmp_path):
     next(detect_to_file(job, tmp_path / "out.csv"))
     about = json.loads((tmp_path / "out.csv.partial" / "job.json").read_text())
     assert {"movie", "model", "threshold", "camera", "frames", "roi", "fingerprint"} <= set(about)
+
+
+# -- a model that measures ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def measuring() -> Detector:
+    torch.manual_seed(3)
+    network = UNet(width=8).eval()
+    return Detector(Model(ModelCard("many", "a test", network.config, "counts", 0.03, "0" * 64), network), device="cpu")
+
+
+def test_a_measuring_model_gets_camera_and_sigma(job, measuring, movie):
+    camera = Camera(pixel_size_nm=100, baseline=90, electrons_per_adu=0.5)
+    full = replace(job, detector=measuring, camera=camera, sigma_px=1.3, assumed=("PSF from the movie",))
+    found = detect_all(full)
+    assert len(found) == len(measuring.detect(movie, camera=camera, sigma_px=1.3))
+    assert {"photons", "background", "y_uncertainty", "x_uncertainty"} <= set(found.columns)
+    assert found.provenance["sigma_px"] == 1.3
+    assert found.provenance["assumed"] == ["PSF from the movie"]
+
+
+def test_what_lies_outside_the_domain_is_told_and_kept_in_the_table(job, measuring, tmp_path):
+    card = replace(measuring.card, domain=Domain(density_per_px=(0, 1e-4)).to_dict())
+    detector = Detector(Model(card, measuring.model.network), device="cpu")
+    run(replace(job, detector=detector, sigma_px=2.5), tmp_path / "out.parquet")
+    told = formats.read(tmp_path / "out.parquet").provenance["warnings"]
+    assert told[0] == "outside what the model many was trained on: sigma_px 2.5 is above 2"
+    assert any("density_per_px" in line for line in told)
+
+
+def test_a_movie_within_the_domain_gives_no_warning(job, measuring):
+    assert out_of_domain(replace(job, detector=measuring, sigma_px=1.3), Localizations.empty()) == []
+    within = replace(measuring.card, domain=Domain().to_dict())
+    detector = Detector(Model(within, measuring.model.network), device="cpu")
+    assert out_of_domain(replace(job, detector=detector, sigma_px=1.3), Localizations.empty()) == []
+
+
+def test_what_is_not_given_of_the_microscope_is_estimated_and_said(job, measuring):
+    known = Camera(pixel_size_nm=100, baseline=90, electrons_per_adu=0.5)
+    given = job_for(job.stack, measuring, known, psf=GaussianPSF(sigma_nm=130))
+    assert (given.camera, given.sigma_px, given.assumed) == (known, 1.3, ())
+    half = job_for(job.stack, measuring, known)
+    assert half.camera == known
+    assert len(half.assumed) == 1
+    assert "PSF from the movie: sigma" in half.assumed[0]
+    bare = job_for(job.stack, measuring, frames=(2, 5), roi=((1, 9), (2, 30)))
+    assert len(bare.assumed) == 2
+    assert (bare.span, bare.roi) == ((2, 5), ((1, 9), (2, 30)))
+    assert bare.camera.electrons_per_adu != 1
+    with pytest.raises(InputError, match="the pixel size is not known"):
+        job_for(job.stack, measuring, psf=GaussianPSF(sigma_nm=130))
+
+
+def test_a_model_that_does_not_measure_needs_nothing_of_the_microscope(job):
+    assert job_for(job.stack, job.detector) == DetectionJob(job.stack, job.detector)
+
+
+def test_a_measuring_model_without_sigma_is_refused_at_once(job, measuring):
+    with pytest.raises(InputError, match=r"movie.tif: the model many needs the width of the point spread function"):
+        replace(job, detector=measuring)

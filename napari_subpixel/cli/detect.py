@@ -18,6 +18,7 @@ from napari_subpixel.cli.common import (
     region,
     say,
 )
+from napari_subpixel.cli.simulate import add_psf_argument, psf_from
 from napari_subpixel.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 #: What ``--format`` takes, as in `napari_subpixel.formats.FORMATS`.
 FORMATS = ("csv", "hdf5", "parquet")
+#: Arguments one of which tells how the camera turns photons into ADU.
+KNOWN_CAMERA = ("camera", "baseline", "electrons_per_adu")
 
 
 def add_parser(subparsers: Any) -> None:
@@ -47,6 +50,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--roi", type=region, metavar="Y0:Y1,X0:X1", help="part of the frame, in pixels")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run; skip finished movies")
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+    add_psf_argument(parser)
     add_camera_arguments(parser)
     parser.set_defaults(run=run)
 
@@ -60,6 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
     check_inputs_stay(pairs, also_read=_also_read(arguments))
     detector = _detector(arguments)
     settings = {name: getattr(arguments, name) for name in ("frames", "roi", "resume", "overwrite")}
+    settings["psf"] = psf_from(arguments)
+    settings["estimate_camera"] = not any(getattr(arguments, name) is not None for name in KNOWN_CAMERA)
     n_failed = 0
     for outcome in _watched(detect_batch(pairs, detector, camera, **settings)):
         if outcome.error is not None and len(pairs) == 1:
@@ -148,6 +154,8 @@ def _tell(outcome: Outcome, detector: Detector) -> None:
     if outcome.skipped:
         say(f"{outcome.output}: done already, skipped")
         return
+    for what in outcome.assumed:
+        say(f"{outcome.movie.name}: {what}")
     for warning in outcome.warnings:
         say(f"warning: {warning}")
     rate = f" ({outcome.frames_per_second:.0f} frames/s)" if outcome.frames_per_second else ""

@@ -43,12 +43,7 @@ def add_simulation_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("sample and optics")
     for name, (kind, text) in FLAGS.items():
         group.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar=kind.__name__.upper(), help=text)
-    group.add_argument(
-        "--psf-sigma-nm",
-        type=float,
-        metavar="NUMBER",
-        help="standard deviation of the PSF; else the section psf of the camera file",
-    )
+    add_psf_argument(group)
     add_camera_arguments(parser)
 
 
@@ -63,6 +58,16 @@ def simulation_from(arguments: argparse.Namespace, **settings: Any) -> Any:
     camera = camera_from(arguments, default.camera)
     given |= {name: value for name, value in settings.items() if value is not None}
     return replace(default, camera=camera, **given)
+
+
+def add_psf_argument(group: Any) -> None:
+    """Add ``--psf-sigma-nm``."""
+    group.add_argument(
+        "--psf-sigma-nm",
+        type=float,
+        metavar="NUMBER",
+        help="standard deviation of the PSF; else the section psf of the camera file",
+    )
 
 
 def psf_from(arguments: argparse.Namespace) -> Any:

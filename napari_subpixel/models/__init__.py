@@ -16,6 +16,7 @@ import yaml
 
 from napari_subpixel import records
 from napari_subpixel.camera import Camera
+from napari_subpixel.domain import Domain
 from napari_subpixel.errors import InputError, suggest
 from napari_subpixel.files import atomic_output, check_can_write
 from napari_subpixel.psf import GaussianPSF
@@ -23,6 +24,9 @@ from napari_subpixel.scaling import SCALINGS
 
 if TYPE_CHECKING:
     from napari_subpixel.network import PointNetwork
+    from napari_subpixel.unet import UNet
+
+    Network = PointNetwork | UNet
 
 WEIGHTS_SUFFIX, CARD_SUFFIX = ".safetensors", ".yaml"
 SHIPPED = Path(__file__).parent
@@ -39,15 +43,18 @@ class ModelCard:
     summary : str
         One sentence for a list.
     network : mapping
-        Arguments of `PointNetwork`.
+        Its kind, ``points`` (`PointNetwork`, which is meant where none is given) or ``unet`` (`UNet`), and its
+        arguments.
     input_scaling : str
-        What frames are turned into before the network: a key of `napari_subpixel.scaling.SCALINGS`.
+        What frames are turned into before the network: one of `napari_subpixel.scaling.SCALINGS`.
     threshold : float
         Probability above which a point is reported, unless the user says otherwise.
     weights_sha256 : str
         SHA-256 of the file of weights.
     camera, psf : mapping
         The camera and the point spread function trained for, as in a camera file.
+    domain : mapping
+        Ranges that it is made for, as in `napari_subpixel.domain.Domain`; empty where it knows one microscope.
     training : mapping
         Data and settings of the training.
     figures : mapping
@@ -58,12 +65,13 @@ class ModelCard:
 
     name: str
     summary: str
-    network: Mapping[str, int]
+    network: Mapping[str, Any]
     input_scaling: str
     threshold: float
     weights_sha256: str
     camera: Mapping[str, Any] = field(default_factory=dict)
     psf: Mapping[str, Any] = field(default_factory=dict)
+    domain: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     figures: Mapping[str, Any] = field(default_factory=dict)
     limits: str = ""
@@ -71,15 +79,17 @@ class ModelCard:
     def __post_init__(self) -> None:
         if len(str(self.weights_sha256)) != 64:
             raise InputError(f"card: weights_sha256 must be 64 hexadecimal digits, got {self.weights_sha256!r}")
-        if self.input_scaling not in list(SCALINGS):
+        if self.input_scaling not in SCALINGS:
             raise InputError(f"card: input_scaling must be one of {', '.join(SCALINGS)}, got {self.input_scaling!r}")
         checked_threshold(self.threshold)
-        for name in ("network", "camera", "psf", "training", "figures"):
+        for name in ("network", "camera", "psf", "domain", "training", "figures"):
             if not isinstance(getattr(self, name), Mapping):
                 raise InputError(f"card: {name} must list fields, got {getattr(self, name)!r}")
         Camera.from_dict(self.camera)
         if self.psf:
             GaussianPSF.from_dict(self.psf)
+        if self.domain:
+            Domain.from_dict(self.domain)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields, as plain values."""
@@ -96,7 +106,7 @@ class Model:
     """A network with its weights and its card."""
 
     card: ModelCard
-    network: PointNetwork
+    network: Network
 
 
 def checked_threshold(threshold: float) -> float:
@@ -166,14 +176,14 @@ def load_model(model: str | Path) -> Model:
     return Model(card, _build(path, card, tensors))
 
 
-def save_model(path: str | Path, network: PointNetwork, *, overwrite: bool = False, **card: Any) -> ModelCard:
+def save_model(path: str | Path, network: Network, *, overwrite: bool = False, **card: Any) -> ModelCard:
     """Write a network's weights and its card beside each other.
 
     Parameters
     ----------
     path : path-like
         Where the weights go; ends in ``.safetensors``.
-    network : PointNetwork
+    network : PointNetwork or UNet
     overwrite : bool
         Whether an existing model may be replaced.
     **card
@@ -221,15 +231,24 @@ def _read_weights(path: Path, content: bytes) -> dict[str, Any]:
         raise InputError(f"{path}: not a model: expected safetensors, first bytes are {content[:8]!r}") from None
 
 
-def _build(path: Path, card: ModelCard, tensors: dict[str, Any]) -> PointNetwork:
-    from napari_subpixel.network import PointNetwork
-
+def _build(path: Path, card: ModelCard, tensors: dict[str, Any]) -> Network:
+    arguments = dict(card.network)
+    kind = arguments.pop("kind", "points")
+    if kind not in ("points", "unet"):
+        raise InputError(f"{path}: the card's network must be of kind points or unet, got {kind!r}")
     try:
-        network = PointNetwork(**card.network)
+        network = _network_class(kind)(**arguments)
         network.load_state_dict(tensors)
     except (TypeError, RuntimeError) as error:
         raise InputError(f"{path}: the weights do not fit the card's network: {' '.join(str(error).split())}") from None
     return network.eval()
+
+
+def _network_class(kind: str) -> type[Network]:
+    from napari_subpixel.network import PointNetwork
+    from napari_subpixel.unet import UNet
+
+    return UNet if kind == "unet" else PointNetwork
 
 
 def _plain(value: Any) -> Any:

@@ -309,6 +309,8 @@ def _in_words(summary: RunSummary) -> str:
     notes = notes_of(summary.layer)
     if notes.floor is not None and notes.threshold is not None and notes.threshold < notes.floor:
         words += f" Points below {notes.floor:g} were not kept: detect again to see them."
+    if summary.assumed:
+        words += f" Estimated: {'; '.join(summary.assumed)}."
     return how + words
 
 

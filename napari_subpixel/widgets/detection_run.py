@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Generator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qtpy.QtCore import QObject, Signal
 
 from napari_subpixel.coordinates import Roi
 from napari_subpixel.localizations import Localizations, concat
-from napari_subpixel.widgets.detectors import DetectorChoice
+from napari_subpixel.widgets.detectors import DetectorChoice, job_of
 from napari_subpixel.widgets.messages import report, show_warning
 from napari_subpixel.widgets.movie_layers import MovieLayer
 from napari_subpixel.widgets.point_layers import point_layer_data, set_threshold
@@ -41,6 +42,7 @@ class RunSummary(NamedTuple):
     seconds: float
     device: str
     ending: str
+    assumed: tuple[str, ...] = ()
 
     @property
     def is_whole(self) -> bool:
@@ -83,7 +85,7 @@ class DetectionRun(QObject):
         self._tables: list[Localizations] = []
         self._frames_done, self._n_found, self._device = 0, 0, ""
         self._start = time.perf_counter()
-        self.work = Work(_chunks, movie.stack(), movie.camera, settings)
+        self.work = Work(_chunks, movie.notes.key, movie.stack(), movie.camera, settings)
         self.work.yielded.connect(self._take)
         # These hold on to the run while the work goes on, also when the widget that began it is gone.
         self.work.returned.connect(lambda _: self._end("done"))
@@ -116,13 +118,14 @@ class DetectionRun(QObject):
         except Exception as error:  # whoever waits for the end has to hear of it, whatever went wrong
             report(error)
             ending = "failed"
-        self.ended.emit(RunSummary(layer, self._frames_done, last - first, seconds, self._device, ending))
+        assumed = self._job.assumed if self._job is not None else ()
+        self.ended.emit(RunSummary(layer, self._frames_done, last - first, seconds, self._device, ending, assumed))
         self.deleteLater()
 
     def _add_layer(self) -> Points | None:
         from napari.layers import Layer
 
-        from napari_subpixel.pipeline import crowding_warning
+        from napari_subpixel.pipeline import crowding_warning, out_of_domain
 
         assert self._job is not None
         viewer = self._viewer()
@@ -142,16 +145,17 @@ class DetectionRun(QObject):
         layer = Layer.create(*point_layer_data(table, self.movie, name=name))
         viewer.add_layer(layer)
         set_threshold(layer, self.threshold)
-        n_shown = int(layer.shown.sum())
-        if warning := crowding_warning(self._job, n_shown, self._frames_done):
+        job, shown = replace(self._job, frames=(first, done)), table.select(layer.shown)
+        outside = [f"{job.stack.name}: {words}" for words in out_of_domain(job, shown)]
+        for warning in filter(None, [crowding_warning(job, len(shown), self._frames_done), *outside]):
             show_warning(warning)
         return layer
 
 
-def _chunks(stack: Any, camera: Any, settings: RunSettings) -> Generator[Any, None, None]:
+def _chunks(key: str, stack: Any, camera: Any, settings: RunSettings) -> Generator[Any, None, None]:
     """Yield the job once its detector is there, then every chunk."""
-    from napari_subpixel.pipeline import DetectionJob, detect
+    from napari_subpixel.pipeline import detect
 
-    job = DetectionJob(stack, settings.choice.load(), camera, settings.frames, settings.roi)
+    job = job_of(key, stack, settings.choice.load(), camera, settings.frames, settings.roi)
     yield job
     yield from detect(job)

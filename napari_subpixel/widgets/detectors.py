@@ -5,9 +5,12 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_subpixel import models
+from napari_subpixel.camera import Camera
+from napari_subpixel.coordinates import Roi
+from napari_subpixel.stacks import Stack
 
 if TYPE_CHECKING:
     from napari_subpixel.detector import Detector
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
 #: Points are kept from one of these probabilities on, so that a threshold can be lowered without detecting again.
 FLOORS = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005)
 _lock = threading.Lock()
+#: Camera, sigma of the PSF in pixels and what was assumed, of movies of which these were estimated.
+_known: dict[str, tuple[Camera, float | None, tuple[str, ...]]] = {}
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,29 @@ def _loaded(choice: DetectorChoice, _changed: int) -> Detector:
     from napari_subpixel.detector import Detector
 
     return Detector(choice.model, threshold=choice.floor, device=choice.device)
+
+
+def job_of(key: str, stack: Stack, detector: Detector, camera: Camera, frames: tuple[int, int], roi: Roi | None) -> Any:
+    """Return a job over a movie; what is estimated of its microscope is estimated once.
+
+    Parameters
+    ----------
+    key : str
+        Of the movie.
+    stack, detector, camera, frames, roi
+        As in `napari_subpixel.pipeline.job_for`, which this stands for.
+    """
+    from napari_subpixel.pipeline import DetectionJob, job_for
+
+    if not detector.measures:
+        return DetectionJob(stack, detector, camera, frames, roi)
+    movie = f"{key} {stack.shape} {camera.summary()}"
+    with _lock:
+        if movie not in _known:
+            whole = job_for(stack, detector, camera)
+            _known[movie] = whole.camera, whole.sigma_px, whole.assumed
+        known, sigma_px, assumed = _known[movie]
+    return DetectionJob(stack, detector, known, frames, roi, sigma_px, assumed)
 
 
 def floor_for(threshold: float, model_threshold: float) -> float:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from napari_subpixel.coordinates import Roi
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.stacks import Stack
-from napari_subpixel.widgets.detectors import DetectorChoice
+from napari_subpixel.widgets.detectors import DetectorChoice, job_of
 
 if TYPE_CHECKING:
     from napari_subpixel.camera import Camera
@@ -67,12 +67,13 @@ class PreviewQueue:
 
 
 def _detected(request: PreviewRequest) -> Preview:
-    from napari_subpixel.pipeline import DetectionJob, detect_all
+    from napari_subpixel.pipeline import detect_all
 
     began = time.perf_counter()
     try:
         detector = request.choice.load()
-        job = DetectionJob(request.stack, detector, request.camera, (request.frame, request.frame + 1), request.roi)
+        span = request.frame, request.frame + 1
+        job = job_of(request.key, request.stack, detector, request.camera, span, request.roi)
         return Preview(request, detect_all(job), time.perf_counter() - began)
     except Exception as error:  # shown by the widget; the preview goes on with the next frame
         return Preview(request, None, time.perf_counter() - began, error)

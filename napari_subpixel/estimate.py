@@ -1,0 +1,220 @@
+"""What a movie says of its own microscope: gain and baseline of the camera, width of the point spread function.
+
+Both look at the differences of frames, in which everything that stands still is gone. The noise is white, molecules are
+not: what is left at the finest scale is noise, and what is more at coarser ones has the width of a molecule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_subpixel import records
+from napari_subpixel.camera import Camera
+from napari_subpixel.errors import InputError
+from napari_subpixel.stacks import Stack
+
+#: Frames that are looked at, at most, in pairs spread over the movie.
+MOST_FRAMES = 1000
+#: A filter that sees hardly anything but the finest scale, along one axis.
+FINEST = np.array([1.0, -4, 6, -4, 1])
+#: Over so many pixels along an axis noise and light are averaged.
+SPREAD = np.full(5, 0.2)
+#: Excess noise factor and gain that stand for an EMCCD; only their ratio to `electrons_per_adu` matters.
+EM_GAIN = 300.0
+#: Classes of brightness between which the noise is compared.
+CLASSES = 24
+#: Widths, in pixels, that are believed.
+SIGMA_PX = (0.5, 4.0)
+
+
+@dataclass(frozen=True)
+class Microscope:
+    """Camera and width of the point spread function, as given or estimated.
+
+    Attributes
+    ----------
+    camera : Camera
+    sigma_px : float
+        Standard deviation of the point spread function, in pixels.
+    assumed : tuple of str
+        What was estimated or assumed, in words; empty where all was given.
+    """
+
+    camera: Camera
+    sigma_px: float
+    assumed: tuple[str, ...] = ()
+
+
+def microscope_of(stack: Stack, camera: Camera, sigma_px: float | None, *, estimate_gain: bool) -> Microscope:
+    """Complete what is known of a movie's microscope by estimates.
+
+    Parameters
+    ----------
+    stack : Stack
+        The movie.
+    camera : Camera
+        What is known of the camera; where its gain is estimated, an ``em_gain`` above 1 says that it is an EMCCD.
+    sigma_px : float, optional
+        Standard deviation of the point spread function, in pixels; estimated if not given.
+    estimate_gain : bool
+        Whether baseline and gain are estimated too.
+
+    Raises
+    ------
+    InputError
+        If the movie does not say what is asked of it.
+    """
+    if sigma_px is not None and not estimate_gain:
+        return Microscope(camera, sigma_px)
+    assumed = []
+    with records.naming(stack.name):
+        frames = np.concatenate([stack.read(int(a), int(b) + 1) for a, b in pairs_of_frames(stack.n_frames)])
+        if estimate_gain:
+            emccd = camera.em_gain > 1
+            camera = estimate_camera(frames, emccd=emccd, pixel_size_nm=camera.pixel_size_nm)
+            adu = camera.em_gain / float(np.mean(camera.electrons_per_adu))
+            how = "an EMCCD, as its gain says" if emccd else "no electron multiplication"
+            assumed.append(f"camera from the movie: baseline {camera.baseline:.1f} ADU, {adu:.3g} ADU a photon, {how}")
+        if sigma_px is None:
+            sigma_px = estimate_sigma_px(frames)
+            assumed.append(f"PSF from the movie: sigma {sigma_px:.2f} px")
+    return Microscope(camera, sigma_px, tuple(assumed))
+
+
+def pairs_of_frames(n_frames: int) -> NDArray[np.int64]:
+    """Return the numbers of neighbouring frames to look at, spread over a movie, shape (K, 2)."""
+    if n_frames < 2:
+        raise InputError(f"camera and PSF can be estimated from two frames or more, the movie has {n_frames}")
+    step = max(2, 2 * n_frames // MOST_FRAMES)
+    first = np.arange(0, n_frames - 1, step)
+    return np.column_stack([first, first + 1])
+
+
+def estimate_camera(frames: NDArray, *, emccd: bool = False, pixel_size_nm: float | None = None) -> Camera:
+    """Estimate baseline and gain from how the noise grows with the light.
+
+    Parameters
+    ----------
+    frames : ndarray, shape (2 K, Y, X)
+        Pairs of neighbouring frames, in ADU: those that `pairs_of_frames` names, one after another.
+    emccd : bool
+        Whether electron multiplication doubles the noise; the movie cannot tell. Only the photons depend on it.
+    pixel_size_nm : float, optional
+        Passed on to the camera.
+
+    Returns
+    -------
+    Camera
+        With quantum efficiency 1 and, but for an EMCCD's, no gain: what is estimated is ADU per photon and the
+        baseline at which the noise vanishes, so that read noise is part of it.
+
+    Raises
+    ------
+    InputError
+        If frames are not pairs of at least 8 x 8 pixels, or the noise does not grow with the light.
+    """
+    pairs = _checked_pairs(frames)
+    # The square of the finest scale has the mean of the variances under the filter's squared weights: the light is
+    # averaged in the same way. Both are then averaged further: in few pixels, light and scatter are high together.
+    weights = FINEST**2 / (FINEST @ FINEST)
+    fine = _filtered(pairs[:, 1] - pairs[:, 0], FINEST) / (FINEST @ FINEST)
+    light = _filtered(_filtered(pairs.mean(axis=1), weights), SPREAD).ravel()
+    variance = _filtered(fine**2 / 2, SPREAD).ravel()
+    edges = np.quantile(light, np.linspace(0, 1, CLASSES + 1))
+    which = np.searchsorted(edges[1:-1], light)
+    number = np.bincount(which, minlength=CLASSES)
+    keep = number > 0
+    mean, noise = (np.bincount(which, v, CLASSES)[keep] / number[keep] for v in (light, variance))
+    slope, offset = _line(mean, noise, number[keep])
+    if not slope > 0:
+        raise InputError("the noise of the movie does not grow with its light: give the camera's baseline and gain")
+    baseline = float(np.clip(-offset / slope, 0, light.min()))
+    factor = 2.0 if emccd else 1.0
+    electrons = factor / slope * (EM_GAIN if emccd else 1.0)
+    return Camera(pixel_size_nm, baseline, electrons, 1.0, EM_GAIN if emccd else 1.0, name="estimated from the movie")
+
+
+def estimate_sigma_px(frames: NDArray) -> float:
+    """Estimate the standard deviation of the point spread function, from the power spectrum of differences of frames.
+
+    Molecules that are independent of each other have a white spectrum, however crowded, which the point spread function
+    and the pixels multiply; noise adds a constant. Camera and gain need not be known.
+
+    Parameters
+    ----------
+    frames : ndarray, shape (2 K, Y, X)
+        As for `estimate_camera`.
+
+    Returns
+    -------
+    float
+        In pixels.
+
+    Raises
+    ------
+    InputError
+        If frames are not pairs of at least 8 x 8 pixels, or nothing but noise differs between them.
+    """
+    from scipy.optimize import minimize
+
+    pairs = _checked_pairs(frames)
+    power, square, pixel = _spectrum(pairs[:, 1] - pairs[:, 0])
+    floor = float(np.median(power[square > np.quantile(square, 0.8)]))
+    top = max(float(power[square < np.quantile(square, 0.1)].mean()) - floor, 1e-3 * floor)
+
+    def misfit(parameters: NDArray[np.float64]) -> float:
+        """Whittle's likelihood of a spectrum."""
+        light, sigma, noise = np.exp(parameters)
+        expected = light * pixel * np.exp(-(sigma**2) * square) + noise
+        return float(np.mean(np.log(expected) + power / expected))
+
+    found = min(
+        (minimize(misfit, np.log([top, start, floor]), method="Nelder-Mead") for start in (0.8, 1.3, 2.0)),
+        key=lambda result: float(result.fun),
+    )
+    light, sigma, noise = np.exp(found.x)
+    if not SIGMA_PX[0] < sigma < SIGMA_PX[1] or light < 0.05 * noise:
+        raise InputError("no molecules stand out in the movie's differences: give the width of the PSF")
+    return float(sigma)
+
+
+def _checked_pairs(frames: NDArray) -> NDArray[np.float64]:
+    """Return frames as pairs, shape (K, 2, Y, X)."""
+    frames = np.asarray(frames)
+    if frames.ndim != 3 or len(frames) < 2 or len(frames) % 2 or min(frames.shape[1:]) < 8:
+        raise InputError(f"expected pairs of frames of at least 8 x 8 pixels, got shape {frames.shape}")
+    return frames.astype(np.float64).reshape(-1, 2, *frames.shape[1:])
+
+
+def _filtered(frames: NDArray[np.float64], kernel: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
+    """Filter with the same kernel along both axes, where it fits: (K, Y, X) to (K, Y - 4, X - 4)."""
+    for axis in (1, 2):
+        windows = np.lib.stride_tricks.sliding_window_view(frames, len(kernel), axis=axis)
+        frames = windows @ np.asarray(kernel)
+    return frames
+
+
+def _line(x: NDArray[np.float64], y: NDArray[np.float64], number: NDArray[np.int64]) -> tuple[float, float]:
+    """Fit a line to means of squares, whose scatter is in proportion to themselves."""
+    weight = np.sqrt(number) / y.clip(1e-9)
+    for _ in range(3):
+        slope, offset = np.polyfit(x, y, 1, w=weight)
+        weight = np.sqrt(number) / (slope * x + offset).clip(0.1 * y.min() + 1e-9)
+    return float(slope), float(offset)
+
+
+def _spectrum(frames: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the mean power of frames, the squared frequency, and the power that pixels leave, but for the slowest."""
+    height, width = frames.shape[1:]
+    window = np.outer(np.hanning(height + 2)[1:-1], np.hanning(width + 2)[1:-1])
+    frames = (frames - frames.mean(axis=(1, 2), keepdims=True)) * window
+    power = (np.abs(np.fft.rfft2(frames)) ** 2).mean(axis=0)
+    ky, kx = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]
+    square = (2 * np.pi) ** 2 * (ky**2 + kx**2)
+    pixel = (np.sinc(ky) * np.sinc(kx)) ** 2
+    slow = square > (2 * np.pi * 2.5 / min(height, width)) ** 2  # what the window spreads from the mean
+    return power[slow], square[slow], pixel[slow]
