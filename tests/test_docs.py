@@ -53,7 +53,7 @@ def from_code() -> ModuleType:
 # -- examples -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [p for p in PAGES if p not in ("architecture", "command-line", "method")])
+@pytest.mark.parametrize("name", [p for p in PAGES if p not in ("architecture", "command-line", "method", "tutorial")])
 def test_the_python_of_a_page_runs_from_top_to_bottom(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names: dict = {"__name__": name}
