@@ -20,7 +20,7 @@ SOURCE = Path(napari_subpixel.__file__).parent
 
 #: Layer by layer, a module or folder each (docs/architecture.md says what lives there).
 LAYERS = {
-    "nouns": "_version errors files records coordinates localizations camera presets psf",
+    "nouns": "_version errors files records steps coordinates localizations camera presets psf",
     "verbs": "scaling stacks formats movie_writer matching scores simulate render evaluate",
     "learned": "samples network losses models training detector",
     "at scale": "pipeline batch cluster",
