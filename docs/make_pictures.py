@@ -34,7 +34,7 @@ def main() -> None:
     """Go through the tutorial, and take a picture at every step."""
     PICTURES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        movie, truth = _movie_and_truth(Path(folder))
+        movie, truth = _movie_and_truth(Path(folder) / "smlm")
         viewer = napari.Viewer(title="napari", show=True)
         viewer.window.resize(*WINDOW_PX)
         _settle()
@@ -49,6 +49,7 @@ def main() -> None:
 
 def _movie_and_truth(folder: Path) -> tuple[Path, Path]:
     """Write a movie like the sample, but longer, and its truth to files, as a user has them."""
+    folder.mkdir()
     simulation = crowded_microtubules(n_frames=1000)
     frames, truth = simulate(simulation, np.random.default_rng(SEED))
     paths = folder / "microtubules.tif", folder / "truth.csv"
@@ -103,7 +104,6 @@ def _render(viewer: Any, movie: Path, truth: Path) -> None:
         layer.visible = layer is image
     viewer.reset_view()
     _take(viewer, "render")
-    _take(viewer, "super-resolution", canvas_only=True)
     for layer in viewer.layers:
         layer.visible = layer is not image
     _close(viewer, panel)
@@ -134,6 +134,9 @@ def _batch(viewer: Any, movie: Path, truth: Path) -> None:
     _wait()
     panel.run()
     _wait()
+    panel.open_row(0)  # as a double click does
+    _wait()
+    viewer.reset_view()
     _take(viewer, "batch")
 
 
@@ -155,9 +158,9 @@ def _close(viewer: Any, panel: Any) -> None:
     _wait()
 
 
-def _take(viewer: Any, name: str, *, canvas_only: bool = False) -> None:
+def _take(viewer: Any, name: str) -> None:
     _settle()
-    picture = viewer.screenshot(canvas_only=canvas_only, flash=False)[..., :3]
+    picture = viewer.screenshot(canvas_only=False, flash=False)[..., :3]
     (PICTURES / f"{name}.png").write_bytes(imagecodecs.png_encode(np.ascontiguousarray(picture), level=9))
 
 

@@ -10,6 +10,10 @@ class InputError(ValueError):
     """The user's input cannot be used; the message, one line, names it and says what was found."""
 
 
+class AxesError(InputError):
+    """An image has other axes than those of a movie: colours, channels, or depth beside time."""
+
+
 class PixelSizeError(InputError):
     """Pixels and nm must be converted, and nothing says how wide a pixel is."""
 

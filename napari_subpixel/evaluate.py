@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from napari_subpixel.coordinates import CENTRE_AT_ZERO, checked_pixel_size, px_to_nm, within_frame
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.matching import Shift, estimate_shift, match
+from napari_subpixel.matching import Shift, estimating_shift, match
 from napari_subpixel.scores import Evaluation, Match
+from napari_subpixel.steps import exhausted
 
 #: A tolerance of a metre is a slip of the keyboard.
 MAX_TOLERANCE_NM = 1e9
@@ -27,6 +28,8 @@ OFFSET_WORTH_ERRORS = 5.0
 OFFSET_WORTH_SHARE = 0.1
 #: An offset that rests on fewer pairs than this is not to be relied on.
 OFFSET_MIN_PAIRS = 5
+#: Rows of both tables that are matched at a time, in whole frames: some tenths of a second's work.
+BLOCK_ROWS = 1 << 16
 
 
 def evaluate(
@@ -89,6 +92,38 @@ def evaluate(
     25.0 0 0.0 nan
     50.0 1 0.333 50.0
     """
+    return exhausted(
+        evaluating(
+            localizations,
+            truth,
+            tolerances_nm,
+            frames=frames,
+            border_nm=border_nm,
+            remove_offset=remove_offset,
+            pixel_size_nm=pixel_size_nm,
+            frame_shape=frame_shape,
+        )
+    )
+
+
+def evaluating(
+    localizations: Localizations,
+    truth: Localizations,
+    tolerances_nm: float | Sequence[float] = (25.0, 50.0),
+    *,
+    frames: tuple[int | None, int | None] | None = None,
+    border_nm: float = 0.0,
+    remove_offset: bool = False,
+    pixel_size_nm: float | None = None,
+    frame_shape: tuple[int, int] | None = None,
+) -> Generator[float, None, Evaluation]:
+    """Score as `evaluate` does, step by step, for whoever shows progress or may stop.
+
+    Yields
+    ------
+    float
+        Share of the matching that is done, from 0 to 1; the scores are the generator's value.
+    """
     tolerances = _checked_tolerances(tolerances_nm)
     pixel_nm = _common_pixel_size(localizations, truth, pixel_size_nm)
     border_nm = _checked_border(border_nm)
@@ -97,12 +132,15 @@ def evaluate(
     start, stop = _checked_frames(frames, localizations, truth)
     found = _Points.of(localizations, start, stop, pixel_nm)
     real = _Points.of(truth, start, stop, pixel_nm)
-    shift, warnings = _offset(found, real, tolerances, remove_offset, pixel_nm)
+    yield 0.0
+    shift, warnings = yield from _offset(found, real, tolerances, remove_offset, pixel_nm)
+    yield 0.0
     if remove_offset:
         found = found.moved(-np.asarray(shift.yx_nm))
     found_counts, real_counts = (p.inside(shape, border_nm, pixel_nm) for p in (found, real))
+    matches = yield from _matches(found, real, found_counts, real_counts, tolerances)
     return Evaluation(
-        matches=tuple(_scored(found, real, found_counts, real_counts, tolerance) for tolerance in tolerances),
+        matches=matches,
         n_frames=np.union1d(found.frame, real.frame).size,
         n_localizations=found.row.size,
         n_truth=real.row.size,
@@ -140,14 +178,58 @@ class _Points:
         return within_frame(y, x, shape, border_px=border_nm / pixel_nm)
 
 
+def _matches(
+    found: _Points,
+    real: _Points,
+    found_counts: NDArray[np.bool_],
+    real_counts: NDArray[np.bool_],
+    tolerances: Sequence[float],
+) -> Generator[float, None, tuple[Match, ...]]:
+    """Match at each tolerance, block by block of frames, and yield the share that is done."""
+    blocks = _blocks(found.frame, real.frame)
+    matches = []
+    for number, tolerance in enumerate(tolerances):
+        pairs = []
+        for done, (rows, others) in enumerate(blocks, 1):
+            pairs.append(_pairs(found, real, rows, others, tolerance))
+            yield (number + done / len(blocks)) / len(tolerances)
+        joined = np.concatenate(pairs)
+        joined = joined[np.argsort(joined[:, 0])]
+        matches.append(_scored(found, real, found_counts, real_counts, joined, tolerance))
+    return tuple(matches)
+
+
+def _blocks(
+    frame: NDArray[np.int64], other_frame: NDArray[np.int64]
+) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Cut two sets into the rows of the same whole frames, about `BLOCK_ROWS` of them together."""
+    frames = np.sort(np.concatenate([frame, other_frame]))
+    edges = np.unique(frames[BLOCK_ROWS::BLOCK_ROWS])
+    return list(zip(_cut(frame, edges), _cut(other_frame, edges), strict=True))
+
+
+def _cut(frame: NDArray[np.int64], edges: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Return the rows of the frames before the first edge, from there to the next, and so on."""
+    order = np.argsort(frame, kind="stable")
+    return np.split(order, np.searchsorted(frame[order], edges))
+
+
+def _pairs(
+    found: _Points, real: _Points, rows: NDArray[np.int64], others: NDArray[np.int64], tolerance_nm: float
+) -> NDArray[np.int64]:
+    """Match some rows of both sets."""
+    pairs = match(found.frame[rows], found.yx_nm[rows], real.frame[others], real.yx_nm[others], tolerance_nm)
+    return np.column_stack([rows[pairs[:, 0]], others[pairs[:, 1]]])
+
+
 def _scored(
     found: _Points,
     real: _Points,
     found_counts: NDArray[np.bool_],
     real_counts: NDArray[np.bool_],
+    pairs: NDArray[np.int64],
     tolerance_nm: float,
 ) -> Match:
-    pairs = match(found.frame, found.yx_nm, real.frame, real.yx_nm, tolerance_nm)
     alone, missed = found_counts.copy(), real_counts.copy()
     alone[pairs[:, 0]] = missed[pairs[:, 1]] = False
     pairs = pairs[real_counts[pairs[:, 1]]]
@@ -165,11 +247,11 @@ def _scored(
 
 def _offset(
     found: _Points, real: _Points, tolerances: Sequence[float], remove: bool, pixel_nm: float
-) -> tuple[Shift, tuple[str, ...]]:
-    """Estimate the constant offset, and say in words what the user should know of it."""
+) -> Generator[float, None, tuple[Shift, tuple[str, ...]]]:
+    """Estimate the constant offset, and say in words what the user should know of it; each round yields 0."""
     reach = max(*tolerances, OFFSET_REACH_NM)
     try:
-        shift = estimate_shift(found.frame, found.yx_nm, real.frame, real.yx_nm, reach)
+        shift = yield from estimating_shift(found.frame, found.yx_nm, real.frame, real.yx_nm, reach)
     except InputError:
         if remove:
             raise

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_subpixel.errors import InputError
+from napari_subpixel.steps import exhausted
 
 #: Coordinates are rounded; a distance that exceeds the tolerance by less than this (nm) still counts as equal to it.
 ROUNDING_NM = 1e-6
@@ -128,10 +129,22 @@ def estimate_shift(
     >>> estimate_shift(frame, truth + [28, -46], frame, truth, 250.0).yx_nm
     (28.0, -46.0)
     """
+    return exhausted(estimating_shift(frame, yx_nm, other_frame, other_yx_nm, tolerance_nm))
+
+
+def estimating_shift(
+    frame: NDArray[np.int64],
+    yx_nm: NDArray[np.float64],
+    other_frame: NDArray[np.int64],
+    other_yx_nm: NDArray[np.float64],
+    tolerance_nm: float,
+) -> Generator[float, None, Shift]:
+    """Estimate a shift as `estimate_shift` does, and yield 0 before every round."""
     rows, other_rows = _thinned(frame, other_frame)
     frame, yx_nm, other_frame, other_yx_nm = frame[rows], yx_nm[rows], other_frame[other_rows], other_yx_nm[other_rows]
     shift, errors = np.zeros(2), float("nan")
     for attempt in range(_SHIFT_ROUNDS):
+        yield 0.0
         pairs = match(frame, yx_nm - shift, other_frame, other_yx_nm, tolerance_nm)
         if not len(pairs):
             return Shift()

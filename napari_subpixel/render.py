@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,8 @@ from napari_subpixel.errors import InputError, suggest
 from napari_subpixel.files import atomic_output, check_can_write
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.psf import add_gaussians
+from napari_subpixel.steps import exhausted
 
-Result = TypeVar("Result")
 METHODS = ("gaussian", "histogram")
 #: Larger images are refused rather than filling the memory.
 MAX_IMAGE_BYTES = 2 << 30
@@ -186,15 +186,6 @@ def _chunks(points: Localizations, grid: SuperResolutionGrid) -> Iterator[tuple[
     for start in range(0, len(points), CHUNK_POINTS):
         rows = slice(start, min(start + CHUNK_POINTS, len(points)))
         yield rows, grid.from_frame(points.y[rows]), grid.from_frame(points.x[rows])
-
-
-def exhausted(steps: Generator[Any, None, Result]) -> Result:
-    """Run a generator to its end, and return its value."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
 
 
 def _add_counts(

@@ -18,7 +18,7 @@ from napari_subpixel.cli.main import BAD_INPUT, DONE, INTERRUPTED, SOME_FAILED, 
 from napari_subpixel.localizations import COLUMNS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-PAGES = ("architecture", "command-line", "conventions", "handing-over", "method", "models")
+PAGES = ("tutorial", "architecture", "command-line", "conventions", "handing-over", "method", "models")
 PACKAGE = Path(napari_subpixel.__file__).parent
 
 pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason="the documents are not beside the tests")
@@ -53,7 +53,7 @@ def from_code() -> ModuleType:
 # -- examples -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [p for p in PAGES if p not in ("architecture", "command-line", "method")])
+@pytest.mark.parametrize("name", [p for p in PAGES if p not in ("architecture", "command-line", "method", "tutorial")])
 def test_the_python_of_a_page_runs_from_top_to_bottom(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names: dict = {"__name__": name}

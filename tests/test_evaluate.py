@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,9 +18,9 @@ from numpy.typing import ArrayLike
 from napari_subpixel import matching
 from napari_subpixel.coordinates import CENTRE_FROM_CORNER, nm_to_px
 from napari_subpixel.errors import InputError
-from napari_subpixel.evaluate import evaluate
-from napari_subpixel.localizations import Localizations
-from napari_subpixel.scores import Match
+from napari_subpixel.evaluate import evaluate, evaluating
+from napari_subpixel.localizations import Localizations, concat
+from napari_subpixel.scores import Evaluation, Match
 
 SHAPE = (20, 30)
 
@@ -195,6 +197,60 @@ def test_the_order_of_rows_does_not_matter(rng: np.random.Generator) -> None:
         assert counts(score) == counts(shuffled)
         back = np.column_stack([order[shuffled.pairs[:, 0]], shuffled.pairs[:, 1]])
         assert {tuple(p) for p in back} == {tuple(p) for p in score.pairs}
+
+
+# -- step by step ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The module, which the package's function of the same name hides.
+    monkeypatch.setattr(sys.modules["napari_subpixel.evaluate"], "BLOCK_ROWS", 37)
+
+
+def rows_of(result: Evaluation) -> list[bytes]:
+    return [a.tobytes() for m in result for a in (m.pairs, m.offsets_nm, m.false_positive_rows, m.missed_rows)]
+
+
+@pytest.mark.parametrize("options", [{}, {"remove_offset": True}, {"frames": (3, 17)}, {"border_nm": 450.0}])
+def test_block_by_block_it_gives_the_same_to_the_last_bit(
+    rng: np.random.Generator, request: pytest.FixtureRequest, options: dict[str, Any]
+) -> None:
+    truth = scattered(rng).with_about(frame_shape=(60, 90))
+    found = moved(truth.select(rng.permutation(400)[:300]), 12, -7)
+    found = found.with_columns(y=found.y + rng.normal(0, 0.2, 300), x=found.x + rng.normal(0, 0.2, 300))
+    whole = evaluate(found, truth, (25, 250), **options)
+    request.getfixturevalue("small_blocks")
+    shares, steps = [], evaluating(found, truth, (25, 250), **options)
+    while True:
+        try:
+            shares.append(next(steps))
+        except StopIteration as end:
+            result = end.value
+            break
+    assert result.to_dict() == whole.to_dict()
+    assert rows_of(result) == rows_of(whole)
+    assert shares == sorted(shares)
+    assert len(set(shares)) > 20
+    assert (shares[0], shares[-1]) == (0, 1)
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_a_frame_with_more_rows_than_a_block_stays_whole() -> None:
+    dense = table([(frame, 0, x) for frame in (2, 3) for x in range(90)])
+    early, late = table([(0, 0, 0)]), table([(3, 0, 0)])
+    assert counts(evaluate(dense, dense, 25)[0]) == (180, 0, 0)
+    assert counts(evaluate(dense, table([]), 25)[0]) == (0, 180, 0)
+    assert counts(evaluate(concat([early, dense]), late, 25)[0]) == (1, 180, 0)
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_it_can_be_stopped_between_blocks(rng: np.random.Generator) -> None:
+    truth = scattered(rng)
+    steps = evaluating(truth, truth)
+    assert 0 < next(share for share in steps if share > 0) < 0.1
+    steps.close()
+    assert next(steps, "over") == "over"
 
 
 # -- the border --------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ SOURCE = Path(napari_subpixel.__file__).parent
 
 #: Layer by layer, a module or folder each (docs/architecture.md says what lives there).
 LAYERS = {
-    "nouns": "_version errors files records coordinates localizations camera presets psf",
+    "nouns": "_version errors files records steps coordinates localizations camera presets psf",
     "verbs": "domain scaling stacks formats movie_writer matching merging refine scores simulate scenes estimate "
     "render evaluate",
     "learned": "samples network unet losses likelihood muon models training detector",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_subpixel.errors import InputError
+from napari_subpixel.errors import AxesError
 from napari_subpixel.stacks.axes import checked_dtype, frame_axes
 
 
@@ -65,7 +65,7 @@ def _default_axes(name: str, shape: tuple[int, ...], dtype: Any) -> str:
     colours = len(shape) > 2 and shape[-1] in (3, 4) and (len(shape) > 3 or np.dtype(dtype) == np.uint8)
     if len(shape) < 2 or sum(n != 1 for n in outer) > 1 or colours:
         hint = "; it looks like a colour image" if colours else ""
-        raise InputError(f"{name}: expected a (T, Y, X) stack, got shape {shape}{hint}")
+        raise AxesError(f"{name}: expected a (T, Y, X) stack, got shape {shape}{hint}")
     time = time_axis(outer)
     return "".join("T" if axis == time else "Q" for axis in range(len(outer))) + "YX"
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from napari_subpixel.errors import InputError
+from napari_subpixel.errors import AxesError, InputError
 
 #: Lengths in nm that files name, in lower case; the two signs for micro are different characters.
 NM_PER_UNIT = {
@@ -47,8 +47,10 @@ def frame_axes(name: str, axes: str, shape: Sequence[int]) -> FrameAxes:
 
     Raises
     ------
+    AxesError
+        If the pixels have colours, or there are two further axes or more.
     InputError
-        If the pixels have colours, there are two further axes or more, or there is nothing in one of them.
+        If y or x are missing, time is not the first axis, or there is nothing in one of them.
 
     Examples
     --------
@@ -59,9 +61,9 @@ def frame_axes(name: str, axes: str, shape: Sequence[int]) -> FrameAxes:
     seen = f"axes {axes} of shape {shape}"
     further = [i for i, axis in enumerate(axes) if axis not in "YX" and shape[i] != 1]
     if any(axes[i] == "S" for i in further):
-        raise InputError(f"{name}: a colour (RGB) movie, expected one number a pixel (T, Y, X); got {seen}")
+        raise AxesError(f"{name}: a colour (RGB) movie, expected one number a pixel (T, Y, X); got {seen}")
     if len(further) > 1:
-        raise InputError(f"{name}: expected a (T, Y, X) movie, got {seen}: save one movie a file")
+        raise AxesError(f"{name}: expected a (T, Y, X) movie, got {seen}: save one movie a file")
     if axes.count("Y") != 1 or axes.count("X") != 1:
         raise InputError(f"{name}: expected a (T, Y, X) movie, got {seen}")
     found = FrameAxes(further[0] if further else None, axes.index("Y"), axes.index("X"))

@@ -37,8 +37,10 @@ def open_stack(movie: Any, *, series: int = 0, name: str | None = None) -> Stack
 
     Raises
     ------
+    AxesError
+        If it is an image with other axes than (T, Y, X), such as colours, or channels beside time.
     InputError
-        If it is missing, is no movie of single numbers (T, Y, X), or is cut off; one line that names the file.
+        If it is missing, is no movie of real numbers, or is cut off; one line that names the file.
 
     Notes
     -----

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,8 @@ WANTED = frozenset((
     SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, FILL_ORDER, OFFSETS, SAMPLES, COUNTS,
     PREDICTOR, TILE_WIDTH, TILE_OFFSETS, TILE_COUNTS, SAMPLE_FORMAT,
 ))  # fmt: skip
+#: Tags that differ from page to page though the pages are alike.
+PLACES = frozenset((OFFSETS, COUNTS, TILE_OFFSETS, TILE_COUNTS))
 #: Type of a tag's numbers as struct and numpy write it: BYTE, SHORT, LONG, IFD, LONG8, IFD8.
 NUMBER_TYPES = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 #: Bytes of one value, of every type that TIFF and BigTIFF define.
@@ -109,6 +111,13 @@ class TiffPages:
         return replace(self, **columns)
 
 
+class _Kind(NamedTuple):
+    """What the tags of an image say beside where its pixels are."""
+
+    layout: Layout
+    is_plain: bool
+
+
 def is_tiff(head: bytes) -> bool:
     """Say whether the first bytes of a file are those of a TIFF or BigTIFF."""
     return head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -157,13 +166,17 @@ class _Walk:
         offset: list[int] = []
         layout_of: list[int] = []
         layouts: dict[Layout, int] = {}
+        # Most pages are alike: what their tags mean is found out once, which saves much of the time of a long chain.
+        known: dict[tuple[Any, ...], _Kind | None] = {}
         for number, tags in enumerate(self._chain()):
-            if self._value(tags, SUBFILE, 0) & NOT_AN_IMAGE:
+            about = tuple(tag for tag in tags.items() if tag[0] not in PLACES)
+            if about not in known:
+                known[about] = self._kind(number, tags)
+            if (kind := known[about]) is None:
                 continue
-            layout = self._layout(number, tags)
             index.append(number)
-            offset.append(self._place(number, tags, layout))
-            layout_of.append(layouts.setdefault(layout, len(layouts)))
+            offset.append(self._place(number, tags, *kind))
+            layout_of.append(layouts.setdefault(kind.layout, len(layouts)))
         columns = (np.array(column, np.int64) for column in (index, offset, layout_of))
         numbers, places, kinds = columns
         return TiffPages(self.path, self.order, numbers, places, self.first, tuple(layouts), kinds, self.file_size)
@@ -204,6 +217,13 @@ class _Walk:
                 raise self._cut(f"tag {code} of page {number} should be at byte {self._number(value):,}")
         return tags, self._number(head[end : end + next_size])
 
+    def _kind(self, number: int, tags: Tags) -> _Kind | None:
+        """Return what a page is like, None for a thumbnail or a mask."""
+        if self._value(tags, SUBFILE, 0) & NOT_AN_IMAGE:
+            return None
+        layout = self._layout(number, tags)
+        return _Kind(layout, self._is_plain(tags, layout))
+
     def _layout(self, number: int, tags: Tags) -> Layout:
         if WIDTH not in tags or HEIGHT not in tags:
             raise InputError(f"{self.path}: a damaged TIFF: page {number} does not say its width and height")
@@ -215,11 +235,16 @@ class _Walk:
             self._value(tags, SAMPLES, 1),
         )
 
-    def _place(self, number: int, tags: Tags, layout: Layout) -> int:
+    def _place(self, number: int, tags: Tags, layout: Layout, plain: bool) -> int:
         """Return where the pixels of a page lie in one piece, or -1; raise where they are not in the file."""
-        offsets = self._values(tags, TILE_OFFSETS if TILE_OFFSETS in tags else OFFSETS)
+        where = TILE_OFFSETS if TILE_OFFSETS in tags else OFFSETS
+        if plain and where in tags and tags[where][1] == 1:  # nearly always, and arrays would take far longer
+            offset = self._value(tags, where, 0)
+            if offset > 0 and layout.nbytes > 0:
+                self._check_end(number, offset + layout.nbytes)
+                return offset
+        offsets = self._values(tags, where)
         counts = self._values(tags, TILE_COUNTS if TILE_COUNTS in tags else COUNTS)
-        plain = self._is_plain(tags, layout)
         if plain and len(offsets) == 1:  # then the count is known, and old programs leave it out or write 0
             counts = np.array([layout.nbytes], np.int64)
         if len(counts) != len(offsets) or not len(offsets) or (offsets <= 0).any() or (counts <= 0).any():

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_subpixel.errors import InputError
+from napari_subpixel.errors import AxesError, InputError
 from napari_subpixel.stacks.axes import frame_axes, pixel_size_from
 from napari_subpixel.stacks.ome import read_ome
 from napari_subpixel.stacks.stack import Stack
@@ -64,7 +64,7 @@ def check_page(path: Path, page: Any, axes: str = "", shape: tuple[int, ...] = (
         raise InputError(f"{path}: pixels of {page.bitspersample} bits in format {page.sampleformat} cannot be read")
     frame_axes(str(path), axes + page.axes, (*shape, *page.shape))
     if page.ndim != 2:
-        raise InputError(f"{path}: expected pages (Y, X), got axes {page.axes} of shape {page.shape}")
+        raise AxesError(f"{path}: expected pages (Y, X), got axes {page.axes} of shape {page.shape}")
 
 
 def _open_ome(path: Path, xml: str, pages: TiffPages, series: int) -> Stack:

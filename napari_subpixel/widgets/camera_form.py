@@ -27,6 +27,8 @@ from napari_subpixel.errors import InputError
 from napari_subpixel.widgets.messages import reported
 
 OWN_VALUES = "own values"
+#: Where a pixel size comes from that may be taken for a movie that says none, as the user is told.
+TYPED, LAST, OF_CAMERA, OF_CAMERA_FILE = "as typed", "as used last", "from the camera", "from the camera file"
 #: Digits of a number that are shown; what is not edited is kept to the last bit.
 DIGITS = 10
 
@@ -89,6 +91,7 @@ class CameraForm(QObject):
         self._file: Path | None = None
         self._files: dict[str, Path] = {}
         self._told: tuple[float | None, str] = (None, "")
+        self._origin = ""
         self.choice = QComboBox()
         self.choice.setToolTip("Cameras that come with the program (typical values) and your own")
         self.choice.setMinimumContentsLength(22)
@@ -135,7 +138,7 @@ class CameraForm(QObject):
         self._base = camera
         self._show_values(camera)
         if camera.pixel_size_nm is not None:
-            self._note(source)
+            self._came(source)
 
     def _show_values(self, camera: Camera) -> None:
         for name, box in self.boxes.items():
@@ -151,11 +154,38 @@ class CameraForm(QObject):
                 self.maps[name].setVisible(is_map)
 
     def tell_pixel_size(self, size_nm: float | None, source: str) -> None:
-        """Fill in the pixel size that a movie says, and say so, or that it says none; no source is no movie."""
+        """Fill in the pixel size that a movie says, and say so, or that it says none; no source is no movie.
+
+        Where it says none, one that an earlier movie said is forgotten, and one of the user's is to be checked.
+        """
         self._told = size_nm, source
         if size_nm is not None:
-            self.boxes["pixel_size_nm"].show_value(size_nm)
-        self._note(f"from {source}" if size_nm else f"{source} does not say its pixel size" if source else "")
+            self._fill_in(size_nm, f"from {source}")
+        elif source:
+            self._without(source)
+        else:
+            self._note("")
+
+    def _fill_in(self, size_nm: float, origin: str) -> None:
+        box = self.boxes["pixel_size_nm"]
+        if self._origin != TYPED or box.exact != size_nm:  # what was typed is the user's, also where a movie agrees
+            self._origin = origin
+        box.show_value(size_nm)
+        self._note(origin)
+
+    def _without(self, source: str) -> None:
+        box = self.boxes["pixel_size_nm"]
+        if self._origin not in (TYPED, LAST, OF_CAMERA, OF_CAMERA_FILE):
+            box.show_value(0.0)
+        if box.exact:
+            self._note(f"{source} does not say it: {box.exact:g} nm {self._origin}, check it")
+        else:
+            self._note(f"{source} does not say its pixel size")
+
+    def _came(self, origin: str) -> None:
+        """Note where the pixel size in the box comes from."""
+        self._origin = origin
+        self._note(origin)
 
     def _note(self, text: str) -> None:
         """Say where the pixel size comes from, and what the movie says where that is something else."""
@@ -167,7 +197,7 @@ class CameraForm(QObject):
 
     def _edited(self, name: str) -> None:
         if name == "pixel_size_nm":
-            self._note("as typed")
+            self._came(TYPED)
         else:
             self._base, self._file = replace(self._base, name=""), None
             self.choice.setCurrentIndex(0)
@@ -188,7 +218,7 @@ class CameraForm(QObject):
                 self.open_file(self._files[name])
             elif index > 0:
                 self._file = None
-                self.show_camera(presets.preset(name), "from the camera")
+                self.show_camera(presets.preset(name), OF_CAMERA)
 
     def open_file(self, path: str | Path) -> None:
         """Show the camera of a YAML file.
@@ -202,7 +232,7 @@ class CameraForm(QObject):
         camera = Camera.from_yaml(path)
         camera = replace(camera, name=camera.name or path.stem)
         self._file = self._files[camera.name] = path
-        self.show_camera(camera, "from the camera file")
+        self.show_camera(camera, OF_CAMERA_FILE)
         self._list(camera.name)
 
     def save(self, name: str) -> None:
@@ -245,6 +275,7 @@ class CameraForm(QObject):
     def remember(self) -> None:
         """Note the camera for the next time; a camera with maps is noted by its name or file alone."""
         camera = self.camera
+        self._origin = LAST if self._origin == TYPED else self._origin
         named = self._file is not None or self.choice.currentIndex() > 0
         if camera.map_shape is not None and not named:
             return
@@ -272,13 +303,13 @@ class CameraForm(QObject):
             if "file" in last:
                 self.open_file(str(last["file"]))
             elif "preset" in last:
-                self.show_camera(presets.preset(str(last["preset"])), "as used last")
+                self.show_camera(presets.preset(str(last["preset"])), LAST)
                 self._list(self._base.name)
             else:
-                self.show_camera(Camera.from_dict(last["camera"]), "as used last")
+                self.show_camera(Camera.from_dict(last["camera"]), LAST)
             if last.get("pixel_size_nm") is not None:
                 self.boxes["pixel_size_nm"].show_value(records.number("camera", "pixel_size_nm", last["pixel_size_nm"]))
-                self._note("as used last")
+                self._came(LAST)
         except (InputError, LookupError, TypeError):
             pass  # a camera that is gone, or a file that somebody changed: the form starts as it does the first time
 
@@ -331,5 +362,5 @@ class NumberBox(QDoubleSpinBox):
 def _button(text: str, tooltip: str, clicked: Callable[[], None]) -> QPushButton:
     button = QPushButton(text)
     button.setToolTip(tooltip)
-    button.clicked.connect(lambda _: clicked())
+    button.clicked.connect(clicked)
     return button

@@ -16,7 +16,7 @@ from napari_subpixel.scores import Evaluation, Match
 from napari_subpixel.widgets.evaluation_run import Outcome, Request, in_words
 from napari_subpixel.widgets.latest import LatestWork
 from napari_subpixel.widgets.links import Links
-from napari_subpixel.widgets.match_layers import KINDS, match_layers, show_matches
+from napari_subpixel.widgets.match_layers import KINDS, show_matches
 from napari_subpixel.widgets.messages import reported, show_warning
 from napari_subpixel.widgets.panel import Panel
 from napari_subpixel.widgets.point_layers import notes_of
@@ -31,11 +31,12 @@ from napari_subpixel.widgets.result_layers import (
     on_movie,
 )
 from napari_subpixel.widgets.scores import SCORES, parsed_tolerances, save_scores
+from napari_subpixel.widgets.staleness import Outdated
 from napari_subpixel.widgets.table import ReadOnlyTable
 
 if TYPE_CHECKING:
     from napari import Viewer
-    from napari.layers import Layer
+    from napari.layers import Layer, Points
 
 FROM_FILE = "from a file"
 TABLE_FILES = "Tables (*.csv *.hdf5 *.h5 *.parquet)"
@@ -60,9 +61,7 @@ class EvaluateAgainstTruth(Panel):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
         self._shown: tuple[Request, Outcome] | None = None
-        # What changed since the scores that are shown were begun, and since the latest were.
-        self._changed: list[str] = []
-        self._since: list[str] = []
+        self._matches: list[Points] = []
         self._hidden: list[Layer] = []
         links = self._links = Links()
         self.destroyed.connect(lambda *_: links.clear())
@@ -127,8 +126,10 @@ class EvaluateAgainstTruth(Panel):
         )
         self.border_nm.native.setDecimals(1)
         self.first, self.last = QSpinBox(), QSpinBox()
-        self.first.setToolTip("First frame that counts, from 0 as on the viewer's slider")
-        self.last.setToolTip("Last frame that counts")
+        self.first.setToolTip(
+            "First frame that counts, from 0 as on the viewer's slider; 0 also stands for the first that was detected"
+        )
+        self.last.setToolTip("Last frame that counts; 'last' is the last that was detected")
         self.last.setSpecialValueText("last")
         self.first.setRange(0, LAST_FRAME)
         self.last.setRange(-1, LAST_FRAME)
@@ -164,8 +165,7 @@ class EvaluateAgainstTruth(Panel):
     def _build_scores(self) -> None:
         self.scores = QWidget()
         self.summary = QLabel(wordWrap=True)
-        self.outdated = QLabel(wordWrap=True)
-        self.outdated.setStyleSheet("font-weight: bold; color: #E69F00")
+        self.outdated = Outdated()
         self.table = ReadOnlyTable()
         self.warnings = QLabel(wordWrap=True)
         self.show_matches = CheckBox(
@@ -182,7 +182,7 @@ class EvaluateAgainstTruth(Panel):
         pairs = zip(colours, words, strict=True)
         self.legend = QLabel(" &nbsp;".join(f'<span style="color:{colour}">{text}</span>' for colour, text in pairs))
         self.legend.setWordWrap(True)
-        self.save_button = QPushButton("Save scores ...")
+        self.save_button = QPushButton("Save scores...")
         self.save_button.setToolTip("Write the scores as csv or JSON")
         self.save_button.clicked.connect(self.ask_and_save)
         tolerance = QHBoxLayout()
@@ -197,6 +197,8 @@ class EvaluateAgainstTruth(Panel):
         rows.addWidget(self.save_button)
         self.column.addWidget(self.scores)
         self.scores.hide()
+        for part in (self.table, self.legend, self.save_button):
+            self.outdated.current_changed.connect(part.setEnabled)
         self.show_matches.changed.connect(self._show_matches_changed)
         self.shown_tolerance.changed.connect(self._tolerance_changed)
 
@@ -221,12 +223,12 @@ class EvaluateAgainstTruth(Panel):
         self._form.setRowVisible(self.truth_file.native, self.truth.value is None)
 
     def _settings_changed(self, _: Any = None) -> None:
-        self._note_change(SETTINGS)
+        self.outdated.note(SETTINGS)
 
     @property
     def evaluation(self) -> Evaluation | None:
         """The scores that are shown, unless they are out of date."""
-        return self._shown[1].evaluation if self._shown is not None and not self._changed else None
+        return self._shown[1].evaluation if self._shown is not None and self.outdated.current else None
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -238,7 +240,8 @@ class EvaluateAgainstTruth(Panel):
         return {
             "tolerances_nm": parsed_tolerances(self.tolerances.value),
             "border_nm": self.border_nm.value,
-            "frames": None if whole else (first, None if last < 0 else last + 1),
+            # An end that is left open goes as far as was detected.
+            "frames": None if whole else (first or None, None if last < 0 else last + 1),
             "remove_offset": self.remove_offset.value,
         }
 
@@ -250,11 +253,12 @@ class EvaluateAgainstTruth(Panel):
             self.latest.ask(self._asked())
 
     def dock_closed(self) -> None:
-        """Stop, and follow no more."""
+        """Stop, follow no more, and show again what was hidden in favour of the match, which stays, out of sight."""
         super().dock_closed()
         self.latest.cancel()
         self._rest.stop()
         self._links.clear()
+        self._uncover()
 
     def _asked(self) -> Request:
         result = self.result.value
@@ -280,13 +284,13 @@ class EvaluateAgainstTruth(Panel):
 
     def _began(self, request: Request) -> None:
         """Hear of what changes from now on, which makes the scores out of date."""
-        self._since = []
+        self.outdated.began()
         self._listen(request)
 
     def _deliver(self, request: Request, outcome: Outcome) -> None:
-        self._shown, self._changed = (request, outcome), self._since
+        self._shown = request, outcome
         self._show_scores(request, outcome)
-        self._show_whether_current()
+        self.outdated.delivered()
         if self.show_matches.value:
             self._show_layers(hide=request.by_hand)
         if request.by_hand:
@@ -304,8 +308,9 @@ class EvaluateAgainstTruth(Panel):
             row_names=[score.heading for score in SCORES],
             row_tips=[score.meaning for score in SCORES],
         )
-        self.warnings.setText("\n".join(f"Warning: {warning}" for warning in evaluation.warnings))
-        self.warnings.setVisible(bool(evaluation.warnings))
+        warnings = (*evaluation.warnings, *outcome.gaps)
+        self.warnings.setText("\n".join(f"Warning: {warning}" for warning in warnings))
+        self.warnings.setVisible(bool(warnings))
         before = self.shown_tolerance.value
         tolerances = [m.tolerance_nm for m in evaluation]
         with self.shown_tolerance.changed.blocked():
@@ -329,20 +334,26 @@ class EvaluateAgainstTruth(Panel):
         self.shown_tolerance.enabled = on
         if self._shown is None:
             return
-        if on:
-            self._show_layers(hide=True)
-        for layer in match_layers(self.viewer.layers).values():
-            layer.visible = on
         if not on:
-            for layer in self._hidden:
-                layer.visible = True
-            self._hidden.clear()
+            self._uncover()
+            return
+        self._show_layers(hide=True)
+        for layer in self._matches:
+            layer.visible = True
+
+    def _uncover(self) -> None:
+        """Put the match out of sight, and show again what was hidden in favour of it."""
+        for layer in self._matches:
+            layer.visible = False
+        for layer in self._hidden:
+            layer.visible = True
+        self._hidden.clear()
 
     def _show_layers(self, *, hide: bool) -> None:
         """Show the match, and hide the layers of which it is made, which would lie over it."""
         assert self._shown is not None
         request, outcome = self._shown
-        show_matches(self.viewer, request.result, outcome.found, outcome.truth, self._match)
+        self._matches = show_matches(self.viewer, request.result, outcome.found, outcome.truth, self._match)
         if hide:
             for layer in request.layers:
                 if layer.visible:
@@ -360,37 +371,22 @@ class EvaluateAgainstTruth(Panel):
             self._links.connect(layer.events.scale, self._points_changed)
 
     def _threshold_changed(self, _: Any = None) -> None:
-        self._note_change(THRESHOLD)
+        self.outdated.note(THRESHOLD)
         self._follow_changed()
 
     def _points_changed(self, _: Any = None) -> None:
-        self._note_change(POINTS)
+        self.outdated.note(POINTS)
 
     def _follow_changed(self, _: Any = None) -> None:
         self._rest.start()
 
     def _follow(self) -> None:
         """Score again what was scored, where nothing but the threshold is another."""
-        request, changed = self.latest.request, self._since
+        request, changed = self.latest.request, self.outdated.since_latest
         if request is None and self._shown is not None:
-            request, changed = self._shown[0], self._changed
+            request, changed = self._shown[0], self.outdated.since_shown
         if request is not None and self.follow.value and changed == [THRESHOLD]:
             self.latest.ask(request._replace(by_hand=False))
-
-    def _note_change(self, what: str) -> None:
-        for changes in (self._changed, self._since):
-            if what not in changes:
-                changes.append(what)
-        self._show_whether_current()
-
-    def _show_whether_current(self) -> None:
-        """Never show scores of something else as if they were those of what is there."""
-        current = not self._changed
-        self.outdated.setText(f"Out of date: {' and '.join(self._changed)} changed. Evaluate again.")
-        self.outdated.setVisible(not current)
-        self.table.setEnabled(current)
-        self.legend.setEnabled(current)
-        self.save_button.setEnabled(current)
 
     # -- files --------------------------------------------------------------------------------------------------------
 

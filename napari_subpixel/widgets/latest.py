@@ -34,6 +34,8 @@ class Request(Protocol):
 class LatestWork(QObject):
     """One piece of work at a time: a request that comes meanwhile waits, in the place of one that waited before.
 
+    What the work yields as a float is the share of it that is done, from 0 to 1.
+
     Parameters
     ----------
     panel : Panel
@@ -57,6 +59,7 @@ class LatestWork(QObject):
         self._panel, self._progress = panel, progress
         self._work: Work | None = None
         self._waiting: Any = None
+        self._wanted, self._share = True, None
         self.request: Any = None
         self._patience = QTimer(self, singleShot=True, interval=PATIENCE_MS)
         self._patience.timeout.connect(self._show_progress)
@@ -70,25 +73,35 @@ class LatestWork(QObject):
             self._waiting = request
 
     def cancel(self) -> None:
-        """Stop what goes on, and forget what waits."""
-        self._waiting = None
+        """Stop what goes on, forget what waits, and deliver no more: it may be done and on its way here."""
+        self._waiting, self._wanted = None, False
         if self._work is not None:
             self._work.cancel()
 
     def _begin(self, request: Request) -> None:
         work = request.work()
+        work.yielded.connect(self._show_share)
         work.returned.connect(self._deliver)
         work.finished.connect(self._finished)
         self.request, self._work = request, work
+        self._wanted, self._share = True, None
         self.began.emit(request)
         self._patience.start()
         self._panel.begin(work)
 
     def _deliver(self, value: Any) -> None:
-        self.returned.emit(self.request, value)
+        if self._wanted:
+            self.returned.emit(self.request, value)
 
     def _show_progress(self) -> None:
         self._progress.begin(0, "", f"{self.request.words} ...")
+        self._show_share(self._share)
+
+    def _show_share(self, share: Any) -> None:
+        self._share = share
+        if isinstance(share, float) and share > 0:
+            self._progress.bar.setRange(0, 100)
+            self._progress.bar.setValue(round(100 * share))
 
     def _finished(self) -> None:
         self._patience.stop()

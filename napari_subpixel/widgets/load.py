@@ -56,7 +56,7 @@ class LoadStack(Panel):
         self.form = CameraForm()
         self._build_form()
         self.button = QPushButton("Load")
-        self.button.clicked.connect(lambda _: self.act())
+        self.button.clicked.connect(self.act)
         self.status = QLabel(wordWrap=True)
         for widget in (QLabel(USE, wordWrap=True), self.button, self.status):
             self.column.addWidget(widget)
@@ -71,7 +71,7 @@ class LoadStack(Panel):
         self.source.changed.connect(self._source_changed)
         self.path = QLineEdit(placeholderText="TIFF, Zarr, or a folder of frames")
         self.path.setToolTip("The movie; its frames stay in the file until they are looked at")
-        self.path.editingFinished.connect(lambda: self.choose(self.path.text()))
+        self.path.editingFinished.connect(self._path_typed)
         self.about = QLabel(wordWrap=True)
         source = QHBoxLayout()
         source.addWidget(QLabel("Movie"))
@@ -86,8 +86,8 @@ class LoadStack(Panel):
         self.file_button, self.folder_button = QPushButton("File..."), QPushButton("Folder...")
         self.file_button.setToolTip("Choose a TIFF file of any kind, or a zipped Zarr")
         self.folder_button.setToolTip("Choose a Zarr folder, or a folder of TIFF files with one frame each")
-        self.file_button.clicked.connect(lambda _: self._file_dialog())
-        self.folder_button.clicked.connect(lambda _: self._folder_dialog())
+        self.file_button.clicked.connect(self._file_dialog)
+        self.folder_button.clicked.connect(self._folder_dialog)
         rows = QWidget()
         grid = QGridLayout(rows)
         grid.setContentsMargins(0, 0, 0, 0)
@@ -116,6 +116,9 @@ class LoadStack(Panel):
             work.failed.connect(self._not_loaded)
             self._start(work)
         self._allow()
+
+    def _path_typed(self) -> None:
+        self.choose(self.path.text())
 
     def _say(self, text: str) -> None:
         """Say what the movie is, or why it cannot be loaded."""
@@ -219,8 +222,8 @@ class LoadStack(Panel):
 
     def _start(self, work: Work) -> None:
         self._work = work
-        work.cancelled.connect(self._cancelled)
-        work.finished.connect(lambda: self._finished(work))
+        work.cancelled.connect(self._forget)
+        work.finished.connect(self._finished)
         self.begin(work)
 
     def _stop(self) -> None:
@@ -230,16 +233,24 @@ class LoadStack(Panel):
             work.cancel()
             for signal in (work.returned, work.failed, work.cancelled):
                 signal.disconnect()
+            work.finished.disconnect(self._finished)
+            self._finished()
 
-    def _cancelled(self) -> None:
-        """Forget what was looked at or loaded when the dock was closed."""
+    def dock_closed(self) -> None:
+        """Cancel what is going on, and let go of a file that was looked at."""
+        super().dock_closed()
+        if self._work is None:
+            self._forget()
+            self._allow()
+
+    def _forget(self) -> None:
+        """Forget what was looked at or loaded when the dock was closed; a file that nobody uses is closed."""
         self._chosen, self._stack = "", None
         self._say("")
         self.status.setText("")
 
-    def _finished(self, work: Work) -> None:
-        if self._work is work:
-            self._work = None
+    def _finished(self) -> None:
+        self._work = None
         self._file_rows.setEnabled(True)
         self.source.enabled = True
         self._allow()
@@ -264,8 +275,11 @@ def _bytes_in_words(n_bytes: int) -> str:
 
 
 def _look(path: str) -> Generator[None, None, Stack]:
-    """Open a movie, on the thread: a long chain of pages or a slow disk takes its time."""
-    stack = open_stack(Path(path).expanduser())
+    """Open a movie, on the thread: a long chain of pages or a slow disk takes its time.
+
+    Its file is closed when nobody refers to it any more, whether it was loaded or only looked at.
+    """
+    stack = open_stack(Path(path).expanduser()).close_when_unused()
     yield  # here it ends if nobody wants it any more
     return stack
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.scores import Match
-from napari_subpixel.widgets.movie_layers import KEY
-from napari_subpixel.widgets.point_layers import PointNotes, notes_of, point_layer_data
+from napari_subpixel.widgets.movie_layers import KEY, MovieLayer, MovieNotes
+from napari_subpixel.widgets.point_layers import PointNotes, notes_of, point_layer_data, time_axis_of
 from napari_subpixel.widgets.result_layers import movie_of
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def show_matches(
 
     before = match_layers(viewer.layers)
     active = viewer.layers.selection.active
-    place: Any = movie_of(result, viewer.layers) or _Beside(result)
+    place = movie_of(result, viewer.layers) or _Beside(result)
     shown = []
     # The first kind on top, as in the list of layers.
     for kind, table in reversed(matched_tables(found, truth, match).items()):
@@ -106,29 +106,18 @@ def _put(viewer: Viewer, layer: Points, before: Points | None) -> None:
     layers.insert(place, layer)
 
 
-class _Beside:
-    """What a movie tells of the place of points, told by a points layer of no movie that is open."""
+class _Beside(MovieLayer):
+    """A points layer in the stead of its movie, where that is not open: others lie on the same ground."""
 
-    def __init__(self, layer: Points) -> None:
-        self.layer, self.notes = layer, _Key(notes_of(layer).movie)
-
-    def placement(self) -> dict[str, Any]:
-        names = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
-        return {name: getattr(self.layer, name) for name in names}
+    def __init__(self, points: Points) -> None:
+        self.layer, self.name = points, points.name
+        self.time = time_axis_of(points)
+        self.notes = MovieNotes(key=notes_of(points).movie or "")
 
     def coordinates(self, table: Localizations) -> NDArray[np.float64]:
-        """Return rows as points in the layer's data, their frames along the axis on which its own points differ."""
-        own = np.asarray(self.layer.data)
-        places = np.zeros((len(table), self.layer.ndim))
-        outer = own[:, :-2]
-        if len(own):
-            places[:, :-2] = outer[0]
-        if outer.shape[1]:
-            moving = np.flatnonzero((outer != outer[:1]).any(axis=0))
-            places[:, moving[0] if len(moving) else -3] = table.frame
-        places[:, -2:] = table.yx
+        """Return rows as points in the layer's data, along its further axes where its own points are."""
+        places = super().coordinates(table)
+        for axis in range(self.layer.ndim - 2):
+            if axis != self.time and len(self.layer.data):
+                places[:, axis] = self.layer.data[0, axis]
         return places
-
-
-class _Key(NamedTuple):
-    key: str | None

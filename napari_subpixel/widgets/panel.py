@@ -137,7 +137,8 @@ class Panel(QWidget):
         """Start work that ends with this widget; connect its signals before."""
         self._works.append(work)
         works = self._works
-        work.finished.connect(lambda: works.remove(work) if work in works else None)
+        # Were the work part of the slot, it would keep itself, and the files that it opened, for ever.
+        work.finished.connect(lambda: _drop_ended(works))
         work.start()
         return work
 
@@ -145,6 +146,8 @@ class Panel(QWidget):
         """Cancel what is going on; called when the dock is closed and the viewer stays."""
         for work in list(self._works):
             work.cancel()
+            # Until it has ended, the panel is kept: one that nobody refers to would be destroyed, and wait for it.
+            work.finished.connect(lambda panel=self: None)
 
     def event(self, event: QEvent) -> bool:
         """Notice that the dock is closed: napari takes the widget out of it then."""
@@ -153,6 +156,10 @@ class Panel(QWidget):
                 self.dock_closed()
             self._was_docked = self.parent() is not None
         return super().event(event)
+
+
+def _drop_ended(works: list[Work]) -> None:
+    works[:] = [work for work in works if work.is_running]
 
 
 class _Preference:

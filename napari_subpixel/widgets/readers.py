@@ -2,41 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from napari_subpixel import formats
-from napari_subpixel.errors import InputError, PixelSizeError
+from napari_subpixel.errors import AxesError, InputError, PixelSizeError
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.stacks import open_stack
+from napari_subpixel.stacks import open_stack, time_axis
 from napari_subpixel.stacks.folders import TIFF_SUFFIXES
 from napari_subpixel.stacks.tiffs import opened
 from napari_subpixel.stacks.zarrs import is_zarr_folder
 from napari_subpixel.widgets.messages import show_warning
-from napari_subpixel.widgets.movie_layers import KEY, LayerData, MovieNotes, is_movie, movie_layer_data, pixel_size_of
+from napari_subpixel.widgets.movie_layers import (
+    KEY,
+    LayerData,
+    MovieLayer,
+    MovieNotes,
+    is_movie,
+    movie_layer_data,
+    pixel_size_of,
+)
 from napari_subpixel.widgets.point_layers import point_layer_data
 
 if TYPE_CHECKING:
     from napari import Viewer
-    from napari.layers import Layer
+    from napari.layers import Image
 
 #: What napari calls to read the file that it asked about.
 Reader = Callable[[str], list[LayerData]]
 #: Pixel size for a table in nm that nothing tells it for.
 NOMINAL_PIXEL_NM = 100.0
+#: Pixel sizes that differ by a smaller share than this are the same: some tables are written with few digits.
+SAME_SIZE_WITHIN = 1e-6
 
 
 def get_movie_reader(path: str | list[str]) -> Reader | None:
-    """Return a reader of a movie, or None for what is none: a single image, a colour image, a folder of other things.
+    """Return a reader of a movie, or None for what is none: a single image, colours or channels, other things.
 
-    A movie that is damaged or has an axis too many is read, and then refused in words. A list of files to be stacked
-    is left to napari: a folder of frames is a movie, several movies are several layers.
+    A movie that is damaged is read, and then refused in words. A list of files to be stacked is left to napari: a
+    folder of frames is a movie, several movies are several layers.
     """
     if isinstance(path, list) or not _may_be_movie(Path(path)):
         return None
     try:
         stack = open_stack(path)
+    except AxesError:
+        return None
     except InputError:
         return read_movie
     if stack.n_frames == 1:
@@ -65,15 +80,21 @@ def get_table_reader(path: str | list[str]) -> Reader | None:
 def read_table(path: str) -> list[LayerData]:
     """Return a table as a points layer, in nm where the table or the one movie in the viewer tells the pixel size.
 
-    A table in nm is not left unread for want of a pixel size: at `NOMINAL_PIXEL_NM` its distances in nm are right too.
+    Where one movie in the viewer fits, the points are that movie's. A table in nm is not left unread for want of a
+    pixel size: at `NOMINAL_PIXEL_NM` its distances in nm are right too.
     """
+    name = Path(path).stem
     try:
         table = formats.read(path)
     except PixelSizeError:
-        table = formats.read(path, pixel_size_nm=_assumed_pixel_size(path))
+        size = _size_of_movie()
+        _say_assumed(path, size)
+        table = formats.read(path, pixel_size_nm=size or NOMINAL_PIXEL_NM)
+        if size is None:  # that a movie's pixels are as wide as was assumed would be chance
+            return [point_layer_data(table, name=name)]
     if table.pixel_size_nm is None:
         table = _with_size_of_movie(table, path)
-    return [point_layer_data(table, name=Path(path).stem)]
+    return [point_layer_data(table, _movie_of(table), name=name)]
 
 
 def _may_be_movie(path: Path) -> bool:
@@ -93,17 +114,17 @@ def _is_coloured(path: Path) -> bool:
         return False
 
 
-def _assumed_pixel_size(path: str) -> float:
-    """Return the pixel size for a table in nm that does not say it, and tell the user which it is."""
-    name, size = Path(path).name, _size_of_movie()
-    if size is not None:
-        show_warning(f"{name} does not say its pixel size: that of the movie, {size:g} nm, was taken")
-        return size
+def _say_assumed(path: str, size_nm: float | None) -> None:
+    """Tell the user which pixel size is taken for a table in nm that does not say it: the movie's, or the nominal."""
+    name = Path(path).name
+    if size_nm is not None:
+        show_warning(f"{name} does not say its pixel size: that of the movie, {size_nm:g} nm, was taken")
+        return
     show_warning(
         f"{name} does not say its pixel size: {NOMINAL_PIXEL_NM:g} nm was assumed. Distances are right in nm all the "
-        "same; to lay the points exactly on their movie, open the movie first"
+        "same; to lay the points exactly on their movie, first open the movie and, where it is not known, set its "
+        "pixel size with Load SMLM stack"
     )
-    return NOMINAL_PIXEL_NM
 
 
 def _with_size_of_movie(table: Localizations, path: str) -> Localizations:
@@ -115,21 +136,44 @@ def _with_size_of_movie(table: Localizations, path: str) -> Localizations:
     return table.with_about(pixel_size_nm=size)
 
 
+# -- the movie of a table ---------------------------------------------------------------------------------------------
+
+
+def _movie_of(table: Localizations) -> MovieLayer | None:
+    """Return the movie of the current viewer that a table is of; None where none or several could be."""
+    fitting = [layer for layer, size in _movies() if _fits(table, layer, size)]
+    return MovieLayer(fitting[0]) if len(fitting) == 1 else None
+
+
+def _fits(table: Localizations, layer: Image, size_nm: float | None) -> bool:
+    """Say whether a table can be of a movie: of pixels as wide and frames as large, and all of its frames are there."""
+    shape = (layer.data[0] if layer.multiscale else layer.data).shape
+    time = time_axis(shape[:-2])
+    n_frames = 1 if time is None else shape[time]
+    if table.frame_shape not in (None, tuple(shape[-2:])) or table.frame.max(initial=0) >= n_frames:
+        return False
+    if size_nm is None or table.pixel_size_nm is None:
+        return size_nm is table.pixel_size_nm and table.frame_shape is not None
+    return bool(np.isclose(size_nm, table.pixel_size_nm, rtol=SAME_SIZE_WITHIN, atol=0))
+
+
 def _size_of_movie() -> float | None:
     """Return the pixel size that all movies of the current viewer have; None where they differ or there are none."""
-    import napari
-
-    viewer: Viewer | None = napari.current_viewer()
-    sizes = {_pixel_size(layer) for layer in viewer.layers if is_movie(layer)} - {None} if viewer is not None else set()
+    sizes = {size for _, size in _movies()} - {None}
     return sizes.pop() if len(sizes) == 1 else None
 
 
-def _pixel_size(layer: Layer) -> float | None:
-    """Return the pixel size of a layer that is certainly a movie: one that this plugin knows, or that has frames."""
-    notes = layer.metadata.get(KEY)
-    if isinstance(notes, MovieNotes):
-        return notes.camera.pixel_size_nm
-    try:
-        return pixel_size_of(layer) if layer.ndim > 2 else None
-    except InputError:  # pixels that are not square
-        return None
+def _movies() -> Iterator[tuple[Image, float | None]]:
+    """Yield the layers of the current viewer that are certainly movies, with their pixel sizes.
+
+    These are the ones that this plugin knows, and others that have frames.
+    """
+    import napari
+
+    viewer: Viewer | None = napari.current_viewer()
+    for layer in viewer.layers if viewer is not None else ():
+        notes = layer.metadata.get(KEY)
+        known = notes.camera.pixel_size_nm if isinstance(notes, MovieNotes) else None
+        if is_movie(layer) and (layer.ndim > 2 or isinstance(notes, MovieNotes)):
+            with suppress(InputError):  # pixels that are not square
+                yield layer, pixel_size_of(layer) or known

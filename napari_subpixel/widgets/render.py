@@ -142,7 +142,7 @@ class RenderSuperResolution(Panel):
         self.render_button = QPushButton("Render")
         self.render_button.setToolTip("Render the points that are shown; a rendering of them made before is replaced")
         self.render_button.clicked.connect(self.render_now)
-        self.save_button = QPushButton("Save image ...")
+        self.save_button = QPushButton("Save image...")
         self.save_button.setToolTip("Write the image as OME-TIFF, with its pixel size and where it came from")
         self.save_button.clicked.connect(self.ask_and_save)
         row = QHBoxLayout()

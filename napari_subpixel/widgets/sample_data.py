@@ -6,7 +6,7 @@ import numpy as np
 
 from napari_subpixel.simulate import crowded_microtubules, simulate
 from napari_subpixel.stacks import open_stack
-from napari_subpixel.widgets.movie_layers import LayerData, MovieLayer, movie_layer_data
+from napari_subpixel.widgets.movie_layers import KEY, LayerData, MovieLayer, movie_layer_data
 from napari_subpixel.widgets.point_layers import point_layer_data
 
 N_FRAMES, SEED = 200, 7
@@ -20,4 +20,5 @@ def microtubules() -> list[LayerData]:
     frames, truth = simulate(settings, np.random.default_rng(SEED))
     movie = movie_layer_data(open_stack(frames, name="microtubules (simulated)"), settings.camera)
     points = point_layer_data(truth, MovieLayer(Layer.create(*movie)), name="truth", colour="cyan", symbol="cross")
+    movie[1]["metadata"][KEY].layer = None  # the layer that napari makes of it is the one that counts
     return [movie, points]

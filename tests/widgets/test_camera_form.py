@@ -87,6 +87,31 @@ def test_where_the_pixel_size_comes_from_is_said(form) -> None:
     assert form.camera.pixel_size_nm == 65
 
 
+@pytest.mark.parametrize("origin", ["as typed", "from the camera", "from the camera file"])
+def test_a_pixel_size_of_the_user_s_is_to_be_checked_for_a_movie_that_says_none(form, origin: str, tmp_path) -> None:
+    form.tell_pixel_size(110, "the file")
+    if origin == "as typed":
+        form.boxes["pixel_size_nm"].setValue(65)
+    elif origin == "from the camera":
+        presets.save_preset(Camera(pixel_size_nm=65, name="mine"))
+        form._list()
+        choose(form, "mine")
+    else:
+        Camera(pixel_size_nm=65).to_yaml(tmp_path / "mine.yaml")
+        form.open_file(tmp_path / "mine.yaml")
+    form.tell_pixel_size(None, "the file")
+    assert form.note.text() == f"Pixel size: the file does not say it: 65 nm {origin}, check it"
+    assert form.camera.pixel_size_nm == 65
+
+
+def test_the_pixel_size_of_an_earlier_movie_is_forgotten(form) -> None:
+    form.tell_pixel_size(110, "the file")
+    form.tell_pixel_size(None, "")
+    form.tell_pixel_size(None, "the file")
+    assert form.camera.pixel_size_nm is None
+    assert form.boxes["pixel_size_nm"].text() == "not known"
+
+
 def test_maps_are_named_kept_and_not_edited(form, tmp_path) -> None:
     MAPS.to_yaml(tmp_path / "mine.yaml")
     form.window.show()
@@ -177,6 +202,11 @@ def test_typed_values_are_recalled(form, qtbot) -> None:
     later = again(qtbot)
     assert later.camera == Camera(pixel_size_nm=117, em_gain=200)
     assert later.note.text() == "Pixel size: as used last"
+    later.tell_pixel_size(None, "the file")
+    assert later.note.text() == "Pixel size: the file does not say it: 117 nm as used last, check it"
+    later.tell_pixel_size(110, "the file")
+    later.tell_pixel_size(None, "the file")
+    assert later.camera.pixel_size_nm is None
 
 
 def test_a_preset_is_recalled_by_its_name_with_the_pixel_size_that_was_typed(form, qtbot) -> None:

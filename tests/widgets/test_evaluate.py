@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 import threading
 
 import numpy as np
@@ -13,7 +14,7 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_subpixel import formats
 from napari_subpixel.camera import Camera
-from napari_subpixel.evaluate import evaluate
+from napari_subpixel.evaluate import evaluate, evaluating
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.widgets import evaluation_run as module
@@ -21,7 +22,8 @@ from napari_subpixel.widgets.evaluate import EvaluateAgainstTruth
 from napari_subpixel.widgets.match_layers import FALSE_POSITIVES, KINDS, MISSES, TRUE_POSITIVES, match_layers
 from napari_subpixel.widgets.movie_layers import KEY, MovieLayer, movie_layer_data
 from napari_subpixel.widgets.point_layers import point_layer_data, set_threshold, table_of
-from napari_subpixel.widgets.scores import SCORES, parsed_tolerances
+from napari_subpixel.widgets.scores import SCORES
+from napari_subpixel.widgets.work import Work
 
 SHAPE = (30, 44)
 MOVIE = np.random.default_rng(0).poisson(20, (5, *SHAPE)).astype(np.uint16)
@@ -233,6 +235,74 @@ def test_result_and_truth_are_told_apart_in_whichever_order_they_come(make_widge
     assert (widget.result.value, widget.truth.value) == (result, given)
 
 
+# -- a part of the movie ------------------------------------------------------------------------------------------
+
+
+def with_provenance(found, **provenance):
+    return found.with_about(provenance=provenance)
+
+
+@pytest.fixture
+def partial(add):
+    """The layers of a result that covers frames 1 and 2 of 5, and of its truth."""
+    found, truth = tables()
+    found = with_provenance(found.in_frames(1, 3), frames=[1, 3])
+    return found, truth, add(found, "found"), add(truth, "truth")
+
+
+def test_of_a_partial_result_only_the_frames_that_were_detected_are_scored(make_widget, qtbot, partial):
+    found, truth, *_ = partial
+    widget = make_widget()
+    assert evaluated(qtbot, widget).to_dict() == evaluate(found, truth, frames=(1, 3)).to_dict()
+    assert evaluate(found, truth)[1].false_negatives > widget.evaluation[1].false_negatives
+    assert "in the 2 frames that were detected" in widget.summary.text()
+    assert widget.warnings.isHidden()
+    set_threshold(widget.result.value, 0.5)
+    settle(qtbot, widget)
+    assert widget.evaluation.to_dict() == evaluate(found.above(0.5), truth, frames=(1, 3)).to_dict()
+
+
+def test_frames_that_are_asked_for_are_scored_and_what_was_not_detected_is_told(make_widget, qtbot, partial):
+    found, truth, *_ = partial
+    widget = make_widget()
+    widget.last.setValue(3)
+    assert evaluated(qtbot, widget).to_dict() == evaluate(found, truth, frames=(1, 4)).to_dict()
+    assert widget.warnings.text() == (
+        "Warning: only frames 1 to 2 were detected; molecules of the others count as missed"
+    )
+    assert "that were detected" not in widget.summary.text()
+    widget.last.setValue(-1)
+    widget.first.setValue(2)
+    assert evaluated(qtbot, widget).to_dict() == evaluate(found, truth, frames=(2, 3)).to_dict()
+    assert "in 1 of the 2 frames that were detected" in widget.summary.text()
+    assert widget.warnings.isHidden()
+    widget.first.setValue(3)
+    assert evaluated(qtbot, widget).to_dict() == evaluate(found, truth, frames=(3, None)).to_dict()
+    assert "only frames 1 to 2 were detected" in widget.warnings.text()
+
+
+def test_a_whole_movie_or_a_note_that_makes_no_sense_leaves_no_frame_out():
+    found, _ = tables()
+    for frames in ([0, 5], None, [0, 2.5], [2, 1], "01", [0], [-1, 2], {"0": 1, "1": 2}):
+        assert module.detected_frames(with_provenance(found, frames=frames)) is None
+    assert module.frames_to_score(found, None) is None
+    assert module.frames_to_score(found, (2, None)) == (2, None)
+    assert module.gaps(found, None) == ()
+
+
+def test_a_result_of_a_region_says_that_what_lies_outside_counts_as_missed(make_widget, qtbot, add):
+    found, truth = tables()
+    add(with_provenance(found, roi=[[4, 20], [10, 40]]), "found")
+    add(truth, "truth")
+    widget = make_widget()
+    assert evaluated(qtbot, widget).to_dict() == evaluate(found, truth).to_dict()
+    assert widget.warnings.text() == (
+        "Warning: the result covers a region only (y 4 to 19, x 10 to 39 px); molecules outside it count as missed"
+    )
+    for nothing in ([[0, SHAPE[0]], [0, SHAPE[1]]], None, [4, 20], [[4, 20], [40, 10]]):
+        assert module.gaps(with_provenance(found, roi=nothing), None) == ()
+
+
 # -- out of date --------------------------------------------------------------------------------------------------
 
 
@@ -268,9 +338,9 @@ def test_a_threshold_that_changes_during_the_evaluation_is_not_lost(make_widget,
     def slow(*arguments, **options):
         begun.set()
         gate.wait(5)
-        return evaluate(*arguments, **options)
+        return (yield from evaluating(*arguments, **options))
 
-    monkeypatch.setattr(module, "evaluate", slow)
+    monkeypatch.setattr(module, "evaluating", slow)
     widget.evaluate_now()
     begun.wait(5)
     set_threshold(layers[0], 0.6)
@@ -333,7 +403,7 @@ def test_another_tolerance_colours_anew_without_evaluating_again(make_widget, qt
     widget = make_widget()
     evaluation = evaluated(qtbot, widget)
     match_layers(viewer.layers)[MISSES.role].visible = False
-    monkeypatch.delattr(module, "evaluate")
+    monkeypatch.delattr(module, "evaluating")
     for match in evaluation:
         widget.shown_tolerance.value = match.tolerance_nm
         shown = match_layers(viewer.layers)
@@ -404,17 +474,12 @@ def test_scores_are_saved_as_csv_and_as_the_document_of_the_command_line(
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "scores.json"), ""))
     widget.ask_and_save()
     assert json.loads((tmp_path / "scores.json").read_text()) == expected
-    widget.save(tmp_path / "scores")
+    widget.save(tmp_path / "scores.csv")
     rows = list(csv.DictReader((tmp_path / "scores.csv").read_text().splitlines()))
     assert [float(row["tolerance_nm"]) for row in rows] == [1e-6, 25, 50]
-    assert float(rows[2]["jaccard"]) == expected["scores"][2]["jaccard"]
-    assert float(rows[2]["mean_offset_x_nm"]) == expected["scores"][2]["mean_offset_nm"][1]
-    assert rows[0]["rmse_nm"] == rows[0]["mean_offset_y_nm"] == ""
     assert shown() == []
-    widget.save(tmp_path / "scores")
-    assert "exists already" in shown()[0][1]
     widget.save(tmp_path / "scores.txt")
-    assert ".csv or .json" in shown()[1][1]
+    assert ".csv or .json" in shown()[0][1]
 
 
 # -- refusals -----------------------------------------------------------------------------------------------------
@@ -496,13 +561,6 @@ def test_a_border_without_a_shape_of_the_frames_is_refused(make_widget, add, ref
     assert "open their movie" in refused(widget)
 
 
-@pytest.mark.parametrize(
-    ("text", "tolerances"), [("25, 50", (25, 50)), ("25", (25,)), ("12.5;25  25 1e2,", (12.5, 25, 100))]
-)
-def test_tolerances_are_read_as_people_write_them(text, tolerances):
-    assert parsed_tolerances(text) == tolerances
-
-
 # -- the end ------------------------------------------------------------------------------------------------------
 
 
@@ -514,9 +572,9 @@ def test_closing_the_dock_during_an_evaluation_leaves_no_thread_and_no_layer(
     def slow(*arguments, **options):
         begun.set()
         gate.wait(5)
-        return evaluate(*arguments, **options)
+        return (yield from evaluating(*arguments, **options))
 
-    monkeypatch.setattr(module, "evaluate", slow)
+    monkeypatch.setattr(module, "evaluating", slow)
     widget = make_widget()
     widget.evaluate_now()
     begun.wait(5)
@@ -526,3 +584,54 @@ def test_closing_the_dock_during_an_evaluation_leaves_no_thread_and_no_layer(
     assert not match_layers(viewer.layers)
     set_threshold(layers[0], 0.5)
     assert not widget._rest.isActive()
+
+
+def test_closing_the_dock_shows_again_what_was_hidden_and_puts_the_match_out_of_sight(
+    make_widget, qtbot, viewer, layers
+):
+    widget = make_widget()
+    evaluated(qtbot, widget)
+    assert [layer.visible for layer in layers] == [False, False]
+    viewer.window.remove_dock_widget(widget)
+    assert [layer.visible for layer in layers] == [True, True]
+    assert [layer.visible for layer in match_layers(viewer.layers).values()] == [False] * 3
+
+
+def test_closing_the_dock_leaves_hidden_what_the_user_hid(make_widget, qtbot, viewer, layers):
+    layers[1].visible = False
+    widget = make_widget()
+    evaluated(qtbot, widget)
+    viewer.window.remove_dock_widget(widget)
+    assert [layer.visible for layer in layers] == [True, False]
+
+
+@pytest.fixture
+def long_work(add, monkeypatch):
+    """A result and its truth that take hundreds of steps to match."""
+    monkeypatch.setattr(sys.modules["napari_subpixel.evaluate"], "BLOCK_ROWS", 20)
+    rng = np.random.default_rng(3)
+    n, n_frames = 6_000, 900
+    columns = {"frame": rng.integers(0, n_frames, n), "y": rng.uniform(0, 29, n), "x": rng.uniform(0, 43, n)}
+    truth = Localizations(columns, **{**ABOUT, "n_frames": n_frames})
+    return add(truth.with_columns(probability=0.9), "found"), add(truth, "truth")
+
+
+def test_an_evaluation_shows_how_far_it_is_and_can_be_cancelled(make_widget, qtbot, viewer, long_work):
+    widget = make_widget()
+    widget.evaluate_now()
+    qtbot.waitUntil(lambda: widget.progress.bar.value() > 0, timeout=10_000)
+    assert widget.progress.bar.maximum() == 100
+    widget.progress.cancel.click()
+    settle(qtbot, widget)
+    assert widget.evaluation is None
+    assert widget.progress.isHidden()
+    assert [layer.visible for layer in long_work] == [True, True]
+    assert not match_layers(viewer.layers)
+
+
+def test_closing_the_viewer_does_not_wait_for_the_whole_evaluation(make_widget, qtbot, viewer, long_work):
+    widget = make_widget()
+    widget.evaluate_now()
+    qtbot.waitUntil(lambda: widget.progress.bar.value() > 0, timeout=10_000)
+    viewer.close()
+    assert not Work.running

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import shutil
 import threading
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -120,6 +123,43 @@ def test_a_movie_without_pixel_size_loads_in_pixels(viewer, widget, tmp_path, do
     done()
     assert viewer.layers[0].scale.tolist() == [1, 1, 1]
     assert widget.status.text() == "bare.tif: pixel size not known"
+
+
+@pytest.mark.parametrize("loaded", [True, False])
+def test_the_pixel_size_of_an_earlier_movie_is_not_taken_for_one_that_says_none(
+    viewer, widget, movie_file, tmp_path, done, loaded: bool
+) -> None:
+    tifffile.imwrite(tmp_path / "bare.tif", MOVIE)
+    widget.choose(movie_file)
+    done()
+    if loaded:
+        widget.button.click()
+        done()
+    widget.choose(tmp_path / "bare.tif")
+    done()
+    assert widget.form.note.text() == "Pixel size: the file does not say its pixel size"
+    widget.button.click()
+    done()
+    assert viewer.layers[-1].scale.tolist() == [1, 1, 1]
+
+
+def test_the_pixel_size_of_another_layer_is_not_taken_for_one_that_has_none(viewer, widget) -> None:
+    known = viewer.add_image(MOVIE, scale=(1, 65, 65), units=("pixel", "nm", "nm"))
+    bare = viewer.add_image(MOVIE)
+    widget.source.value = known
+    widget.source.value = bare
+    assert widget.form.camera.pixel_size_nm is None
+    assert widget.form.note.text() == "Pixel size: the layer does not say its pixel size"
+
+
+def test_a_pixel_size_used_for_one_layer_is_offered_for_the_next_and_is_to_be_checked(viewer, widget) -> None:
+    first, second = viewer.add_image(MOVIE), viewer.add_image(MOVIE)
+    widget.source.value = first
+    widget.form.boxes["pixel_size_nm"].setValue(117)
+    widget.button.click()
+    widget.source.value = second
+    assert widget.form.note.text() == "Pixel size: the layer does not say it: 117 nm as used last, check it"
+    assert widget.form.camera.pixel_size_nm == 117
 
 
 def test_the_camera_and_pixel_size_that_were_used_last_are_there_again(viewer, widget, tmp_path, done) -> None:
@@ -290,6 +330,22 @@ def test_closing_while_a_file_is_looked_at_leaves_no_thread(
         done()
 
 
+def test_closing_the_dock_waits_for_nothing(viewer, movie_file, done, qtbot, slow_disk) -> None:
+    gate, began = slow_disk
+    widget = docked(viewer)
+    widget.choose(movie_file)
+    qtbot.waitUntil(began.is_set)
+    threading.Timer(3, gate.set).start()
+    reference, start = weakref.ref(widget), time.perf_counter()
+    viewer.window.remove_dock_widget(widget)
+    del widget
+    gc.collect()
+    assert time.perf_counter() - start < 1
+    gate.set()
+    done()
+    assert collected(reference, qtbot)
+
+
 def test_while_a_movie_loads_no_other_can_be_chosen(viewer, widget, movie_file, done, qtbot, monkeypatch) -> None:
     gate, really_make = threading.Event(), load.movie_layer_data
     monkeypatch.setattr(load, "movie_layer_data", lambda *arguments: gate.wait(10) and really_make(*arguments))
@@ -302,6 +358,71 @@ def test_while_a_movie_loads_no_other_can_be_chosen(viewer, widget, movie_file, 
     done()
     assert (widget.file_button.isEnabled(), widget.source.enabled) == (True, True)
     assert len(viewer.layers) == 1
+
+
+# -- what is let go -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def closed(monkeypatch):
+    """Return the names of the movies whose files were closed."""
+    names, really_open = [], load.open_stack
+
+    def open_and_note(path):
+        stack = really_open(path)
+        close = stack._source.close
+        stack._source.close = lambda: (names.append(Path(path).name), close())
+        return stack
+
+    monkeypatch.setattr(load, "open_stack", open_and_note)
+    return names
+
+
+def collected(reference: weakref.ref, qtbot) -> bool:
+    qtbot.wait(20)
+    gc.collect()
+    return reference() is None
+
+
+@pytest.mark.parametrize("use", ["nothing", "looked at", "loaded"])
+def test_a_widget_whose_dock_is_closed_lives_no_longer(viewer, movie_file, done, qtbot, use: str) -> None:
+    widget = docked(viewer)
+    if use != "nothing":
+        widget.choose(movie_file)
+        done()
+    if use == "loaded":
+        widget.button.click()
+        done()
+    viewer.window.remove_dock_widget(widget)
+    references = weakref.ref(widget), weakref.ref(widget.form)
+    del widget
+    assert [collected(reference, qtbot) for reference in references] == [True, True]
+
+
+def test_a_file_that_was_looked_at_is_closed_with_the_dock(viewer, widget, movie_file, done, closed) -> None:
+    widget.choose(movie_file)
+    done()
+    assert closed == []
+    viewer.window.remove_dock_widget(widget)
+    gc.collect()
+    assert closed == ["movie.tif"]
+    assert not widget.button.isEnabled()
+
+
+def test_a_file_is_closed_when_another_is_chosen_or_its_layer_is_gone(
+    viewer, widget, movie_file, done, closed, qtbot
+) -> None:
+    other = Path(shutil.copy(movie_file, movie_file.with_name("other.tif")))
+    widget.choose(movie_file)
+    done()
+    widget.choose(other)
+    done()
+    gc.collect()
+    assert closed == ["movie.tif"]
+    widget.button.click()
+    done()
+    assert viewer.layers[0].data.max().compute() == MOVIE.max()
+    assert closed == ["movie.tif"]
 
 
 # -- on a layer that is open --------------------------------------------------------------------------------------

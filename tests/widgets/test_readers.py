@@ -16,7 +16,9 @@ from napari_subpixel.camera import Camera
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.movie_writer import write_movie
-from napari_subpixel.widgets.movie_layers import MovieLayer
+from napari_subpixel.widgets.detect import DetectMolecules
+from napari_subpixel.widgets.movie_layers import MovieLayer, belongs_to
+from napari_subpixel.widgets.point_layers import table_of
 from napari_subpixel.widgets.readers import get_movie_reader, get_table_reader
 
 PLUGIN = "napari-subpixel"
@@ -110,6 +112,22 @@ def test_single_images_and_colour_images_are_left_to_others(image, options, tmp_
     assert get_movie_reader(str(folder)) is None
 
 
+@pytest.mark.parametrize("kind", ["imagej", "ome", "shaped", "zarr", "coloured zarr", "volumetric"])
+def test_images_of_several_channels_and_depths_are_left_to_others(kind: str, tmp_path: Path) -> None:
+    path, image = tmp_path / f"image.{kind[-4:] if 'zarr' in kind else 'tif'}", np.zeros((6, 2, 12, 18), np.uint16)
+    if kind == "volumetric":
+        tifffile.imwrite(path, image[:, 0].repeat(3, 0)[:16], volumetric=True, tile=(16, 16, 16), metadata=None)
+    elif kind == "shaped":
+        tifffile.imwrite(path, image)
+    elif kind == "coloured zarr":
+        zarr.create_array(path, data=np.zeros((12, 18, 3), np.uint8))
+    elif kind == "zarr":
+        zarr.create_array(path, data=image)
+    else:
+        tifffile.imwrite(path, image, metadata={"axes": "ZCYX"}, **{kind: True})
+    assert get_movie_reader(str(path)) is None
+
+
 def test_folders_of_other_things_lists_and_addresses_are_left_to_others(tmp_path: Path, movie_file: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "texts").mkdir()
@@ -131,23 +149,23 @@ def test_a_list_of_images_to_be_stacked_goes_to_napari(viewer, tmp_path: Path) -
 
 
 def test_a_refused_file_opens_with_napari_s_own_reader(viewer, tmp_path: Path) -> None:
-    tifffile.imwrite(tmp_path / "image.tif", MOVIE[0])
-    with pytest.raises(ValueError, match="refused the file"):
-        viewer.open(tmp_path / "image.tif", plugin=PLUGIN)
-    (layer,) = viewer.open(tmp_path / "image.tif")
-    np.testing.assert_array_equal(layer.data, MOVIE[0])
+    image = MOVIE[:4].reshape(2, 2, 12, 18)
+    for name, data, options in (("image.tif", MOVIE[0], {}), ("channels.tif", image, {"imagej": True})):
+        tifffile.imwrite(tmp_path / name, data, **options)
+        with pytest.raises(ValueError, match="refused the file"):
+            viewer.open(tmp_path / name, plugin=PLUGIN)
+        (layer,) = viewer.open(tmp_path / name)
+        np.testing.assert_array_equal(layer.data, data)
 
 
 def test_damaged_movies_are_refused_in_words(viewer, movie_file: Path, tmp_path: Path) -> None:
     os.truncate(movie_file, movie_file.stat().st_size - 600)
     (tmp_path / "empty.tif").touch()
     (tmp_path / "text.tif").write_text("no movie at all")
-    tifffile.imwrite(tmp_path / "two_axes.tif", np.zeros((2, 3, 12, 18), np.uint16), imagej=True)
     for name, words in {
         "movie.tif": "the file is cut off",
         "empty.tif": "the file is empty",
         "text.tif": "not a TIFF file",
-        "two_axes.tif": "save one movie a file",
     }.items():
         with pytest.raises(InputError, match=words) as error:
             viewer.open(tmp_path / name, plugin=PLUGIN)
@@ -206,8 +224,79 @@ def test_a_table_in_pixels_is_laid_on_the_one_movie(viewer, tmp_path: Path, show
     viewer.add_image(MOVIE[0], name="a picture", scale=(0.5, 0.5), units=("um", "um"))
     viewer.add_image(MOVIE, scale=(1, 2, 3), units=("pixel", "um", "um"), name="not square")
     after = one_layer(viewer, path)
-    assert after.scale.tolist() == [1, 160, 160]
+    assert (after.scale.tolist(), str(after.units[-1])) == ([1, 0.16, 0.16], "micrometer")
+    assert table_of(after).pixel_size_nm == 160
     assert "160 nm, was taken" in shown()[-1][1]
+
+
+# -- whose points they are ----------------------------------------------------------------------------------------
+
+
+def is_linked(points, movie) -> bool:
+    return belongs_to(points, MovieLayer(movie).notes.key)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "hdf5", "parquet"])
+def test_a_saved_result_is_the_movie_s_again(viewer, suffix: str, movie_file: Path, tmp_path: Path) -> None:
+    movie = one_layer(viewer, movie_file)
+    movie.translate = (0, 550, -220)
+    viewer.add_image(MOVIE[0], name="a picture of it", scale=(110, 110), units=("nm", "nm"))
+    viewer.add_image(MOVIE[:, 1:], name="of another shape", scale=(1, 100, 100), units=("pixel", "nm", "nm"))
+    formats.write(tmp_path / f"found.{suffix}", TABLE)
+    points = one_layer(viewer, tmp_path / f"found.{suffix}")
+    assert is_linked(points, movie)
+    on_movie = [movie.world_to_data(place) for place in in_nm(points)]
+    np.testing.assert_allclose(on_movie, np.column_stack([TABLE.frame, TABLE.yx]), atol=1e-6)
+    MovieLayer(movie).set_camera(Camera(pixel_size_nm=65), viewer.layers)
+    np.testing.assert_allclose([movie.world_to_data(place) for place in in_nm(points)], on_movie, atol=1e-6)
+
+
+def test_the_threshold_slider_acts_on_a_saved_result(viewer, qtbot, movie_file: Path, tmp_path: Path) -> None:
+    widget = DetectMolecules(viewer)
+    viewer.window.add_dock_widget(widget)
+    found = TABLE.with_about(provenance={"model": widget.form.card.provenance})
+    formats.write(tmp_path / "found.parquet", found)
+    one_layer(viewer, movie_file)
+    points = one_layer(viewer, tmp_path / "found.parquet")
+    for threshold, shown in ((0.4, [True, True, False]), (0.7, [True, False, False])):
+        widget.threshold.setValue(threshold)
+        qtbot.waitUntil(lambda shown=shown: points.shown.tolist() == shown)
+
+
+def test_a_result_without_pixel_size_is_linked_by_the_shape_of_its_frames(viewer, tmp_path: Path) -> None:
+    formats.write(tmp_path / "found.parquet", TABLE.with_about(pixel_size_nm=None))
+    formats.write(tmp_path / "bare.parquet", Localizations(TABLE.table))
+    movie = viewer.add_image(MOVIE)
+    assert is_linked(one_layer(viewer, tmp_path / "found.parquet"), movie)
+    assert not is_linked(one_layer(viewer, tmp_path / "bare.parquet"), movie)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"pixel_size_nm": 100}, {"frame_shape": (13, 18)}, {"columns": {"frame": [5], "y": [1.0], "x": [1.0]}}],
+    ids=["pixel size", "frame shape", "more frames"],
+)
+def test_a_result_that_does_not_fit_the_movie_is_not_its_own(viewer, changes, movie_file, tmp_path: Path) -> None:
+    movie = one_layer(viewer, movie_file)
+    formats.write(tmp_path / "found.parquet", Localizations(**{"columns": TABLE.table, **TABLE.about, **changes}))
+    points = one_layer(viewer, tmp_path / "found.parquet")
+    assert not is_linked(points, movie)
+    assert points.scale[-1] == changes.get("pixel_size_nm", 110)
+
+
+def test_of_two_movies_that_fit_none_is_taken(viewer, movie_file: Path, tmp_path: Path) -> None:
+    movies = [one_layer(viewer, movie_file), one_layer(viewer, movie_file)]
+    formats.write(tmp_path / "found.parquet", TABLE)
+    points = one_layer(viewer, tmp_path / "found.parquet")
+    assert [is_linked(points, movie) for movie in movies] == [False, False]
+    np.testing.assert_allclose(in_nm(points), np.column_stack([TABLE.frame, TABLE.yx * 110]))
+
+
+def test_an_assumed_pixel_size_makes_no_movie_fit(viewer, tmp_path: Path, shown) -> None:
+    movies = [viewer.add_image(MOVIE, scale=(1, s, s), units=("pixel", "nm", "nm")) for s in (100, 160)]
+    points = one_layer(viewer, write_bare_csv(tmp_path / "truth.csv"))
+    assert [is_linked(points, movie) for movie in movies] == [False, False]
+    assert "100 nm was assumed" in shown()[0][1]
 
 
 @pytest.mark.parametrize("header", ["index,axis-0,axis-1", "index,shape-type,vertex-index,axis-0,axis-1", "name,age"])
