@@ -27,7 +27,7 @@ from napari_subpixel.estimate import estimate_sigma_px
 from napari_subpixel.evaluate import evaluate
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.merging import FAINTEST
-from napari_subpixel.models import find, read_card, write_card
+from napari_subpixel.models import find, installed, read_card, write_card
 from napari_subpixel.psf import draw_gaussians, pixel_fractions
 from napari_subpixel.scenes import Scene, add_light, draw_scene, precision_px
 from napari_subpixel.stacks import open_stack
@@ -219,6 +219,9 @@ def main() -> None:
     parser.add_argument("--simulation-only", action="store_true")
     parser.add_argument("--write-card", action="store_true")
     arguments = parser.parse_args()
+    if arguments.model == "default" and "default" not in [card.name for card in installed()]:
+        print("no model `default` is installed; scripts/train-default makes one")
+        return
     detector = Detector(arguments.model, device="cpu")
     print(f"model {detector.card.name}, threshold {detector.threshold:g}; machine: {machine()}\n")
     figures: dict[str, Any] = {"command": "make bench"}

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 #: Alternatives are at most this far apart, in pixels, and in standard deviations of their distance.
-REACH_PX, REACH_SIGMA = 0.7, 3.0
+REACH_PX, REACH_SIGMA = 1.0, 3.0
 #: Their probabilities add up to at most this.
 MOST = 1.25
 #: Points below this probability are not looked at.
