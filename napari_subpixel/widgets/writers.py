@@ -7,11 +7,20 @@ from typing import Any
 
 from napari_subpixel import formats
 from napari_subpixel.errors import InputError, PixelSizeError
+from napari_subpixel.widgets.movie_layers import KEY, pixel_size_of
 from napari_subpixel.widgets.point_layers import table_of
 
 
 def write_csv(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
-    """Write the points that a layer shows as a ThunderSTORM csv."""
+    """Write the points that a layer shows as a ThunderSTORM csv.
+
+    napari asks this writer for any points that are saved as .csv. Such as are no localizations, since they neither come
+    from this plugin nor lie in a unit of length, are left to napari's own writer.
+    """
+    if not _are_localizations(data, meta):
+        import npe2
+
+        return npe2.write(path, [(data, meta, "points")], plugin_name="napari")
     return _write(path, data, meta, "csv")
 
 
@@ -48,6 +57,12 @@ def _write(path: str, data: Any, meta: dict[str, Any], format_name: str) -> list
     except InputError as error:
         raise OSError(str(error)) from error
     return [str(file) for file in formats.format_for(target).outputs(target)]
+
+
+def _are_localizations(data: Any, meta: dict[str, Any]) -> bool:
+    from napari.layers import Layer
+
+    return KEY in meta.get("metadata", {}) or pixel_size_of(Layer.create(data, meta, "points")) is not None
 
 
 def _with_suffix(path: Path, format_name: str) -> Path:

@@ -15,7 +15,7 @@ from napari_subpixel.camera import Camera
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.widgets.movie_layers import MovieLayer, movie_layer_data
-from napari_subpixel.widgets.point_layers import point_layer_data, set_threshold, table_of
+from napari_subpixel.widgets.point_layers import notes_of, point_layer_data, set_threshold, table_of
 from napari_subpixel.widgets.writers import write_csv, write_hdf5, write_parquet
 
 PLUGIN = "napari-subpixel"
@@ -103,9 +103,17 @@ def test_points_drawn_by_hand_are_saved_in_nm_where_the_layer_is(viewer, tmp_pat
     assert back.pixel_size_nm == 110
 
 
+def test_points_that_are_no_localizations_are_napari_s_to_save_as_csv(viewer, tmp_path: Path) -> None:
+    viewer.layers.clear()
+    drawn = viewer.add_points([[2, 3.5, 4.0]], name="drawn")
+    assert drawn.save(str(tmp_path / "drawn.csv"), plugin=PLUGIN) == [str(tmp_path / "drawn.csv")]
+    assert (tmp_path / "drawn.csv").read_text().splitlines() == ["index,axis-0,axis-1,axis-2", "0.0,2.0,3.5,4.0"]
+
+
 def test_points_without_pixel_size_are_saved_in_pixels_but_not_in_nm(viewer, tmp_path: Path) -> None:
     viewer.layers.clear()
     drawn = viewer.add_points([[2, 3.5, 4.0]], name="drawn")
+    notes_of(drawn)  # a widget of the plugin has looked at them
     with pytest.raises(OSError, match=r"is in nm, and the pixel size of 'drawn' is not known"):
         drawn.save(str(tmp_path / "drawn.csv"), plugin=PLUGIN)
     assert not list(tmp_path.iterdir())
