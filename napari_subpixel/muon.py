@@ -2,7 +2,7 @@
 
 The momentum of a layer's gradient is replaced by the nearest matrix whose singular values are all alike. The filters of
 a convolution count as a matrix with a row for each. What is no such matrix, biases and small layers, is left to AdamW.
-On the network for many microscopes it needs about a third of AdamW's steps.
+In one short comparison on the network for many microscopes it needed about a third of AdamW's steps.
 
 References
 ----------

@@ -54,6 +54,8 @@ class DetectionJob:
         Standard deviation of the point spread function in pixels, for a model that asks for it.
     assumed : tuple of str
         What was estimated of the microscope and not given, in words, for the provenance.
+    chunk_pixels : int, optional
+        Pixels of a chunk; `CHUNK_PIXELS` if not given.
     """
 
     stack: Stack
@@ -63,6 +65,7 @@ class DetectionJob:
     roi: Roi | None = None
     sigma_px: float | None = None
     assumed: tuple[str, ...] = ()
+    chunk_pixels: int | None = None
 
     def __post_init__(self) -> None:
         self.camera.check_fits(self.stack.frame_shape)
@@ -86,7 +89,7 @@ class DetectionJob:
     def chunk_frames(self) -> int:
         """Frames of a chunk."""
         height, width = self.stack.frame_shape
-        return max(1, CHUNK_PIXELS // (height * width))
+        return max(1, (self.chunk_pixels or CHUNK_PIXELS) // (height * width))
 
     @property
     def starts(self) -> range:
@@ -284,8 +287,8 @@ def crowding_warning(job: DetectionJob, n_points: int, n_frames: int) -> str | N
         return None
     card = job.detector.card
     return (
-        f"{job.stack.name}: {per_frame:.0f} points a frame, {crowding:.2f} a pixel, are more than molecules can be "
-        f"told apart: is this movie like those that the model {card.name} knows? {card.limits}"
+        f"{job.stack.name}: too many points: {per_frame:.0f} a frame, {crowding:.2f} a pixel, are more than molecules "
+        f"can be told apart. Is this movie like those that the model {card.name} knows? Its limits: {card.limits}"
     )
 
 

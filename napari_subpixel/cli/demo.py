@@ -49,6 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         from napari_subpixel.stacks import open_stack
         from napari_subpixel.widgets.viewer import show
 
+        say("opening napari; close its window to end")
         show(open_stack(folder / FILES[0]), demo_simulation().camera, found, truth, image)
     return 0
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSpinBox, QWidget
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QSpinBox, QWidget
 from superqt import QCollapsible
 
+from napari_subpixel import formats
 from napari_subpixel.errors import InputError
+from napari_subpixel.localizations import Localizations
 from napari_subpixel.widgets.detection_run import DetectionRun, RunSettings, RunSummary
 from napari_subpixel.widgets.detectors import DetectorChoice, floor_for
 from napari_subpixel.widgets.links import Links
@@ -20,6 +24,8 @@ from napari_subpixel.widgets.panel import Panel
 from napari_subpixel.widgets.point_layers import PointNotes, notes_of, set_threshold
 from napari_subpixel.widgets.preview import PreviewRequest
 from napari_subpixel.widgets.progress import ProgressRow, duration
+from napari_subpixel.widgets.result_layers import snapshot
+from napari_subpixel.widgets.work import Work
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
 
 #: A threshold is acted on when the slider has rested for this long, in milliseconds.
 SETTLE_MS = 40
+TABLES = ";;".join(f"{f.title} ({' '.join('*' + s for s in f.suffixes)})" for f in formats.FORMATS.values())
 NO_MOVIE = "Open a movie first: drop a file on the viewer, or use Load SMLM stack."
 NONE_FITS = "None of the images is a movie: a movie has one axis beside y and x, and no colours."
 THRESHOLD = (
@@ -112,7 +119,10 @@ class DetectMolecules(Panel):
         self.progress = ProgressRow()
         self.progress.cancel_clicked.connect(self.cancel)
         self.status = QLabel(wordWrap=True)
-        for widget in (self.run_button, self.progress, self.status):
+        self.save_button = QPushButton("Save table...")
+        self.save_button.setToolTip("Write the localizations that are shown, of the topmost result of this movie")
+        self.save_button.clicked.connect(self.ask_and_save)
+        for widget in (self.run_button, self.progress, self.status, self.save_button):
             self.column.addWidget(widget)
 
     # -- what is chosen -----------------------------------------------------------------------------------------------
@@ -137,7 +147,9 @@ class DetectMolecules(Panel):
         for box, value in ((self.first, 0), (self.last, n_frames - 1)):
             box.setRange(0, max(n_frames - 1, 0))
             box.setValue(value)
-        self._allow_run()
+        if self._run is None:
+            self._summary = None
+            self.status.setText("")
         self._extent_changed()
         self._adopt_threshold()
         self._ask_preview()
@@ -148,7 +160,8 @@ class DetectMolecules(Panel):
         return NONE_FITS if any(isinstance(layer, Image) for layer in self.viewer.layers) else NO_MOVIE
 
     def _allow_run(self) -> None:
-        self.run_button.setEnabled(self._run is None and not self.about.text())
+        ordered = self.first.value() <= self.last.value()
+        self.run_button.setEnabled(self._run is None and not self.about.text() and ordered)
 
     def _model_changed(self) -> None:
         self._adopt_threshold()
@@ -156,7 +169,9 @@ class DetectMolecules(Panel):
 
     def _extent_changed(self, _: Any = None) -> None:
         n = self.last.value() - self.first.value() + 1
-        self.run_button.setText("Detect" if self.about.text() else f"Detect in {n:,} frame{'s'[: n != 1]}")
+        words = f"Detect in {n:,} frame{'s'[: n != 1]}" if n > 0 else "The first frame lies behind the last"
+        self.run_button.setText("Detect" if self.about.text() else words)
+        self._allow_run()
 
     @property
     def choice(self) -> DetectorChoice:
@@ -189,6 +204,7 @@ class DetectMolecules(Panel):
 
     def _layer_removed(self, event: Any) -> None:
         self.live.forget(event.value)
+        self._follow_results()
 
     # -- threshold ----------------------------------------------------------------------------------------------------
 
@@ -229,6 +245,7 @@ class DetectMolecules(Panel):
     def _follow_results(self, _: Any = None) -> None:
         """Hear of thresholds that are set elsewhere, by a second widget of this kind."""
         self._links.clear()
+        self.save_button.setEnabled(bool(self._results()))
         for layer in self._results():
             self._links.connect(notes_of(layer).threshold_changed, self._threshold_set)
 
@@ -266,6 +283,25 @@ class DetectMolecules(Panel):
         if self._run is not None:
             self._run.work.cancel()
 
+    def ask_and_save(self) -> None:
+        """Ask for the name of a file, and write the table to it."""
+        if self._results():
+            path, _ = QFileDialog.getSaveFileName(self, "Save table", f"{self._results()[0].name}.csv", TABLES)
+            if path:
+                self.save(path)
+
+    def save(self, path: str | Path) -> None:
+        """Write the localizations that are shown, of the topmost result, in the format that the suffix names."""
+        results = self._results()
+        if not results:
+            return
+        work = Work(_written, snapshot(results[0]), Path(path))
+        work.returned.connect(self._saved)
+        self.begin(work)
+
+    def _saved(self, path: Path) -> None:
+        self.status.setText(f"{path.name} is written.")
+
     def dock_closed(self) -> None:
         """Stop the run, whose partial result is kept, and the preview, whose layer goes."""
         super().dock_closed()
@@ -299,6 +335,8 @@ class DetectMolecules(Panel):
 
 def _in_words(summary: RunSummary) -> str:
     how = {"done": "", "cancelled": "Stopped: ", "failed": "Broken off by an error: "}[summary.ending]
+    if summary.is_whole and summary.ending == "cancelled":
+        how = "It was done before it could be stopped: "
     if summary.layer is None:
         return f"{how}nothing was found."
     rate = summary.n_frames / summary.seconds if summary.seconds else 0.0
@@ -309,9 +347,16 @@ def _in_words(summary: RunSummary) -> str:
     notes = notes_of(summary.layer)
     if notes.floor is not None and notes.threshold is not None and notes.threshold < notes.floor:
         words += f" Points below {notes.floor:g} were not kept: detect again to see them."
+    words += "".join(f" {warning}" for warning in summary.warnings)
     if summary.assumed:
         words += f" Estimated: {'; '.join(summary.assumed)}."
     return how + words
+
+
+def _written(table: Callable[[], Localizations], path: Path) -> Generator[None, None, Path]:
+    yield
+    formats.write(path, table(), overwrite=True)  # the dialog has asked
+    return path
 
 
 def _is_shapes(layer: Any) -> bool:

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from napari_subpixel.pipeline import Chunk, DetectionJob
 
 
+#: Pixels of the pieces that a run goes through, fewer than a file needs: progress is seen, and a click on Cancel heard.
+CHUNK_PIXELS = 1 << 17
+
+
 class RunSettings(NamedTuple):
     """What to detect and how."""
 
@@ -43,6 +47,7 @@ class RunSummary(NamedTuple):
     device: str
     ending: str
     assumed: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def is_whole(self) -> bool:
@@ -83,6 +88,7 @@ class DetectionRun(QObject):
         self.movie, self.settings, self.threshold = movie, settings, threshold
         self._job: DetectionJob | None = None
         self._tables: list[Localizations] = []
+        self._warnings: list[str] = []
         self._frames_done, self._n_found, self._device = 0, 0, ""
         self._start = time.perf_counter()
         self.work = Work(_chunks, movie.notes.key, movie.stack(), movie.camera, settings)
@@ -119,7 +125,8 @@ class DetectionRun(QObject):
             report(error)
             ending = "failed"
         assumed = self._job.assumed if self._job is not None else ()
-        self.ended.emit(RunSummary(layer, self._frames_done, last - first, seconds, self._device, ending, assumed))
+        n_done, warnings = self._frames_done, tuple(self._warnings)
+        self.ended.emit(RunSummary(layer, n_done, last - first, seconds, self._device, ending, assumed, warnings))
         self.deleteLater()
 
     def _add_layer(self) -> Points | None:
@@ -148,6 +155,7 @@ class DetectionRun(QObject):
         job, shown = replace(self._job, frames=(first, done)), table.select(layer.shown)
         outside = [f"{job.stack.name}: {words}" for words in out_of_domain(job, shown)]
         for warning in filter(None, [crowding_warning(job, len(shown), self._frames_done), *outside]):
+            self._warnings.append(warning)
             show_warning(warning)
         return layer
 
@@ -157,5 +165,6 @@ def _chunks(key: str, stack: Any, camera: Any, settings: RunSettings) -> Generat
     from napari_subpixel.pipeline import detect
 
     job = job_of(key, stack, settings.choice.load(), camera, settings.frames, settings.roi)
+    job = replace(job, chunk_pixels=CHUNK_PIXELS)
     yield job
     yield from detect(job)

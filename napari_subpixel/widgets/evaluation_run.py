@@ -122,7 +122,7 @@ def detected_region(found: Localizations) -> Roi | None:
 
 def frames_to_score(found: Localizations, asked: Frames) -> Frames:
     """Return the frames asked, and where an end is left open, no further than was detected."""
-    detected = detected_frames(found)
+    detected = detected_frames(found) or _span((0, found.n_frames))
     if detected is None:
         return asked
     start, stop = (end if own is None else own for own, end in zip(asked or (None, None), detected, strict=True))
@@ -144,6 +144,14 @@ def gaps(found: Localizations, frames: Frames) -> tuple[str, ...]:
             "as missed"
         )
     return tuple(words)
+
+
+def left_out(found: Localizations, truth: Localizations, frames: Frames) -> tuple[str, ...]:
+    """Say that the truth goes on where the movie has ended, in frames that are not scored."""
+    stop = None if frames is None else frames[1]
+    if stop is None or found.n_frames != stop or not len(truth) or truth.frame.max() < stop:
+        return ()
+    return (f"the truth goes on to frame {truth.frame.max()}, the movie ends at {stop - 1}: what follows is left out",)
 
 
 def _gap(detected: tuple[int, int], frames: Frames) -> bool:
@@ -177,7 +185,7 @@ def _evaluated(
     frames = frames_to_score(found, request.settings["frames"])
     evaluation = yield from evaluating(found, truth, **{**request.settings, "frames": frames})
     yield
-    return Outcome(found, truth, evaluation, frames, gaps(found, frames))
+    return Outcome(found, truth, evaluation, frames, (*gaps(found, frames), *left_out(found, truth, frames)))
 
 
 def _read_truth(path: Path, pixel_size_nm: float | None) -> Localizations:

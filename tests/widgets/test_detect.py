@@ -10,8 +10,9 @@ import dask.array as da
 import numpy as np
 import pytest
 from napari.layers import Layer
+from qtpy.QtWidgets import QFileDialog
 
-from napari_subpixel import pipeline
+from napari_subpixel import formats
 from napari_subpixel.camera import Camera
 from napari_subpixel.cli.demo import demo_simulation
 from napari_subpixel.detector import Detector
@@ -20,6 +21,7 @@ from napari_subpixel.localizations import Localizations
 from napari_subpixel.pipeline import DetectionJob, detect_all
 from napari_subpixel.simulate import simulate
 from napari_subpixel.stacks import open_stack
+from napari_subpixel.widgets import detection_run
 from napari_subpixel.widgets.detect import DetectMolecules
 from napari_subpixel.widgets.movie_layers import MovieLayer, movie_layer_data
 from napari_subpixel.widgets.point_layers import table_of
@@ -38,7 +40,7 @@ def simulated():
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
-    monkeypatch.setattr(pipeline, "CHUNK_PIXELS", CHUNK_FRAMES * SHAPE[0] * SHAPE[1])
+    monkeypatch.setattr(detection_run, "CHUNK_PIXELS", CHUNK_FRAMES * SHAPE[0] * SHAPE[1])
 
 
 @pytest.fixture
@@ -207,6 +209,33 @@ def test_a_run_of_one_frame_of_a_movie_of_four_axes_keeps_its_frame(viewer, widg
     widget.run()
     finished(qtbot, widget)
     assert set(table_of(results(viewer)[0]).frame) == {4}
+
+
+@pytest.mark.parametrize("name", ["table.csv", "table.hdf5", "table.parquet"])
+def test_the_table_that_is_shown_can_be_saved(viewer, widget, simulated, qtbot, tmp_path, monkeypatch, name):
+    assert not widget.save_button.isEnabled()
+    widget.run()
+    finished(qtbot, widget)
+    widget.threshold.setValue(0.4)
+    same = expected(simulated[0], 0.4)
+    qtbot.waitUntil(lambda: widget.status.text().startswith(f"{len(same):,} localizations"))
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / name), ""))
+    widget.save_button.click()
+    qtbot.waitUntil(lambda: widget.status.text() == f"{name} is written.")
+    back = formats.read(tmp_path / name)
+    np.testing.assert_allclose(back.yx, same.yx, atol=1e-3)
+    qtbot.waitUntil(lambda: not Work.running)
+
+
+def test_what_was_said_of_a_run_goes_with_its_movie(viewer, widget, movie, qtbot):
+    widget.run()
+    finished(qtbot, widget)
+    assert "localizations" in widget.status.text()
+    widget.movie.value = viewer.add_image(np.zeros((3, 20, 30)), name="other")
+    assert widget.status.text() == ""
+    assert not widget.save_button.isEnabled()
+    widget.movie.value = movie
+    assert widget.save_button.isEnabled()
 
 
 def test_some_frames_and_a_rectangle(viewer, widget, movie, simulated, qtbot):
@@ -458,5 +487,7 @@ def test_a_region_that_is_no_rectangle_of_the_frames_is_refused(viewer, widget, 
 def test_frames_the_wrong_way_round_are_refused(viewer, widget, shown):
     widget.first.setValue(9)
     widget.last.setValue(4)
+    assert not widget.run_button.isEnabled()
+    assert widget.run_button.text() == "The first frame lies behind the last"
     widget.run()
     assert ("ERROR", "the first frame, 9, lies behind the last, 4") in shown()

@@ -285,7 +285,16 @@ def test_a_whole_movie_or_a_note_that_makes_no_sense_leaves_no_frame_out():
     found, _ = tables()
     for frames in ([0, 5], None, [0, 2.5], [2, 1], "01", [0], [-1, 2], {"0": 1, "1": 2}):
         assert module.detected_frames(with_provenance(found, frames=frames)) is None
-    assert module.frames_to_score(found, None) is None
+    assert module.frames_to_score(found, None) == (0, 5)
+    assert module.frames_to_score(found.with_about(n_frames=None), None) is None
+
+
+def test_a_truth_that_goes_on_behind_the_movies_end_is_left_out_and_told():
+    found, truth = tables()
+    assert module.left_out(found, truth, (0, 5)) == ()
+    longer = truth.with_columns(frame=truth.frame + 3)
+    (words,) = module.left_out(found, longer, (0, 5))
+    assert words == "the truth goes on to frame 7, the movie ends at 4: what follows is left out"
     assert module.frames_to_score(found, (2, None)) == (2, None)
     assert module.gaps(found, None) == ()
 
