@@ -10,9 +10,11 @@ from napari_subpixel.camera import Camera
 from napari_subpixel.coordinates import checked_roi
 from napari_subpixel.detector import DEVICES, Detector, choose_device, tiles
 from napari_subpixel.errors import InputError
+from napari_subpixel.evaluate import evaluate
 from napari_subpixel.models import Model, ModelCard
 from napari_subpixel.network import PointNetwork
 from napari_subpixel.psf import draw_gaussians
+from napari_subpixel.simulate import Simulation, simulate
 from napari_subpixel.unet import UNet
 
 
@@ -252,3 +254,18 @@ def test_what_is_seen_starts_on_the_grid_of_the_network():
     for tile in tiles(((3, 50), (0, 61)), (50, 70), 16, 8, 4):
         assert tile.seen_rows.start % 4 == tile.seen_columns.start % 4 == 0
         assert tile.seen_rows.start <= max(tile.rows.start - 8, 0)
+
+
+def test_the_shipped_model_for_many_microscopes_finds_sparse_molecules_and_their_light():
+    settings = Simulation(
+        frame_shape=(48, 60), n_frames=30, structure="uniform", emitters_per_frame=6, photons=2000, molecules=3000
+    )
+    movie, truth = simulate(settings, np.random.default_rng(4))
+    found = Detector("versatile", device="cpu").detect(movie, camera=settings.camera, sigma_px=settings.sigma_px)
+    (score,) = evaluate(found, truth, 50, pixel_size_nm=100)
+    assert score.jaccard > 0.8
+    assert score.rmse_nm < 20
+    pairs = score.pairs
+    assert np.median(found["photons"][pairs[:, 0]] / truth["photons"][pairs[:, 1]]) == pytest.approx(1, abs=0.1)
+    errors = score.offsets_nm[:, 0] / (100 * found["y_uncertainty"][pairs[:, 0]])
+    assert 0.5 < np.percentile(np.abs(errors), 68) < 1.5

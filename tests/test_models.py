@@ -36,6 +36,14 @@ def test_the_paper_model_is_shipped_with_a_complete_card():
         assert part
 
 
+def test_the_model_for_many_microscopes_measures_and_knows_its_domain():
+    card = next(c for c in installed() if c.name == "versatile")
+    assert card.input_scaling == "counts"
+    assert card.domain["sigma_px"] == [0.8, 2.0]
+    for part in (card.summary, card.training, card.figures, card.limits):
+        assert part
+
+
 def test_all_shipped_models_load_and_stay_small():
     for card in installed():
         assert load_model(card.name).card == card
