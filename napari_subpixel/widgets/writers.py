@@ -20,7 +20,8 @@ def write_csv(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     if not _are_localizations(data, meta):
         import npe2
 
-        return npe2.write(path, [(data, meta, "points")], plugin_name="napari")
+        # In full: npe2 takes any command that begins so, which "napari" alone does for this plugin's own.
+        return npe2.write(path, [(data, meta, "points")], plugin_name="napari.write_points")
     return _write(path, data, meta, "csv")
 
 

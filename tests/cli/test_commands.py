@@ -316,7 +316,7 @@ def test_detect_warns_of_more_points_than_molecules_can_be_told_apart(run, tmp_p
     noise = np.random.default_rng(0).poisson(100, (4, 40, 52)).astype(np.uint16)
     write_movie(tmp_path / "noise.tif", [noise], shape=noise.shape, pixel_size_nm=100)
     err = run("detect", tmp_path / "noise.tif", "-o", tmp_path / "a.csv", "--threshold", "0.01").err
-    assert re.search(r"warning: noise.tif: \d+ points a frame, 0.\d+ a pixel", err)
+    assert re.search(r"warning: noise.tif: too many points: \d+ a frame, 0.\d+ a pixel", err)
 
 
 def test_the_formats_of_the_flag_are_those_that_are_written():
