@@ -20,9 +20,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-#: Coefficients of the Newton-Schulz iteration [1]_: in five steps singular values come near 1.
+#: Coefficients of the Newton-Schulz iteration: in five steps singular values come near 1.
 QUINTIC, STEPS = (3.4445, -4.7750, 2.0315), 5
-#: Root mean square of a step's elements, as Adam's have them [2]_.
+#: Root mean square of a step's elements, as Adam's have them.
 STEP_SIZE = 0.2
 #: A layer with fewer outputs, or fewer inputs to each, is no matrix worth the name.
 LEAST = 32
