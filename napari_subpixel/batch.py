@@ -357,7 +357,7 @@ def _detect_movie(
 ) -> Generator[Progress, None, Outcome]:
     from napari_subpixel.pipeline import crowding_warning, detect_to_file
 
-    with _opened(movie) as stack:
+    with open_stack(movie) as stack:
         job = job_of(stack)
         at = replace(at, start=job.span[0], stop=job.span[1], done=job.span[0])
         yield at
@@ -392,12 +392,6 @@ def _followed(
             return n_detected, end.value
         n_detected += chunk.stop - chunk.start
         yield replace(at, done=chunk.stop)
-
-
-def _opened(movie: str | Path) -> Stack:
-    if not str(movie):
-        raise InputError("an empty file name was given for a movie")
-    return open_stack(movie)
 
 
 def _series_warning(stack: Stack) -> str | None:

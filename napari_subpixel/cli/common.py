@@ -134,12 +134,3 @@ def _span(text: str, what: str) -> tuple[int | None, int | None]:
     except ValueError:
         raise argparse.ArgumentTypeError(f"{what}, got {text!r}") from None
     return start, stop
-
-
-def open_movie(path: str | Path) -> Any:
-    """Open a movie; an empty path is refused in words."""
-    from napari_subpixel.stacks import open_stack
-
-    if not str(path):
-        raise InputError("an empty file name was given for a movie")
-    return open_stack(path)

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from napari_subpixel.cli.common import DEVICES, StoppedError, camera_from, open_movie, progress_bar, read_table, say
+from napari_subpixel.cli.common import DEVICES, StoppedError, camera_from, progress_bar, read_table, say
 from napari_subpixel.cli.simulate import add_simulation_arguments, psf_from, simulation_from
 from napari_subpixel.errors import InputError
 
@@ -97,14 +97,14 @@ def _samples(arguments: argparse.Namespace, seed: int) -> tuple[Any, dict[str, A
     import numpy as np
 
     from napari_subpixel.samples import MovieSamples
-    from napari_subpixel.stacks import check_finite
+    from napari_subpixel.stacks import check_finite, open_stack
 
     if bool(arguments.movie) != bool(arguments.truth):
         raise InputError("training from a movie needs both --movie and --truth")
     if not arguments.movie:
         return _simulated_samples(arguments)
     camera, psf = camera_from(arguments), psf_from(arguments)
-    with open_movie(arguments.movie) as stack:
+    with open_stack(arguments.movie) as stack:
         truth = read_table(arguments.truth, pixel_size_nm=camera.pixel_size_nm or stack.pixel_size_nm)
         frames = stack.read(0, stack.n_frames)
         check_finite(frames, 0, stack.name)

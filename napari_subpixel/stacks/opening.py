@@ -57,6 +57,8 @@ def open_stack(movie: Any, *, series: int = 0, name: str | None = None) -> Stack
     (2, 10, 40)
     """
     if isinstance(movie, (str, os.PathLike)):
+        if not str(movie):  # which pathlib takes for the folder at hand
+            raise InputError("an empty file name was given for a movie")
         stack = _open_path(Path(movie), series)
         stack.name = name or stack.name
         return stack

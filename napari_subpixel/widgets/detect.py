@@ -15,7 +15,6 @@ from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.widgets.detection_run import DetectionRun, RunSettings, RunSummary
 from napari_subpixel.widgets.detectors import DetectorChoice, floor_for
-from napari_subpixel.widgets.links import Links
 from napari_subpixel.widgets.live_preview import LivePreview
 from napari_subpixel.widgets.messages import show_error
 from napari_subpixel.widgets.model_form import ModelForm
@@ -56,16 +55,14 @@ class DetectMolecules(Panel):
         self._run: DetectionRun | None = None
         self._summary: RunSummary | None = None
         self._applying = False
-        links = self._links = Links()
-        region_links = self._region_links = Links()
-        self.destroyed.connect(lambda *_: (links.clear(), region_links.clear()))
+        self._links, self._region_links = self.new_links(), self.new_links()
         self._settle = QTimer(self, singleShot=True, interval=SETTLE_MS)
         self._settle.timeout.connect(self._apply_threshold)
         self._build_choices()
         self._build_preview()
         self._build_extent()
         self._build_run()
-        napari_viewer.dims.events.current_step.connect(self._frame_changed)
+        napari_viewer.dims.events.current_step.connect(self._ask_preview)
         napari_viewer.layers.events.inserted.connect(self._follow_results)
         napari_viewer.layers.events.removed.connect(self._layer_removed)
         self._movie_changed()
@@ -135,13 +132,12 @@ class DetectMolecules(Panel):
             return None
 
     def _movie_changed(self, _: Any = None) -> None:
-        movie, words, n_frames = None, self._without_movie(), 0
+        words, n_frames = self._without_movie(), 0
         if self.movie.value is not None:
             try:
-                movie = MovieLayer(self.movie.value)
-                words, n_frames = "", movie.stack().n_frames
+                words, n_frames = "", MovieLayer(self.movie.value).stack().n_frames
             except InputError as error:
-                movie, words = None, str(error)
+                words = str(error)
         self.about.setText(words)
         self.about.setVisible(bool(words))
         for box, value in ((self.first, 0), (self.last, n_frames - 1)):
@@ -187,15 +183,12 @@ class DetectMolecules(Panel):
     def _region_changed(self, _: Any = None) -> None:
         self._region_links.clear()
         if self.region.value is not None:
-            self._region_links.connect(self.region.value.events.data, self._frame_changed)
+            self._region_links.connect(self.region.value.events.data, self._ask_preview)
         self._ask_preview()
 
     # -- preview ------------------------------------------------------------------------------------------------------
 
     def _ask_preview(self, _: Any = None) -> None:
-        self.live.ask()
-
-    def _frame_changed(self, _: Any = None) -> None:
         self.live.ask()
 
     def _preview_request(self, movie: MovieLayer) -> PreviewRequest:
@@ -238,15 +231,16 @@ class DetectMolecules(Panel):
     def _adopt_threshold(self) -> None:
         """Let the slider stand where the topmost result of this movie and model has its threshold."""
         self._follow_results()
-        thresholds = [notes_of(layer).threshold for layer in self._results()]
-        if thresholds and thresholds[0] is not None:
-            self.threshold.setValue(thresholds[0])
+        threshold = next((notes_of(layer).threshold for layer in self._results()), None)
+        if threshold is not None:
+            self.threshold.setValue(threshold)
 
     def _follow_results(self, _: Any = None) -> None:
         """Hear of thresholds that are set elsewhere, by a second widget of this kind."""
         self._links.clear()
-        self.save_button.setEnabled(bool(self._results()))
-        for layer in self._results():
+        results = self._results()
+        self.save_button.setEnabled(bool(results))
+        for layer in results:
             self._links.connect(notes_of(layer).threshold_changed, self._threshold_set)
 
     def _threshold_set(self, threshold: float) -> None:
@@ -285,8 +279,8 @@ class DetectMolecules(Panel):
 
     def ask_and_save(self) -> None:
         """Ask for the name of a file, and write the table to it."""
-        if self._results():
-            path, _ = QFileDialog.getSaveFileName(self, "Save table", f"{self._results()[0].name}.csv", TABLES)
+        if results := self._results():
+            path, _ = QFileDialog.getSaveFileName(self, "Save table", f"{results[0].name}.csv", TABLES)
             if path:
                 self.save(path)
 
@@ -306,8 +300,6 @@ class DetectMolecules(Panel):
         """Stop the run, whose partial result is kept, and the preview, whose layer goes."""
         super().dock_closed()
         self.live.stop()
-        self._links.clear()
-        self._region_links.clear()
 
     def _run_began(self, device: str) -> None:
         """Count the time from here: the model is loaded."""

@@ -44,7 +44,6 @@ class RunSummary(NamedTuple):
     n_frames: int
     of_frames: int
     seconds: float
-    device: str
     ending: str
     assumed: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -89,7 +88,7 @@ class DetectionRun(QObject):
         self._job: DetectionJob | None = None
         self._tables: list[Localizations] = []
         self._warnings: list[str] = []
-        self._frames_done, self._n_found, self._device = 0, 0, ""
+        self._frames_done, self._n_found = 0, 0
         self._start = time.perf_counter()
         self.work = Work(_chunks, movie.notes.key, movie.stack(), movie.camera, settings)
         self.work.yielded.connect(self._take)
@@ -105,9 +104,8 @@ class DetectionRun(QObject):
     def _take(self, arrived: Any) -> None:
         if self._job is None:
             self._job = arrived
-            self._device = arrived.detector.device_reason
             self._start = time.perf_counter()
-            self.began.emit(self._device)
+            self.began.emit(arrived.detector.device_reason)
             return
         chunk: Chunk = arrived
         self._tables.append(chunk.table)
@@ -126,7 +124,7 @@ class DetectionRun(QObject):
             ending = "failed"
         assumed = self._job.assumed if self._job is not None else ()
         n_done, warnings = self._frames_done, tuple(self._warnings)
-        self.ended.emit(RunSummary(layer, n_done, last - first, seconds, self._device, ending, assumed, warnings))
+        self.ended.emit(RunSummary(layer, n_done, last - first, seconds, ending, assumed, warnings))
         self.deleteLater()
 
     def _add_layer(self) -> Points | None:

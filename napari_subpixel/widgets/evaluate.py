@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import CheckBox, ComboBox, FileEdit, FloatSpinBox, LineEdit
-from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QSpinBox, QVBoxLayout, QWidget
 
 from napari_subpixel.errors import InputError
 from napari_subpixel.scores import Evaluation, Match
 from napari_subpixel.widgets.evaluation_run import Outcome, Request, in_words
 from napari_subpixel.widgets.latest import LatestWork
-from napari_subpixel.widgets.links import Links
 from napari_subpixel.widgets.match_layers import KINDS, show_matches
 from napari_subpixel.widgets.messages import reported, show_warning
 from napari_subpixel.widgets.panel import Panel
@@ -63,10 +61,8 @@ class EvaluateAgainstTruth(Panel):
         self._shown: tuple[Request, Outcome] | None = None
         self._matches: list[Points] = []
         self._hidden: list[Layer] = []
-        links = self._links = Links()
-        self.destroyed.connect(lambda *_: links.clear())
-        self._rest = QTimer(self, singleShot=True, interval=REST_MS)
-        self._rest.timeout.connect(self._follow)
+        self._links = self.new_links()
+        self._rest = self.rest_timer(REST_MS, self._follow)
         self._build_form()
         self._build_actions()
         self._build_scores()
@@ -256,8 +252,6 @@ class EvaluateAgainstTruth(Panel):
         """Stop, follow no more, and show again what was hidden in favour of the match, which stays, out of sight."""
         super().dock_closed()
         self.latest.cancel()
-        self._rest.stop()
-        self._links.clear()
         self._uncover()
 
     def _asked(self) -> Request:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import ComboBox
-from qtpy.QtCore import QEvent, Qt
+from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 
+from napari_subpixel.widgets.links import Links
 from napari_subpixel.widgets.work import Work
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class Panel(QWidget):
         # The list, not the widget, is what the slot may touch: the widget is gone by then.
         works = self._works
         self.destroyed.connect(lambda *_: [work.abandon() for work in list(works)])
+        self._timers: list[QTimer] = []
+        self._links_made: list[Links] = []
         for event in ("inserted", "removed", "reordered", "renamed"):
             getattr(viewer.layers.events, event).connect(self.reset_choices)
 
@@ -56,6 +59,22 @@ class Panel(QWidget):
         if viewer is None:
             raise RuntimeError("the viewer of this widget is gone")
         return viewer
+
+    # -- what it hears ------------------------------------------------------------------------------------------------
+
+    def new_links(self) -> Links:
+        """Return connections with what lives longer than this widget; they end with it, and with its dock."""
+        links = Links()
+        self._links_made.append(links)
+        self.destroyed.connect(lambda *_: links.clear())
+        return links
+
+    def rest_timer(self, milliseconds: int, slot: Callable[[], Any]) -> QTimer:
+        """Return a timer that calls once when it was not started again for so long, unless the dock is closed."""
+        timer = QTimer(self, singleShot=True, interval=milliseconds)
+        timer.timeout.connect(slot)
+        self._timers.append(timer)
+        return timer
 
     # -- forms --------------------------------------------------------------------------------------------------------
 
@@ -143,7 +162,11 @@ class Panel(QWidget):
         return work
 
     def dock_closed(self) -> None:
-        """Cancel what is going on; called when the dock is closed and the viewer stays."""
+        """Cancel what is going on, and hear of nothing more; called when the dock is closed and the viewer stays."""
+        for timer in self._timers:
+            timer.stop()
+        for links in self._links_made:
+            links.clear()
         for work in list(self._works):
             work.cancel()
             # Until it has ended, the panel is kept: one that nobody refers to would be destroyed, and wait for it.

@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox
-from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton
 
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.render import METHODS, SuperResolutionImage, rendering, save_image
 from napari_subpixel.widgets.latest import LatestWork
-from napari_subpixel.widgets.links import Links
 from napari_subpixel.widgets.messages import reported
 from napari_subpixel.widgets.movie_layers import is_movie
 from napari_subpixel.widgets.panel import Panel
@@ -29,6 +27,7 @@ from napari_subpixel.widgets.result_layers import (
     needs_movie,
     snapshot,
 )
+from napari_subpixel.widgets.saving import named
 from napari_subpixel.widgets.work import Work
 
 if TYPE_CHECKING:
@@ -69,10 +68,8 @@ class RenderSuperResolution(Panel):
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
-        links = self._links = Links()
-        self.destroyed.connect(lambda *_: links.clear())
-        self._rest = QTimer(self, singleShot=True, interval=REST_MS)
-        self._rest.timeout.connect(self._follow)
+        self._links = self.new_links()
+        self._rest = self.rest_timer(REST_MS, self._follow)
         self._build_form()
         self._build_actions()
         self._method_changed()
@@ -218,8 +215,6 @@ class RenderSuperResolution(Panel):
         """Stop, and follow no more."""
         super().dock_closed()
         self.latest.cancel()
-        self._rest.stop()
-        self._links.clear()
 
     def _chosen_points(self) -> Points:
         points = self.points.value
@@ -286,11 +281,7 @@ class RenderSuperResolution(Panel):
         """Write the image of the chosen points as OME-TIFF, with its provenance, in the background."""
         with reported():
             image = self._image_to_save()
-            chosen = Path(path)
-            # The dialog asks before it replaces a file of the name it was given, and knows of no other.
-            path = chosen if chosen.suffix else chosen.with_suffix(".tif")
-            if path != chosen and path.exists():
-                raise InputError(f"{path}: exists already; choose this name to replace it")
+            path = named(path, ".tif")
             work = Work(_saved, path, rendered_image(image))
             work.returned.connect(lambda _: self.status.setText(f"{path.name} is written."))
             self.begin(work)

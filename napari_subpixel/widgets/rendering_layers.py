@@ -92,10 +92,9 @@ def fill(layer: Image, rendered: SuperResolutionImage, points: Points, *, over: 
     layer.data = rendered.image
     # Another record, not this one changed: a duplicate of the layer may share it.
     layer.metadata[KEY] = replace(notes, provenance=rendered.provenance, grid=rendered.grid)
-    place = placement(rendered, over or points)
-    for name in ("scale", "translate", "rotate", "shear", "affine", "units"):
-        if name in place:
-            setattr(layer, name, place[name])
+    for name, value in placement(rendered, over or points).items():
+        if name != "axis_labels":
+            setattr(layer, name, value)
     if was_dark or not alike:
         layer.contrast_limits = _contrast(rendered.image)
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from napari_subpixel.errors import InputError
 from napari_subpixel.files import atomic_output
 from napari_subpixel.scores import Evaluation, Match
+from napari_subpixel.widgets.saving import named
 from napari_subpixel.widgets.table import UNDEFINED
 
 
@@ -72,11 +73,7 @@ def save_scores(path: str | Path, evaluation: Evaluation) -> None:
     InputError
         If it has another suffix or cannot be written.
     """
-    chosen = Path(path)
-    # The dialog asks before it replaces a file of the name it was given, and knows of no other.
-    path = chosen if chosen.suffix else chosen.with_suffix(".csv")
-    if path != chosen and path.exists():
-        raise InputError(f"{path}: exists already; choose this name to replace it")
+    path = named(path, ".csv")
     if path.suffix.lower() not in (".csv", ".json"):
         raise InputError(f"{path}: scores are written as .csv or .json, got {path.suffix}")
     document = evaluation.to_dict()
