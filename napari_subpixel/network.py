@@ -19,7 +19,7 @@ class Predictions(NamedTuple):
     Attributes
     ----------
     offsets : Tensor, shape (B, n, 2, H, W)
-        (dy, dx) from the pixel's centre, each within half a pixel.
+        (dy, dx) from the pixel's centre; how far they reach is the network's.
     logits : Tensor, shape (B, n, d, H, W)
         Logit of the probability of each point, for each class.
     log_uncertainty : Tensor, shape (B, n, 2, H, W), optional

@@ -182,8 +182,8 @@ class SimulatedSamples:
 class DomainSamples:
     """Frames of ever other microscopes and samples, simulated afresh for every batch, in counts with their noise.
 
-    Half of the samples show filaments or rings, the other half molecules anywhere; brightness, density, background
-    and its slope, camera, width of the point spread function and its faults are drawn for each.
+    Half of the samples show filaments or rings, the other half molecules anywhere; brightness, density, background,
+    its slope and haze, camera, width of the point spread function and its faults are drawn for each.
 
     Parameters
     ----------

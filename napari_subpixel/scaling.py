@@ -27,6 +27,8 @@ class Optics(NamedTuple):
         Variance over mean of the recorded photons; 1 is pure shot noise, 2 that of an EMCCD.
     read_noise_photons : float or ndarray
         Standard deviation of the read noise, in photons.
+    molecule_photons : float or ndarray
+        What a usual molecule gives in a frame; 0 where it is not known.
 
     Arrays broadcast against frames (T, Y, X).
     """
@@ -34,11 +36,12 @@ class Optics(NamedTuple):
     sigma_px: float | NDArray
     variance_per_photon: float | NDArray = 1.0
     read_noise_photons: float | NDArray = 0.0
+    molecule_photons: float | NDArray = 0.0
 
     @classmethod
-    def of(cls, camera: Camera, sigma_px: float) -> Optics:
+    def of(cls, camera: Camera, sigma_px: float, molecule_photons: float = 0.0) -> Optics:
         """Return the optics of a camera and a point spread function."""
-        return cls(sigma_px, camera.variance_per_photon, camera.read_noise_photons)
+        return cls(sigma_px, camera.variance_per_photon, camera.read_noise_photons, molecule_photons)
 
 
 def minmax(frames: NDArray) -> NDArray[np.float32]:
@@ -73,15 +76,17 @@ def counts(photons: NDArray, optics: Optics) -> NDArray[np.float32]:
 
     Returns
     -------
-    ndarray of float32, shape (T, 4, Y, X)
-        Counts; a rough estimate of their background; variance of the read noise, in counts; sigma, in pixels.
+    ndarray of float32, shape (T, 5, Y, X)
+        Counts; a rough estimate of their background; variance of the read noise, in counts; sigma, in pixels; the light
+        of a usual molecule, in counts, 0 where it is not known.
     """
     photons = np.asarray(photons, np.float32)
     factor = np.asarray(optics.variance_per_photon, np.float32)
     read = np.broadcast_to((np.asarray(optics.read_noise_photons, np.float32) / factor) ** 2, photons.shape)
     sigma = np.broadcast_to(np.asarray(optics.sigma_px, np.float32), photons.shape)
+    usual = np.broadcast_to(np.asarray(optics.molecule_photons, np.float32) / factor, photons.shape)
     scaled = photons / factor
-    return np.stack([scaled, rough_background(scaled), read, sigma], axis=1)
+    return np.stack([scaled, rough_background(scaled), read, sigma, usual], axis=1)
 
 
 def rough_background(frames: NDArray) -> NDArray[np.float32]:

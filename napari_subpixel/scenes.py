@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from napari_subpixel.camera import Camera
-from napari_subpixel.coordinates import within_frame
+from napari_subpixel.coordinates import HALF_PIXEL, within_frame
 from napari_subpixel.domain import Domain, draw_evenly
 from napari_subpixel.psf import GaussianPSF, add_gaussians
 from napari_subpixel.scaling import Optics, counts
@@ -24,6 +25,15 @@ PIXEL_SIZE_NM, WIDTH_NM, PERSISTENCE_UM = (70.0, 170.0), (5.0, 60.0), (2.0, 40.0
 MISJUDGED, GAIN_ERROR, BASELINE_ERROR = 0.3, 0.12, 0.1
 #: At most this many molecules on a pixel's length of a filament, and the least density of a scene that has any.
 CROWDED_PER_PX, LEAST_DENSITY = (0.3, 1.5), 0.0008
+#: The share of scenes with haze, the light of what is out of focus; its mean level, relative to the background.
+HAZY, HAZE_LEVEL = 0.4, (0.05, 3.0)
+#: How many sources haze has, and how wide each is, in standard deviations of the point spread function: a few wide
+#: spots, or many that make an uneven glow and then may be as narrow as molecules.
+HAZE_SOURCES, FEW, FEW_WIDE, MANY_WIDE = (3.0, 3000.0), 60, (1.7, 5.0), (1.0, 6.0)
+#: A source of haze gives on average at most as much light as so many molecules.
+HAZE_SPOT = 4.0
+#: The share of scenes in which the light of a usual molecule is known; the errors of its logarithm, small and large.
+BRIGHTNESS_KNOWN, BRIGHTNESS_ERROR = 0.6, (0.12, 0.35)
 
 
 @dataclass(frozen=True)
@@ -42,8 +52,10 @@ class Scene:
         The camera as the user knows it, perhaps by an estimate.
     sigma_px : float
         Standard deviation of the point spread function, as the user knows it.
-    sigma_yx : ndarray, shape (2,)
-        What it really is along each axis.
+    molecule_photons : float
+        What a usual molecule gives, as the user knows it; 0 where it is not known.
+    sigma_yx : ndarray, shape (N, 2)
+        What the width really is, of each molecule and along each axis.
     halo : (float, float)
         Share of the light in a wider Gaussian round it, and how many times wider that is.
     """
@@ -53,6 +65,7 @@ class Scene:
     camera: Camera
     told: Camera
     sigma_px: float
+    molecule_photons: float
     sigma_yx: NDArray[np.float64]
     halo: tuple[float, float]
 
@@ -69,8 +82,16 @@ class Scene:
     @property
     def light(self) -> NDArray[np.float64]:
         """Light of the molecules in the counts of the camera as told, shape (N,)."""
-        gain = np.mean(self.told.electrons_per_adu) / np.mean(self.camera.electrons_per_adu)
-        return self.molecules[:, 2] * gain / self.told.variance_per_photon
+        return self.molecules[:, 2] * self._gain / self.told.variance_per_photon
+
+    @property
+    def told_molecule_photons(self) -> float:
+        """What a usual molecule gives, in the photons of the camera as told; 0 where it is not known."""
+        return self.molecule_photons * self._gain
+
+    @property
+    def _gain(self) -> float:
+        return float(np.mean(self.told.electrons_per_adu) / np.mean(self.camera.electrons_per_adu))
 
 
 def draw_scene(domain: Domain, shape: tuple[int, int], rng: np.random.Generator) -> Scene:
@@ -90,20 +111,22 @@ def draw_scene(domain: Domain, shape: tuple[int, int], rng: np.random.Generator)
     sigma = float(draw_evenly(rng, domain.sigma_px))
     camera = draw_camera(shape, rng)
     photons, background = _brightness(domain, sigma, camera, rng)
-    yx = _places(domain, shape, sigma, camera, rng)
+    yx, elsewhere = _places(domain, shape, sigma, camera, rng)
     light = photons * np.exp(rng.uniform(0, 0.7) * rng.normal(size=len(yx)))
     if rng.random() < 0.3:  # molecules that go on or off within the frame
         light *= np.where(rng.random(len(yx)) < 0.5, rng.uniform(0.15, 1, len(yx)), 1.0)
-    plain = rng.random() < 0.5
-    ellipse = np.exp(rng.normal(0, 0.0 if plain else 0.05) * np.array([1, -1]))
-    halo = (0.0, 2.0) if plain else (float(rng.uniform(0, 0.15)), float(rng.uniform(1.7, 2.6)))
+    field = _uneven(background, shape, rng)
+    if rng.random() < HAZY:
+        field += _haze(elsewhere, shape, sigma, photons, background, rng)
+    widths, halo = _aberrations(len(yx), rng)
     return Scene(
         np.column_stack([yx, light]),
-        _uneven(background, shape, rng),
+        field,
         camera,
         _misjudged(camera, background, rng) if rng.random() < MISJUDGED else camera,
         sigma * float(np.exp(rng.normal(0, 0.02))),
-        sigma * ellipse,
+        _told_brightness(photons, rng),
+        sigma * widths,
         halo,
     )
 
@@ -113,21 +136,23 @@ def expose(scenes: Sequence[Scene], rng: np.random.Generator) -> tuple[NDArray[n
 
     Returns
     -------
-    frames : ndarray of float32, shape (B, 4, Y, X)
+    frames : ndarray of float32, shape (B, 5, Y, X)
     background : ndarray of float32, shape (B, Y, X)
         In counts.
     """
     light = np.stack([scene.background for scene in scenes])
     add_light(light, scenes)
-    factors = np.array([scene.told.variance_per_photon for scene in scenes])[:, None, None]
+    factors, sigma, usual = (
+        np.array([value(scene) for scene in scenes])[:, None, None]
+        for value in (lambda s: s.told.variance_per_photon, lambda s: s.sigma_px, lambda s: s.told_molecule_photons)
+    )
     photons = np.empty(light.shape, np.float32)
     read = np.empty(light.shape, np.float32)
     for k, scene in enumerate(scenes):
         photons[k] = scene.told.to_photons(scene.camera.expose(light[k], rng))
         read[k] = scene.told.read_noise_photons
-    sigma = np.array([scene.sigma_px for scene in scenes])[:, None, None]
     background = np.stack([scene.in_counts(scene.background) for scene in scenes])
-    return counts(photons, Optics(sigma, factors, read)), background.astype(np.float32)
+    return counts(photons, Optics(sigma, factors, read, usual)), background.astype(np.float32)
 
 
 def add_light(frames: NDArray[np.float64], scenes: Sequence[Scene]) -> None:
@@ -135,7 +160,7 @@ def add_light(frames: NDArray[np.float64], scenes: Sequence[Scene]) -> None:
     number = [len(scene.molecules) for scene in scenes]
     frame = np.repeat(np.arange(len(scenes)), number)
     y, x, photons = np.concatenate([scene.molecules for scene in scenes]).T
-    sigma_y, sigma_x = np.repeat([scene.sigma_yx for scene in scenes], number, axis=0).T
+    sigma_y, sigma_x = np.concatenate([scene.sigma_yx for scene in scenes]).T
     share, wider = np.repeat([scene.halo for scene in scenes], number, axis=0).T
     add_gaussians(frames, frame, y, x, photons * (1 - share), sigma_y, sigma_x)
     i = np.flatnonzero(share)
@@ -188,33 +213,80 @@ def _brightness(domain: Domain, sigma: float, camera: Camera, rng: np.random.Gen
 
 def _places(
     domain: Domain, shape: tuple[int, int], sigma: float, camera: Camera, rng: np.random.Generator
-) -> NDArray[np.float64]:
-    """Draw positions, shape (N, 2), on the frame and beside it: half of the scenes are structured."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Draw positions on the frame and beside it, shape (N, 2), and others of the same sample for its haze.
+
+    Half of the samples are structured.
+    """
     # What is too close to be told apart teaches little: the wider the PSF, the fewer.
     most = domain.density_per_px[1] * 1.2 * min(1.0, (1.2 / sigma) ** 2)
-    density = float(draw_evenly(rng, (max(domain.density_per_px[0], LEAST_DENSITY), most)))
+    span = (min(max(domain.density_per_px[0], LEAST_DENSITY), most), most)
+    # Evenly spread in one half of the scenes, their logarithms in the other: crowds are what takes learning.
+    density = float(rng.uniform(*span) if rng.random() < 0.5 else draw_evenly(rng, span))
     assert camera.pixel_size_nm is not None
     psf = GaussianPSF(sigma_nm=sigma * camera.pixel_size_nm)
-    margin = 3 * sigma
-    number = int(rng.poisson(density * np.prod(np.array(shape) + 2 * margin)))
-    if number == 0:
-        return np.empty((0, 2))
+    number = int(rng.poisson(density * np.prod(np.array(shape) + 2 * 3 * sigma)))
     structure = rng.choice(["uniform", "filaments", "rings"], p=[0.45, 0.45, 0.1])
     room = rng.uniform(*CROWDED_PER_PX) * (min(shape) if structure == "filaments" else 12)
-    return draw_molecules(
-        Simulation(
-            frame_shape=shape,
-            camera=Camera(pixel_size_nm=camera.pixel_size_nm),
-            psf=psf,
-            structure=str(structure),
-            n_structures=max(int(rng.integers(1, 9)), int(np.ceil(number / room))),
-            width_nm=float(rng.uniform(*WIDTH_NM)),
-            persistence_length_um=float(draw_evenly(rng, PERSISTENCE_UM)),
-            ring_radius_nm=float(rng.uniform(50, 400)),
-            molecules=number,
-        ),
-        rng,
+    sample = Simulation(
+        frame_shape=shape,
+        camera=Camera(pixel_size_nm=camera.pixel_size_nm),
+        psf=psf,
+        structure=str(structure),
+        n_structures=max(int(rng.integers(1, 9)), int(np.ceil(number / room))),
+        width_nm=float(rng.uniform(*WIDTH_NM)),
+        persistence_length_um=float(draw_evenly(rng, PERSISTENCE_UM)),
+        ring_radius_nm=float(rng.uniform(50, 400)),
+        molecules=number + int(HAZE_SOURCES[1]),
     )
+    places = draw_molecules(sample, rng)
+    return places[:number], places[number:]
+
+
+def _aberrations(n: int, rng: np.random.Generator) -> tuple[NDArray[np.float64], tuple[float, float]]:
+    """Draw how much wider than told the molecules are, shape (n, 2), and the halo: see `Scene`."""
+    kind = rng.random()
+    if kind < 0.45:  # all alike and round
+        return np.ones((n, 2)), (0.0, 2.0)
+    halo = (float(rng.uniform(0, 0.15)), float(rng.uniform(1.7, 2.6)))
+    ellipse, width = rng.normal(0, 0.05) + rng.normal(0, 0.02, n), rng.normal(0, 0.05, n)
+    if kind > 0.75:  # each at a depth of its own
+        ellipse, width = rng.normal(0, rng.uniform(0, 0.2), n), np.abs(rng.normal(0, rng.uniform(0, 0.15), n))
+    return np.exp(np.column_stack([width + ellipse, width - ellipse]).clip(-0.5, 0.5)), halo
+
+
+def _haze(
+    places: NDArray[np.float64],
+    shape: tuple[int, int],
+    sigma: float,
+    photons: float,
+    background: float,
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Return the light of what is out of focus on the structure, shape (Y, X), in photons per pixel."""
+    level = background * float(draw_evenly(rng, HAZE_LEVEL))
+    light = level * np.prod(np.array(shape) + 2 * 3 * sigma)
+    number = int(max(draw_evenly(rng, HAZE_SOURCES), min(light / (HAZE_SPOT * photons), HAZE_SOURCES[1])))
+    share = np.exp(0.5 * rng.normal(size=number))
+    y, x = places[:number].T
+    each = light * share / max(share.sum(), number) * np.minimum(1.0, HAZE_SPOT * photons * number / light)
+    field = np.zeros(shape)
+    if number <= FEW:
+        widths = sigma * draw_evenly(rng, FEW_WIDE, number)
+        add_gaussians(field[None], np.zeros(number, np.int64), y, x, each, widths, widths)
+        return field
+    width = sigma * float(draw_evenly(rng, MANY_WIDE))
+    margin = int(np.ceil(3 * sigma))
+    grid = [np.arange(-margin, n + margin + 1) - HALF_PIXEL for n in shape]
+    points = np.histogram2d(y, x, bins=grid, weights=each)[0]
+    return gaussian_filter(points, width, mode="reflect")[margin:-margin, margin:-margin]
+
+
+def _told_brightness(photons: float, rng: np.random.Generator) -> float:
+    """Return what a user or an earlier look at the movie may know of a usual molecule; 0 for nothing."""
+    if rng.random() > BRIGHTNESS_KNOWN:
+        return 0.0
+    return photons * float(np.exp(rng.normal(0, BRIGHTNESS_ERROR[int(rng.random() < 0.25)])))
 
 
 def _uneven(background: float, shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float64]:

@@ -77,7 +77,8 @@ class TrainingSettings:
         Share of the running mean of the weights that every step keeps, and which is the result; 0 takes the last
         weights.
     half_precision : bool
-        Run the layers in bfloat16, several times faster where the processor can.
+        Run the layers and the optimiser's products of matrices in bfloat16, several times faster where the processor
+        can.
     seed : int
         Seeds the weights and every draw.
     checkpoint_every, log_every : int
@@ -294,7 +295,9 @@ class _Run:
         (match + settings.sparsity_weight_at(iteration) * sparsity).backward()
         if settings.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip_norm)
-        self.optimizer.step()
+        # Muon's products of matrices bear low precision as layers do; AdamW has none.
+        with torch.autocast(batch.frames.device.type, torch.bfloat16, enabled=settings.half_precision):
+            self.optimizer.step()
         self._add_to_average(iteration)
         return np.array([match.item(), sparsity.item()])
 

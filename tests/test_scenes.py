@@ -23,7 +23,7 @@ def test_scenes_lie_within_the_domain(scenes):
     for scene in scenes:
         assert 0.7 < scene.sigma_px < 2.2
         assert scene.background.shape == (30, 41)
-        assert 0.3 < scene.background.min() <= scene.background.max() < 5000
+        assert 0.3 < scene.background.min() <= scene.background.max() < 50_000
         assert 0 <= scene.halo[0] <= 0.15
 
 
@@ -37,14 +37,24 @@ def test_scenes_span_the_domain(scenes):
     assert {s.camera.em_gain > 1 for s in scenes} == {True, False}
     assert any(s.camera.map_shape for s in scenes)
     assert any(s.halo[0] == 0 for s in scenes)
+    known = np.array([s.molecule_photons for s in scenes])
+    assert 0.3 < (known == 0).mean() < 0.5
+    assert any(np.ptp(s.sigma_yx) == 0 for s in scenes if len(s.molecules))
+    assert any(np.ptp(s.sigma_yx[:, 0]) > 0.2 for s in scenes if len(s.molecules))
+
+
+def test_some_scenes_are_hazy(scenes):
+    """Light that belongs to no molecule varies within a frame by more than slopes do."""
+    uneven = np.array([s.background.max() / s.background.min() for s in scenes])
+    assert 0.1 < (uneven > 4).mean() < 0.5
 
 
 def test_what_is_exposed_has_the_light_and_the_noise_of_its_camera(rng):
     camera = Camera(100.0, 100.0, 30.0, 0.8, 100.0, 20.0)
     molecules = np.array([[20.0, 25.0, 5000.0]])
-    scene = Scene(molecules, np.full((40, 50), 20.0), camera, camera, 1.2, np.array([1.2, 1.2]), (0.1, 2.0))
+    scene = Scene(molecules, np.full((40, 50), 20.0), camera, camera, 1.2, 0.0, np.array([[1.2, 1.2]]), (0.1, 2.0))
     frames, background = expose([scene] * 200, rng)
-    assert frames.shape == (200, 4, 40, 50)
+    assert frames.shape == (200, 5, 40, 50)
     factor = camera.variance_per_photon
     light = frames[:, 0].sum(axis=(1, 2)).mean() * factor - 20.0 * 2000
     assert light == pytest.approx(5000, rel=0.02)
@@ -59,10 +69,18 @@ def test_a_camera_that_is_told_wrongly_changes_light_and_background_alike(rng):
     camera = Camera(100.0, 100.0, 0.5, 0.8)
     told = Camera(100.0, 90.0, 0.6, 0.8)
     scene = Scene(
-        np.array([[20.0, 25.0, 5000.0]]), np.full((40, 50), 20.0), camera, told, 1.2, np.ones(2) * 1.2, (0, 2)
+        np.array([[20.0, 25.0, 5000.0]]),
+        np.full((40, 50), 20.0),
+        camera,
+        told,
+        1.2,
+        1000.0,
+        np.full((1, 2), 1.2),
+        (0, 2),
     )
     frames, background = expose([scene] * 50, rng)
     assert scene.light == pytest.approx(5000 * 1.2 * 0.8)
+    np.testing.assert_allclose(frames[:, 4], 1000 * 1.2 * 0.8, rtol=1e-6)
     np.testing.assert_allclose(background, (20.0 * 1.2 + 10 * 0.6 / 0.8) * 0.8, rtol=1e-6)
     seen = frames[:, 0].sum(axis=(1, 2)).mean() - background[0].sum()
     assert seen == pytest.approx(scene.light[0], rel=0.03)
@@ -81,7 +99,7 @@ def test_batches_hold_what_training_needs():
     batch = samples.batch(6, np.random.default_rng(1))
     size = batch.frames.shape[2:]
     assert all(18 <= n <= 30 for n in size)
-    assert batch.frames.shape == (6, 4, *size)
+    assert batch.frames.shape == (6, 5, *size)
     assert batch.background.shape == (6, *size)
     assert batch.light.shape == batch.truth.shape[:2] == batch.weights.shape[:2]
     there = batch.weights[..., 0] > 0
