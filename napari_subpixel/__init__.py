@@ -32,6 +32,7 @@ _HOMES = {
     "detect_batch": "batch.detect_batch",
     "detect_to_file": "pipeline.detect_to_file",
     "find_movies": "batch.find_movies",
+    "job_for": "pipeline.job_for",
     "open_stack": "stacks.open_stack",
     "pair_outputs": "batch.pair_outputs",
     "preset": "presets.preset",

@@ -331,9 +331,10 @@ def detect_batch(
         is skipped or cannot be opened has no progress. Where the generator is closed before its end, finished chunks
         of the movie at work are kept for `resume`.
     """
-    from napari_subpixel.pipeline import Journal, job_for  # loads torch
+    from napari_subpixel.pipeline import Journal, check_output, job_for  # loads torch
 
-    def job_of(stack: Stack) -> DetectionJob:
+    def job_of(stack: Stack, output: Path) -> DetectionJob:
+        check_output(stack, camera, output, resume=resume, overwrite=overwrite)
         start, stop = frames or (None, None)
         span = start or 0, stack.n_frames if stop is None else stop
         return job_for(stack, detector, camera, psf=psf, estimate_camera=estimate_camera, frames=span, roi=roi)
@@ -353,12 +354,12 @@ def detect_batch(
 
 
 def _detect_movie(
-    movie: str | Path, at: Progress, job_of: Callable[[Stack], DetectionJob], *, resume: bool, overwrite: bool
+    movie: str | Path, at: Progress, job_of: Callable[[Stack, Path], DetectionJob], *, resume: bool, overwrite: bool
 ) -> Generator[Progress, None, Outcome]:
     from napari_subpixel.pipeline import crowding_warning, detect_to_file
 
     with open_stack(movie) as stack:
-        job = job_of(stack)
+        job = job_of(stack, at.output)
         at = replace(at, start=job.span[0], stop=job.span[1], done=job.span[0])
         yield at
         began = perf_counter()

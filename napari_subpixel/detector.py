@@ -19,7 +19,7 @@ from napari_subpixel.camera import Camera
 from napari_subpixel.coordinates import Roi, checked_roi, home_pixel
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.models import Model, checked_threshold, load_model
+from napari_subpixel.models import DEFAULT, Model, checked_threshold, load_model
 from napari_subpixel.network import Predictions
 from napari_subpixel.refine import refine
 from napari_subpixel.scaling import Optics, counts, is_constant, minmax
@@ -65,7 +65,7 @@ class Detector:
 
     def __init__(
         self,
-        model: str | Path | Model = "paper",
+        model: str | Path | Model = DEFAULT,
         *,
         threshold: float | None = None,
         device: str = "auto",
@@ -89,6 +89,7 @@ class Detector:
         roi: Roi | None = None,
         camera: Camera | None = None,
         sigma_px: float | None = None,
+        molecule_photons: float = 0.0,
     ) -> Localizations:
         """Find the molecules of some frames.
 
@@ -106,6 +107,8 @@ class Detector:
             no noise but that of the light.
         sigma_px : float, optional
             Standard deviation of the point spread function, in pixels; a model that takes photons needs it.
+        molecule_photons : float
+            What a usual molecule gives in a frame, which helps such a model in crowds; 0 where it is not known.
 
         Returns
         -------
@@ -126,7 +129,8 @@ class Detector:
         roi = checked_roi(roi, (frames.shape[1], frames.shape[2]))
         lit = np.flatnonzero(~is_constant(frames)) if frames.size else np.empty(0, np.int64)
         camera = camera or Camera()
-        scaled = self._scaled(frames[lit], camera, sigma_px) if lit.size else np.empty((0, 4, 1, 1), np.float32)
+        optics = None if sigma_px is None else Optics.of(camera, sigma_px, molecule_photons)
+        scaled = self._scaled(frames[lit], camera, optics) if lit.size else np.empty((0, 5, 1, 1), np.float32)
         shape = (frames.shape[1], frames.shape[2])
         wider = _grown(roi, shape, MARGIN_SIGMA * sigma_px) if self.measures and sigma_px else roi
         found = [self._detect_batch(part, place) for part, place in self._batches(scaled, wider)]
@@ -155,16 +159,16 @@ class Detector:
         (y0, y1), (x0, x1) = roi
         return rows[(y >= y0) & (y < y1) & (x >= x0) & (x < x1)]
 
-    def _scaled(self, frames: NDArray, camera: Camera, sigma_px: float | None) -> NDArray[np.float32]:
+    def _scaled(self, frames: NDArray, camera: Camera, optics: Optics | None) -> NDArray[np.float32]:
         """Return whole frames as the network wants them, shape (T, planes, Y, X)."""
         if self.card.input_scaling == "minmax":
             return minmax(frames)[:, None]
-        if sigma_px is None or not sigma_px > 0:
+        if optics is None or not optics.sigma_px > 0:
             raise InputError(
                 f"model {self.card.name}: needs the standard deviation of the point spread function, in pixels; got "
-                f"{sigma_px}"
+                f"{optics and optics.sigma_px}"
             )
-        return counts(camera.to_photons(frames), Optics.of(camera, sigma_px))
+        return counts(camera.to_photons(frames), optics)
 
     def _batches(self, scaled: NDArray, roi: Roi) -> Iterator[tuple[NDArray, tuple[int, Tile]]]:
         """Yield parts of the frames, and of each the number of its first frame and its place."""

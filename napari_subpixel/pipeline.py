@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,16 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_subpixel import __version__, formats
+from napari_subpixel.brightness import estimating_molecule_photons
 from napari_subpixel.camera import Camera
 from napari_subpixel.detector import Detector, Roi, checked_roi
 from napari_subpixel.domain import Domain
 from napari_subpixel.errors import InputError, PixelSizeError
-from napari_subpixel.estimate import microscope_of
+from napari_subpixel.estimate import NO_SIGMA_PX, microscope_of
 from napari_subpixel.files import atomic_output, write_failure
 from napari_subpixel.formats import parquet
 from napari_subpixel.localizations import Localizations, concat
 from napari_subpixel.psf import GaussianPSF
 from napari_subpixel.stacks import Stack, check_finite
+from napari_subpixel.steps import exhausted
 
 #: Pixels of a chunk of frames, the unit that is read, detected and kept; a function of the frame's shape alone, so
 #: that every run over a movie has the same chunks.
@@ -52,6 +54,8 @@ class DetectionJob:
         Part of the frame, ends excluded.
     sigma_px : float, optional
         Standard deviation of the point spread function in pixels, for a model that asks for it.
+    molecule_photons : float
+        What a usual molecule gives in a frame, for the same; 0 where it is not known.
     assumed : tuple of str
         What was estimated of the microscope and not given, in words, for the provenance.
     chunk_pixels : int, optional
@@ -64,6 +68,7 @@ class DetectionJob:
     frames: tuple[int, int] | None = None
     roi: Roi | None = None
     sigma_px: float | None = None
+    molecule_photons: float = 0.0
     assumed: tuple[str, ...] = ()
     chunk_pixels: int | None = None
 
@@ -109,10 +114,16 @@ class DetectionJob:
             "movie": self.stack.name,
             **self.detector.provenance,
             "camera": self.camera.summary(),
-            **({"sigma_px": self.sigma_px, "assumed": list(self.assumed)} if self.detector.measures else {}),
+            **(self._microscope if self.detector.measures else {}),
             "frames": list(self.span),
             "roi": [list(side) for side in self.roi] if self.roi else None,
         }
+
+    @property
+    def _microscope(self) -> dict[str, Any]:
+        return {
+            "sigma_px": self.sigma_px, "molecule_photons": self.molecule_photons, "assumed": list(self.assumed)
+        }  # fmt: skip
 
     def complete(self, table: Localizations) -> Localizations:
         """Give a table of this movie the movie's pixel size, shape, length and provenance."""
@@ -153,9 +164,26 @@ def job_for(
     InputError
         If the movie does not say what is asked of it, or the PSF is given and the pixel size is not known.
     """
+    return exhausted(
+        preparing(stack, detector, camera, psf=psf, estimate_camera=estimate_camera, frames=frames, roi=roi)
+    )
+
+
+def preparing(
+    stack: Stack,
+    detector: Detector,
+    camera: Camera | None = None,
+    *,
+    psf: GaussianPSF | None = None,
+    estimate_camera: bool | None = None,
+    frames: tuple[int, int] | None = None,
+    roi: Roi | None = None,
+) -> Generator[None, None, DetectionJob]:
+    """Make a job as `job_for` does, step by step, for whoever may stop: the estimates take a while."""
     camera = camera or Camera()
+    draft = DetectionJob(stack, detector, camera, frames, roi, sigma_px=NO_SIGMA_PX)  # refuses at once what it can
     if not detector.measures:
-        return DetectionJob(stack, detector, camera, frames, roi)
+        return replace(draft, sigma_px=None)
     if estimate_camera is None:
         estimate_camera = all(np.array_equal(getattr(camera, name), getattr(Camera(), name)) for name in CAMERA_GAIN)
     size = camera.pixel_size_nm or stack.pixel_size_nm
@@ -163,7 +191,10 @@ def job_for(
         raise PixelSizeError(f"{stack.name}: the width of the PSF is given in nm, and the pixel size is not known")
     sigma_px = psf.sigma_px(size) if psf is not None and size is not None else None
     known = microscope_of(stack, camera, sigma_px, estimate_gain=estimate_camera)
-    return DetectionJob(stack, detector, known.camera, frames, roi, known.sigma_px, known.assumed)
+    usual = yield from estimating_molecule_photons(stack, detector, known.camera, known.sigma_px)
+    told = f"brightness from the movie: a molecule gives {usual:,.0f} photons in a frame"
+    assumed = (*known.assumed, told) if usual else known.assumed
+    return replace(draft, camera=known.camera, sigma_px=known.sigma_px, molecule_photons=usual, assumed=assumed)
 
 
 class Chunk(NamedTuple):
@@ -201,14 +232,19 @@ def detect(job: DetectionJob, *, starts: Iterable[int] | None = None) -> Generat
             if here + 1 < len(pending):
                 upcoming = reader.submit(_read, job, pending[here + 1])
             found = job.detector.detect(
-                frames, first_frame=start, roi=job.roi, camera=job.camera, sigma_px=job.sigma_px
+                frames,
+                first_frame=start,
+                roi=job.roi,
+                camera=job.camera,
+                sigma_px=job.sigma_px,
+                molecule_photons=job.molecule_photons,
             )
             yield Chunk(start, start + len(frames), job.complete(found))
 
 
 def detect_all(job: DetectionJob) -> Localizations:
     """Detect a whole movie into one table in memory."""
-    return concat([chunk.table for chunk in detect(job)])
+    return with_warnings(job, concat([chunk.table for chunk in detect(job)]))
 
 
 def detect_to_file(
@@ -225,8 +261,6 @@ def detect_to_file(
         Go on from the chunks that an interrupted run left; with none, just start.
     overwrite : bool
         Replace an existing table, and drop what an interrupted run left.
-    tell : callable, optional
-        Called with each warning that goes into the table's provenance.
 
     Yields
     ------
@@ -244,26 +278,39 @@ def detect_to_file(
         If the output may not or cannot be written, its format needs a pixel size that is not known, or what is there
         to resume came from another movie or other settings.
     """
+    overwrite_files = check_output(job.stack, job.camera, output, resume=resume, overwrite=overwrite)
     journal = Journal.beside(output)
-    # A run that was killed while it put its files in place may have left one of two.
-    overwrite_files = overwrite or (resume and journal.folder.exists() and not output.exists())
-    formats.check_can_write(output, overwrite=overwrite_files)
-    if job.pixel_size_nm is None and formats.format_for(output).in_nm:
-        raise PixelSizeError(
-            f"{job.stack.name}: the movie does not say its pixel size, which a {output.suffix} in nm needs: "
-            "give --pixel-size-nm or a camera file"
-        )
     journal.open(job, resume=resume, overwrite=overwrite)
     with closing(detect(job, starts=[s for s in job.starts if not journal.has(s)])) as chunks:
         for chunk in chunks:
             journal.keep(chunk)
             yield chunk
-    table = job.complete(journal.whole(job.starts))
-    if warnings := out_of_domain(job, table):
-        table = table.with_about(provenance={**table.provenance, "warnings": warnings})
+    table = with_warnings(job, job.complete(journal.whole(job.starts)))
     formats.write(output, table, overwrite=overwrite_files)
     journal.remove()
     return table
+
+
+def check_output(stack: Stack, camera: Camera | None, output: Path, *, resume: bool, overwrite: bool) -> bool:
+    """Raise `InputError` now if `detect_to_file` would refuse this output: before the estimates, not after them.
+
+    Returns
+    -------
+    bool
+        Whether a file that is there is replaced.
+    """
+    journal = Journal.beside(output)
+    journal.check_free(resume=resume, overwrite=overwrite)
+    # A run that was killed while it put its files in place may have left one of two.
+    overwrite_files = overwrite or (resume and journal.folder.exists() and not output.exists())
+    formats.check_can_write(output, overwrite=overwrite_files)
+    known = (camera and camera.pixel_size_nm) or stack.pixel_size_nm
+    if known is None and formats.format_for(output).in_nm:
+        raise PixelSizeError(
+            f"{stack.name}: the movie does not say its pixel size, which a {output.suffix} in nm needs: "
+            "give --pixel-size-nm or a camera file"
+        )
+    return overwrite_files
 
 
 def crowding_warning(job: DetectionJob, n_points: int, n_frames: int) -> str | None:
@@ -321,6 +368,15 @@ def out_of_domain(job: DetectionJob, table: Localizations) -> list[str]:
     return [f"outside what the model {card.name} was trained on: {what}" for what in outside]
 
 
+def with_warnings(job: DetectionJob, table: Localizations, threshold: float = 0.0) -> Localizations:
+    """Return the table of a whole movie, with what `out_of_domain` says in its provenance as ``warnings``.
+
+    Points below the threshold do not count: who shows fewer points than the table holds names it.
+    """
+    warnings = out_of_domain(job, table.select(table["probability"] >= threshold))
+    return table.with_about(provenance={**table.provenance, "warnings": warnings}) if warnings else table
+
+
 class Journal:
     """Finished chunks of an unfinished run, in the folder ``OUTPUT.partial`` beside the output.
 
@@ -340,9 +396,8 @@ class Journal:
         about = json.loads(json.dumps({**job.provenance, "fingerprint": job.stack.fingerprint()}))
         if self.folder.exists() and resume:
             self._check_same(about)
-        elif self.folder.exists() and not overwrite:
-            raise InputError(f"{self.folder}: an interrupted run left this; --resume goes on, --overwrite starts anew")
-        elif self.folder.exists():
+        else:
+            self.check_free(resume=resume, overwrite=overwrite)
             self.remove()
         try:
             self.folder.mkdir(exist_ok=True)
@@ -350,6 +405,11 @@ class Journal:
                 draft.write_text(json.dumps(about, indent=1), encoding="utf-8")
         except OSError as error:
             raise InputError(f"{self.folder}: {write_failure(error)}") from None
+
+    def check_free(self, *, resume: bool, overwrite: bool) -> None:
+        """Raise `InputError` if an interrupted run left its folder, and nobody said what becomes of it."""
+        if self.folder.exists() and not (resume or overwrite):
+            raise InputError(f"{self.folder}: an interrupted run left this; --resume goes on, --overwrite starts anew")
 
     def _check_same(self, about: dict[str, Any]) -> None:
         try:

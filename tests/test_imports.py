@@ -24,7 +24,7 @@ LAYERS = {
     "verbs": "domain scaling stacks formats movie_writer matching merging refine scores simulate scenes estimate "
     "render evaluate",
     "learned": "samples network unet losses likelihood muon models training detector",
-    "at scale": "pipeline batch cluster",
+    "at scale": "brightness pipeline batch cluster",
     "faces": "widgets cli __main__",
 }
 LAYER_OF = {room: layer for layer, rooms in LAYERS.items() for room in rooms.split()}

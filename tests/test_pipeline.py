@@ -260,13 +260,15 @@ def test_a_movie_within_the_domain_gives_no_warning(job, measuring):
 def test_what_is_not_given_of_the_microscope_is_estimated_and_said(job, measuring):
     known = Camera(pixel_size_nm=100, baseline=90, electrons_per_adu=0.5)
     given = job_for(job.stack, measuring, known, psf=GaussianPSF(sigma_nm=130))
-    assert (given.camera, given.sigma_px, given.assumed) == (known, 1.3, ())
+    assert (given.camera, given.sigma_px) == (known, 1.3)
+    (told,) = given.assumed
+    assert told == f"brightness from the movie: a molecule gives {given.molecule_photons:,.0f} photons in a frame"
     half = job_for(job.stack, measuring, known)
     assert half.camera == known
-    assert len(half.assumed) == 1
+    assert len(half.assumed) == 2
     assert "PSF from the movie: sigma" in half.assumed[0]
     bare = job_for(job.stack, measuring, frames=(2, 5), roi=((1, 9), (2, 30)))
-    assert len(bare.assumed) == 2
+    assert len(bare.assumed) == 3
     assert (bare.span, bare.roi) == ((2, 5), ((1, 9), (2, 30)))
     assert bare.camera.electrons_per_adu != 1
     with pytest.raises(InputError, match="the pixel size is not known"):

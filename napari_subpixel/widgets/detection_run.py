@@ -12,7 +12,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_subpixel.coordinates import Roi
 from napari_subpixel.localizations import Localizations, concat
-from napari_subpixel.widgets.detectors import DetectorChoice, job_of
+from napari_subpixel.widgets.detectors import DetectorChoice, preparing_job
 from napari_subpixel.widgets.messages import report, show_warning
 from napari_subpixel.widgets.movie_layers import MovieLayer
 from napari_subpixel.widgets.point_layers import point_layer_data, set_threshold
@@ -102,6 +102,8 @@ class DetectionRun(QObject):
         return self.movie.notes.key == movie.notes.key and self.settings.choice.model == model
 
     def _take(self, arrived: Any) -> None:
+        if arrived is None:
+            return  # the microscope is being estimated
         if self._job is None:
             self._job = arrived
             self._start = time.perf_counter()
@@ -130,7 +132,7 @@ class DetectionRun(QObject):
     def _add_layer(self) -> Points | None:
         from napari.layers import Layer
 
-        from napari_subpixel.pipeline import crowding_warning, out_of_domain
+        from napari_subpixel.pipeline import crowding_warning, with_warnings
 
         assert self._job is not None
         viewer = self._viewer()
@@ -144,25 +146,26 @@ class DetectionRun(QObject):
         table = table.with_about(
             provenance=provenance, pixel_size_nm=self.movie.camera.pixel_size_nm or table.pixel_size_nm
         )
+        job = replace(self._job, frames=(first, done))
+        table = with_warnings(job, table, self.threshold)
         name = f"{self.movie.layer.name} localizations"
         if done < last:
             name += f" (partial: frames {first} to {done - 1} of {first} to {last - 1})"
         layer = Layer.create(*point_layer_data(table, self.movie, name=name))
         viewer.add_layer(layer)
         set_threshold(layer, self.threshold)
-        job, shown = replace(self._job, frames=(first, done)), table.select(layer.shown)
-        outside = [f"{job.stack.name}: {words}" for words in out_of_domain(job, shown)]
-        for warning in filter(None, [crowding_warning(job, len(shown), self._frames_done), *outside]):
+        outside = [f"{job.stack.name}: {words}" for words in table.provenance.get("warnings", ())]
+        for warning in filter(None, [crowding_warning(job, int(layer.shown.sum()), self._frames_done), *outside]):
             self._warnings.append(warning)
             show_warning(warning)
         return layer
 
 
 def _chunks(key: str, stack: Any, camera: Any, settings: RunSettings) -> Generator[Any, None, None]:
-    """Yield the job once its detector is there, then every chunk."""
+    """Yield nothing while the job is prepared, then the job, then every chunk."""
     from napari_subpixel.pipeline import detect
 
-    job = job_of(key, stack, settings.choice.load(), camera, settings.frames, settings.roi)
+    job = yield from preparing_job(key, stack, settings.choice.load(), camera, settings.frames, settings.roi)
     job = replace(job, chunk_pixels=CHUNK_PIXELS)
     yield job
     yield from detect(job)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Generator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -10,16 +11,18 @@ from typing import TYPE_CHECKING, Any
 from napari_subpixel import models
 from napari_subpixel.camera import Camera
 from napari_subpixel.coordinates import Roi
+from napari_subpixel.errors import InputError
 from napari_subpixel.stacks import Stack
 
 if TYPE_CHECKING:
     from napari_subpixel.detector import Detector
+    from napari_subpixel.pipeline import DetectionJob
 
 #: Points are kept from one of these probabilities on, so that a threshold can be lowered without detecting again.
 FLOORS = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005)
 _lock = threading.Lock()
-#: Camera, sigma of the PSF in pixels and what was assumed, of movies of which these were estimated.
-_known: dict[str, tuple[Camera, float | None, tuple[str, ...]]] = {}
+#: Fields of a job that are estimated.
+ESTIMATED = ("camera", "sigma_px", "molecule_photons", "assumed")
 
 
 @dataclass(frozen=True)
@@ -60,27 +63,48 @@ def _loaded(choice: DetectorChoice, _changed: int) -> Detector:
     return Detector(choice.model, threshold=choice.floor, device=choice.device)
 
 
-def job_of(key: str, stack: Stack, detector: Detector, camera: Camera, frames: tuple[int, int], roi: Roi | None) -> Any:
-    """Return a job over a movie; what is estimated of its microscope is estimated once.
+class _Estimates:
+    """What is estimated of one movie's microscope for one model, or why nothing can be: once, whoever asks first."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.fields: dict[str, Any] | None = None
+        self.refusal: InputError | None = None
+
+
+_estimates: dict[tuple[str, str], _Estimates] = {}
+
+
+def preparing_job(
+    key: str, stack: Stack, detector: Detector, camera: Camera, frames: tuple[int, int], roi: Roi | None
+) -> Generator[None, None, DetectionJob]:
+    """Make a job over a movie, step by step; what is estimated of its microscope is estimated once.
 
     Parameters
     ----------
     key : str
         Of the movie.
     stack, detector, camera, frames, roi
-        As in `napari_subpixel.pipeline.job_for`, which this stands for.
+        As in `napari_subpixel.pipeline.preparing`, which this stands for.
     """
-    from napari_subpixel.pipeline import DetectionJob, job_for
+    from napari_subpixel.pipeline import DetectionJob, preparing
 
     if not detector.measures:
         return DetectionJob(stack, detector, camera, frames, roi)
-    movie = f"{key} {stack.shape} {camera.summary()}"
+    which = f"{key} {stack.shape} {camera.summary()}", detector.card.weights_sha256
     with _lock:
-        if movie not in _known:
-            whole = job_for(stack, detector, camera)
-            _known[movie] = whole.camera, whole.sigma_px, whole.assumed
-        known, sigma_px, assumed = _known[movie]
-    return DetectionJob(stack, detector, known, frames, roi, sigma_px, assumed)
+        known = _estimates.setdefault(which, _Estimates())
+    with known.lock:
+        if known.refusal is not None:
+            raise known.refusal
+        if known.fields is None:
+            try:
+                whole = yield from preparing(stack, detector, camera)
+            except InputError as error:
+                known.refusal = error
+                raise
+            known.fields = {name: getattr(whole, name) for name in ESTIMATED}
+    return DetectionJob(stack, detector, frames=frames, roi=roi, **known.fields)
 
 
 def floor_for(threshold: float, model_threshold: float) -> float:

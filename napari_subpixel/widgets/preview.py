@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from napari_subpixel.coordinates import Roi
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.stacks import Stack
-from napari_subpixel.widgets.detectors import DetectorChoice, job_of
+from napari_subpixel.steps import exhausted
+from napari_subpixel.widgets.detectors import DetectorChoice, preparing_job
 
 if TYPE_CHECKING:
     from napari_subpixel.camera import Camera
@@ -73,7 +74,7 @@ def _detected(request: PreviewRequest) -> Preview:
     try:
         detector = request.choice.load()
         span = request.frame, request.frame + 1
-        job = job_of(request.key, request.stack, detector, request.camera, span, request.roi)
+        job = exhausted(preparing_job(request.key, request.stack, detector, request.camera, span, request.roi))
         return Preview(request, detect_all(job), time.perf_counter() - began)
     except Exception as error:  # shown by the widget; the preview goes on with the next frame
         return Preview(request, None, time.perf_counter() - began, error)
