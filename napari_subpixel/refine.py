@@ -23,9 +23,14 @@ STEPS = 3
 #: A step moves by at most this; and a fit that ends further than so many of the network's own uncertainties from where
 #: it began has found something else, and is dropped.
 LONGEST_STEP_PX, DROPPED_SIGMA = 0.3, 2.0
+#: So is one whose light ends further than this factor from where it began.
+LIGHT_FACTOR = 2.0
 #: A fit whose squared residuals exceed their variances by so many of their standard deviations is dropped too: there is
 #: more in the window than one spot, or the spot is not plain.
 MISFIT_SIGMA = 4.0
+#: However sure the fit, its uncertainty is at least this share of the network's: two molecules too near each other to
+#: be told apart look like one to a fit, and are suspected by the network.
+LEAST_SHARE = 0.5
 #: Molecules that are fitted at once.
 BLOCK = 4096
 
@@ -38,7 +43,7 @@ def refine(
     *,
     threshold: float = 0.0,
 ) -> NDArray[np.float64]:
-    """Return the molecules above a threshold, positions and uncertainties refined where they stand clear.
+    """Return the molecules above a threshold, refined where they stand clear: places, uncertainties, light, background.
 
     Parameters
     ----------
@@ -120,9 +125,12 @@ def _fitted(
     pixels = seen.sum(axis=(1, 2))
     refined = rows.copy()
     refined[:, 1:3] = own + at[:, :2]
-    refined[:, 6:8] = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2)[:, :2].clip(1e-8))
+    refined[:, 4:6] = at[:, 2:]
+    bound = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2)[:, :2].clip(1e-8))
+    refined[:, 6:8] = np.maximum(bound, LEAST_SHARE * rows[:, 6:8])
     moved = np.abs(refined[:, 1:3] - rows[:, 1:3])
     sound = np.isfinite(refined.sum(axis=1))
+    sound &= np.abs(np.log(refined[:, 4] / rows[:, 4])) < np.log(LIGHT_FACTOR)
     sound &= (moved < DROPPED_SIGMA * rows[:, 6:8]).all(axis=1)
     sound &= misfit.sum(axis=(1, 2)) < pixels + MISFIT_SIGMA * np.sqrt(2 * pixels)
     return np.where(sound[:, None], refined, rows)
