@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
+
+from napari_subpixel.models import find, read_card, write_card
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -30,6 +34,13 @@ def machine() -> str:
         model = names[0] if names else model
     versions = f"Python {platform.python_version()}, PyTorch {torch.__version__}"
     return f"{model}, {torch.get_num_threads()} threads, {versions}"
+
+
+def write_figures(model: str, figures: Mapping[str, Any]) -> None:
+    """Put figures into a model's card, beside those that are there under other names."""
+    path = find(model)
+    card = read_card(path)
+    write_card(path, replace(card, figures={**card.figures, **figures}))
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
