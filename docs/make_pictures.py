@@ -88,7 +88,7 @@ def _run(viewer: Any, movie: Path, truth: Path) -> None:
 
 def _threshold(viewer: Any, movie: Path, truth: Path) -> None:
     panel = _panel(viewer, "Detect molecules")
-    panel.threshold.setValue(0.25)
+    panel.threshold.setValue(0.75)
     viewer.dims.set_current_step(0, FRAME)
     _take(viewer, "threshold")
     _close(viewer, panel)

@@ -261,7 +261,7 @@ def test_the_shipped_model_for_many_microscopes_finds_sparse_molecules_and_their
         frame_shape=(48, 60), n_frames=30, structure="uniform", emitters_per_frame=6, photons=2000, molecules=3000
     )
     movie, truth = simulate(settings, np.random.default_rng(4))
-    found = Detector("versatile", device="cpu").detect(movie, camera=settings.camera, sigma_px=settings.sigma_px)
+    found = Detector("default", device="cpu").detect(movie, camera=settings.camera, sigma_px=settings.sigma_px)
     (score,) = evaluate(found, truth, 50, pixel_size_nm=100)
     assert score.jaccard > 0.8
     assert score.rmse_nm < 20

@@ -11,6 +11,8 @@ import yaml
 from napari_subpixel.errors import InputError
 from napari_subpixel.models import SHIPPED, find, installed, load_model, read_card, save_model
 from napari_subpixel.network import PointNetwork
+from napari_subpixel.scaling import Optics, counts
+from napari_subpixel.unet import UNet
 
 
 @pytest.fixture
@@ -37,7 +39,7 @@ def test_the_paper_model_is_shipped_with_a_complete_card():
 
 
 def test_the_model_for_many_microscopes_measures_and_knows_its_domain():
-    card = next(c for c in installed() if c.name == "versatile")
+    card = next(c for c in installed() if c.name == "default")
     assert card.input_scaling == "counts"
     assert card.domain["sigma_px"] == [0.8, 2.0]
     for part in (card.summary, card.training, card.figures, card.limits):
@@ -60,6 +62,21 @@ def test_what_is_saved_is_loaded(tmp_path):
     image = torch.rand(1, 1, 9, 8)
     with torch.no_grad():
         assert torch.equal(model.network(image).logits, network(image).logits)
+
+
+def test_half_precision_halves_the_file_and_hardly_moves_a_point(tmp_path, rng):
+    torch.manual_seed(0)
+    network = UNet(width=8).eval()
+    for half in (False, True):
+        save_model(tmp_path / f"{half}.safetensors", network, half_precision=half, name="m", summary="s",
+                   input_scaling="counts", threshold=0.5)  # fmt: skip
+    sizes = [(tmp_path / f"{half}.safetensors").stat().st_size for half in (False, True)]
+    assert sizes[1] < 0.6 * sizes[0]
+    frames = torch.from_numpy(counts(rng.poisson(50.0, (2, 20, 24)), Optics(1.2)))
+    with torch.no_grad():
+        whole, half = (load_model(tmp_path / f"{half}.safetensors").network(frames) for half in (False, True))
+    assert (whole.offsets - half.offsets).abs().max() < 0.005
+    assert next(load_model(tmp_path / "True.safetensors").network.parameters()).dtype == torch.float32
 
 
 def test_a_model_is_found_by_name_by_weights_and_by_card(saved):

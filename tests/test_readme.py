@@ -47,10 +47,20 @@ def test_the_commands_run(section, tmp_path, monkeypatch):
     assert {"movie.tif", "truth.csv", "found.csv", "found.tif", "found.png"} <= {p.name for p in tmp_path.iterdir()}
 
 
-def test_the_figures_are_those_of_the_models_card(section):
+@pytest.mark.parametrize(("model", "movie"), [("paper", ""), ("default", "test_")])
+def test_the_figures_are_those_of_the_models_card(model, movie):
     from napari_subpixel.models import find, read_card
 
-    row = next(line for line in README.read_text(encoding="utf-8").splitlines() if "as shipped here" in line)
+    text = README.read_text(encoding="utf-8")
+    row = next(line for line in text.splitlines() if f"`{model}`, as shipped here" in line)
     quoted = [float(cell) for cell in re.findall(r"\*\*(0\.\d+)\*\*", row)]
-    figures = read_card(find("paper")).figures
-    assert quoted == [figures[name] for name in ("jaccard_25_nm", "f1_25_nm", "jaccard_50_nm", "f1_50_nm")]
+    figures = read_card(find(model)).figures
+    assert quoted == [figures[movie + name] for name in ("jaccard_25_nm", "f1_25_nm", "jaccard_50_nm", "f1_50_nm")]
+
+
+def test_the_figures_on_sparser_movies_are_those_of_the_card():
+    from napari_subpixel.models import find, read_card
+
+    text, figures = README.read_text(encoding="utf-8"), read_card(find("default")).figures
+    ld, md, hd = (figures[f"validate_{density}_jaccard_50_nm"] for density in ("ld", "md", "hd"))
+    assert f"of {ld:.3f}, {md:.3f} and {hd:.3f}" in " ".join(text.split())

@@ -62,7 +62,7 @@ def _demonstrate(movie_path: Path, truth_path: Path, table_path: Path, image_pat
     from napari_subpixel.detector import Detector
     from napari_subpixel.evaluate import evaluate
     from napari_subpixel.movie_writer import write_movie
-    from napari_subpixel.pipeline import DetectionJob, detect_to_file
+    from napari_subpixel.pipeline import detect_to_file, job_for
     from napari_subpixel.render import render, save_image, save_preview
     from napari_subpixel.simulate import simulate
     from napari_subpixel.stacks import open_stack
@@ -73,10 +73,13 @@ def _demonstrate(movie_path: Path, truth_path: Path, table_path: Path, image_pat
     write_movie(movie_path, [movie], shape=movie.shape, pixel_size_nm=settings.pixel_size_nm, overwrite=True)
     formats.write(truth_path, truth, overwrite=True)
     with open_stack(movie_path) as stack:
-        detector = Detector("paper")
+        detector = Detector()
         say(f"2/4 finding molecules with the model {detector.card.name}, on {detector.device_reason}")
+        job = job_for(stack, detector, settings.camera)
+        for what in job.assumed:
+            say(f"    {what}")
         with progress_bar(stack.n_frames, "frame", "detect") as bar:
-            for chunk in detect_to_file(DetectionJob(stack, detector, settings.camera), table_path, overwrite=True):
+            for chunk in detect_to_file(job, table_path, overwrite=True):
                 bar.update(chunk.stop - bar.n)
     found = formats.read(table_path)
     say("3/4 rendering the super-resolution image")

@@ -43,7 +43,7 @@ def add_parser(subparsers: Any) -> None:
         help="table (.csv ThunderSTORM, .hdf5 Picasso, .parquet native), or a folder for several movies",
     )
     parser.add_argument("--format", choices=FORMATS, default="csv", help="of the tables in a folder (csv)")
-    parser.add_argument("--model", default="paper", metavar="NAME|PATH", help="shipped model or model file (paper)")
+    parser.add_argument("--model", default="default", metavar="NAME|PATH", help="shipped model or model file (default)")
     parser.add_argument("--threshold", type=float, metavar="P", help="probability of the faintest point (the model's)")
     parser.add_argument("--device", default="auto", choices=DEVICES, help="where to run (auto)")
     parser.add_argument("--frames", type=frame_range, metavar="A:B", help="some frames: from 0, B excluded")

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     Network = PointNetwork | UNet
 
 WEIGHTS_SUFFIX, CARD_SUFFIX = ".safetensors", ".yaml"
+#: The model that is meant where none is named.
+DEFAULT = "default"
 SHIPPED = Path(__file__).parent
 
 
@@ -176,7 +178,9 @@ def load_model(model: str | Path) -> Model:
     return Model(card, _build(path, card, tensors))
 
 
-def save_model(path: str | Path, network: Network, *, overwrite: bool = False, **card: Any) -> ModelCard:
+def save_model(
+    path: str | Path, network: Network, *, overwrite: bool = False, half_precision: bool = False, **card: Any
+) -> ModelCard:
     """Write a network's weights and its card beside each other.
 
     Parameters
@@ -186,6 +190,8 @@ def save_model(path: str | Path, network: Network, *, overwrite: bool = False, *
     network : PointNetwork or UNet
     overwrite : bool
         Whether an existing model may be replaced.
+    half_precision : bool
+        Keep 16 bits of each weight: half the file, and points that hardly move.
     **card
         Fields of `ModelCard` except the network's and the hash.
 
@@ -198,7 +204,10 @@ def save_model(path: str | Path, network: Network, *, overwrite: bool = False, *
 
     path = Path(path)
     check_can_write_model(path, overwrite=overwrite)
-    content = save({name: t.detach().cpu().contiguous() for name, t in network.state_dict().items()})
+    weights = {name: t.detach().cpu().contiguous() for name, t in network.state_dict().items()}
+    content = save(
+        {name: t.half() if t.is_floating_point() else t for name, t in weights.items()} if half_precision else weights
+    )
     written = ModelCard(network=network.config, weights_sha256=hashlib.sha256(content).hexdigest(), **card)
     with atomic_output(path) as draft:
         draft.write_bytes(content)
@@ -239,7 +248,7 @@ def _build(path: Path, card: ModelCard, tensors: dict[str, Any]) -> Network:
     try:
         network = _network_class(kind)(**arguments)
         network.load_state_dict(tensors)
-    except (TypeError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"{path}: the weights do not fit the card's network: {' '.join(str(error).split())}") from None
     return network.eval()
 

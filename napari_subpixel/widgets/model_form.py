@@ -50,9 +50,9 @@ class ModelForm(QObject):
         super().__init__(panel)
         self._panel = panel
         self._cards: dict[str, models.ModelCard] = {card.name: card for card in models.installed()}
-        self._chosen = next(iter(self._cards))
+        self._chosen = models.DEFAULT
         cards = self._cards
-        self.model = OrderedChoice(label="Model", choices=lambda _: [*cards, FROM_FILE])
+        self.model = OrderedChoice(label="Model", choices=lambda _: [*cards, FROM_FILE], value=models.DEFAULT)
         self.device = ComboBox(label="Device", choices=list(DEVICES), tooltip="Where the network runs")
         self.device_text = QLabel(wordWrap=True)
         self.threshold = QLabeledDoubleSlider(Qt.Orientation.Horizontal)

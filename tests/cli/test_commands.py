@@ -263,8 +263,8 @@ def test_train_from_simulation_says_so_in_the_card_and_resumes(run, refuse, tmp_
 
 
 def test_models_lists_the_cards(run):
-    assert run("models").out.startswith("paper: ")
-    assert json.loads(run("models", "--json").out)[0]["threshold"] == 0.1
+    assert run("models").out.startswith("default: ")
+    assert {card["name"]: card["threshold"] for card in json.loads(run("models", "--json").out)}["paper"] == 0.1
 
 
 def test_demo_ends_with_table_image_and_score(run, tmp_path, monkeypatch):
@@ -315,7 +315,7 @@ def test_train_takes_a_structure(run, tmp_path):
 def test_detect_warns_of_more_points_than_molecules_can_be_told_apart(run, tmp_path):
     noise = np.random.default_rng(0).poisson(100, (4, 40, 52)).astype(np.uint16)
     write_movie(tmp_path / "noise.tif", [noise], shape=noise.shape, pixel_size_nm=100)
-    err = run("detect", tmp_path / "noise.tif", "-o", tmp_path / "a.csv", "--threshold", "0.01").err
+    err = run("detect", tmp_path / "noise.tif", "-o", tmp_path / "a.csv", "--model", "paper", "--threshold", "0.01").err
     assert re.search(r"warning: noise.tif: too many points: \d+ a frame, 0.\d+ a pixel", err)
 
 

@@ -58,6 +58,7 @@ def viewer(make_napari_viewer):
 @pytest.fixture
 def widget(viewer, qtbot):
     widget = BatchProcess(viewer)
+    widget.form.model.value = "paper"  # fast, and asks nothing of the microscope
     widget._rest.setInterval(1)
     viewer.window.add_dock_widget(widget, name="Batch process")
     at_rest(qtbot, widget)

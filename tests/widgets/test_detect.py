@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 from napari.layers import Layer
 from qtpy.QtWidgets import QFileDialog
+from scipy.ndimage import gaussian_filter
 
-from napari_subpixel import formats
+from napari_subpixel import formats, models
 from napari_subpixel.camera import Camera
 from napari_subpixel.cli.demo import demo_simulation
 from napari_subpixel.detector import Detector
 from napari_subpixel.evaluate import evaluate
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.pipeline import DetectionJob, detect_all
+from napari_subpixel.pipeline import DetectionJob, detect_all, job_for
 from napari_subpixel.simulate import simulate
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.widgets import detection_run
@@ -57,6 +58,7 @@ def movie(viewer, simulated):
 @pytest.fixture
 def widget(viewer, movie, qtbot):
     widget = DetectMolecules(viewer)
+    widget.form.model.value = "paper"  # fast, and asks nothing of the microscope
     viewer.window.add_dock_widget(widget, name="Detect molecules")
     qtbot.waitUntil(lambda: widget.device_text.text().startswith("Runs on"), timeout=20_000)
     return widget
@@ -109,6 +111,38 @@ def test_a_run_gives_the_points_of_the_command_line(viewer, widget, simulated, q
     assert found.pixel_size_nm == 100
     assert found.provenance["threshold"] == pytest.approx(0.1)
     assert "frames/s" in widget.status.text()
+
+
+def test_the_default_model_estimates_the_microscope_once_and_says_so(viewer, widget, simulated, qtbot):
+    widget.form.model.value = models.DEFAULT
+    widget.preview.value = True
+    qtbot.waitUntil(lambda: "in frame" in widget.preview_text.text(), timeout=30_000)
+    widget.preview.value = False
+    widget.run()
+    finished(qtbot, widget)
+    (layer,) = results(viewer)
+    found = table_of(layer)
+    same = detect_all(job_for(open_stack(simulated[0]), Detector(threshold=0.2), Camera(pixel_size_nm=100)))
+    same = same.select(same["probability"] >= widget.form.card.threshold)
+    np.testing.assert_array_equal(found.frame, same.frame)
+    np.testing.assert_allclose(found.yx, same.yx, atol=1e-3)
+    assert {"photons", "background", "y_uncertainty", "x_uncertainty", "probability"} <= set(found.columns)
+    assert found.provenance["molecule_photons"] == same.provenance["molecule_photons"] > 0
+    for what in ("camera from the movie", "PSF from the movie", "brightness from the movie"):
+        assert what in widget.status.text()
+
+
+def test_a_movie_outside_the_domain_is_told_in_words(viewer, widget, simulated, qtbot):
+    """Blurred to twice the width that the model knows."""
+    wide = gaussian_filter(simulated[0].astype(float), (0, 3.2, 3.2)) * 20
+    wide = np.random.default_rng(0).poisson(wide).astype(np.uint16)
+    data = da.from_array(wide, chunks=(1, *wide.shape[1:]))
+    widget.movie.value = viewer.add_image(data, name="wide")
+    widget.form.model.value = models.DEFAULT
+    widget.run()
+    finished(qtbot, widget)
+    assert "outside what the model default was trained on: sigma_px" in widget.status.text()
+    assert "sigma_px" in table_of(results(viewer)[0]).provenance["warnings"][0]
 
 
 def test_points_lie_on_their_molecules(viewer, widget, movie, simulated, qtbot):
@@ -195,6 +229,7 @@ def test_the_slider_stands_where_the_result_has_its_threshold(viewer, widget, mo
     widget.threshold.setValue(0.45)
     qtbot.waitUntil(lambda: table_of(layer)["probability"].min() >= 0.45)
     second = DetectMolecules(viewer)
+    second.form.model.value = "paper"
     viewer.window.add_dock_widget(second, name="second")
     assert second.threshold.value() == pytest.approx(0.45)
     second.threshold.setValue(0.3)
