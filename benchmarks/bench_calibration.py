@@ -180,12 +180,30 @@ def add(known: Known, found: Localizations, truth: Localizations, detector: Dete
     spread = np.column_stack([strong["y_uncertainty"], strong["x_uncertainty"]])
     known.errors.append(((strong.yx[mine] - truth.yx[real]) / spread[mine]).ravel())
     known.photons.append(strong["photons"][mine] / truth["photons"][real])
-    hit = np.zeros(len(found), bool)
-    hit[evaluate(found, truth, (NEAR_NM,))[0].pairs[:, 0]] = True
     known.probabilities.append(found["probability"])
-    known.hits.append(hit)
+    known.hits.append(hits(found, truth))
     for frame in range(1, FRAMES, 2):
         known.pit.append(pit(found["probability"][found.frame == frame], int((truth.frame == frame).sum()), rng))
+
+
+def hits(found: Localizations, truth: Localizations) -> NDArray[np.bool_]:
+    """Say which points are a molecule: from the most probable on, each takes the nearest that none has taken yet.
+
+    It must be within `NEAR_NM`. Were points matched by distance alone, a faint one that happens to lie nearer would
+    take the molecule of a sure one.
+    """
+    assert truth.pixel_size_nm is not None
+    hit = np.zeros(len(found), bool)
+    for frame in np.unique(truth.frame):
+        mine, molecules = np.flatnonzero(found.frame == frame), truth.yx[truth.frame == frame]
+        distance = np.linalg.norm(found.yx[mine][:, None] - molecules, axis=2)
+        distance[distance > NEAR_NM / truth.pixel_size_nm] = np.inf
+        for i in np.argsort(-found["probability"][mine], kind="stable"):
+            nearest = distance[i].argmin()
+            hit[mine[i]] = np.isfinite(distance[i, nearest])
+            if hit[mine[i]]:
+                distance[:, nearest] = np.inf
+    return hit
 
 
 def pit(p: NDArray, number: int, rng: np.random.Generator) -> float:

@@ -7,6 +7,7 @@ than their uncertainties and their probabilities add up to hardly more than one 
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,15 +19,18 @@ MOST = 1.25
 FAINTEST = 0.03
 #: Pairs are joined in rounds; a molecule seldom has more alternatives than fit in these.
 ROUNDS = 4
-#: A joined point is never quite certain.
+#: A joined point is never quite certain; what its alternatives have beyond this stays behind as a point of its own.
 CERTAIN = 0.9999
 #: Columns of the rows that are joined.
 COLUMNS = ("frame", "y", "x", "probability", "photons", "background", "y_uncertainty", "x_uncertainty")
-_FRAME, _PLACE, _P, _MEANS, _SPREAD = 0, slice(1, 3), 3, slice(4, 6), slice(6, 8)
+_FRAME, _Y, _X, _P, _MEANS, _SPREAD = 0, 1, 2, 3, (4, 5), (6, 7)
 
 
 def merge_alternatives(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     """Join points that are alternatives of one molecule.
+
+    In each round every point looks for the nearest of its alternatives, in standard deviations of their distance, and
+    two that find each other are joined.
 
     Parameters
     ----------
@@ -37,6 +41,8 @@ def merge_alternatives(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     -------
     ndarray of float64, shape (M, 8)
         A joined point has the sum of the probabilities, and the mean and variance of the mixture of its alternatives.
+        Where the sum would be above `CERTAIN`, what is more stays with the weaker of the two: the expected number of
+        molecules is that of the points before. The rows are sorted by frame.
 
     Examples
     --------
@@ -45,48 +51,98 @@ def merge_alternatives(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     [[3.5, 7.0, 0.99]]
     """
     rows = rows[rows[:, _P] >= FAINTEST].astype(np.float64)
+    if not len(rows):
+        return rows
+    rows = rows[np.argsort(rows[:, _FRAME], kind="stable")]
+    ends = np.flatnonzero(np.diff(rows[:, _FRAME], append=np.inf)) + 1
+    return rows[_merge(rows, ends)]
+
+
+@numba.njit(nogil=True, cache=True)
+def _merge(rows: NDArray[np.float64], ends: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Join in place, frame by frame, and say which rows are left; a frame's rows end at each of `ends`."""
+    left = np.ones(len(rows), np.bool_)
+    start = 0
+    for end in ends:
+        _merge_frame(rows[start:end], left[start:end])
+        start = end
+    return left
+
+
+@numba.njit(nogil=True, cache=True)
+def _merge_frame(rows: NDArray[np.float64], left: NDArray[np.bool_]) -> None:
+    n = len(rows)
+    top, side = np.floor(rows[:, _Y].min()), np.floor(rows[:, _X].min())
+    height, width = int(rows[:, _Y].max() - top) + 3, int(rows[:, _X].max() - side) + 3
+    # Points are linked in chains, one for each cell as wide as the reach, so that only nine cells are looked through.
+    chains, following = np.full((height, width), -1), np.empty(n, np.int64)
+    cell_y, cell_x = np.empty(n, np.int64), np.empty(n, np.int64)
+    nearest, closed = np.empty(n, np.int64), np.zeros(n, np.bool_)
     for _ in range(ROUNDS):
-        pairs = _closest_pairs(rows)
-        if not len(pairs):
+        for i in range(n):
+            if left[i]:
+                cell_y[i], cell_x[i] = int(rows[i, _Y] - top) + 1, int(rows[i, _X] - side) + 1
+                following[i] = chains[cell_y[i], cell_x[i]]
+                chains[cell_y[i], cell_x[i]] = i
+        for i in range(n):
+            nearest[i] = -1
+            if left[i] and not closed[i]:
+                nearest[i] = _nearest(i, rows, closed, chains, following, cell_y[i], cell_x[i])
+        for i in range(n):
+            if left[i]:
+                chains[cell_y[i], cell_x[i]] = -1
+        joined = False
+        for i in range(n):
+            k = nearest[i]
+            if k > i and nearest[k] == i:
+                strong, weak = (i, k) if rows[i, _P] >= rows[k, _P] else (k, i)
+                closed[strong], left[weak] = _join(rows[strong], rows[weak])
+                joined = True
+        if not joined:
             break
-        rows[pairs[:, 0]] = _joined(rows[pairs[:, 0]], rows[pairs[:, 1]])
-        rows = np.delete(rows, pairs[:, 1], axis=0)
-    return rows
 
 
-def _closest_pairs(rows: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return pairs of alternatives that are each other's closest, the more probable first, shape (K, 2)."""
-    from scipy.spatial import cKDTree
+@numba.njit(nogil=True, cache=True)
+def _nearest(
+    i: int,
+    rows: NDArray[np.float64],
+    closed: NDArray[np.bool_],
+    chains: NDArray[np.int64],
+    following: NDArray[np.int64],
+    cell_y: int,
+    cell_x: int,
+) -> int:
+    """Return the nearest alternative of a point, -1 where it has none."""
+    best, least = -1, REACH_SIGMA**2
+    for cy in range(cell_y - 1, cell_y + 2):
+        for cx in range(cell_x - 1, cell_x + 2):
+            k = chains[cy, cx]
+            while k >= 0:
+                if k != i and not closed[k] and rows[i, _P] + rows[k, _P] <= MOST:
+                    dy, dx = (rows[i, _Y] - rows[k, _Y]) ** 2, (rows[i, _X] - rows[k, _X]) ** 2
+                    if dy + dx <= REACH_PX**2:
+                        distance = 0.0
+                        distance += dy / (rows[i, _SPREAD[0]] ** 2 + rows[k, _SPREAD[0]] ** 2)
+                        distance += dx / (rows[i, _SPREAD[1]] ** 2 + rows[k, _SPREAD[1]] ** 2)
+                        # Of several at the very same distance the first counts, for both.
+                        if distance < least or (distance == least and k < best):
+                            best, least = k, distance
+                k = following[k]
+    return best
 
-    # Frames are set so far apart along a third axis that no pair spans two.
-    apart = np.column_stack([rows[:, _FRAME] * (4 * REACH_PX), rows[:, _PLACE]])
-    pairs = cKDTree(apart).query_pairs(REACH_PX, output_type="ndarray")
-    a, b = rows[pairs[:, 0]], rows[pairs[:, 1]]
-    variance = a[:, _SPREAD] ** 2 + b[:, _SPREAD] ** 2
-    distance = ((a[:, _PLACE] - b[:, _PLACE]) ** 2 / variance).sum(axis=1)
-    good = (distance < REACH_SIGMA**2) & (a[:, _P] + b[:, _P] <= MOST)
-    pairs, distance = pairs[good], distance[good]
-    nearest = np.full(len(rows), np.inf)
-    for end in (0, 1):
-        np.minimum.at(nearest, pairs[:, end], distance)
-    pairs = pairs[(distance == nearest[pairs[:, 0]]) & (distance == nearest[pairs[:, 1]])]
-    weaker_first = rows[pairs[:, 0], _P] < rows[pairs[:, 1], _P]
-    pairs[weaker_first] = pairs[weaker_first, ::-1]
-    # Of points at the very same distance a point may stand in two pairs: the first counts.
-    _, first = np.unique(pairs.ravel(), return_index=True)
-    once = np.isin(np.arange(pairs.size), first).reshape(-1, 2).all(axis=1)
-    return pairs[once]
 
-
-def _joined(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the mixture of each two alternatives, shape (K, 8)."""
-    total = a[:, _P] + b[:, _P]
-    share_b = (b[:, _P] / total)[:, None]
-    joined = a.copy()
-    for part in (_PLACE, _MEANS):
-        joined[:, part] = (1 - share_b) * a[:, part] + share_b * b[:, part]
-    within = (1 - share_b) * a[:, _SPREAD] ** 2 + share_b * b[:, _SPREAD] ** 2
-    between = share_b * (1 - share_b) * (a[:, _PLACE] - b[:, _PLACE]) ** 2
-    joined[:, _SPREAD] = np.sqrt(within + between)
-    joined[:, _P] = np.minimum(total, CERTAIN)
-    return joined
+@numba.njit(nogil=True, cache=True)
+def _join(strong: NDArray[np.float64], weak: NDArray[np.float64]) -> tuple[bool, bool]:
+    """Make a row the mixture of two; return whether it is certain now, and whether the other row is still there."""
+    total = strong[_P] + weak[_P]
+    share = weak[_P] / total
+    for place, spread in ((_Y, _SPREAD[0]), (_X, _SPREAD[1])):
+        within = (1 - share) * strong[spread] ** 2 + share * weak[spread] ** 2
+        between = share * (1 - share) * (strong[place] - weak[place]) ** 2
+        strong[spread] = np.sqrt(within + between)
+        strong[place] = (1 - share) * strong[place] + share * weak[place]
+    for mean in _MEANS:
+        strong[mean] = (1 - share) * strong[mean] + share * weak[mean]
+    strong[_P] = min(total, CERTAIN)
+    weak[_P] = total - strong[_P]
+    return total >= CERTAIN, weak[_P] >= FAINTEST

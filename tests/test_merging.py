@@ -36,6 +36,21 @@ def test_other_pairs_stay_two(second, why):
     assert len(merge_alternatives(np.array([first, second]))) == 2, why
 
 
+def test_what_is_more_than_one_molecule_stays_behind():
+    rows = np.array([point(3, 4.5, 0.8), point(3, 4.55, 0.4), point(3, 4.52, 0.05), point(9, 9, 0.9)])
+    merged = merge_alternatives(rows)
+    assert merged[:, 3].sum() == pytest.approx(rows[:, 3].sum())
+    assert sorted(merged[:, 3]) == pytest.approx([0.2501, 0.9, 0.9999])
+
+
+def test_the_expected_number_stays_in_crowds(rng):
+    rows = np.array([point(*rng.uniform(0, 12, 2), rng.uniform(0.03, 0.9), frame=rng.integers(5)) for _ in range(2000)])
+    merged = merge_alternatives(rows)
+    assert len(merged) < 0.8 * len(rows)
+    assert merged[:, 3].sum() == pytest.approx(rows[:, 3].sum(), rel=1e-3)
+    assert (np.diff(merged[:, 0]) >= 0).all()
+
+
 def test_four_quarters_round_a_corner_become_one():
     corner = [point(3.5 + dy, 4.5 + dx, 0.24) for dy in (-0.02, 0.03) for dx in (-0.025, 0.02)]
     (merged,) = merge_alternatives(np.array(corner))
