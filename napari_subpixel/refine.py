@@ -7,6 +7,7 @@ and what the network says stays.
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
@@ -65,10 +66,11 @@ def refine(
     """
     alone = _clear(rows, CLEAR_SIGMA * sigma_px)
     alone, rows = alone[rows[:, 3] >= threshold], rows[rows[:, 3] >= threshold]
-    others = np.zeros(counts.shape, np.float32)
-    sigma = np.full(len(rows), float(sigma_px))
-    add_gaussians(others, rows[:, 0].astype(np.int64), rows[:, 1], rows[:, 2], rows[:, 4], sigma, sigma)
     clear = np.flatnonzero(alone)
+    others = np.zeros(counts.shape, np.float32)
+    beside = rows[np.isin(rows[:, 0], rows[clear, 0])]
+    sigma = np.full(len(beside), float(sigma_px))
+    add_gaussians(others, beside[:, 0].astype(np.int64), beside[:, 1], beside[:, 2], beside[:, 4], sigma, sigma)
     for start in range(0, len(clear), BLOCK):
         some = clear[start : start + BLOCK]
         rows[some] = _fitted(counts, read_variance, others, sigma_px, rows[some])
@@ -77,14 +79,40 @@ def refine(
 
 def _clear(rows: NDArray[np.float64], distance_px: float) -> NDArray[np.bool_]:
     """Say which points have no other suspected one within a distance in their frame, shape (N, 8) to (N,)."""
-    from scipy.spatial import cKDTree
+    order = np.argsort(rows[:, 0], kind="stable")
+    clear = np.empty(len(rows), bool)
+    clear[order] = _clear_in_order(rows[order], distance_px)
+    return clear
 
-    suspected = rows[:, 3] >= SUSPECTED
-    if not suspected.any():
-        return np.ones(len(rows), bool)
-    apart = np.column_stack([rows[:, 0] * (4 * distance_px), rows[:, 1:3]])
-    nearest = cKDTree(apart[suspected]).query(apart, k=2)[0]
-    return np.where(suspected, nearest[:, 1], nearest[:, 0]) > distance_px
+
+@numba.njit(nogil=True, cache=True)
+def _clear_in_order(rows: NDArray[np.float64], distance_px: float) -> NDArray[np.bool_]:
+    """Say the same of rows that are sorted by frame."""
+    clear, start = np.ones(len(rows), np.bool_), 0
+    while start < len(rows):
+        end = start
+        while end < len(rows) and rows[end, 0] == rows[start, 0]:
+            end += 1
+        frame = rows[start:end]
+        # Suspected points are linked in chains, one for each cell as wide as the distance.
+        cells = np.floor(frame[:, 1:3] / distance_px).astype(np.int64)
+        top, side = cells[:, 0].min() - 1, cells[:, 1].min() - 1
+        chains = np.full((cells[:, 0].max() - top + 2, cells[:, 1].max() - side + 2), -1)
+        following = np.empty(len(frame), np.int64)
+        for i in range(len(frame)):
+            if frame[i, 3] >= SUSPECTED:
+                y, x = cells[i, 0] - top, cells[i, 1] - side
+                following[i] = chains[y, x]
+                chains[y, x] = i
+        for i in range(len(frame)):
+            y, x = cells[i, 0] - top, cells[i, 1] - side
+            for k in chains[y - 1 : y + 2, x - 1 : x + 2].flat:
+                while k >= 0 and clear[start + i]:
+                    dy, dx = frame[i, 1] - frame[k, 1], frame[i, 2] - frame[k, 2]
+                    clear[start + i] = k == i or dy * dy + dx * dx > distance_px * distance_px
+                    k = following[k]
+        start = end
+    return clear
 
 
 def _fitted(
