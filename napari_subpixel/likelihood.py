@@ -40,7 +40,13 @@ class Likelihood(NamedTuple):
 
 
 def likelihood(
-    predicted: Predictions, truth: Tensor, light: Tensor, weights: Tensor, *, window_px: int, shift: tuple[int, int]
+    predicted: Predictions,
+    truth: Tensor,
+    light: Tensor | None,
+    weights: Tensor,
+    *,
+    window_px: int,
+    shift: tuple[int, int],
 ) -> Likelihood:
     """Negative log-likelihood of the true molecules.
 
@@ -50,8 +56,8 @@ def likelihood(
         With uncertainties and light; one class.
     truth : Tensor, shape (B, M, 2)
         True positions in pixels, on the frame.
-    light : Tensor, shape (B, M)
-        Their light, in the units of the prediction.
+    light : Tensor, shape (B, M), optional
+        Their light, in the units of the prediction; where it is not known, it is not asked about.
     weights : Tensor, shape (B, M, 1)
         1 for a molecule, 0 for padding.
     window_px : int
@@ -84,7 +90,7 @@ def background_error(predicted: Predictions, frames: Tensor, background: Tensor)
     return torch.log1p(((predicted.background - background) / noise).square()).mean(dim=(1, 2))
 
 
-def _mixture(predicted: Predictions, truth: Tensor, light: Tensor) -> tuple[Tensor, Tensor]:
+def _mixture(predicted: Predictions, truth: Tensor, light: Tensor | None) -> tuple[Tensor, Tensor]:
     """Return log sum_i p_i N_i of each molecule over the points round it, and the pixel of the one most responsible.
 
     Shapes (B, M) and (B, M, 2). The points are those of the molecule's pixel and its eight neighbours.
@@ -111,13 +117,18 @@ def _mixture(predicted: Predictions, truth: Tensor, light: Tensor) -> tuple[Tens
     near = field.flatten(3).gather(3, place[:, None, None].expand(batch, n, k, -1))
     values = near.reshape(batch, n, k, *cells.shape[1:3]).unbind(2)  # each (B, n, M, 9)
     dy, dx = ((cells[..., a] - truth[..., a : a + 1])[:, None] + values[a] for a in (0, 1))
-    dlight = values[4] - torch.log(light.clamp(min=1e-3))[:, None, :, None]
     log_density = (
         values[6]
         - 0.5 * ((dy * torch.exp(-values[2])).square() + (dx * torch.exp(-values[3])).square())
-        - 0.5 * (dlight * torch.exp(-values[5])).square()
-        - values[2] - values[3] - values[5] - 1.5 * math.log(2 * math.pi)
+        - values[2] - values[3] - math.log(2 * math.pi)
     )  # fmt: skip
+    if light is not None:
+        dlight = values[4] - torch.log(light.clamp(min=1e-3))[:, None, :, None]
+        log_density = (
+            log_density
+            - 0.5 * (dlight * torch.exp(-values[5])).square()
+            - values[5] - 0.5 * math.log(2 * math.pi)
+        )  # fmt: skip
     log_density = log_density.masked_fill(~inside[:, None], -1e4).transpose(1, 2).flatten(2)  # (B, M, n * 9)
     best = log_density.detach().argmax(dim=2) % len(around)
     cell = cells.gather(2, best[..., None, None].expand(-1, -1, 1, 2))[:, :, 0]

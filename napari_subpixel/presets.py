@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import re
 import warnings
 from dataclasses import replace
 from pathlib import Path
 
 from napari_subpixel.camera import Camera
 from napari_subpixel.errors import InputError, suggest
+from napari_subpixel.user_files import checked_file_name, made_user_folder, user_folder
 
 #: The folder of the cameras that come with the program; each file says where its numbers come from.
 SHIPPED = Path(__file__).parent / "cameras"
-#: Environment variable that names another folder for the user's settings.
-CONFIG = "NAPARI_SUBPIXEL_CONFIG"
 SUFFIX = ".yaml"
-#: What no file name may have on one system or another, and the names that Windows keeps for devices.
-UNFIT = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
-DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
-LONGEST_NAME = 100
-
-
-def user_folder() -> Path:
-    """Return the folder of the user's own cameras, there or not: a camera file each."""
-    import platformdirs
-
-    given = os.environ.get(CONFIG)
-    root = Path(given).expanduser() if given else platformdirs.user_config_path("napari-subpixel", appauthor=False)
-    return root / "cameras"
+#: What the folder of the user's own cameras is called: a camera file each.
+KIND = "cameras"
 
 
 def presets() -> dict[str, Camera]:
@@ -71,13 +57,11 @@ def save_preset(camera: Camera) -> Path:
     InputError
         If the camera has no name, one that cannot be a file's name or that of a shipped camera, or cannot be written.
     """
-    name = _checked_name(camera.name)
-    folder, (own, _) = user_folder(), _own()
-    path = own[name][0] if name in own else folder / f"{name}{SUFFIX}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot make this folder: {error.strerror}") from None
+    name = checked_file_name("camera", camera.name)
+    if _is_shipped(name):
+        raise InputError(f"{name!r} is a camera that comes with the program; give yours another name")
+    own, _ = _own()
+    path = own[name][0] if name in own else made_user_folder(KIND) / f"{name}{SUFFIX}"
     camera.to_yaml(path)
     return path
 
@@ -91,7 +75,7 @@ def _own() -> tuple[dict[str, tuple[Path, Camera]], list[str]]:
     """Return the user's own cameras and, in words, what is wrong with the files that cannot be used."""
     own: dict[str, tuple[Path, Camera]] = {}
     problems = []
-    for path in sorted(user_folder().glob(f"[!.]*{SUFFIX}")):
+    for path in sorted(user_folder(KIND).glob(f"[!.]*{SUFFIX}")):
         try:
             camera = Camera.from_yaml(path)
             name = camera.name or path.stem
@@ -116,19 +100,3 @@ def _found(name: str) -> tuple[Path, Camera]:
 
 def _is_shipped(name: str) -> bool:
     return name.casefold() in {shipped.casefold() for shipped in _shipped()}
-
-
-def _checked_name(name: str) -> str:
-    """Return the name if it can be that of a new camera and of its file, on every system."""
-    if not name:
-        raise InputError("the camera needs a name to be kept under")
-    if unfit := UNFIT.search(name):
-        raise InputError(f"camera name {name!r}: {unfit[0]!r} cannot be in a file's name")
-    if name != name.strip(" .") or DEVICES.fullmatch(name) or len(name) > LONGEST_NAME:
-        raise InputError(
-            f"camera name {name!r} cannot be a file's name: it begins or ends with a space or a point, is longer than "
-            f"{LONGEST_NAME} characters, or is the name of a device on Windows"
-        )
-    if _is_shipped(name):
-        raise InputError(f"{name!r} is a camera that comes with the program; give yours another name")
-    return name

@@ -94,7 +94,7 @@ class Scene:
         return float(np.mean(self.told.electrons_per_adu) / np.mean(self.camera.electrons_per_adu))
 
 
-def draw_scene(domain: Domain, shape: tuple[int, int], rng: np.random.Generator) -> Scene:
+def draw_scene(domain: Domain, shape: tuple[int, int], rng: np.random.Generator, camera: Camera | None = None) -> Scene:
     """Draw a scene from the ranges of a domain.
 
     Parameters
@@ -103,13 +103,16 @@ def draw_scene(domain: Domain, shape: tuple[int, int], rng: np.random.Generator)
     shape : (int, int)
         (height, width) of the frame, in pixels.
     rng : numpy.random.Generator
+    camera : Camera, optional
+        What takes the frame, with its pixel size, and maps of that shape if it has any; any camera if not given.
 
     Returns
     -------
     Scene
     """
     sigma = float(draw_evenly(rng, domain.sigma_px))
-    camera = draw_camera(shape, rng)
+    known = camera is not None
+    camera = camera or draw_camera(shape, rng)
     photons, background = _brightness(domain, sigma, camera, rng)
     yx, elsewhere = _places(domain, shape, sigma, camera, rng)
     light = photons * np.exp(rng.uniform(0, 0.7) * rng.normal(size=len(yx)))
@@ -123,7 +126,7 @@ def draw_scene(domain: Domain, shape: tuple[int, int], rng: np.random.Generator)
         np.column_stack([yx, light]),
         field,
         camera,
-        _misjudged(camera, background, rng) if rng.random() < MISJUDGED else camera,
+        _misjudged(camera, background, rng) if not known and rng.random() < MISJUDGED else camera,
         sigma * float(np.exp(rng.normal(0, 0.02))),
         _told_brightness(photons, rng),
         sigma * widths,
@@ -140,19 +143,24 @@ def expose(scenes: Sequence[Scene], rng: np.random.Generator) -> tuple[NDArray[n
     background : ndarray of float32, shape (B, Y, X)
         In counts.
     """
-    light = np.stack([scene.background for scene in scenes])
-    add_light(light, scenes)
     factors, sigma, usual = (
         np.array([value(scene) for scene in scenes])[:, None, None]
         for value in (lambda s: s.told.variance_per_photon, lambda s: s.sigma_px, lambda s: s.told_molecule_photons)
     )
-    photons = np.empty(light.shape, np.float32)
-    read = np.empty(light.shape, np.float32)
+    adu = in_adu(scenes, rng)
+    photons, read = np.empty(adu.shape, np.float32), np.empty(adu.shape, np.float32)
     for k, scene in enumerate(scenes):
-        photons[k] = scene.told.to_photons(scene.camera.expose(light[k], rng))
+        photons[k] = scene.told.to_photons(adu[k])
         read[k] = scene.told.read_noise_photons
     background = np.stack([scene.in_counts(scene.background) for scene in scenes])
     return counts(photons, Optics(sigma, factors, read, usual)), background.astype(np.float32)
+
+
+def in_adu(scenes: Sequence[Scene], rng: np.random.Generator) -> NDArray[np.uint16]:
+    """Return the frames that the cameras record of scenes of one shape, in ADU, shape (B, Y, X)."""
+    light = np.stack([scene.background for scene in scenes])
+    add_light(light, scenes)
+    return np.stack([scene.camera.expose(seen, rng) for scene, seen in zip(scenes, light, strict=True)])
 
 
 def add_light(frames: NDArray[np.float64], scenes: Sequence[Scene]) -> None:

@@ -7,7 +7,7 @@ import csv
 import io
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -27,7 +27,7 @@ from napari_subpixel.muon import Muon
 from napari_subpixel.samples import Batch, Samples
 
 CHECKPOINT, LOG = "checkpoint.pt", "log.csv"
-LOG_COLUMNS = ("iteration", "heatmap", "sparsity", "seconds")
+LOG_COLUMNS = ("iteration", "heatmap", "sparsity", "jaccard", "seconds")
 #: Sides of the windows, in pixels, in which the likelihood counts; one is drawn for every step.
 WINDOWS_PX = (4, 8, 12)
 #: In the likelihood an image of n molecules has the weight 1 / sqrt(1 + n / this): crowded ones shall not rule alone.
@@ -37,6 +37,7 @@ BACKGROUND_WEIGHT = 0.5
 #: Settings that a resumed run may change: they say how far to go, not how to go.
 FREE_TO_CHANGE = (
     "iterations", "cooldown", "final_sparsity_weight", "half_precision", "checkpoint_every", "log_every",
+    "measure_every",
 )  # fmt: skip
 
 
@@ -81,8 +82,8 @@ class TrainingSettings:
         can.
     seed : int
         Seeds the weights and every draw.
-    checkpoint_every, log_every : int
-        Iterations between checkpoints, and between rows of the log.
+    checkpoint_every, log_every, measure_every : int
+        Iterations between checkpoints, between rows of the log, and between measurements on what is held out.
     """
 
     iterations: int = 50_000
@@ -103,9 +104,10 @@ class TrainingSettings:
     seed: int = 0
     checkpoint_every: int = 1000
     log_every: int = 100
+    measure_every: int = 500
 
     def __post_init__(self) -> None:
-        for name in ("iterations", "batch_size", "checkpoint_every", "log_every"):
+        for name in ("iterations", "batch_size", "checkpoint_every", "log_every", "measure_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"training: {name} must be at least 1, got {getattr(self, name)}")
         for name in ("learning_rate", "kernel_px"):
@@ -143,12 +145,25 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where training stands: iterations done, the mean losses since the last report, and seconds spent in all."""
+    """Where training stands.
+
+    Attributes
+    ----------
+    iteration : int
+        Iterations done.
+    heatmap, sparsity : float
+        The mean of the two terms of the loss since the last report.
+    seconds : float
+        Spent in all.
+    jaccard : float, optional
+        What was just measured on what is held out.
+    """
 
     iteration: int
     heatmap: float
     sparsity: float
     seconds: float
+    jaccard: float | None = None
 
 
 def paper_objective(
@@ -167,9 +182,10 @@ def paper_objective(
 def likelihood_objective(
     network: nn.Module, batch: Batch, settings: TrainingSettings, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Mean negative log-likelihood of a batch: of places and light, with the background's error; and of numbers."""
-    assert batch.light is not None
-    assert batch.background is not None
+    """Mean negative log-likelihood of a batch: of places and light, with the background's error; and of numbers.
+
+    Light and background are left out where the batch does not know them.
+    """
     with torch.autocast(batch.frames.device.type, torch.bfloat16, enabled=settings.half_precision):
         predicted = network(batch.frames)
     if not torch.isfinite(predicted.logits).all():
@@ -179,8 +195,10 @@ def likelihood_objective(
     shift = (int(rng.integers(window_px)), int(rng.integers(window_px)))
     found = likelihood(predicted, batch.truth, batch.light, batch.weights, window_px=window_px, shift=shift)
     weight = (1 + batch.weights.sum(dim=(1, 2)) / MANY).rsqrt()
-    background = BACKGROUND_WEIGHT * background_error(predicted, batch.frames, batch.background)
-    return (weight * found.places + background).mean(), (weight * found.numbers).mean()
+    places = weight * found.places
+    if batch.background is not None:
+        places = places + BACKGROUND_WEIGHT * background_error(predicted, batch.frames, batch.background)
+    return places.mean(), (weight * found.numbers).mean()
 
 
 #: What training can minimise, by name: a first term, and a second with the sparsity weight.
@@ -196,6 +214,7 @@ def train(
     *,
     device: str = "cpu",
     about: Mapping[str, Any] | None = None,
+    measure: Callable[[nn.Module], float] | None = None,
 ) -> Iterator[Progress]:
     """Train a network in place, a report at a time; a folder that holds a checkpoint is gone on from.
 
@@ -214,11 +233,14 @@ def train(
         Where to train.
     about : mapping, optional
         What the samples are, as plain values; a run is gone on from only with the same.
+    measure : callable, optional
+        Returns the Jaccard index that a network reaches on what is held out.
 
     Yields
     ------
     Progress
-        After every `settings.log_every` iterations, and at the end.
+        After every `settings.log_every` iterations, after every `settings.measure_every` where something is held out,
+        and at the end.
 
     Raises
     ------
@@ -232,21 +254,27 @@ def train(
         raise InputError(f"{folder}: {write_failure(error)}") from None
     run = _Run(network.to(device).train(), settings)
     state = _resume(folder, run, about)
+    if state["iteration"] == settings.iterations:
+        run.finish()
     _trim_log(folder / LOG, state["iteration"])
     began, sums, steps = time.perf_counter() - state["seconds"], np.zeros(2), 0
     for iteration, batch in _batches(samples, settings, state["iteration"]):
         losses = run.step(batch.to(device), iteration)
         sums, steps, done = sums + losses, steps + 1, iteration + 1
         last = done == settings.iterations
-        if done % settings.log_every == 0 or last:
-            progress = Progress(done, float(sums[0] / steps), float(sums[1] / steps), time.perf_counter() - began)
+        measured = measure is not None and (done % settings.measure_every == 0 or last)
+        told = measured or done % settings.log_every == 0 or last
+        if told:
+            seconds = time.perf_counter() - began
+            jaccard = measure(run.result()) if measure is not None and measured else None
+            progress = Progress(done, float(sums[0] / steps), float(sums[1] / steps), seconds, jaccard)
             sums, steps = np.zeros(2), 0
             _append_log(folder / LOG, progress)
         if done % settings.checkpoint_every == 0 or last:
             _save(folder, run, about, done, time.perf_counter() - began)
         if last:
             run.finish()
-        if done % settings.log_every == 0 or last:
+        if told:
             yield progress
 
 
@@ -309,6 +337,10 @@ class _Run:
         with torch.no_grad():
             for mean, now in zip(self.average.parameters(), self.network.parameters(), strict=True):
                 mean.lerp_(now, 1 - keep)
+
+    def result(self) -> nn.Module:
+        """Return what would be the result if training ended now, a copy."""
+        return copy.deepcopy(self.network if self.average is None else self.average).eval()
 
     def finish(self) -> None:
         """Give the network the averaged weights."""
@@ -394,6 +426,8 @@ def _append_log(path: Path, now: Progress) -> None:
             writer = csv.writer(file)
             if fresh:
                 writer.writerow(LOG_COLUMNS)
-            writer.writerow([now.iteration, f"{now.heatmap:.6g}", f"{now.sparsity:.6g}", f"{now.seconds:.1f}"])
+            jaccard = "" if now.jaccard is None else f"{now.jaccard:.4f}"
+            losses = f"{now.heatmap:.6g}", f"{now.sparsity:.6g}"
+            writer.writerow([now.iteration, *losses, jaccard, f"{now.seconds:.1f}"])
     except OSError as error:
         raise InputError(f"{path}: {write_failure(error)}") from None

@@ -8,7 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from napari_subpixel.user_files import CONFIG
+
 ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def no_own_files(monkeypatch, tmp_path_factory) -> None:
+    """Whoever runs the tests has kept no camera and no model of their own."""
+    monkeypatch.setenv(CONFIG, str(tmp_path_factory.mktemp("own-files")))
 
 
 @pytest.fixture

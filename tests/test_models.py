@@ -9,10 +9,11 @@ import torch
 import yaml
 
 from napari_subpixel.errors import InputError
-from napari_subpixel.models import SHIPPED, find, installed, load_model, read_card, save_model
+from napari_subpixel.models import SHIPPED, find, installed, load_model, path_for, read_card, save_model, shipped
 from napari_subpixel.network import PointNetwork
 from napari_subpixel.scaling import Optics, counts
 from napari_subpixel.unet import UNet
+from napari_subpixel.user_files import user_folder
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def test_the_model_for_many_microscopes_measures_and_knows_its_domain():
 
 
 def test_all_shipped_models_load_and_stay_small():
-    for card in installed():
+    for card in shipped():
         assert load_model(card.name).card == card
     assert sum(f.stat().st_size for f in SHIPPED.iterdir() if f.is_file()) < 40 * 2**20
 
@@ -146,3 +147,58 @@ def test_an_existing_model_is_not_replaced_unless_asked(saved):
 def test_weights_need_their_suffix(tmp_path):
     with pytest.raises(InputError, match=r"end in .safetensors"):
         save_model(tmp_path / "m.pt", PointNetwork(), name="m", summary="s", input_scaling="minmax", threshold=0.2)
+
+
+def test_a_model_of_another_version_says_so(saved):
+    edit_card(saved, program="napari-subpixel 99.0", attention=True)
+    with pytest.raises(InputError, match=r"unknown field 'attention'.* \(written by napari-subpixel 99.0, this is nap"):
+        read_card(saved)
+    document = yaml.safe_load(saved.with_suffix(".yaml").read_text())
+    del document["model"]["attention"]
+    saved.with_suffix(".yaml").write_text(yaml.safe_dump(document))
+    edit_card(saved, network={"kind": "transformer"})
+    with pytest.raises(InputError, match=r"kind points or unet, got 'transformer' \(written by napari-subpixel 99.0"):
+        load_model(saved)
+
+
+# -- models of one's own ------------------------------------------------------------------------------------------
+
+
+def save_own(name: str) -> None:
+    save_model(path_for(name), PointNetwork(width=4), name=name, summary="s", input_scaling="minmax", threshold=0.2)
+
+
+def test_a_model_of_ones_own_goes_by_its_name():
+    save_own("our STORM")
+    assert find("our STORM").parent == user_folder("models")
+    assert load_model("our STORM").card.threshold == 0.2
+    assert [card.name for card in installed()] == [*(card.name for card in shipped()), "our STORM"]
+    with pytest.raises(InputError, match=r"did you mean 'our STORM'\?"):
+        find("our STOM")
+
+
+def test_a_path_stays_a_path_and_a_name_must_be_free_and_that_of_a_file(tmp_path):
+    assert path_for(str(tmp_path / "a.safetensors")) == tmp_path / "a.safetensors"
+    assert path_for("a.safetensors").name == "a.safetensors"
+    with pytest.raises(InputError, match="'Paper' is a model that comes with the program"):
+        path_for("Paper")
+    with pytest.raises(InputError, match="model name 'a:b'"):
+        path_for("a:b")
+    assert not user_folder("models").exists()
+
+
+def test_a_model_of_ones_own_that_cannot_be_used_is_left_out_with_a_warning():
+    save_own("good")
+    save_own("bad")
+    edit_card(find("bad"), threshold=7)
+    with pytest.warns(UserWarning, match=r"bad.yaml: .*got 7; this model is left out"):
+        assert [card.name for card in installed()][-1] == "good"
+
+
+def test_a_shipped_model_is_not_hidden_by_one_of_the_same_name():
+    save_own("mine")
+    for file in user_folder("models").glob("mine.*"):
+        file.rename(file.with_stem("paper"))
+    assert find("paper").parent == SHIPPED
+    with pytest.warns(UserWarning, match="comes with the program has the name 'paper'"):
+        assert len(installed()) == len(shipped())

@@ -12,7 +12,8 @@ import yaml
 from napari_subpixel import presets
 from napari_subpixel.camera import Camera
 from napari_subpixel.errors import InputError
-from napari_subpixel.presets import preset, preset_file, save_preset, user_folder
+from napari_subpixel.presets import preset, preset_file, save_preset
+from napari_subpixel.user_files import CONFIG
 
 FILES = sorted(presets.SHIPPED.iterdir())
 
@@ -20,7 +21,7 @@ FILES = sorted(presets.SHIPPED.iterdir())
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch) -> Path:
     """A user who has saved no camera yet."""
-    monkeypatch.setenv(presets.CONFIG, str(tmp_path / "config"))
+    monkeypatch.setenv(CONFIG, str(tmp_path / "config"))
     return tmp_path / "config" / "cameras"
 
 
@@ -70,15 +71,6 @@ def test_a_misspelt_name_is_answered_with_a_guess_and_the_list():
 
 
 # -- the user's own -----------------------------------------------------------------------------------------------
-
-
-def test_the_folder_is_the_users_unless_the_environment_names_another(folder, monkeypatch):
-    assert user_folder() == folder
-    monkeypatch.setenv(presets.CONFIG, "~/mine")
-    assert user_folder() == Path.home() / "mine" / "cameras"
-    monkeypatch.delenv(presets.CONFIG)
-    assert user_folder().name == "cameras"
-    assert "napari-subpixel" in user_folder().parts
 
 
 def test_a_saved_camera_is_found_again(folder):

@@ -74,7 +74,7 @@ def public_names() -> str:
 
 def model_cards() -> str:
     """The cards of all shipped models."""
-    return "\n\n".join(model_card(card) for card in models.installed())
+    return "\n\n".join(model_card(card) for card in models.shipped())
 
 
 def model_card(card: models.ModelCard) -> str:

@@ -1,26 +1,29 @@
 """Models on disk: weights as safetensors, each with a card (YAML) that says what it is and where it holds.
 
 A model is two files side by side, ``NAME.safetensors`` and ``NAME.yaml``. The card carries the SHA-256 of the weights,
-so that a mixed-up pair is noticed. Reading a card needs no torch.
+so that a mixed-up pair is noticed. Reading a card needs no torch. Some models come with the program; those of one's own
+are kept in a folder of the user's, and are chosen by name as the shipped ones are.
 """
 
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from napari_subpixel import records
+from napari_subpixel import __version__, records
 from napari_subpixel.camera import Camera
 from napari_subpixel.domain import Domain
 from napari_subpixel.errors import InputError, suggest
 from napari_subpixel.files import atomic_output, check_can_write
 from napari_subpixel.psf import GaussianPSF
 from napari_subpixel.scaling import SCALINGS
+from napari_subpixel.user_files import checked_file_name, made_user_folder, user_folder
 
 if TYPE_CHECKING:
     from napari_subpixel.network import PointNetwork
@@ -32,6 +35,9 @@ WEIGHTS_SUFFIX, CARD_SUFFIX = ".safetensors", ".yaml"
 #: The model that is meant where none is named.
 DEFAULT = "default"
 SHIPPED = Path(__file__).parent
+PROGRAM = f"napari-subpixel {__version__}"
+#: What the folder of the user's own models is called.
+KIND = "models"
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,8 @@ class ModelCard:
         Scores, each with the movie, and the command that measures it.
     limits : str
         Where not to trust it.
+    program : str
+        The program that wrote it, with its version.
     """
 
     name: str
@@ -77,6 +85,7 @@ class ModelCard:
     training: Mapping[str, Any] = field(default_factory=dict)
     figures: Mapping[str, Any] = field(default_factory=dict)
     limits: str = ""
+    program: str = ""
 
     def __post_init__(self) -> None:
         if len(str(self.weights_sha256)) != 64:
@@ -119,29 +128,71 @@ def checked_threshold(threshold: float) -> float:
     return value
 
 
-def installed() -> list[ModelCard]:
-    """Return the cards of all shipped models, by name."""
+def shipped() -> list[ModelCard]:
+    """Return the cards of the models that come with the program, by name."""
     return [read_card(path) for path in sorted(SHIPPED.glob(f"*{CARD_SUFFIX}"))]
 
 
+def installed() -> list[ModelCard]:
+    """Return the cards of all models that go by a name: the shipped ones, then the user's own, each by name.
+
+    A model of the user's own whose card cannot be used is left out, with a warning that names it and says why.
+    """
+    cards = shipped()
+    taken = {card.name for card in cards}
+    for path in _own():
+        try:
+            card = replace(read_card(path), name=path.stem)
+            if card.name in taken:
+                raise InputError(f"{path}: a model that comes with the program has the name {card.name!r}")
+        except InputError as error:
+            warnings.warn(f"{error}; this model is left out", stacklevel=2)
+            continue
+        cards.append(card)
+    return cards
+
+
 def find(model: str | Path) -> Path:
-    """Return the path of a model's weights, from the name of a shipped model or a path.
+    """Return the path of a model's weights, from the name of a shipped model or of one's own, or a path.
 
     Raises
     ------
     InputError
         If there is no such model or file.
     """
-    shipped = SHIPPED / f"{model}{WEIGHTS_SUFFIX}"
-    if isinstance(model, str) and shipped.is_file() and shipped.parent == SHIPPED:
-        return shipped
+    for folder in (SHIPPED, user_folder(KIND)):
+        named = folder / f"{model}{WEIGHTS_SUFFIX}"
+        if isinstance(model, str) and named.is_file() and named.parent == folder:
+            return named
     path = Path(model)
     if path.suffix == CARD_SUFFIX:
         path = path.with_suffix(WEIGHTS_SUFFIX)
     if path.is_file():
         return path
-    names = [p.stem for p in SHIPPED.glob(f"*{CARD_SUFFIX}")]
+    names = [p.stem for p in (*sorted(SHIPPED.glob(f"*{CARD_SUFFIX}")), *_own())]
     raise InputError(f"{model}: no such model{suggest(str(model), names)}; installed: {', '.join(names) or 'none'}")
+
+
+def path_for(model: str) -> Path:
+    """Return where a new model goes: the path given, or, for a mere name, its place among the user's own models.
+
+    Raises
+    ------
+    InputError
+        If the name cannot be that of a file or is that of a shipped model, or the folder cannot be made.
+    """
+    path = Path(model)
+    if path.suffix == WEIGHTS_SUFFIX or path.name != model:
+        return path
+    name = checked_file_name("model", model)
+    if name.casefold() in {card.name.casefold() for card in shipped()}:
+        raise InputError(f"{name!r} is a model that comes with the program; give yours another name")
+    return made_user_folder(KIND) / f"{name}{WEIGHTS_SUFFIX}"
+
+
+def _own() -> list[Path]:
+    """Return the cards in the folder of the user's own models."""
+    return sorted(user_folder(KIND).glob(f"[!.]*{CARD_SUFFIX}"))
 
 
 def read_card(path: str | Path) -> ModelCard:
@@ -154,7 +205,11 @@ def read_card(path: str | Path) -> ModelCard:
     """
     path = Path(path).with_suffix(CARD_SUFFIX)
     with records.naming(path):
-        return records.from_dict(ModelCard, "card", records.read_section(path, "model"))
+        values = records.read_section(path, "model")
+        try:
+            return records.from_dict(ModelCard, "card", values)
+        except InputError as error:
+            raise InputError(f"{error}{_other_version(values.get('program', ''))}") from None
 
 
 def load_model(model: str | Path) -> Model:
@@ -208,7 +263,9 @@ def save_model(
     content = save(
         {name: t.half() if t.is_floating_point() else t for name, t in weights.items()} if half_precision else weights
     )
-    written = ModelCard(network=network.config, weights_sha256=hashlib.sha256(content).hexdigest(), **card)
+    written = ModelCard(
+        network=network.config, weights_sha256=hashlib.sha256(content).hexdigest(), program=PROGRAM, **card
+    )
     with atomic_output(path) as draft:
         draft.write_bytes(content)
         write_card(path, written)
@@ -244,13 +301,21 @@ def _build(path: Path, card: ModelCard, tensors: dict[str, Any]) -> Network:
     arguments = dict(card.network)
     kind = arguments.pop("kind", "points")
     if kind not in ("points", "unet"):
-        raise InputError(f"{path}: the card's network must be of kind points or unet, got {kind!r}")
+        raise InputError(
+            f"{path}: the card's network must be of kind points or unet, got {kind!r}{_other_version(card.program)}"
+        )
     try:
         network = _network_class(kind)(**arguments)
         network.load_state_dict(tensors)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"{path}: the weights do not fit the card's network: {' '.join(str(error).split())}") from None
+        why = f"{' '.join(str(error).split())}{_other_version(card.program)}"
+        raise InputError(f"{path}: the weights do not fit the card's network: {why}") from None
     return network.eval()
+
+
+def _other_version(program: Any) -> str:
+    """Return words for the end of a message where another version of the program wrote what cannot be read."""
+    return f" (written by {program}, this is {PROGRAM})" if program and program != PROGRAM else ""
 
 
 def _network_class(kind: str) -> type[Network]:

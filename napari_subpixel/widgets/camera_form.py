@@ -24,6 +24,7 @@ from qtpy.QtWidgets import (
 from napari_subpixel import presets, records
 from napari_subpixel.camera import MAPS, Camera
 from napari_subpixel.errors import InputError
+from napari_subpixel.user_files import user_root
 from napari_subpixel.widgets.messages import reported
 
 OWN_VALUES = "own values"
@@ -316,7 +317,7 @@ class CameraForm(QObject):
 
 def last_used_file() -> Path:
     """Return the file that says which camera was used last."""
-    return presets.user_folder().parent / "last-camera.yaml"
+    return user_root() / "last-camera.yaml"
 
 
 class NumberBox(QDoubleSpinBox):

@@ -49,10 +49,11 @@ class ModelForm(QObject):
     def __init__(self, panel: Panel, *, threshold_tip: str) -> None:
         super().__init__(panel)
         self._panel = panel
-        self._cards: dict[str, models.ModelCard] = {card.name: card for card in models.installed()}
+        self._cards: dict[str, models.ModelCard] = {}
+        self._files: list[str] = []
         self._chosen = models.DEFAULT
-        cards = self._cards
-        self.model = OrderedChoice(label="Model", choices=lambda _: [*cards, FROM_FILE], value=models.DEFAULT)
+        self.model = OrderedChoice(label="Model", choices=lambda _: self._choices(), value=models.DEFAULT)
+        panel.keep_listed(self.model)
         self.device = ComboBox(label="Device", choices=list(DEVICES), tooltip="Where the network runs")
         self.device_text = QLabel(wordWrap=True)
         self.threshold = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
@@ -89,6 +90,12 @@ class ModelForm(QObject):
         """Say which device it is, and why."""
         self.device_text.setText(f"Runs on: {words}")
 
+    def _choices(self) -> list[str]:
+        """Return what there is to choose now: a model that was trained meanwhile is there too."""
+        known = {card.name: card for card in models.installed()}
+        self._cards = known | {path: self._cards[path] for path in self._files}
+        return [*self._cards, FROM_FILE]
+
     def _model_changed(self, _: Any = None) -> None:
         if self.model.value == FROM_FILE:
             self._choose_file()
@@ -104,6 +111,7 @@ class ModelForm(QObject):
         if path:
             with reported():
                 self._cards[path] = models.read_card(path)
+                self._files.append(path)
                 name = path
         self.model.reset_choices()
         self.model.value = name

@@ -22,6 +22,7 @@ from napari_subpixel.movie_writer import write_movie
 from napari_subpixel.pipeline import DetectionJob, detect_to_file
 from napari_subpixel.simulate import crowded_microtubules, simulate
 from napari_subpixel.stacks import open_stack
+from napari_subpixel.user_files import CONFIG
 from napari_subpixel.widgets.batch import BatchProcess
 from napari_subpixel.widgets.batch_run import REPLACE, SKIP
 from napari_subpixel.widgets.movie_layers import MovieLayer, movie_layer_data
@@ -47,7 +48,7 @@ def small_chunks(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def no_settings(monkeypatch, tmp_path_factory):
-    monkeypatch.setenv(presets.CONFIG, str(tmp_path_factory.mktemp("settings")))
+    monkeypatch.setenv(CONFIG, str(tmp_path_factory.mktemp("settings")))
 
 
 @pytest.fixture

@@ -1,0 +1,403 @@
+"""What ``napari-subpixel train`` trains, and on what: anew as in the paper, or a model that goes on learning."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_subpixel.cli.common import camera_from, read_table
+from napari_subpixel.cli.detect import KNOWN_CAMERA
+from napari_subpixel.cli.simulate import FLAGS as SIMULATION_FLAGS
+from napari_subpixel.cli.simulate import psf_from, simulation_from
+from napari_subpixel.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_subpixel.camera import Camera
+    from napari_subpixel.domain import Domain
+    from napari_subpixel.models import Model
+    from napari_subpixel.pipeline import DetectionJob
+    from napari_subpixel.psf import GaussianPSF
+    from napari_subpixel.tuning import HeldOut
+
+#: Settings of `TrainingSettings` that have a flag: name of the field, type, help.
+SETTINGS = {
+    "iterations": (int, "steps of the optimiser (50000; with --from 2000)"),
+    "batch_size": (int, "samples per step (16)"),
+    "learning_rate": (float, "of the optimiser (0.001)"),
+    "cooldown": (int, "last iterations over which the rate falls to 0 (0; with --from half of them)"),
+    "kernel_px": (float, "width of the heatmap kernel, in pixels (0.2)"),
+    "sparsity": (str, "counting, l1 or none (counting)"),
+    "sparsity_weight": (float, "weight of the sparsity term (0.1)"),
+    "final_sparsity_weight": (float, "weight that it reaches at the end of the cooldown (the same)"),
+    "seed": (int, "seeds weights and samples (0)"),
+}
+#: Ranges that have a flag: name, help.
+RANGES = {
+    "photons_range": "photons of a molecule in a frame",
+    "background_range": "background, photons per pixel",
+    "density_um2": "molecules that are on in a frame, per square micrometre",
+}
+#: Those of the settings above that a model of many microscopes goes on learning with; it has a likelihood of its own.
+OF_TUNING = ("iterations", "batch_size", "learning_rate", "cooldown", "seed")
+#: What only training as in the paper knows, and what only a model that goes on learning knows.
+OF_PAPER = (*(name for name in SETTINGS if name not in OF_TUNING), "crops_per_frame", "augment", "dimming")
+ONLY_TUNING = ("like", *RANGES)
+#: Side of a sample, crops of each frame, and threshold, where nothing is said; for training as in the paper, and on.
+CROP_PX, TUNING_CROP_PX, CROPS_PER_FRAME, THRESHOLD = 26, 48, 500, 0.1
+#: Share of a movie with truth that a model that goes on learning does not see.
+HELD_OUT = 0.1
+#: The seed of what is held out lies so far from that of the training.
+OTHER_SEED = 1_000_003
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be trained.
+
+    Attributes
+    ----------
+    network : Module
+        Where the training begins.
+    samples : Samples
+    settings : TrainingSettings
+    card : mapping
+        Fields of the `ModelCard` that the model will have, but for name, figures and weights.
+    held_out : sequence of HeldOut
+        What the model is measured on; empty for nothing.
+    base : Model, optional
+        The model that goes on learning.
+    shown : callable, optional
+        Returns frames like those it learns from, to look at, shape (T, Y, X), in ADU.
+    pixel_size_nm : float, optional
+        Of those frames.
+    """
+
+    network: Any
+    samples: Any
+    settings: Any
+    card: dict[str, Any]
+    held_out: Sequence[HeldOut] = ()
+    base: Model | None = None
+    shown: Callable[[], NDArray[np.uint16]] | None = None
+    pixel_size_nm: float | None = None
+
+
+def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say what is trained, and on what; those of a simulation apart."""
+    parser.add_argument("--movie", metavar="MOVIE", help="movie to learn from")
+    parser.add_argument("--truth", metavar="TRUTH", help="its true molecules")
+    parser.add_argument(
+        "--held-out", type=float, metavar="SHARE", help="share of the movie's frames, the last, to measure on (0; 0.1)"
+    )
+    parser.add_argument("--crop-px", type=int, help="side of a training sample, in pixels (26; with --from 48)")
+    parser.add_argument("--crops-per-frame", type=int, help="random crops of each frame (500)")
+    parser.add_argument("--augment", action="store_true", default=None, help="turn and mirror the crops at random")
+    parser.add_argument(
+        "--dimming", type=float, metavar="SHARE", help="dim the crops at random by up to this share (0)"
+    )
+    group = parser.add_argument_group("going on from a model")
+    group.add_argument("--from", dest="base", metavar="NAME|PATH", help="model that goes on learning, such as default")
+    group.add_argument(
+        "--like", metavar="MOVIE", help="a movie of yours: what is not given is read off it, and it is shown beside"
+    )
+    for name, text in RANGES.items():
+        group.add_argument(f"--{name.replace('_', '-')}", type=_range, metavar="LOW:HIGH", help=text)
+    group = parser.add_argument_group("training")
+    for name, (kind, text) in SETTINGS.items():
+        group.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar=kind.__name__.upper(), help=text)
+
+
+def plan_for(arguments: argparse.Namespace, device: str) -> Plan:
+    """Return what the arguments ask for.
+
+    Raises
+    ------
+    InputError
+        If they contradict each other or name what cannot be read.
+    """
+    from napari_subpixel.models import load_model
+
+    if bool(arguments.movie) != bool(arguments.truth):
+        raise InputError("training from a movie needs both --movie and --truth")
+    base = load_model(arguments.base) if arguments.base else None
+    if base is None or base.card.input_scaling == "minmax":
+        _refuse(arguments, ONLY_TUNING, "is for a model that goes on learning (--from) and takes photons")
+        return _as_in_the_paper(arguments, base)
+    _refuse(
+        arguments,
+        (*OF_PAPER, *SIMULATION_FLAGS),
+        f"is not for going on from {base.card.name}: give ranges",
+    )
+    return _of_movie(arguments, base, device) if arguments.movie else _of_simulation(arguments, base, device)
+
+
+# -- as in the paper ----------------------------------------------------------------------------------------------
+
+
+def _as_in_the_paper(arguments: argparse.Namespace, base: Model | None) -> Plan:
+    """Plan a `PointNetwork`, new or one that goes on learning."""
+    import torch
+
+    from napari_subpixel.network import PointNetwork
+    from napari_subpixel.training import TrainingSettings
+
+    settings = TrainingSettings(**_given(arguments, SETTINGS))
+    samples, card, held_out = (_movie_samples if arguments.movie else _simulated_samples)(arguments, settings.seed)
+    if base is not None:
+        network = base.network
+        card["training"]["from"] = base.card.provenance
+    else:
+        torch.manual_seed(settings.seed)
+        network = PointNetwork()
+        network.standardise(*samples.input_moments())
+    threshold = base.card.threshold if base is not None else THRESHOLD
+    summary = f"trained on {card['training']['data']}"
+    return Plan(
+        network, samples, settings, {"summary": summary, "input_scaling": "minmax", "threshold": threshold, **card},
+        held_out=held_out, base=base,
+    )  # fmt: skip
+
+
+def _movie_samples(arguments: argparse.Namespace, seed: int) -> tuple[Any, dict[str, Any], list[HeldOut]]:
+    """Return where batches come from, what the card says of it, and what is held out."""
+    import numpy as np
+
+    from napari_subpixel.movie_samples import MovieSamples
+    from napari_subpixel.stacks import open_stack
+    from napari_subpixel.tuning import HeldOut, split_movie
+
+    camera, psf = camera_from(arguments), psf_from(arguments)
+    with open_stack(arguments.movie) as stack:
+        whole = HeldOut(*_movie_with_truth(arguments, stack, camera), camera)
+    part, held_out = split_movie(whole, arguments.held_out) if arguments.held_out else (whole, None)
+    crops = {
+        "crop_px": _or(arguments.crop_px, CROP_PX),
+        "crops_per_frame": _or(arguments.crops_per_frame, CROPS_PER_FRAME),
+        "augment": bool(arguments.augment),
+        "dimming": _or(arguments.dimming, 0.0),
+    }
+    samples = MovieSamples(part.frames, part.truth, rng=np.random.default_rng(seed), **crops)
+    about = {**_movie_about(arguments, whole), **crops}
+    card = {"training": about, "camera": camera.uniform().to_dict(), "psf": psf.to_dict() if psf else {}}
+    return samples, card, [held_out] if held_out else []
+
+
+def _simulated_samples(arguments: argparse.Namespace, seed: int) -> tuple[Any, dict[str, Any], list[HeldOut]]:
+    """Return endless simulation with the camera and PSF given, what the card says of it, and what is held out."""
+    import numpy as np
+
+    from napari_subpixel.samples import SimulatedSamples
+    from napari_subpixel.simulate import simulate
+    from napari_subpixel.tuning import HELD_OUT_FRAMES, HELD_OUT_MOVIES, HeldOut
+
+    simulation = simulation_from(
+        arguments, structure=arguments.structure or "uniform", frame_shape=camera_from(arguments).map_shape
+    )
+    crop_px = _or(arguments.crop_px, CROP_PX)
+    samples = SimulatedSamples(simulation, crop_px=crop_px)
+    uniform = replace(simulation, camera=simulation.camera.uniform())
+    about = {"data": "simulation", "simulation": uniform.to_dict(), "crop_px": crop_px}
+    card = {"training": about, "camera": uniform.camera.to_dict(), "psf": uniform.psf.to_dict()}
+    movie = replace(simulation, n_frames=HELD_OUT_FRAMES * HELD_OUT_MOVIES, on_time_frames=0.0, min_photons=0.0)
+    movie = replace(movie, molecules=max(movie.molecules, int(20 * movie.emitters_per_frame)))
+    held_out = HeldOut(*simulate(movie, np.random.default_rng(seed + OTHER_SEED)), simulation.camera)
+    return samples, card, [held_out]
+
+
+# -- a model of many microscopes goes on learning -----------------------------------------------------------------
+
+
+def _of_simulation(arguments: argparse.Namespace, base: Model, device: str) -> Plan:
+    """Plan to go on from a model with simulations of one microscope, within ranges."""
+    import numpy as np
+
+    from napari_subpixel.samples import DomainSamples
+    from napari_subpixel.stacks import open_stack
+    from napari_subpixel.tuning import held_out_simulations, shown_frames
+
+    if arguments.held_out is not None:
+        raise InputError("--held-out is for a movie with truth; of simulations others are held out anyway")
+    if arguments.like:
+        with _job(arguments, base, arguments.like, device) as like:
+            camera = like.camera
+            domain = _domain(arguments, base, camera, like)
+    else:
+        camera = _known_camera(arguments)
+        domain = _domain(arguments, base, camera)
+    settings = _tuning_settings(arguments, device)
+    crop_px = _or(arguments.crop_px, TUNING_CROP_PX)
+    about = {"data": "simulation of one microscope", "crop_px": crop_px, "domain": domain.to_dict()}
+    if arguments.like:
+        about["like"] = Path(arguments.like).name
+
+    def shown() -> NDArray[np.uint16]:
+        rng = np.random.default_rng(settings.seed)
+        if not arguments.like:
+            return shown_frames(domain, camera, rng)
+        with open_stack(arguments.like) as stack:
+            return shown_frames(domain, camera, rng, stack)
+
+    size = camera.pixel_size_nm
+    assert size is not None
+    psf = {"sigma_nm": float(f"{size * np.sqrt(np.prod(domain.sigma_px)):.4g}")}
+    return Plan(
+        base.network,
+        DomainSamples(domain, crop_px=crop_px, camera=camera),
+        settings,
+        _tuned_card(base, about, camera, psf=psf, domain=domain.to_dict()),
+        held_out=held_out_simulations(domain, camera, np.random.default_rng(settings.seed + OTHER_SEED)),
+        base=base,
+        shown=shown,
+        pixel_size_nm=size,
+    )
+
+
+def _of_movie(arguments: argparse.Namespace, base: Model, device: str) -> Plan:
+    """Plan to go on from a model with a movie and its truth."""
+    from napari_subpixel.movie_samples import MovieCounts
+    from napari_subpixel.tuning import HeldOut, split_movie
+
+    _refuse(arguments, ONLY_TUNING, "is for simulations: a movie with truth says all itself")
+    with _job(arguments, base, arguments.movie, device) as job:
+        frames, truth = _movie_with_truth(arguments, job.stack, job.camera)
+    whole = HeldOut(frames, truth, job.camera, job.sigma_px, job.molecule_photons)
+    part, held_out = split_movie(whole, _or(arguments.held_out, HELD_OUT))
+    crop_px = _or(arguments.crop_px, TUNING_CROP_PX)
+    assert job.sigma_px is not None
+    samples = MovieCounts(
+        part.frames,
+        part.truth,
+        job.camera,
+        sigma_px=job.sigma_px,
+        molecule_photons=job.molecule_photons,
+        crop_px=crop_px,
+    )
+    about = {**_movie_about(arguments, whole), "crop_px": crop_px, "held_out_frames": len(held_out.frames)}
+    return Plan(
+        base.network,
+        samples,
+        _tuning_settings(arguments, device),
+        _tuned_card(base, about, job.camera, domain=dict(base.card.domain)),
+        held_out=[held_out],
+        base=base,
+    )
+
+
+def _tuned_card(base: Model, about: dict[str, Any], camera: Camera, **fields: Any) -> dict[str, Any]:
+    return {
+        "summary": f"{base.card.name}, which went on learning from {about['data']}",
+        "input_scaling": base.card.input_scaling,
+        "threshold": base.card.threshold,
+        "limits": f"made for one microscope; uncertainties and probabilities went on learning from {base.card.name}'s, "
+        "and were not measured anew",
+        "camera": camera.uniform().to_dict(),
+        "training": {**about, "from": base.card.provenance},
+        **fields,
+    }
+
+
+def _tuning_settings(arguments: argparse.Namespace, device: str) -> Any:
+    from napari_subpixel.tuning import runs_half_precision_fast, tuning_settings
+
+    given = _given(arguments, OF_TUNING)
+    return tuning_settings(half_precision=runs_half_precision_fast(device), **given)
+
+
+@contextmanager
+def _job(arguments: argparse.Namespace, base: Model, movie: str, device: str) -> Iterator[DetectionJob]:
+    """Open a movie and say how the base model would detect it; what is not given of its microscope is estimated."""
+    from napari_subpixel.detector import Detector
+    from napari_subpixel.pipeline import job_for
+    from napari_subpixel.stacks import open_stack
+
+    estimate = not any(getattr(arguments, name) is not None for name in KNOWN_CAMERA)
+    camera = camera_from(arguments)
+    with open_stack(movie) as stack:
+        size = camera.pixel_size_nm or stack.pixel_size_nm
+        if size is None:
+            raise InputError(
+                f"{stack.name}: the movie does not say its pixel size: give --pixel-size-nm or a camera file"
+            )
+        camera = replace(camera, pixel_size_nm=size)
+        detector = Detector(base, device=device)
+        yield job_for(stack, detector, camera, psf=psf_from(arguments), estimate_camera=estimate)
+
+
+def _known_camera(arguments: argparse.Namespace) -> Camera:
+    """Return the camera that is given, with its pixel size."""
+    if not any(getattr(arguments, name) is not None for name in KNOWN_CAMERA):
+        raise InputError("going on from a model needs the microscope: give --camera FILE, or --like MOVIE of yours")
+    camera = camera_from(arguments)
+    if camera.pixel_size_nm is None:
+        raise InputError("the camera has no pixel size: give --pixel-size-nm, or add it to the camera file")
+    return camera
+
+
+def _domain(arguments: argparse.Namespace, base: Model, camera: Camera, like: DetectionJob | None = None) -> Domain:
+    """Return the ranges that are given, else those of a movie, else those of the base model."""
+    from napari_subpixel.domain import Domain
+    from napari_subpixel.tuning import domain_like, sigma_range
+
+    size = camera.pixel_size_nm
+    assert size is not None
+    psf: GaussianPSF | None = psf_from(arguments)
+    if psf is None and like is None:
+        raise InputError(
+            "the width of the PSF is not known: give --psf-sigma-nm, a camera file with a section psf, or --like MOVIE"
+        )
+    known = domain_like(like) if like is not None else Domain.from_dict(base.card.domain)
+    given: dict[str, Any] = {} if psf is None else {"sigma_px": sigma_range(psf.sigma_px(size))}
+    for name in ("photons", "background"):
+        if (span := getattr(arguments, f"{name}_range")) is not None:
+            given[name] = span
+    if arguments.density_um2 is not None:
+        given["density_per_px"] = tuple(float(f"{n * (size / 1000) ** 2:.6g}") for n in arguments.density_um2)
+    return replace(known, **given)
+
+
+# -- what they share ----------------------------------------------------------------------------------------------
+
+
+def _movie_with_truth(arguments: argparse.Namespace, stack: Any, camera: Camera) -> tuple[Any, Any]:
+    """Read a whole movie and its truth."""
+    from napari_subpixel.stacks import check_finite
+
+    truth = read_table(arguments.truth, pixel_size_nm=camera.pixel_size_nm or stack.pixel_size_nm)
+    frames = stack.read(0, stack.n_frames)
+    check_finite(frames, 0, stack.name)
+    return frames, truth
+
+
+def _movie_about(arguments: argparse.Namespace, movie: HeldOut) -> dict[str, Any]:
+    names = f"{Path(arguments.movie).name} with {Path(arguments.truth).name}"
+    return {"data": names, "frames": len(movie.frames), "emitters": len(movie.truth)}
+
+
+def _given(arguments: argparse.Namespace, names: Sequence[str] | dict[str, Any]) -> dict[str, Any]:
+    return {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
+
+
+def _refuse(arguments: argparse.Namespace, names: Sequence[str], why: str) -> None:
+    for name in names:
+        if getattr(arguments, name) is not None:
+            raise InputError(f"--{name.replace('_', '-')} {why}")
+
+
+def _or(value: Any, default: Any) -> Any:
+    return default if value is None else value
+
+
+def _range(text: str) -> tuple[float, float]:
+    """Parse ``LOW:HIGH``."""
+    try:
+        low, high = (float(part) for part in text.split(":"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"a range is LOW:HIGH, got {text!r}") from None
+    return low, high

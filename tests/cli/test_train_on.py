@@ -1,0 +1,203 @@
+"""A shipped model goes on learning, for one microscope: from simulations, like a movie, or from a movie with truth."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from napari_subpixel import formats
+from napari_subpixel.domain import Domain
+from napari_subpixel.models import load_model, read_card, save_model
+from napari_subpixel.movie_writer import write_movie
+from napari_subpixel.stacks import open_stack
+from napari_subpixel.unet import UNet
+from napari_subpixel.user_files import user_folder
+
+SHORT = ("--iterations", 2, "--batch-size", 2, "--crop-px", 16)
+RANGES = ("--photons-range", "500:1500", "--background-range", "5:20", "--density-um2", "0.5:2")
+
+
+@pytest.fixture(autouse=True)
+def small_measurements(monkeypatch):
+    from napari_subpixel import tuning
+
+    monkeypatch.setattr(tuning, "HELD_OUT_MOVIES", 2)
+
+
+@pytest.fixture
+def base(tmp_path):
+    """A small model of many microscopes that has learned nothing yet, but marks pixels here and there."""
+    path = tmp_path / "base" / "base.safetensors"
+    path.parent.mkdir()
+    torch.manual_seed(1)
+    network = UNet(width=8, blocks=(1, 1, 1))
+    with torch.no_grad():
+        network.head.weight.mul_(30)
+    save_model(path, network, name="base", summary="s", input_scaling="counts", threshold=0.3,
+               domain=Domain().to_dict())  # fmt: skip
+    return path
+
+
+@pytest.fixture
+def camera(tmp_path):
+    path = tmp_path / "camera.yaml"
+    path.write_text("camera: {pixel_size_nm: 100, baseline: 100, electrons_per_adu: 0.5}\npsf: {sigma_nm: 120}\n")
+    return path
+
+
+def test_a_model_of_ones_own_is_trained_listed_and_used(base, run, camera, movie, tmp_path):
+    status, out, err = run("train", "-o", "ours", "--from", base, *SHORT, "--camera", camera, *RANGES)
+    assert (status, out) == (0, "")
+    assert "held-out Jaccard at 50 nm of base, as it is: 0." in err
+    card = read_card(user_folder("models") / "ours.safetensors")
+    assert card.training["from"]["name"] == "base"
+    assert card.domain["density_per_px"] == [0.005, 0.02]
+    assert card.domain["sigma_px"][0] < 1.2 < card.domain["sigma_px"][1]
+    assert card.psf == {"sigma_nm": 120.0}
+    assert card.camera["baseline"] == 100
+    assert 0 <= card.figures["jaccard_50_nm_held_out"] <= 1
+    assert not np.array_equal(*(load_model(name).network.head.weight.detach() for name in ("ours", base)))
+    assert "ours: base, which went on learning" in run("models").out
+    assert run("detect", movie, "-o", tmp_path / "a.csv", "--model", "ours", "--camera", camera).status == 0
+
+
+def test_the_folder_of_the_run_holds_a_log_curves_and_samples(base, run, camera, tmp_path):
+    assert (
+        run("train", "-o", tmp_path / "m.safetensors", "--from", base, *SHORT, "--camera", camera, *RANGES).status == 0
+    )
+    folder = tmp_path / "m.training"
+    assert sorted(file.name for file in folder.iterdir()) == ["checkpoint.pt", "curves.png", "log.csv", "samples.tif"]
+    with (folder / "log.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert 0 <= float(row["jaccard"]) <= 1
+    with open_stack(folder / "samples.tif") as samples:
+        assert samples.pixel_size_nm == 100
+        assert 100 < np.median(samples[:]) < 200
+
+
+def test_what_is_not_given_is_read_off_a_movie_and_shown_beside_it(run, movie, tmp_path):
+    model = tmp_path / "m.safetensors"
+    flags = ("--like", movie, "--baseline", 100, "--electrons-per-adu", 0.5)
+    assert run("train", "-o", model, "--from", "default", *SHORT, *flags).status == 0
+    card = read_card(model)
+    assert card.training["like"] == "movie.tif"
+    assert card.domain["photons"][0] < 2250 < card.domain["photons"][1]
+    with open_stack(tmp_path / "m.training" / "samples.tif") as samples:
+        assert samples.frame_shape == (40, 2 * 52 + 2)
+
+
+def test_it_learns_from_a_movie_with_truth(base, run, movie, truth, camera, tmp_path):
+    model = tmp_path / "m.safetensors"
+    assert (
+        run("train", "-o", model, "--from", base, *SHORT, "--movie", movie, "--truth", truth, "--camera", camera).status
+        == 0
+    )
+    about = read_card(model).training
+    assert about["data"] == "movie.tif with truth.csv"
+    assert about["held_out_frames"] == 1
+    assert read_card(model).domain == load_model(base).card.domain
+
+
+def test_a_stopped_run_goes_on_and_a_finished_one_is_written_again(base, run, camera, tmp_path):
+    model, flags = tmp_path / "m.safetensors", ("--camera", camera, *RANGES)
+    assert run("train", "-o", model, "--from", base, *SHORT, *flags).status == 0
+    first = model.read_bytes()
+    assert run("train", "-o", model, "--from", base, *SHORT, *flags, "--resume").status == 0
+    assert model.read_bytes() == first
+    assert run("train", "-o", model, "--from", base, *SHORT, *flags, "--iterations", 3, "--resume").status == 0
+    assert model.read_bytes() != first
+
+
+def test_the_papers_model_goes_on_learning_too(run, tmp_path):
+    model = tmp_path / "m.safetensors"
+    flags = ("--iterations", 2, "--batch-size", 2, "--crop-px", 16, "--emitters-per-frame", 40)
+    assert run("train", "-o", model, "--from", "paper", *flags).status == 0
+    assert read_card(model).threshold == 0.1
+    assert read_card(model).training["from"]["name"] == "paper"
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--like", "m.tif"), "--like is for a model that goes on learning (--from)"),
+        (("--from", "defualt"), "did you mean 'default'?"),
+        (("--from", "default"), "give --camera FILE, or --like MOVIE"),
+        (("--from", "default", "--baseline", 100), "no pixel size"),
+        (("--from", "default", "--baseline", 100, "--pixel-size-nm", 100), "give --psf-sigma-nm"),
+        (("--from", "default", "--photons-range", "5"), "a range is LOW:HIGH, got '5'"),
+        (("--from", "default", "--kernel-px", 0.2), "--kernel-px is not for going on from default"),
+        (("--from", "default", "--photons", 500), "--photons is not for going on from default"),
+        (("--from", "default", "--held-out", 0.1), "--held-out is for a movie with truth"),
+        (("--from", "default", "--movie", "m.tif"), "both --movie and --truth"),
+        (("--from", "default", "--like", "gone.tif"), "gone.tif"),
+    ],
+)
+def test_arguments_that_do_not_go_together_are_refused(refuse, tmp_path, flags, message):
+    assert message in refuse("train", "-o", tmp_path / "m.safetensors", *flags)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--photons-range", "500:200"), "photons must go up from 0 or more, got 500 to 200"),
+        (("--photons-range", "0:200"), "photons must be positive"),
+        (("--density-um2=-1:2",), "density_per_px must go up"),
+        (("--background-range", "nan:3"), "background"),
+        (("--psf-sigma-nm", "-3"), "sigma_nm must be positive"),
+        (("--iterations", "0"), "iterations"),
+    ],
+)
+def test_ranges_that_make_no_sense_are_refused(refuse, camera, tmp_path, flags, message):
+    assert message in refuse("train", "-o", tmp_path / "m.safetensors", "--from", "default", "--camera", camera, *flags)
+    assert list(tmp_path.iterdir()) == [camera]
+
+
+def test_a_truth_that_does_not_fit_the_movie_is_refused(base, refuse, movie, simulated, camera, tmp_path):
+    truth = simulated[1]
+    formats.write(tmp_path / "far.csv", truth.with_columns(y=truth.y + 1000))
+    flags = ("--camera", camera, "--movie", movie, "--truth", tmp_path / "far.csv")
+    message = refuse("train", "-o", tmp_path / "m.safetensors", "--from", base, *SHORT, *flags)
+    assert "the truth lies beside the movie" in message
+    assert not (tmp_path / "m.training").exists()
+
+
+def test_a_model_is_not_replaced_by_the_one_that_goes_on_from_it(base, run, refuse, camera, tmp_path):
+    model = tmp_path / "m.safetensors"
+    assert run("train", "-o", model, "--from", base, *SHORT, "--camera", camera, *RANGES).status == 0
+    before = model.read_bytes()
+    flags = ("--from", model, "--camera", camera, "--overwrite")
+    assert "is the model to go on from" in refuse("train", "-o", model, *flags)
+    assert "'default' is a model that comes with" in refuse("train", "-o", "default", "--from", "default")
+    assert model.read_bytes() == before
+
+
+def test_a_movie_without_a_pixel_size_needs_one(base, refuse, tmp_path, rng):
+    import tifffile
+
+    tifffile.imwrite(tmp_path / "m.tif", rng.poisson(100, (5, 32, 36)).astype(np.uint16))
+    message = refuse("train", "-o", tmp_path / "m.safetensors", "--from", base, *SHORT, "--like", tmp_path / "m.tif")
+    assert "does not say its pixel size" in message
+
+
+def test_an_unreadable_card_of_the_base_is_named(base, refuse, camera, run, tmp_path):
+    model = tmp_path / "m.safetensors"
+    assert run("train", "-o", model, "--from", base, *SHORT, "--camera", camera, *RANGES).status == 0
+    document = yaml.safe_load(model.with_suffix(".yaml").read_text())
+    document["model"] |= {"program": "napari-subpixel 99.0", "attention": True}
+    model.with_suffix(".yaml").write_text(yaml.safe_dump(document))
+    message = refuse("train", "-o", tmp_path / "n.safetensors", "--from", model, "--camera", camera)
+    assert "m.yaml: " in message
+    assert "written by napari-subpixel 99.0" in message
+
+
+def test_frames_beside_a_movie_of_floats_are_shown_in_whole_numbers(base, run, movie, tmp_path):
+    with open_stack(movie) as stack:
+        write_movie(tmp_path / "f.tif", [stack[:].astype(np.float32)], shape=(12, 40, 52), dtype=np.float32,
+                    pixel_size_nm=100)  # fmt: skip
+    flags = ("--like", tmp_path / "f.tif", "--baseline", 100)
+    assert run("train", "-o", tmp_path / "m.safetensors", "--from", base, *SHORT, *flags).status == 0
