@@ -110,7 +110,7 @@ def test_every_option_of_a_command_is_documented(from_code, command):
 def test_a_page_names_no_option_that_is_not_there(name):
     known = {flag for parser in subcommands().values() for flag in parser._option_string_actions}
     text = re.sub(r"^```text\n.*?^```", "", page(name), flags=re.DOTALL | re.MULTILINE)  # the arrows of diagrams
-    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= known
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", text)) <= known
 
 
 def test_every_exit_status_is_documented():

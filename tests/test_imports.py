@@ -20,11 +20,11 @@ SOURCE = Path(napari_subpixel.__file__).parent
 
 #: Layer by layer, a module or folder each (docs/architecture.md says what lives there).
 LAYERS = {
-    "nouns": "_version errors files records steps coordinates localizations camera presets psf",
+    "nouns": "_version errors files records steps coordinates localizations user_files camera presets psf",
     "verbs": "domain scaling stacks formats movie_writer matching merging refine scores simulate scenes estimate "
-    "render evaluate",
-    "learned": "samples network unet losses likelihood muon models training detector",
-    "at scale": "brightness pipeline batch cluster",
+    "spots plots curves render evaluate",
+    "learned": "samples movie_samples network unet losses likelihood muon models training detector",
+    "at scale": "brightness pipeline tuning batch cluster",
     "faces": "widgets cli __main__",
 }
 LAYER_OF = {room: layer for layer, rooms in LAYERS.items() for room in rooms.split()}
@@ -36,6 +36,7 @@ RESERVED = {
     **{library: {"widgets"} for library in GUI},
     "torch": {
         "samples",
+        "movie_samples",
         "network",
         "unet",
         "losses",
@@ -44,10 +45,12 @@ RESERVED = {
         "models",
         "training",
         "detector",
+        "tuning",
         "cli",
     },
     "dask": {"cluster", "widgets"},
     "distributed": {"cluster"},
+    "matplotlib": {"plots", "curves"},
     "dask_jobqueue": {"cluster"},
 }
 #: What a noun may load with itself, beside the standard library.

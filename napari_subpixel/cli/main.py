@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from napari_subpixel import __version__
-from napari_subpixel.cli import demo, detect, evaluate, models, render, simulate, train
+from napari_subpixel.cli import demo, detect, evaluate, models, psf, render, simulate, train
 from napari_subpixel.cli.common import Parser, StoppedError, UsageError, say
 from napari_subpixel.errors import InputError
 from napari_subpixel.files import write_failure
@@ -15,7 +15,7 @@ from napari_subpixel.files import write_failure
 #: Exit status: done; some inputs of several failed; bad arguments or input; interrupted (128 + SIGINT).
 DONE, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
-COMMANDS = (detect, render, evaluate, simulate, train, models, demo)
+COMMANDS = (detect, render, evaluate, psf, simulate, train, models, demo)
 
 
 def build_parser() -> Parser:

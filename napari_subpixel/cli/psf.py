@@ -1,0 +1,193 @@
+"""``napari-subpixel psf``: a movie of beads or molecules in, the point spread function out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_subpixel import __version__, records
+from napari_subpixel.camera import MAPS, Camera
+from napari_subpixel.cli.common import (
+    CAMERA_FLAGS,
+    add_camera_arguments,
+    camera_from,
+    frame_range,
+    progress_bar,
+    region,
+    say,
+)
+from napari_subpixel.cli.detect import KNOWN_CAMERA
+from napari_subpixel.errors import InputError, PixelSizeError
+from napari_subpixel.files import atomic_output, check_can_write
+
+if TYPE_CHECKING:
+    from napari_subpixel.spots import SpotPsf
+    from napari_subpixel.stacks import Stack
+
+#: What a camera file's name may end in.
+SUFFIXES = (".yaml", ".yml")
+#: What ``--z-stack`` takes, and what it means to `napari_subpixel.spots.measure_psf`.
+Z_STACK = {"auto": None, "yes": True, "no": False}
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "psf",
+        help="measure the point spread function on beads or isolated molecules",
+        description="Measure the point spread function on the spots of a movie that stand alone: of beads, of "
+        "molecules, or of beads in a z-stack, and say whether a Gaussian fits.",
+    )
+    parser.add_argument("movie", metavar="MOVIE", help="TIFF, OME-TIFF, Zarr, or a folder of frames")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="PSF.yaml", help="camera file to write, with the camera and this PSF"
+    )
+    parser.add_argument(
+        "--plot", type=Path, metavar="PLOT.png", help="also draw spot, profile and widths (.png, .pdf or .svg)"
+    )
+    parser.add_argument(
+        "--z-stack",
+        choices=Z_STACK,
+        default="auto",
+        help="whether the movie is a z-stack of beads, to be measured in focus (auto)",
+    )
+    parser.add_argument("--frames", type=frame_range, metavar="A:B", help="some frames: from 0, B excluded")
+    parser.add_argument("--roi", type=region, metavar="Y0:Y1,X0:X1", help="part of the frame, in pixels")
+    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+    add_camera_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure, print, and write what was asked for."""
+    from napari_subpixel.stacks import open_stack
+
+    _check_outputs(arguments)
+    given = camera_from(arguments)
+    with open_stack(arguments.movie) as stack:
+        pixel_size_nm = given.pixel_size_nm or stack.pixel_size_nm
+        if arguments.output and pixel_size_nm is None:
+            raise PixelSizeError(f"{stack.name}: says no pixel size, which a camera file needs: give --pixel-size-nm")
+        camera, assumed = _camera(stack, given, arguments)
+        measured = _measured(stack, camera, arguments)
+    if arguments.output and pixel_size_nm is not None:
+        _write(arguments, camera, pixel_size_nm, measured)
+    if arguments.plot:
+        from napari_subpixel.plots import plot_psf
+
+        plot_psf(measured, arguments.plot, pixel_size_nm=pixel_size_nm, overwrite=arguments.overwrite)
+    if arguments.json:
+        print(json.dumps(_document(arguments, measured, pixel_size_nm, assumed), indent=1, allow_nan=False))
+    else:
+        print(_text(measured, pixel_size_nm))
+    for what in (*assumed, *measured.notes):
+        say(what)
+    for path in filter(None, (arguments.output, arguments.plot)):
+        say(f"{path}: written")
+    return 0
+
+
+def _check_outputs(arguments: argparse.Namespace) -> None:
+    """Refuse outputs that cannot be written, and one that would replace the movie, before any work."""
+    for path in filter(None, (arguments.output, arguments.plot)):
+        if path.resolve() == Path(arguments.movie).resolve():
+            raise InputError(f"{path}: is the movie itself")
+    if arguments.output:
+        if arguments.output.suffix.lower() not in SUFFIXES:
+            raise InputError(f"{arguments.output}: a camera file's name must end in {' or '.join(SUFFIXES)}")
+        check_can_write(arguments.output, overwrite=arguments.overwrite)
+    if arguments.plot:
+        from napari_subpixel.plots import check_plot_output
+
+        check_plot_output(arguments.plot, overwrite=arguments.overwrite)
+
+
+def _camera(stack: Stack, given: Camera, arguments: argparse.Namespace) -> tuple[Camera, tuple[str, ...]]:
+    """Return the camera, completed by what the movie says where its gain is not given, and what was estimated."""
+    from napari_subpixel.estimate import NO_SIGMA_PX, microscope_of
+
+    if any(getattr(arguments, name) is not None for name in KNOWN_CAMERA):
+        return given, ()
+    microscope = microscope_of(stack, given, NO_SIGMA_PX, estimate_gain=True)
+    if arguments.output and not microscope.camera.name.startswith("estimated"):
+        raise InputError(
+            f"{stack.name}: does not tell the camera's baseline and gain, which a camera file needs: give --camera, "
+            "or --baseline and --electrons-per-adu"
+        )
+    return microscope.camera, microscope.assumed
+
+
+def _measured(stack: Stack, camera: Camera, arguments: argparse.Namespace) -> SpotPsf:
+    """Measure, and show how far it is."""
+    from napari_subpixel.spots import measuring_psf
+
+    steps = measuring_psf(stack, camera, frames=arguments.frames, roi=arguments.roi, z_stack=Z_STACK[arguments.z_stack])
+    with progress_bar(100, "%", "psf") as bar:
+        while True:
+            try:
+                share = next(steps)
+            except StopIteration as end:
+                return end.value
+            bar.update(round(100 * share) - bar.n)
+
+
+def _write(arguments: argparse.Namespace, camera: Camera, pixel_size_nm: float, measured: SpotPsf) -> None:
+    """Write the camera as it was given, or estimated, and the PSF, in one file."""
+    import yaml
+
+    document = {
+        "camera": {**_camera_section(arguments, camera), "pixel_size_nm": float(pixel_size_nm)},
+        "psf": measured.psf(pixel_size_nm).to_dict(),
+        "psf_measurement": {
+            "program": f"napari-subpixel {__version__}",
+            "movie": str(arguments.movie),
+            "sigma_px": measured.sigma_px,
+            "sigma_uncertainty_px": measured.sigma_uncertainty_px,
+            "n_spots": measured.n_spots,
+            "n_sources": measured.n_sources,
+            "verdict": measured.verdict,
+            "notes": list(measured.notes),
+        },
+    }
+    with atomic_output(arguments.output) as draft:
+        draft.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+
+
+def _camera_section(arguments: argparse.Namespace, camera: Camera) -> dict[str, Any]:
+    """Return the camera's fields; maps stay in their files, which are named as seen from the output."""
+    if not arguments.camera:
+        return camera.to_dict()
+    values = records.read_section(arguments.camera, "camera")
+    for field in MAPS:
+        if isinstance(values.get(field), str):
+            map_path = arguments.camera.resolve().parent / values[field]
+            values[field] = Path(os.path.relpath(map_path, arguments.output.resolve().parent)).as_posix()
+    given = {name: getattr(arguments, name) for name in CAMERA_FLAGS if getattr(arguments, name) is not None}
+    return {**values, **given}
+
+
+def _text(measured: SpotPsf, pixel_size_nm: float | None) -> str:
+    """Return the result as lines of text."""
+    sources = f"{measured.n_sources} bead{'s' if measured.n_sources > 1 else ''}"
+    if measured.n_sources > 1 and not measured.z_stack:
+        sources += " or molecules"
+    return (
+        f"{measured.width_text(pixel_size_nm)}\n"
+        f"along y {measured.sigma_y_px:.3f} px, along x {measured.sigma_x_px:.3f} px\n"
+        f"{measured.n_spots} spots of {sources}, in {measured.n_frames} frames that were looked at\n"
+        f"{measured.verdict}"
+    )
+
+
+def _document(
+    arguments: argparse.Namespace, measured: SpotPsf, pixel_size_nm: float | None, assumed: tuple[str, ...]
+) -> dict[str, Any]:
+    nm: dict[str, float] = {}
+    if pixel_size_nm is not None:
+        nm = {"pixel_size_nm": pixel_size_nm, "sigma_nm": measured.sigma_px * pixel_size_nm}
+        nm["sigma_uncertainty_nm"] = measured.sigma_uncertainty_px * pixel_size_nm
+    return {"movie": str(arguments.movie), **nm, **measured.to_dict(), "assumed": list(assumed)}

@@ -1,0 +1,8 @@
+"""The point spread function measured on beads or molecules that stand alone: its width, and whether a Gaussian fits."""
+
+from __future__ import annotations
+
+from napari_subpixel.spots.measuring import measure_psf, measuring_psf
+from napari_subpixel.spots.psf import SpotPsf
+
+__all__ = ["SpotPsf", "measure_psf", "measuring_psf"]
