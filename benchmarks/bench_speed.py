@@ -1,0 +1,103 @@
+"""Frames per second from a movie on disk to a table on disk, beside Picasso's in the same run.
+
+    python benchmarks/bench_speed.py --picasso PYTHON [--model fast --model default]
+
+PYTHON is that of an environment with Picasso (picassosr); without it only our own models are timed. The movies are the
+crowded test movie of the benchmarks (``NAPARI_SUBPIXEL_DATA``) and a simulated sparse one, 1 molecule per 100 square
+micrometres on 512 x 512 pixels. Each program runs the given number of times, turn and turn about, and its best run
+counts, since other work on the machine only ever slows one down.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from common import ROOT, data_folder, machine, markdown
+
+from napari_subpixel.camera import Camera
+from napari_subpixel.detector import Detector
+from napari_subpixel.movie_writer import write_movie
+from napari_subpixel.pipeline import detect_to_file, job_for
+from napari_subpixel.psf import GaussianPSF
+from napari_subpixel.simulate import Simulation, simulate
+from napari_subpixel.stacks import open_stack
+
+CAMERA = Camera(100.0, 100.0, 145.28, 1.0, 300.0)
+SIGMA_NM = 109.6
+#: Picasso's smallest net gradient for each movie: chosen to find the most molecules without noise, on simulations.
+MIN_NET_GRADIENT = 1500.0
+SPARSE = Simulation(
+    frame_shape=(512, 512), n_frames=200, camera=CAMERA, psf=GaussianPSF(SIGMA_NM), structure="uniform",
+    emitters_per_frame=512 * 512 * 0.01 / 100, photons=2000.0, background=20.0, on_time_frames=0.0, min_photons=0.0,
+)  # fmt: skip
+
+
+def ours(model: str, movie: Path, folder: Path) -> Callable[[], float]:
+    """Return a run of a model from disk to the native table, which says its seconds, without loading the model."""
+    detector = Detector(model, device="cpu")
+
+    def run() -> float:
+        began = time.perf_counter()
+        with open_stack(movie) as stack:
+            job = job_for(stack, detector, CAMERA, psf=GaussianPSF(SIGMA_NM), estimate_camera=False)
+            for _ in detect_to_file(job, folder / f"{model}.parquet", overwrite=True):
+                pass
+        return time.perf_counter() - began
+
+    return run
+
+
+def picasso(python: str, movie: Path, folder: Path) -> Callable[[], float]:
+    """Return a run of Picasso, which says its seconds without reading, writing and compiling."""
+    script = ROOT / "benchmarks" / "picasso_localize.py"
+    flags = ["--min-net-gradient", MIN_NET_GRADIENT, "--baseline", 100, "--sensitivity", 145.28, "--gain", 300]
+
+    def run() -> float:
+        command = [python, script, movie, folder / "picasso.hdf5", *flags]
+        done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=True)
+        found = re.search(r"([\d.]+) s$", done.stdout.strip())
+        assert found, done.stdout
+        return float(found[1])
+
+    return run
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--picasso", metavar="PYTHON")
+    parser.add_argument("--model", action="append")
+    parser.add_argument("--repeats", type=int, default=3)
+    arguments = parser.parse_args()
+    print(f"machine: {machine()}\n")
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        frames, _ = simulate(SPARSE, np.random.default_rng(1))
+        write_movie(folder / "sparse.tif", [frames], shape=frames.shape, pixel_size_nm=100)
+        for movie in (data_folder() / "deepstorm_demo1" / "test.tif", folder / "sparse.tif"):
+            runs = {model: ours(model, movie, folder) for model in arguments.model or ["fast", "default"]}
+            if arguments.picasso:
+                runs["Picasso gausslq"] = picasso(arguments.picasso, movie, folder)
+            seconds: dict[str, list[float]] = {program: [] for program in runs}
+            for _ in range(arguments.repeats):
+                for program, run in runs.items():
+                    seconds[program].append(run())
+            with open_stack(movie) as stack:
+                rates = {program: stack.n_frames / min(times) for program, times in seconds.items()}
+            peer = rates.get("Picasso gausslq")
+            rows += [
+                [movie.name, program, f"{rate:.0f}", "-" if peer is None else f"{rate / peer:.2f}"]
+                for program, rate in rates.items()
+            ]
+    print(markdown(["movie", "program", "frames/s", "over Picasso"], rows))
+
+
+if __name__ == "__main__":
+    main()
