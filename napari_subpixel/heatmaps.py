@@ -117,7 +117,7 @@ class Peaks(NamedTuple):
     value : Tensor, shape (K,)
         The heatmap there.
     windows : Tensor, shape (K, 2 r + 1, 2 r + 1)
-        The heatmap round it; beyond the border 0.
+        The heatmap round it.
     """
 
     image: Tensor
@@ -126,7 +126,7 @@ class Peaks(NamedTuple):
     windows: Tensor
 
 
-def peaks(heatmaps: Tensor, threshold: float, reach_px: int) -> Peaks:
+def peaks(heatmaps: Tensor, threshold: float, reach_px: int, *, beyond: float = 0.0) -> Peaks:
     """Find the pixels that are brighter than their neighbours and a threshold.
 
     Of neighbours of the very same brightness the first, in reading order, is the maximum.
@@ -137,6 +137,8 @@ def peaks(heatmaps: Tensor, threshold: float, reach_px: int) -> Peaks:
     threshold : float
     reach_px : int
         How far the windows reach.
+    beyond : float
+        What windows hold beyond the border.
     """
     height, width = heatmaps.shape[1:]
     # A tiny slope makes the first of equals the highest.
@@ -144,7 +146,7 @@ def peaks(heatmaps: Tensor, threshold: float, reach_px: int) -> Peaks:
     ranked = heatmaps.double() + 1e-12 * order / (height * width)
     highest = functional.max_pool2d(ranked[:, None], 3, 1, 1)[:, 0]
     image, row, column = torch.nonzero((ranked == highest) & (heatmaps >= threshold), as_tuple=True)
-    padded = functional.pad(heatmaps, (reach_px,) * 4)
+    padded = functional.pad(heatmaps, (reach_px,) * 4, value=beyond)
     step = torch.arange(2 * reach_px + 1, device=heatmaps.device)
     windows = padded[image[:, None, None], row[:, None, None] + step[:, None], column[:, None, None] + step]
     return Peaks(image, torch.stack([row, column], dim=1), heatmaps[image, row, column], windows)
@@ -242,7 +244,9 @@ DECODERS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def decode(heatmaps: Tensor, decoder: Callable[[Tensor], Tensor], *, threshold: float, reach_px: int) -> Tensor:
+def decode(
+    heatmaps: Tensor, decoder: Callable[[Tensor], Tensor], *, threshold: float, reach_px: int, beyond: float = 0.0
+) -> Tensor:
     """Read the points off heatmaps.
 
     Parameters
@@ -254,13 +258,15 @@ def decode(heatmaps: Tensor, decoder: Callable[[Tensor], Tensor], *, threshold: 
         The least value of a maximum that is a point.
     reach_px : int
         How far the window reaches that the decoder sees.
+    beyond : float
+        What it sees beyond the border.
 
     Returns
     -------
     Tensor of float64, shape (K, 4)
         Number of the image, y, x, value.
     """
-    found = peaks(heatmaps, threshold, reach_px)
+    found = peaks(heatmaps, threshold, reach_px, beyond=beyond)
     place = found.pixel + decoder(found.windows).double()
     return torch.column_stack([found.image.double(), place, found.value.double()])
 
