@@ -10,13 +10,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_subpixel.coordinates import HALF_PIXEL
+from napari_subpixel.heatmap_networks import HeatmapPredictor
 from napari_subpixel.heatmaps import encode
 from napari_subpixel.samples import Batch
 
 #: Standard deviation of the Gaussian that Deep-STORM compares images behind, in pixels of its grid, and its reach.
 SPIKE_WIDTH_PX, SPIKE_REACH_PX = 1.0, 3
-#: Standard deviation of the Gaussians of the UPSAMPLING row, in pixels of the upsampled grid.
-UPSAMPLED_WIDTH_PX = 1.0
 
 
 def heatmap_error(raw: Tensor, target: Tensor) -> Tensor:
@@ -94,20 +93,18 @@ def _relative_entropy(p: Tensor, q: Tensor) -> Tensor:
     return (p * (torch.log(p + 1e-24) - torch.log(q + 1e-24))).sum(dim=2)
 
 
-def target_for(network: torch.nn.Module, batch: Batch, shape: tuple[int, int], rng: np.random.Generator) -> Tensor:
+def target_for(network: HeatmapPredictor, batch: Batch, shape: tuple[int, int], rng: np.random.Generator) -> Tensor:
     """Draw the heatmap that a network is to predict of a batch, (B, *shape) on the network's own grid."""
-    upsampling = int(network.upsampling)  # type: ignore[arg-type]
+    upsampling = network.upsampling
     truth = (batch.truth + HALF_PIXEL) * upsampling - HALF_PIXEL
     generator = torch.Generator(truth.device).manual_seed(int(rng.integers(2**62)))
-    width_px, encoder = getattr(network, "width_px", UPSAMPLED_WIDTH_PX), getattr(network, "encoder", "quantised")
-    return encode(truth, batch.weights, shape, width_px=float(width_px), encoder=encoder, generator=generator)
+    return encode(truth, batch.weights, shape, width_px=network.width_px, encoder=network.encoder, generator=generator)
 
 
-def spikes_for(network: torch.nn.Module, batch: Batch, shape: tuple[int, int]) -> Tensor:
+def spikes_for(network: HeatmapPredictor, batch: Batch, shape: tuple[int, int]) -> Tensor:
     """Return the image of spikes that Deep-STORM is to predict of a batch, (B, *shape)."""
-    upsampling, full_value = int(network.upsampling), float(network.full_value)  # type: ignore[arg-type]
-    place = torch.floor((batch.truth + HALF_PIXEL) * upsampling).long()
+    place = torch.floor((batch.truth + HALF_PIXEL) * network.upsampling).long()
     place = torch.minimum(place.clamp(min=0), place.new_tensor(shape) - 1)
     spikes = batch.frames.new_zeros(len(place), math.prod(shape))
-    spikes.scatter_add_(1, place[..., 0] * shape[1] + place[..., 1], full_value * batch.weights[..., 0])
+    spikes.scatter_add_(1, place[..., 0] * shape[1] + place[..., 1], network.full_value * batch.weights[..., 0])
     return spikes.view(-1, *shape)

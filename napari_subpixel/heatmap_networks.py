@@ -31,7 +31,7 @@ POINTS_PER_PIXEL = 4
 DEEP_STORM_CHANNELS = (32, 64, 128, 512)
 
 
-class _HeatmapNetwork(nn.Module):
+class HeatmapPredictor(nn.Module):
     """What networks that predict heatmaps have in common.
 
     Attributes
@@ -45,6 +45,9 @@ class _HeatmapNetwork(nn.Module):
     upsampling = 1
     #: The value that a perfect prediction has at a molecule.
     full_value = 1.0
+    #: How the heatmaps that it learns from are drawn, and the standard deviation of their Gaussians, on their own grid.
+    encoder = "quantised"
+    width_px = 1.0
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,7 +86,7 @@ class _HeatmapNetwork(nn.Module):
         return _as_predictions(rows, frames, self.upsampling, self.n_points)
 
 
-class HeatmapNetwork(_HeatmapNetwork):
+class HeatmapNetwork(HeatmapPredictor):
     """The paper's network with one number for each pixel in place of points: a heatmap, decoded to parts of a pixel.
 
     Parameters
@@ -159,7 +162,7 @@ class HeatmapNetwork(_HeatmapNetwork):
         return heatmaps.DECODERS[self.decoder]
 
 
-class DeepStorm(_HeatmapNetwork):
+class DeepStorm(HeatmapPredictor):
     """Deep-STORM [1]_: the frame upsampled 8-fold, an encoder and a decoder of convolutions, an image of spikes out.
 
     Every convolution is 3x3 with batch normalisation and ReLU; the encoder pools three times, the decoder repeats

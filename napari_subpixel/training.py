@@ -18,9 +18,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from napari_subpixel.errors import InputError
 from napari_subpixel.files import atomic_output, write_failure
+from napari_subpixel.heatmap_losses import dsnt_error, heatmap_error, spikes_error, spikes_for, target_for
+from napari_subpixel.heatmap_networks import HeatmapNetwork, HeatmapPredictor
 from napari_subpixel.likelihood import background_error, likelihood
 from napari_subpixel.losses import SPARSITY, heatmap_matching
 from napari_subpixel.muon import Muon
@@ -201,8 +204,48 @@ def likelihood_objective(
     return places.mean(), (weight * found.numbers).mean()
 
 
+def heatmap_objective(
+    network: nn.Module, batch: Batch, settings: TrainingSettings, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Mean squared error of the heatmaps that a network predicts, summed over each; no second term."""
+    assert isinstance(network, HeatmapPredictor)
+    raw = network.heatmap(batch.frames)
+    target = target_for(network, batch, (raw.shape[1], raw.shape[2]), rng)
+    return heatmap_error(raw, target).mean(), raw.new_zeros(())
+
+
+def spikes_objective(
+    network: nn.Module, batch: Batch, settings: TrainingSettings, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Deep-STORM's squared error and l1 norm, means over a batch."""
+    assert isinstance(network, HeatmapPredictor)
+    raw = network.heatmap(batch.frames)
+    error, norm = spikes_error(raw, spikes_for(network, batch, (raw.shape[1], raw.shape[2])))
+    return error.mean(), norm.mean()
+
+
+def dsnt_objective(
+    network: nn.Module, batch: Batch, settings: TrainingSettings, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """DSNT's distance and regulariser round the true points, beside the cross-entropy that says where points are."""
+    assert isinstance(network, HeatmapNetwork)
+    logits = network.heatmap(batch.frames)
+    target = target_for(network, batch, (logits.shape[1], logits.shape[2]), rng)
+    seen = functional.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(dim=(1, 2))
+    distance, divergence = dsnt_error(
+        logits, batch.truth, batch.weights, width_px=network.width_px, reach_px=network.window_px
+    )
+    return (seen + distance + divergence).mean(), logits.new_zeros(())
+
+
 #: What training can minimise, by name: a first term, and a second with the sparsity weight.
-OBJECTIVES = {"paper": paper_objective, "likelihood": likelihood_objective}
+OBJECTIVES = {
+    "paper": paper_objective,
+    "likelihood": likelihood_objective,
+    "heatmap": heatmap_objective,
+    "spikes": spikes_objective,
+    "dsnt": dsnt_objective,
+}
 OPTIMIZERS: dict[str, Any] = {"adam": torch.optim.AdamW, "muon": Muon}
 
 
