@@ -1,6 +1,6 @@
 """Frames per second from a movie on disk to a table on disk, beside Picasso's in the same run.
 
-    python benchmarks/bench_speed.py --picasso PYTHON [--model fast --model default]
+    python benchmarks/bench_speed.py --picasso PYTHON [--model NAME ...]
 
 PYTHON is that of an environment with Picasso (picassosr); without it only our own models are timed. The movies are the
 crowded test movie of the benchmarks (``NAPARI_SUBPIXEL_DATA``) and a simulated sparse one, 1 molecule per 100 square
@@ -23,6 +23,7 @@ from common import ROOT, data_folder, machine, markdown
 
 from napari_subpixel.camera import Camera
 from napari_subpixel.detector import Detector
+from napari_subpixel.models import shipped
 from napari_subpixel.movie_writer import write_movie
 from napari_subpixel.pipeline import detect_to_file, job_for
 from napari_subpixel.psf import GaussianPSF
@@ -82,7 +83,7 @@ def main() -> None:
         frames, _ = simulate(SPARSE, np.random.default_rng(1))
         write_movie(folder / "sparse.tif", [frames], shape=frames.shape, pixel_size_nm=100)
         for movie in (data_folder() / "deepstorm_demo1" / "test.tif", folder / "sparse.tif"):
-            runs = {model: ours(model, movie, folder) for model in arguments.model or ["fast", "default"]}
+            runs = {model: ours(model, movie, folder) for model in arguments.model or [card.name for card in shipped()]}
             if arguments.picasso:
                 runs["Picasso gausslq"] = picasso(arguments.picasso, movie, folder)
             seconds: dict[str, list[float]] = {program: [] for program in runs}

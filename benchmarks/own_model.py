@@ -1,6 +1,6 @@
 """What a shipped model gains by going on learning for one microscope, as ``napari-subpixel train --from`` does it.
 
-    python benchmarks/bench_own_model.py [--base default] [--base fast] [--iterations N]
+    python benchmarks/own_model.py [--base default] [--base fast] [--iterations N]
 
 The microscope is an EMCCD on a dense sample, simulated. The scores are those on movies of the same ranges that are
 neither learned from nor looked at during the training, and that both models see.
