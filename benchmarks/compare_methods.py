@@ -3,9 +3,10 @@
     python benchmarks/compare_methods.py WORK [--row NAME ...] [--quick] [--report FOLDER]
 
 Each row is trained on the 20 frames of Deep-STORM's training movie, its threshold is the one that scores best on a
-simulated movie of filaments, and then it meets the paper's test movie once. WORK keeps checkpoints and results: what is there is
-not done again, what was stopped goes on. With --report the tables and plots of all results in WORK are written there.
-The movies are in the folder that ``NAPARI_SUBPIXEL_DATA`` names. --quick trains next to nothing, to see that all runs.
+simulated movie of filaments, and then it meets the paper's test movie once. WORK keeps checkpoints and results: what is
+there is not done again, what was stopped goes on. With --report the tables and plots of all results in WORK are written
+there. The movies are in the folder that ``NAPARI_SUBPIXEL_DATA`` names. --quick trains next to nothing, to see that all
+runs.
 """
 
 from __future__ import annotations
