@@ -5,7 +5,10 @@ from __future__ import annotations
 import copy
 import itertools
 import math
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +30,10 @@ from napari_subpixel.scaling import Optics, counts, is_constant, minmax
 DEVICES = ("auto", "cpu", "cuda", "mps")
 #: Pixels that pass through the network at once; bounds the memory of its activations.
 BATCH_PIXELS = 1 << 17
+#: Parts of the frames that each thread takes: frames with more molecules take longer.
+PARTS_PER_THREAD = 2
+#: The flags of cuDNN are those of the whole program: one detector at a time may set them.
+_CUDNN = threading.Lock()
 #: What a network that measures nothing more tells of a point; one that does tells `merging.COLUMNS`.
 COLUMNS = ("frame", "y", "x", "probability", "class_index")
 #: How far beside a region molecules are looked for whose light reaches those in it, in standard deviations of the PSF.
@@ -130,16 +137,18 @@ class Detector:
         lit = np.flatnonzero(~is_constant(frames)) if frames.size else np.empty(0, np.int64)
         camera = camera or Camera()
         optics = None if sigma_px is None else Optics.of(camera, sigma_px, molecule_photons)
-        scaled = self._scaled(frames[lit], camera, optics) if lit.size else np.empty((0, 5, 1, 1), np.float32)
-        shape = (frames.shape[1], frames.shape[2])
-        wider = _grown(roi, shape, MARGIN_SIGMA * sigma_px) if self.measures and sigma_px else roi
-        found = [self._detect_batch(part, place) for part, place in self._batches(scaled, wider)]
+        self._check_told(optics)
+
+        def find(some: NDArray[np.int64]) -> NDArray[np.float64]:
+            rows = self._found(self._scaled(frames[some], camera, optics), roi, sigma_px)
+            rows[:, 0] = some[rows[:, 0].astype(np.int64)] + first_frame
+            return rows
+
+        found = list(self._side_by_side(find, lit)) if lit.size else []
         rows = np.concatenate(found) if found else np.empty((0, len(self.columns)))
-        if self.measures and sigma_px:
-            rows = self._molecules(rows, scaled, roi, sigma_px)
+        if self.measures:
             rows[:, 4:6] *= camera.variance_per_photon
-        rows[:, 0] = lit[rows[:, 0].astype(np.int64)] + first_frame
-        return self._table(rows, shape)
+        return self._table(rows, (frames.shape[1], frames.shape[2]))
 
     @property
     def measures(self) -> bool:
@@ -151,6 +160,31 @@ class Detector:
         """What the network tells of a point."""
         return merging.COLUMNS if self.measures else COLUMNS
 
+    def _side_by_side(
+        self, find: Callable[[NDArray[np.int64]], NDArray[np.float64]], frames: NDArray[np.int64]
+    ) -> Iterator[NDArray[np.float64]]:
+        """Yield what `find` finds in parts of the frames; on a CPU, every thread of PyTorch's takes parts of its own.
+
+        That leaves no thread waiting for the others within a layer, nor for what is done after the layers.
+        """
+        threads = torch.get_num_threads()
+        if self.device.type != "cpu" or threads == 1 or len(frames) < 2 * threads:
+            yield find(frames)
+            return
+        parts = np.array_split(frames, min(threads * PARTS_PER_THREAD, len(frames)))
+        try:
+            with ThreadPoolExecutor(threads, "detect", initializer=torch.set_num_threads, initargs=(1,)) as pool:
+                yield from pool.map(find, parts)
+        finally:
+            # A number that one thread sets is what threads to come start with.
+            torch.set_num_threads(threads)
+
+    def _found(self, scaled: NDArray[np.float32], roi: Roi, sigma_px: float | None) -> NDArray[np.float64]:
+        """Return rows of `columns`, light in counts, of scaled frames, numbered as these."""
+        wider = _grown(roi, scaled.shape[2:], MARGIN_SIGMA * sigma_px) if self.measures and sigma_px else roi
+        rows = np.concatenate([self._detect_batch(part, place) for part, place in self._batches(scaled, wider)])
+        return self._molecules(rows, scaled, roi, sigma_px) if self.measures and sigma_px else rows
+
     def _molecules(self, rows: NDArray, scaled: NDArray, roi: Roi, sigma_px: float) -> NDArray[np.float64]:
         """Join alternatives, keep what is probable enough, refine what stands clear, and keep what is in the region."""
         rows = merging.merge_alternatives(rows)
@@ -159,23 +193,23 @@ class Detector:
         (y0, y1), (x0, x1) = roi
         return rows[(y >= y0) & (y < y1) & (x >= x0) & (x < x1)]
 
-    def _scaled(self, frames: NDArray, camera: Camera, optics: Optics | None) -> NDArray[np.float32]:
-        """Return whole frames as the network wants them, shape (T, planes, Y, X)."""
-        if self.card.input_scaling == "minmax":
-            return minmax(frames)[:, None]
-        if optics is None or not optics.sigma_px > 0:
+    def _check_told(self, optics: Optics | None) -> None:
+        if self.measures and (optics is None or not optics.sigma_px > 0):
             raise InputError(
                 f"model {self.card.name}: needs the standard deviation of the point spread function, in pixels; got "
                 f"{optics and optics.sigma_px}"
             )
+
+    def _scaled(self, frames: NDArray, camera: Camera, optics: Optics | None) -> NDArray[np.float32]:
+        """Return whole frames as the network wants them, shape (T, planes, Y, X)."""
+        if optics is None or not self.measures:
+            return minmax(frames)[:, None]
         return counts(camera.to_photons(frames), optics)
 
     def _batches(self, scaled: NDArray, roi: Roi) -> Iterator[tuple[NDArray, tuple[int, Tile]]]:
         """Yield parts of the frames, and of each the number of its first frame and its place."""
         network = self.network
-        for tile in (
-            tiles(roi, scaled.shape[2:], self.tile_px, network.reach_px, network.grid_px) if len(scaled) else ()
-        ):
+        for tile in tiles(roi, scaled.shape[2:], self.tile_px, network.reach_px, network.grid_px):
             seen = scaled[:, :, tile.seen_rows, tile.seen_columns]
             step = max(1, BATCH_PIXELS // (seen.shape[2] * seen.shape[3]))
             for start in range(0, len(seen), step):
@@ -184,17 +218,25 @@ class Detector:
     def _detect_batch(self, seen: NDArray, place: tuple[int, Tile]) -> NDArray[np.float64]:
         """Rows of `columns`, with light in counts, of one batch of one tile, shape (K, 5 or 8)."""
         first, tile = place
-        # TensorFloat-32 would move points on a GPU by more than 0.001 px against the CPU.
-        exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
-        with torch.inference_mode(), exact:
-            out = self.network(torch.from_numpy(np.ascontiguousarray(seen)).to(self.device))
+        with torch.inference_mode(), self._exactly():
             own = (_within(tile.rows, tile.seen_rows), _within(tile.columns, tile.seen_columns))
             least = min(self.threshold, merging.FAINTEST) if self.measures else self.threshold
-            rows = _points_above(out.part(*own), least).cpu().numpy()
+            logit = math.log(least / (1 - least))
+            given = torch.from_numpy(np.ascontiguousarray(seen)).to(self.device)
+            rows = _rows(*self.network.predictions_above(given, *own, logit), logit).cpu().numpy()
         rows[:, 0] += first
         rows[:, 1] += tile.rows.start
         rows[:, 2] += tile.columns.start
         return rows
+
+    @contextmanager
+    def _exactly(self) -> Iterator[None]:
+        """Keep a GPU from TensorFloat-32, which would move points by more than 0.001 px against the CPU."""
+        if self.device.type != "cuda":
+            yield
+            return
+        with _CUDNN, torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+            yield
 
     def _table(self, rows: NDArray, frame_shape: tuple[int, int]) -> Localizations:
         # Tiles and batches come in their own order; the table's is by frame and pixel, whatever their size.
@@ -210,18 +252,19 @@ class Detector:
         return {"model": self.card.provenance, "threshold": self.threshold}
 
 
-def _points_above(out: Predictions, threshold: float) -> Tensor:
-    """Rows of the points above the threshold, in tile coordinates: `merging.COLUMNS` where measured, else `COLUMNS`."""
-    best, which = out.logits.max(dim=2)  # (B, n, H, W)
-    b, n, y, x = torch.nonzero(best >= math.log(threshold / (1 - threshold)), as_tuple=True)
-    place = torch.stack([y, x], dim=1) + out.offsets[b, n, :, y, x].double()
-    p = torch.sigmoid(best[b, n, y, x].double())
+def _rows(pixels: Tensor, out: Predictions, least_logit: float) -> Tensor:
+    """Rows of the points above a logit, in tile coordinates: `merging.COLUMNS` where measured, else `COLUMNS`.
+
+    The pixels are (K, 3), and `out` is what they predict, (1, n, ..., K, 1).
+    """
+    best, which = out.logits[0, ..., 0].max(dim=1)  # (n, K)
+    n, k = torch.nonzero(best >= least_logit, as_tuple=True)
+    place = pixels[k, 1:] + out.offsets[0, n, :, k, 0].double()
+    frame, p = pixels[k, 0].double(), torch.sigmoid(best[n, k].double())
     if out.log_uncertainty is None or out.log_light is None or out.background is None:
-        return torch.column_stack([b.double(), place, p, which[b, n, y, x].double()])
-    light, background = out.log_light[b, n, 0, y, x].double().exp(), out.background[b, y, x].double()
-    return torch.column_stack(
-        [b.double(), place, p, light, background, out.log_uncertainty[b, n, :, y, x].double().exp()]
-    )
+        return torch.column_stack([frame, place, p, which[n, k].double()])
+    light, background = out.log_light[0, n, 0, k, 0].double().exp(), out.background[0, k, 0].double()
+    return torch.column_stack([frame, place, p, light, background, out.log_uncertainty[0, n, :, k, 0].double().exp()])
 
 
 def _grown(roi: Roi, frame_shape: tuple[int, int], margin_px: float) -> Roi:

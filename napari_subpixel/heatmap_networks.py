@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from napari_subpixel import heatmaps
 from napari_subpixel.coordinates import HALF_PIXEL
-from napari_subpixel.network import Predictions, paper_body
+from napari_subpixel.network import PixelNetwork, Predictions, paper_body
 
 #: Logit of a point that is none, and how near to 0 and 1 a maximum's value may come as a probability.
 NO_POINT, MARGIN = -30.0, 1e-6
@@ -31,7 +31,7 @@ POINTS_PER_PIXEL = 4
 DEEP_STORM_CHANNELS = (32, 64, 128, 512)
 
 
-class HeatmapPredictor(nn.Module):
+class HeatmapPredictor(PixelNetwork):
     """What networks that predict heatmaps have in common.
 
     Attributes
@@ -69,21 +69,21 @@ class HeatmapPredictor(nn.Module):
         """Read image, y, x on the heatmap's grid, and probability off a raw heatmap; (B, u H, u W) to (K, 4)."""
         raise NotImplementedError
 
-    def forward(self, frames: Tensor) -> Predictions:
-        """Predict points for scaled frames.
+    def numbers(self, frames: Tensor) -> Tensor:
+        """Return offset (y, x) and logit of each pixel's maxima in the heatmap, (B, 1, H, W) to (B, 3 n, H, W).
 
-        Parameters
-        ----------
-        frames : Tensor, shape (B, 1, H, W)
-            Frames scaled to 0..1, not yet standardised.
-
-        Returns
-        -------
-        Predictions
-            Pixels that hold no maximum have a probability of practically 0.
+        Pixels that hold no maximum have a logit of a probability of practically 0.
         """
         rows = self.points(self.heatmap(frames).float())
-        return _as_predictions(rows, frames, self.upsampling, self.n_points)
+        return _by_pixel(rows, frames, self.upsampling, self.n_points)
+
+    def logits(self, numbers: Tensor) -> Tensor:
+        """Return the logits among the numbers, (B, 3 n, H, W) to (B, n, 1, H, W)."""
+        return numbers.unflatten(1, (self.n_points, 3))[:, :, 2:]
+
+    def predictions(self, numbers: Tensor, frames: Tensor) -> Predictions:
+        """Split the numbers of pixels into offsets and logits."""
+        return Predictions(numbers.unflatten(1, (self.n_points, 3))[:, :, :2], self.logits(numbers))
 
 
 class HeatmapNetwork(HeatmapPredictor):
@@ -231,7 +231,7 @@ def _layer(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU())
 
 
-def _as_predictions(rows: Tensor, frames: Tensor, upsampling: int, n_points: int) -> Predictions:
+def _by_pixel(rows: Tensor, frames: Tensor, upsampling: int, n_points: int) -> Tensor:
     """Give each maximum to the pixel of the frame that it lies in; of more than `n_points` there the highest stay."""
     batch, _, height, width = frames.shape
     image, p = rows[:, 0].long(), rows[:, 3].clamp(MARGIN, 1 - MARGIN)
@@ -249,8 +249,8 @@ def _as_predictions(rows: Tensor, frames: Tensor, upsampling: int, n_points: int
     rank = index - torch.cummax(torch.where(first, index, 0), dim=0).values if len(cell) else index
     kept = rank < n_points
     at = (image[kept], rank[kept], slice(None), pixel[kept, 0], pixel[kept, 1])
-    offsets = frames.new_zeros(batch, n_points, 2, height, width)
-    logits = frames.new_full((batch, n_points, 1, height, width), NO_POINT)
-    offsets[at] = (place - pixel)[kept].to(offsets)
-    logits[at] = torch.logit(p[kept])[:, None].to(logits)
-    return Predictions(offsets, logits)
+    numbers = frames.new_zeros(batch, n_points, 3, height, width)
+    numbers[:, :, 2] = NO_POINT
+    told = torch.column_stack([place - pixel, torch.logit(p)])
+    numbers[at] = told[kept].to(numbers)
+    return numbers.flatten(1, 2)

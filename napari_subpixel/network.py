@@ -38,12 +38,6 @@ class Predictions(NamedTuple):
     log_light: Tensor | None = None
     background: Tensor | None = None
 
-    def part(self, rows: slice, columns: slice) -> Predictions:
-        """Return what is predicted for some rows and columns of pixels."""
-        cut = (..., rows, columns)
-        whole = (self.log_uncertainty, self.log_light, self.background)
-        return Predictions(self.offsets[cut], self.logits[cut], *(None if t is None else t[cut] for t in whole))
-
     @property
     def probabilities(self) -> Tensor:
         """Probability of each point, for each class; shape (B, n, d, H, W)."""
@@ -58,7 +52,66 @@ def paper_body(width: int) -> tuple[nn.Sequential, int]:
     return nn.Sequential(*layers), sum(size // 2 for size in BODY_SIZES)
 
 
-class PointNetwork(nn.Module):
+class PixelNetwork(nn.Module):
+    """What the networks that predict points for every pixel share.
+
+    Layers give numbers, of which each pixel's points are made without regard to other pixels.
+    """
+
+    def numbers(self, frames: Tensor) -> Tensor:
+        """Return what the layers give for scaled frames, (B, planes, H, W) to (B, C, H, W)."""
+        raise NotImplementedError
+
+    def logits(self, numbers: Tensor) -> Tensor:
+        """Return the logits among the numbers, (B, C, H, W) to (B, n, d, H, W)."""
+        raise NotImplementedError
+
+    def predictions(self, numbers: Tensor, frames: Tensor) -> Predictions:
+        """Turn the numbers of pixels into their points; `frames` are the same pixels as they were given."""
+        raise NotImplementedError
+
+    def forward(self, frames: Tensor) -> Predictions:
+        """Predict points for scaled frames.
+
+        Parameters
+        ----------
+        frames : Tensor, shape (B, planes, H, W)
+            Frames as the scaling of the model's card makes them.
+
+        Returns
+        -------
+        Predictions
+        """
+        return self.predictions(self.numbers(frames), frames)
+
+    def predictions_above(
+        self, frames: Tensor, rows: slice, columns: slice, least_logit: float
+    ) -> tuple[Tensor, Predictions]:
+        """Predict for those pixels only that hold a probable point: most hold none, and need no more than their logit.
+
+        Parameters
+        ----------
+        frames : Tensor, shape (B, planes, H, W)
+        rows, columns : slice
+            The part of the frames that is asked for.
+        least_logit : float
+            Logit that a point has at least, in any class.
+
+        Returns
+        -------
+        pixels : Tensor of int64, shape (K, 3)
+            Image, row and column of each pixel, within the part.
+        predictions : Predictions
+            The same for all their points, shape (1, n, ..., K, 1).
+        """
+        numbers, frames = self.numbers(frames)[..., rows, columns], frames[..., rows, columns]
+        pixels = torch.nonzero((self.logits(numbers) >= least_logit).flatten(1, 2).any(dim=1))
+        image, row, column = pixels.unbind(1)
+        some = (image, slice(None), row, column)
+        return pixels, self.predictions(numbers[some].T[None, :, :, None], frames[some].T[None, :, :, None])
+
+
+class PointNetwork(PixelNetwork):
     """The network of the paper, section 4.1 and Eq. 1: one-to-one with the input's pixels.
 
     Three convolutions (7x7, 5x5, 5x5) with ReLU and a 3x3 head, all zero-padded, none strided: 54,496
@@ -103,20 +156,18 @@ class PointNetwork(nn.Module):
         self.input_mean.fill_(mean)
         self.input_std.fill_(std)
 
-    def forward(self, frames: Tensor) -> Predictions:
-        """Predict points for scaled frames.
+    def numbers(self, frames: Tensor) -> Tensor:
+        """Return what the layers give for frames scaled to 0..1, not yet standardised; (B, 1, H, W) to (B, C, H, W)."""
+        out: Tensor = self.head(self.body((frames - self.input_mean) / self.input_std))
+        return out.float()
 
-        Parameters
-        ----------
-        frames : Tensor, shape (B, 1, H, W)
-            Frames scaled to 0..1, not yet standardised.
+    def logits(self, numbers: Tensor) -> Tensor:
+        """Return the logits among the numbers, (B, C, H, W) to (B, n, d, H, W)."""
+        batch, _, height, width = numbers.shape
+        return numbers[:, 2 * self.n_points :].reshape(batch, self.n_points, self.n_classes, height, width)
 
-        Returns
-        -------
-        Predictions
-        """
-        out = self.head(self.body((frames - self.input_mean) / self.input_std))
-        batch, _, height, width = out.shape
-        split = 2 * self.n_points
-        offsets = HALF_PIXEL * torch.tanh(out[:, :split]).reshape(batch, self.n_points, 2, height, width)
-        return Predictions(offsets, out[:, split:].reshape(batch, self.n_points, self.n_classes, height, width))
+    def predictions(self, numbers: Tensor, frames: Tensor) -> Predictions:
+        """Turn the numbers of pixels into their points (Eq. 1)."""
+        batch, _, height, width = numbers.shape
+        offsets = numbers[:, : 2 * self.n_points].reshape(batch, self.n_points, 2, height, width)
+        return Predictions(HALF_PIXEL * torch.tanh(offsets), self.logits(numbers))

@@ -321,6 +321,11 @@ def train(
             yield progress
 
 
+def check_can_go_on(folder: Path, settings: TrainingSettings, about: Mapping[str, Any] | None) -> None:
+    """Raise `InputError` now if `train` would refuse to go on from what a folder holds; one with no run is fine."""
+    _kept(folder, settings, about)
+
+
 def kept_iterations(folder: Path) -> int:
     """Return how many iterations the checkpoint in a folder holds; 0 where there is none."""
     path = folder / CHECKPOINT
@@ -423,16 +428,25 @@ def _save(folder: Path, run: _Run, about: Mapping[str, Any] | None, iteration: i
 
 
 def _resume(folder: Path, run: _Run, about: Mapping[str, Any] | None) -> dict[str, Any]:
-    path, settings = folder / CHECKPOINT, run.settings
-    if not path.exists():
+    state = _kept(folder, run.settings, about)
+    if not state:
         return {"iteration": 0, "seconds": 0.0}
-    with _naming_what_is_no_checkpoint(path):
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        before, samples_before = json.loads(state["settings"]), json.loads(state["about"])
+    with _naming_what_is_no_checkpoint(folder / CHECKPOINT):
         run.network.load_state_dict(state["network"])
         run.optimizer.load_state_dict(state["optimizer"])
         if run.average is not None:
             run.average.load_state_dict(state["average"] or state["network"])
+    return state
+
+
+def _kept(folder: Path, settings: TrainingSettings, about: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the state of a run that the folder keeps, empty if there is none; it is one of these settings."""
+    path = folder / CHECKPOINT
+    if not path.exists():
+        return {}
+    with _naming_what_is_no_checkpoint(path):
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        before, samples_before = json.loads(state["settings"]), json.loads(state["about"])
     for field in fields(settings):
         name, value = field.name, getattr(settings, field.name)
         if name not in FREE_TO_CHANGE and before.get(name, field.default) != value:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_subpixel.network import INITIAL_LOGIT, Predictions
+from napari_subpixel.network import INITIAL_LOGIT, PixelNetwork, Predictions
 
 #: Frames are halved this often, so that tiles must start at multiples of 2**LEVELS.
 LEVELS = 2
@@ -35,7 +35,7 @@ CONDITION = 64
 GENTLY = 0.3
 
 
-class UNet(nn.Module):
+class UNet(PixelNetwork):
     """A residual U-Net whose body works at a half and a quarter of the frame's resolution.
 
     A first layer at full resolution is folded, two by two pixels into channels; residual blocks of 3x3 convolutions,
@@ -104,8 +104,8 @@ class UNet(nn.Module):
         layers = 1 + half * (1 + 2 * (self.blocks[0] + self.blocks[2])) + quarter * 2 * self.blocks[1]
         return NEIGHBOURHOOD_PX // 2 + layers + (half - 1) + (quarter - half)
 
-    def forward(self, frames: Tensor) -> Predictions:
-        """Predict points for frames in counts.
+    def numbers(self, frames: Tensor) -> Tensor:
+        """Return what the layers give for frames in counts.
 
         Parameters
         ----------
@@ -115,7 +115,7 @@ class UNet(nn.Module):
 
         Returns
         -------
-        Predictions
+        Tensor, shape (B, C, H, W)
         """
         height, width = frames.shape[2:]
         told = self.condition(_told(frames))
@@ -130,13 +130,15 @@ class UNet(nn.Module):
         x = x + functional.interpolate(self.up(deep), scale_factor=2, mode="nearest")
         for block in self.after:
             x = block(x, told)
-        out = functional.pixel_shuffle(self.head(functional.relu(x)).float(), 2)[..., :height, :width]
-        return self._predictions(out, frames)
+        return functional.pixel_shuffle(self.head(functional.relu(x)).float(), 2)[..., :height, :width]
 
-    def _predictions(self, out: Tensor, frames: Tensor) -> Predictions:
-        """Turn the numbers of the head into points, and background from units of the noise into counts."""
-        batch, _, height, width = out.shape
-        point = out[:, :-1].reshape(batch, self.n_points, PER_POINT, height, width)
+    def logits(self, numbers: Tensor) -> Tensor:
+        """Return the logits among the numbers, (B, C, H, W) to (B, n, 1, H, W)."""
+        return self._by_point(numbers)[:, :, 2:3]
+
+    def predictions(self, numbers: Tensor, frames: Tensor) -> Predictions:
+        """Turn the numbers of pixels into their points, and background from units of the noise into counts."""
+        point = self._by_point(numbers)
         _, background, read, sigma, _ = frames.unbind(1)
         noise = _noise(background, read)
         # Light is told relative to what would just be seen over the noise, so that the layers predict small numbers.
@@ -147,8 +149,11 @@ class UNet(nn.Module):
             point[:, :, 2:3],
             _bounded_log(point[:, :, 3:5], UNCERTAINTY_PX),
             light,
-            background + noise * out[:, -1],
+            background + noise * numbers[:, -1],
         )
+
+    def _by_point(self, numbers: Tensor) -> Tensor:
+        return numbers[:, :-1].unflatten(1, (self.n_points, PER_POINT))
 
 
 class _Block(nn.Module):

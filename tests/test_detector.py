@@ -82,6 +82,31 @@ def test_batches_do_not_change_the_points(movie):
     np.testing.assert_allclose(single, whole.table.to_numpy(), atol=1e-4)
 
 
+def detect_with_threads(detector: Detector, threads: int, *args, **keywords):
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        found = detector.detect(*args, **keywords)
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    return found
+
+
+@pytest.mark.parametrize("n_frames", [5, 2], ids=["frames side by side", "one after the other"])
+def test_threads_do_not_change_the_points(movie, n_frames):
+    detector = Detector("paper", device="cpu")
+    one, two = (detect_with_threads(detector, threads, movie[:n_frames]) for threads in (1, 2))
+    same_points(one, two, 0.1)
+
+
+def test_an_error_in_one_of_several_threads_is_told(movie):
+    detector = Detector("paper", device="cpu")
+    detector.network.head = torch.nn.Identity()
+    with pytest.raises(RuntimeError, match="shape"):
+        detect_with_threads(detector, 2, movie)
+
+
 def test_the_same_run_gives_the_same_bytes(movie):
     detector = Detector("paper", device="cpu")
     assert detector.detect(movie).table.equals(detector.detect(movie).table)

@@ -50,6 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Train, with checkpoints beside the model, and write the model with its card."""
     from napari_subpixel.detector import choose_device
     from napari_subpixel.models import checked_threshold, path_for, save_model
+    from napari_subpixel.training import check_can_go_on
 
     output = path_for(arguments.output)
     _check_output(arguments, output)
@@ -60,6 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     given = {name: getattr(arguments, name) for name in ("threshold", "summary", "limits")}
     card = {**plan.card, **{name: value for name, value in given.items() if value is not None}}
     folder = _run_folder(arguments, output)
+    check_can_go_on(folder, plan.settings, card["training"])
     say(f"training on {reason}; checkpoints, losses and curves are kept in {folder}")
     figures = _trained(plan, card, folder, str(device))
     card["training"] = {**card["training"], "settings": asdict(plan.settings)}

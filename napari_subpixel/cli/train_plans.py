@@ -157,7 +157,7 @@ def _as_in_the_paper(arguments: argparse.Namespace, base: Model | None) -> Plan:
     settings = TrainingSettings(**given)
     samples, card, held_out = (_movie_samples if arguments.movie else _simulated_samples)(arguments, settings.seed)
     if base is not None:
-        network = base.network
+        network: Any = base.network
         card["training"]["from"] = base.card.provenance
     else:
         torch.manual_seed(settings.seed)

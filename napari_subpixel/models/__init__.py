@@ -177,13 +177,15 @@ def find(model: str | Path) -> Path:
 def path_for(model: str) -> Path:
     """Return where a new model goes: the path given, or, for a mere name, its place among the user's own models.
 
+    What looks like a file, with a folder or a suffix such as ``.pt``, is a path.
+
     Raises
     ------
     InputError
         If the name cannot be that of a file or is that of a shipped model, or the folder cannot be made.
     """
     path = Path(model)
-    if path.suffix == WEIGHTS_SUFFIX or path.name != model:
+    if path.suffix[1:].isalpha() or path.name != model:
         return path
     name = checked_file_name("model", model)
     if name.casefold() in {card.name.casefold() for card in shipped()}:

@@ -7,7 +7,7 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QFormLayout, QInputDialog, QMessageBox, QWidget
 
-from napari_subpixel import presets
+from napari_subpixel import presets, user_files
 from napari_subpixel.camera import Camera
 from napari_subpixel.errors import InputError
 from napari_subpixel.widgets.camera_form import OWN_VALUES, CameraForm, last_used_file
@@ -18,7 +18,7 @@ MAPS = Camera(pixel_size_nm=65, baseline=np.full((7, 9), 100.0), read_noise_e=np
 
 @pytest.fixture(autouse=True)
 def settings(tmp_path, monkeypatch):
-    monkeypatch.setenv(presets.CONFIG, str(tmp_path / "settings"))
+    monkeypatch.setenv(user_files.CONFIG, str(tmp_path / "settings"))
 
 
 @pytest.fixture
@@ -175,7 +175,7 @@ def test_what_cannot_be_opened_or_saved_is_said_in_words(form, tmp_path, monkeyp
 
 def test_a_camera_file_of_one_s_own_that_is_broken_is_named_and_left_out(qtbot) -> None:
     presets.save_preset(Camera(name="good"))
-    (presets.user_folder() / "bad.yaml").write_text("camera: {baselin: 3}")
+    (user_files.user_folder("cameras") / "bad.yaml").write_text("camera: {baselin: 3}")
     with pytest.warns(UserWarning, match="baselin"):
         form = laid_out(qtbot)
     assert form.choice.findText("good") > 0

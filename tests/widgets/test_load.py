@@ -17,7 +17,7 @@ import zarr
 from napari.layers import Layer
 from qtpy.QtWidgets import QFileDialog
 
-from napari_subpixel import presets
+from napari_subpixel import presets, user_files
 from napari_subpixel.camera import Camera
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.movie_writer import write_movie
@@ -36,7 +36,7 @@ EMCCD = Camera(baseline=200, electrons_per_adu=5.2, em_gain=300, name="EMCCD")
 
 @pytest.fixture(autouse=True)
 def settings(tmp_path, monkeypatch):
-    monkeypatch.setenv(presets.CONFIG, str(tmp_path / "settings"))
+    monkeypatch.setenv(user_files.CONFIG, str(tmp_path / "settings"))
 
 
 @pytest.fixture
