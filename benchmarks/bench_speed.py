@@ -48,7 +48,7 @@ def ours(model: str, movie: Path, folder: Path) -> Callable[[], float]:
         began = time.perf_counter()
         with open_stack(movie) as stack:
             job = job_for(stack, detector, CAMERA, psf=GaussianPSF(SIGMA_NM), estimate_camera=False)
-            for _ in detect_to_file(job, folder / f"{model}.parquet", overwrite=True):
+            for _ in detect_to_file(job, folder / f"{Path(model).stem}.parquet", overwrite=True):
                 pass
         return time.perf_counter() - began
 

@@ -71,7 +71,7 @@ def row(base: str, iterations: int, folder: Path) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--base", action="append", help="model to go on from (default)")
+    parser.add_argument("--base", action="append", choices=ITERATIONS, help="model to go on from (default)")
     parser.add_argument("--iterations", type=int, help="instead of those that take some ten minutes")
     arguments = parser.parse_args()
     rows = []

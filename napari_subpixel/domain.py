@@ -56,6 +56,15 @@ class Domain:
                 words.append(f"{name} {value:g} is above {high:g}")
         return words
 
+    def in_words(self, pixel_size_nm: float) -> str:
+        """Say all ranges in a line, with the density per square micrometre."""
+        per_um2 = [density / (pixel_size_nm / 1000) ** 2 for density in self.density_per_px]
+        spans = {
+            "sigma {} px": self.sigma_px, "{} photons": self.photons, "background {} photons a pixel": self.background,
+            "{} molecules a square micrometre": per_um2,
+        }  # fmt: skip
+        return ", ".join(words.format(f"{_rounded(low)} to {_rounded(high)}") for words, (low, high) in spans.items())
+
     def to_dict(self) -> dict[str, Any]:
         """Return every range, as lists of two numbers."""
         return {field.name: list(getattr(self, field.name)) for field in fields(self)}
@@ -69,6 +78,10 @@ class Domain:
 def draw_evenly(rng: np.random.Generator, span: tuple[float, float], size: int | None = None) -> Any:
     """Draw numbers whose logarithms are spread evenly over a range."""
     return np.exp(rng.uniform(np.log(span[0]), np.log(span[1]), size))
+
+
+def _rounded(value: float) -> str:
+    return f"{float(f'{value:.3g}'):,g}"
 
 
 def _checked_range(name: str, span: Any) -> tuple[float, float]:

@@ -7,9 +7,10 @@ than their uncertainties and their probabilities add up to hardly more than one 
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from napari_subpixel.compiled import compiled
 
 #: Alternatives are at most this far apart, in pixels, and in standard deviations of their distance.
 REACH_PX, REACH_SIGMA = 1.0, 3.0
@@ -58,7 +59,7 @@ def merge_alternatives(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     return rows[_merge(rows, ends)]
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _merge(rows: NDArray[np.float64], ends: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Join in place, frame by frame, and say which rows are left; a frame's rows end at each of `ends`."""
     left = np.ones(len(rows), np.bool_)
@@ -69,7 +70,7 @@ def _merge(rows: NDArray[np.float64], ends: NDArray[np.int64]) -> NDArray[np.boo
     return left
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _merge_frame(rows: NDArray[np.float64], left: NDArray[np.bool_]) -> None:
     n = len(rows)
     top, side = np.floor(rows[:, _Y].min()), np.floor(rows[:, _X].min())
@@ -102,7 +103,7 @@ def _merge_frame(rows: NDArray[np.float64], left: NDArray[np.bool_]) -> None:
             break
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _nearest(
     i: int,
     rows: NDArray[np.float64],
@@ -131,7 +132,7 @@ def _nearest(
     return best
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _join(strong: NDArray[np.float64], weak: NDArray[np.float64]) -> tuple[bool, bool]:
     """Make a row the mixture of two; return whether it is certain now, and whether the other row is still there."""
     total = strong[_P] + weak[_P]

@@ -5,16 +5,20 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 from torch import Tensor
 
 from napari_subpixel.camera import Camera
-from napari_subpixel.coordinates import within_frame
+from napari_subpixel.coordinates import home_pixel, within_frame
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.samples import Batch, padded, padded_light
 from napari_subpixel.scaling import Optics, counts, minmax
 from napari_subpixel.scenes import BRIGHTNESS_KNOWN
 
+#: A truth fits its movie where frames are brighter at their own points than elsewhere by so many standard errors; it is
+#: asked of so many frames, at places so far from all points, and only where there are so many points.
+BRIGHTER, COMPARED_FRAMES, NEAR_PX, LEAST_POINTS = 4.0, 20, 2.0, 50
 _MIRROR_Y, _MIRROR_X = np.array([-1, 1], np.float32), np.array([1, -1], np.float32)
 
 
@@ -158,12 +162,43 @@ def check_movie_with_truth(movie: NDArray, truth: Localizations) -> None:
         raise InputError("the truth has no rows: nothing to learn from")
     if truth.frame.max() >= len(movie):
         raise InputError(f"the truth names frame {truth.frame.max()}, the movie has {len(movie)} frames")
-    if not within_frame(truth.y, truth.x, movie.shape[1:]).any():
-        (y, x), (height, width) = truth.yx.mean(axis=0), movie.shape[1:]
+    inside = within_frame(truth.y, truth.x, movie.shape[1:])
+    if 2 * inside.sum() < len(truth):
+        (y, x), (height, width) = np.median(truth.yx, axis=0), movie.shape[1:]
         raise InputError(
-            f"the truth lies beside the movie: its points are round ({y:.0f}, {x:.0f}) px, the frames have "
-            f"{height} x {width}; is the pixel size right?"
+            f"the truth does not fit the movie: {len(truth) - inside.sum()} of its {len(truth)} points lie beside the "
+            f"frames; they are round ({y:.0f}, {x:.0f}) px, the frames have {height} x {width}; is the pixel "
+            "size right?"
         )
+    contrast = _contrast(movie, truth.select(inside))
+    if len(contrast) >= LEAST_POINTS and contrast.mean() < BRIGHTER * contrast.std() / np.sqrt(len(contrast)):
+        raise InputError(
+            "the truth does not fit the movie: the frames are not brighter where it has molecules than elsewhere; are "
+            "the numbers of its frames, its pixel size and the order of its axes right?"
+        )
+
+
+def _contrast(movie: NDArray, truth: Localizations) -> NDArray[np.float64]:
+    """Return how much brighter some frames are at their own points than at those of another, shape (K,).
+
+    Points of the other frame that lie near any of the frame's own do not count; frames without such are left out.
+    """
+    found = []
+    numbers = np.unique(truth.frame)
+    for k in np.linspace(0, len(numbers) - 1, min(len(numbers), COMPARED_FRAMES)).astype(int):
+        frame, other = movie[numbers[k]], truth.yx[truth.frame == numbers[k - 1]]
+        own = truth.yx[truth.frame == numbers[k]]
+        if len(numbers) == 1:
+            other = np.argwhere(np.ones(frame.shape))
+        elsewhere = other[cKDTree(own).query(other)[0] > NEAR_PX]
+        if len(elsewhere):
+            found.append(_values_at(frame, own) - _values_at(frame, elsewhere).mean())
+    return np.concatenate(found) if found else np.empty(0)
+
+
+def _values_at(frame: NDArray, yx: NDArray) -> NDArray[np.float64]:
+    y, x = home_pixel(yx).T
+    return frame[y, x].astype(np.float64)
 
 
 def _points_of_crop(yx: NDArray, corner: NDArray, crop_px: int) -> NDArray[np.float32]:

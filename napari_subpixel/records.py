@@ -86,6 +86,8 @@ def naming(name: Path | str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
+        if str(error).startswith(f"{name}: "):
+            raise
         raise type(error)(f"{name}: {error}") from None
 
 

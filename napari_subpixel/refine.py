@@ -7,11 +7,11 @@ and what the network says stays.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from napari_subpixel.compiled import compiled
 from napari_subpixel.coordinates import HALF_PIXEL, home_pixel
 from napari_subpixel.psf import add_gaussians
 
@@ -85,7 +85,7 @@ def _clear(rows: NDArray[np.float64], distance_px: float) -> NDArray[np.bool_]:
     return clear
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _clear_in_order(rows: NDArray[np.float64], distance_px: float) -> NDArray[np.bool_]:
     """Say the same of rows that are sorted by frame."""
     clear, start = np.ones(len(rows), np.bool_), 0

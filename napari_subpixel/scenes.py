@@ -114,7 +114,8 @@ def draw_scene(domain: Domain, shape: tuple[int, int], rng: np.random.Generator,
     known = camera is not None
     camera = camera or draw_camera(shape, rng)
     photons, background = _brightness(domain, sigma, camera, rng)
-    yx, elsewhere = _places(domain, shape, sigma, camera, rng)
+    most = domain.density_per_px[1] if known else _most_learned_from(domain, sigma)
+    yx, elsewhere = _places((domain.density_per_px[0], most), shape, sigma, camera, rng)
     light = photons * np.exp(rng.uniform(0, 0.7) * rng.normal(size=len(yx)))
     if rng.random() < 0.3:  # molecules that go on or off within the frame
         light *= np.where(rng.random(len(yx)) < 0.5, rng.uniform(0.15, 1, len(yx)), 1.0)
@@ -219,16 +220,24 @@ def _brightness(domain: Domain, sigma: float, camera: Camera, rng: np.random.Gen
             return photons, background
 
 
+def _most_learned_from(domain: Domain, sigma: float) -> float:
+    """Return the highest density that is drawn: what is too close to be told apart teaches little."""
+    return domain.density_per_px[1] * 1.2 * min(1.0, (1.2 / sigma) ** 2)
+
+
 def _places(
-    domain: Domain, shape: tuple[int, int], sigma: float, camera: Camera, rng: np.random.Generator
+    density_per_px: tuple[float, float],
+    shape: tuple[int, int],
+    sigma: float,
+    camera: Camera,
+    rng: np.random.Generator,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Draw positions on the frame and beside it, shape (N, 2), and others of the same sample for its haze.
 
     Half of the samples are structured.
     """
-    # What is too close to be told apart teaches little: the wider the PSF, the fewer.
-    most = domain.density_per_px[1] * 1.2 * min(1.0, (1.2 / sigma) ** 2)
-    span = (min(max(domain.density_per_px[0], LEAST_DENSITY), most), most)
+    least, most = density_per_px
+    span = (min(max(least, LEAST_DENSITY), most), most)
     # Evenly spread in one half of the scenes, their logarithms in the other: crowds are what takes learning.
     density = float(rng.uniform(*span) if rng.random() < 0.5 else draw_evenly(rng, span))
     assert camera.pixel_size_nm is not None

@@ -7,6 +7,7 @@ movies that are held out.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +35,8 @@ from napari_subpixel.training import TrainingSettings
 TOLERANCE_NM = 50.0
 #: Movies that are simulated and held out, the frames of each, and their longest side.
 HELD_OUT_MOVIES, HELD_OUT_FRAMES, HELD_OUT_PX = 12, 3, 64
+#: Of a movie with truth, at most so many pixels are measured.
+MEASURED_PIXELS = 1 << 21
 #: The width of a PSF that is told by one number is known to this factor.
 SIGMA_FACTOR = 1.06
 #: Brightness and background may be so many times less or more than those of the movie that a model shall be for, and
@@ -130,12 +133,18 @@ def domain_like(job: DetectionJob) -> Domain:
     background = np.concatenate([table["background"] for table in tables])
     usual = float(np.median(photons))
     low, high = np.quantile(background, [0.05, 0.95]).clip(0.1)
+    densest = max(_densest(table, job.stack.frame_shape) for table in tables)
     return Domain(
-        sigma_px=sigma_range(job.sigma_px),
-        photons=(usual / LIKE_FACTOR, usual * LIKE_FACTOR),
-        background=(float(low / LIKE_FACTOR), float(high * LIKE_FACTOR)),
-        density_per_px=(0.0, DENSER * max(_densest(table, job.stack.frame_shape) for table in tables)),
+        sigma_px=_plainly(sigma_range(job.sigma_px)),
+        photons=_plainly((usual / LIKE_FACTOR, usual * LIKE_FACTOR)),
+        background=_plainly((low / LIKE_FACTOR, high * LIKE_FACTOR)),
+        density_per_px=_plainly((0.0, DENSER * densest)),
     )
+
+
+def _plainly(span: tuple[float, float]) -> tuple[float, float]:
+    """Return a range in four digits, so that two devices read the same off a movie."""
+    return float(f"{span[0]:.4g}"), float(f"{span[1]:.4g}")
 
 
 def held_out_simulations(domain: Domain, camera: Camera, rng: np.random.Generator) -> list[HeldOut]:
@@ -177,6 +186,34 @@ def held_out_simulations(domain: Domain, camera: Camera, rng: np.random.Generato
     return movies
 
 
+def held_out_simulation(simulation: Simulation, rng: np.random.Generator) -> HeldOut:
+    """Simulate more of what a simulation shows, to measure on: a part of the frame, at the same density."""
+    shape = _at_most(simulation.frame_shape, HELD_OUT_PX)
+    camera = camera_part(simulation.camera, shape, rng)
+    emitters = simulation.emitters_per_frame * np.prod(shape) / np.prod(simulation.frame_shape)
+    movie = replace(
+        simulation,
+        frame_shape=shape,
+        camera=camera,
+        n_frames=HELD_OUT_FRAMES * HELD_OUT_MOVIES,
+        emitters_per_frame=float(emitters),
+        molecules=max(simulation.molecules, int(20 * emitters)),
+        on_time_frames=0.0,
+        min_photons=0.0,
+    )
+    return HeldOut(*simulate(movie, rng), camera)
+
+
+def thinned(movie: HeldOut) -> HeldOut:
+    """Return as many frames of a movie, evenly spread, as can be measured again and again: `MEASURED_PIXELS`."""
+    pixels = movie.frames.shape[1] * movie.frames.shape[2]
+    kept = np.sort(spread(len(movie.frames), max(1, MEASURED_PIXELS // pixels)))
+    place = np.full(len(movie.frames), -1)
+    place[kept] = np.arange(len(kept))
+    truth = movie.truth.select(place[movie.truth.frame] >= 0)
+    return movie._replace(frames=movie.frames[kept], truth=truth.with_columns(frame=place[truth.frame]))
+
+
 def measuring(card: ModelCard, movies: Sequence[HeldOut], device: str) -> Callable[[nn.Module], float]:
     """Return a function that gives a network's Jaccard index at `TOLERANCE_NM` over all molecules of held-out movies.
 
@@ -196,6 +233,9 @@ def measuring(card: ModelCard, movies: Sequence[HeldOut], device: str) -> Callab
                 movie.frames, camera=movie.camera, sigma_px=movie.sigma_px, molecule_photons=movie.molecule_photons
             )
             size = movie.camera.pixel_size_nm or movie.truth.pixel_size_nm
+            if not np.isin(found.frame, movie.truth.frame).any():
+                wrong += len(found) + len(movie.truth)
+                continue
             score = evaluate(found, movie.truth, (TOLERANCE_NM,), pixel_size_nm=size)[0]
             right += score.true_positives
             wrong += score.false_positives + score.false_negatives

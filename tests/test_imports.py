@@ -21,8 +21,8 @@ SOURCE = Path(napari_subpixel.__file__).parent
 #: Layer by layer, a module or folder each (docs/architecture.md says what lives there).
 LAYERS = {
     "nouns": "_version errors files records steps coordinates localizations user_files camera presets psf",
-    "verbs": "domain scaling stacks formats movie_writer matching merging refine scores simulate scenes estimate "
-    "spots plots curves render evaluate",
+    "verbs": "compiled domain scaling stacks formats movie_writer matching merging refine scores simulate scenes "
+    "estimate spots plots curves render evaluate",
     "learned": "samples movie_samples network unet losses likelihood muon models training detector",
     "at scale": "brightness pipeline tuning batch cluster",
     "faces": "widgets cli __main__",

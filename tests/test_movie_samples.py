@@ -11,7 +11,7 @@ import torch
 from napari_subpixel.camera import Camera
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.movie_samples import MovieCounts, MovieSamples, turn
+from napari_subpixel.movie_samples import MovieCounts, MovieSamples, check_movie_with_truth, turn
 from napari_subpixel.psf import draw_gaussians
 
 CAMERA = Camera(pixel_size_nm=100, baseline=100, electrons_per_adu=0.5)
@@ -81,6 +81,47 @@ def test_input_moments_are_those_of_the_crops(movie_and_truth, rng):
 def test_a_movie_that_does_not_fit_is_refused(movie, truth, message, rng):
     with pytest.raises(InputError, match=message):
         MovieSamples(movie, truth, rng=rng)
+
+
+def crowded(rng, n_frames=8) -> tuple[np.ndarray, Localizations]:
+    """Dim molecules in noise, on every frame others."""
+    n = 12 * n_frames
+    frame, y, x = np.repeat(np.arange(n_frames), 12), rng.uniform(2, 42, n), rng.uniform(2, 52, n)
+    movie = rng.poisson(draw_gaussians((n_frames, 44, 56), frame, y, x, np.full(n, 150.0), 1.2) + 20)
+    return movie, Localizations({"frame": frame, "y": y, "x": x})
+
+
+@pytest.mark.parametrize("n_frames", [1, 8])
+def test_a_truth_that_fits_is_taken(n_frames, rng):
+    check_movie_with_truth(*crowded(rng, n_frames))
+
+
+def test_so_is_one_of_molecules_that_stay(rng):
+    movie, truth = crowded(rng, 1)
+    stays = Localizations({"frame": np.repeat(np.arange(4), 12), "y": np.tile(truth.y, 4), "x": np.tile(truth.x, 4)})
+    check_movie_with_truth(np.repeat(movie, 4, axis=0), stays)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda truth: truth.with_columns(frame=(truth.frame + 1) % 8),
+        lambda truth: truth.with_columns(y=truth.y / 1.6, x=truth.x / 1.6),
+        lambda truth: truth.with_columns(y=truth.x * 44 / 56, x=truth.y * 56 / 44),
+    ],
+    ids=["a frame late", "another pixel size", "axes exchanged"],
+)
+def test_a_truth_of_something_else_is_refused(wrong, rng):
+    movie, truth = crowded(rng)
+    with pytest.raises(InputError, match="not brighter where it has molecules"):
+        check_movie_with_truth(movie, wrong(truth))
+
+
+def test_a_truth_that_mostly_lies_beside_the_frames_is_refused(rng):
+    movie, truth = crowded(rng)
+    moved = truth.with_columns(y=truth.y + np.where(np.arange(len(truth)) > 3, 1000, 0))
+    with pytest.raises(InputError, match=r"92 of its 96 points lie beside the frames.* 44 x 56"):
+        check_movie_with_truth(movie, moved)
 
 
 def test_dimming_darkens_each_draw_by_up_to_its_share(movie_and_truth, rng):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
+from napari_subpixel import tuning
 from napari_subpixel.camera import Camera
 from napari_subpixel.detector import Detector
 from napari_subpixel.domain import Domain
@@ -14,8 +18,10 @@ from napari_subpixel.localizations import Localizations
 from napari_subpixel.models import load_model
 from napari_subpixel.pipeline import job_for
 from napari_subpixel.psf import GaussianPSF
+from napari_subpixel.samples import DomainSamples
 from napari_subpixel.simulate import Simulation, simulate
 from napari_subpixel.stacks import open_stack
+from napari_subpixel.training import train
 from napari_subpixel.tuning import (
     GAP_PX,
     HELD_OUT_FRAMES,
@@ -23,13 +29,16 @@ from napari_subpixel.tuning import (
     SHOWN,
     HeldOut,
     domain_like,
+    held_out_simulation,
     held_out_simulations,
     measuring,
     runs_half_precision_fast,
     shown_frames,
     split_movie,
+    thinned,
     tuning_settings,
 )
+from napari_subpixel.unet import UNet
 
 CAMERA = Camera(pixel_size_nm=110, baseline=100, electrons_per_adu=0.5)
 DOMAIN = Domain(sigma_px=(1.1, 1.2), photons=(800, 1200), background=(10, 20), density_per_px=(0.005, 0.02))
@@ -112,6 +121,48 @@ def test_a_measurement_is_the_jaccard_index_over_all_molecules(movie):
     assert measure(blind) == 0
 
 
+def test_detections_in_frames_without_truth_are_all_wrong(movie):
+    model = load_model("default")
+    first = movie[1].in_frames(0, 1)
+    dark = np.median(movie[0]).astype(np.uint16)
+    frames = np.stack([np.full_like(movie[0][0], dark), movie[0][1]])
+    assert measuring(model.card, [HeldOut(frames, first, CAMERA, 1.2, 2000.0)], "cpu")(model.network) == 0
+
+
+def test_a_long_movie_is_measured_on_frames_spread_over_it(movie, monkeypatch):
+    whole = HeldOut(*movie, CAMERA)
+    assert len(thinned(whole).frames) == 16
+    monkeypatch.setattr(tuning, "MEASURED_PIXELS", 4 * 48 * 56)
+    few = thinned(whole)
+    kept = [int(np.flatnonzero([np.array_equal(frame, own) for own in movie[0]])[0]) for frame in few.frames]
+    assert kept == [2, 6, 10, 14]
+    for k, number in enumerate(kept):
+        np.testing.assert_array_equal(few.truth.y[few.truth.frame == k], movie[1].y[movie[1].frame == number])
+
+
+def test_a_part_of_a_large_simulation_is_as_dense_as_the_whole(rng):
+    large = replace(SAMPLE, frame_shape=(200, 300), emitters_per_frame=120.0)
+    movie = held_out_simulation(large, rng)
+    assert movie.frames.shape[1:] == (64, 64)
+    assert len(movie.truth) / movie.frames.size == pytest.approx(120 / (200 * 300), rel=0.3)
+
+
+@pytest.mark.parametrize("sigma_px", [1.0, 2.0])
+def test_samples_are_as_dense_as_asked_for_however_wide_the_psf(sigma_px, rng):
+    domain = replace(DOMAIN, sigma_px=(sigma_px, sigma_px), density_per_px=(0.015, 0.02))
+    batch = DomainSamples(domain, crop_px=64, camera=CAMERA).batch(12, rng)
+    assert 0.012 < float(batch.weights.sum()) / (12 * 64**2) < 0.023
+
+
+def test_a_model_learns_from_samples_of_one_microscope(tmp_path):
+    torch.manual_seed(0)
+    network = UNet(width=8, blocks=(1, 1, 1))
+    settings = tuning_settings(half_precision=False, iterations=40, batch_size=4, log_every=10, learning_rate=4e-3)
+    samples = DomainSamples(DOMAIN, crop_px=24, camera=CAMERA)
+    first, *_, last = train(network, samples, settings, tmp_path)
+    assert last.heatmap < 0.8 * first.heatmap
+
+
 def test_a_movie_is_split_into_its_first_and_its_last_frames(movie):
     learned, held_out = split_movie(HeldOut(*movie, CAMERA), 0.25)
     assert (len(learned.frames), len(held_out.frames)) == (12, 4)
@@ -146,6 +197,9 @@ def test_settings_may_be_changed_one_by_one():
     assert (settings.cooldown, settings.learning_rate, settings.objective) == (150, 2e-3, "likelihood")
 
 
-def test_whether_half_precision_is_fast_is_known_for_every_device():
-    assert runs_half_precision_fast("cpu") in (True, False)
+def test_half_precision_is_fast_where_the_processor_has_units_for_it():
+    flags = Path("/proc/cpuinfo")
+    if not flags.exists():
+        pytest.skip("only Linux tells the units of its processor")
+    assert runs_half_precision_fast("cpu") == ("amx_bf16" in flags.read_text().split())
     assert not runs_half_precision_fast("mps")

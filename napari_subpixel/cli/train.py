@@ -62,6 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
     card = {**plan.card, **{name: value for name, value in given.items() if value is not None}}
     folder = _run_folder(arguments, output)
     check_can_go_on(folder, plan.settings, card["training"])
+    for words in plan.words:
+        say(words)
     say(f"training on {reason}; checkpoints, losses and curves are kept in {folder}")
     figures = _trained(plan, card, folder, str(device))
     card["training"] = {**card["training"], "settings": asdict(plan.settings)}
@@ -73,14 +75,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _check_output(arguments: argparse.Namespace, output: Path) -> None:
     """Refuse an output that cannot be written before anything is read, and a card that would replace the camera."""
-    from napari_subpixel.models import CARD_SUFFIX, check_can_write_model
+    from napari_subpixel.models import CARD_SUFFIX, check_can_write_model, find
 
     card = output.with_suffix(CARD_SUFFIX)
     if arguments.camera and card.resolve() == arguments.camera.resolve():
         raise InputError(
             f"{arguments.camera}: the model's card would replace this camera file; name the model otherwise"
         )
-    if arguments.base and Path(arguments.base).with_suffix("").resolve() == output.with_suffix("").resolve():
+    if arguments.base and find(arguments.base).resolve() == output.resolve():
         raise InputError(f"{output}: is the model to go on from; name the new one otherwise")
     check_can_write_model(output, overwrite=arguments.overwrite or arguments.resume)
 

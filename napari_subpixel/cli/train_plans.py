@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from napari_subpixel.cli.common import camera_from, read_table
 from napari_subpixel.cli.detect import KNOWN_CAMERA
 from napari_subpixel.cli.simulate import FLAGS as SIMULATION_FLAGS
 from napari_subpixel.cli.simulate import psf_from, simulation_from
-from napari_subpixel.errors import InputError
+from napari_subpixel.errors import InputError, PixelSizeError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,6 +49,8 @@ OF_TUNING = ("iterations", "batch_size", "learning_rate", "cooldown", "seed")
 #: What only training as in the paper knows, and what only a model that goes on learning knows.
 OF_PAPER = (*(name for name in SETTINGS if name not in OF_TUNING), "crops_per_frame", "augment", "dimming")
 ONLY_TUNING = ("like", *RANGES)
+#: What only training as in the paper from a movie knows.
+OF_MOVIES = ("held_out", "crops_per_frame", "augment", "dimming")
 #: Side of a sample, crops of each frame, and threshold, where nothing is said; for training as in the paper, and on.
 CROP_PX, TUNING_CROP_PX, CROPS_PER_FRAME, THRESHOLD = 26, 48, 500, 0.1
 #: Share of a movie with truth that a model that goes on learning does not see.
@@ -77,6 +79,8 @@ class Plan:
         Returns frames like those it learns from, to look at, shape (T, Y, X), in ADU.
     pixel_size_nm : float, optional
         Of those frames.
+    words : sequence of str
+        What the user has to know before it begins: what was estimated, and the ranges.
     """
 
     network: Any
@@ -87,6 +91,7 @@ class Plan:
     base: Model | None = None
     shown: Callable[[], NDArray[np.uint16]] | None = None
     pixel_size_nm: float | None = None
+    words: Sequence[str] = ()
 
 
 def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
@@ -95,7 +100,10 @@ def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--movie", metavar="MOVIE", help="movie to learn from")
     parser.add_argument("--truth", metavar="TRUTH", help="its true molecules")
     parser.add_argument(
-        "--held-out", type=float, metavar="SHARE", help="share of the movie's frames, the last, to measure on (0; 0.1)"
+        "--held-out",
+        type=float,
+        metavar="SHARE",
+        help="share of the movie's frames, the last, to measure on (0; with --from 0.1)",
     )
     parser.add_argument("--crop-px", type=int, help="side of a training sample, in pixels (26; with --from 48)")
     parser.add_argument("--crops-per-frame", type=int, help="random crops of each frame (500)")
@@ -183,11 +191,18 @@ def _movie_samples(arguments: argparse.Namespace, seed: int) -> tuple[Any, dict[
 
     from napari_subpixel.movie_samples import MovieSamples
     from napari_subpixel.stacks import open_stack
-    from napari_subpixel.tuning import HeldOut, split_movie
+    from napari_subpixel.tuning import HeldOut, split_movie, thinned
 
     camera, psf = camera_from(arguments), psf_from(arguments)
     with open_stack(arguments.movie) as stack:
-        whole = HeldOut(*_movie_with_truth(arguments, stack, camera), camera)
+        frames, truth = _movie_with_truth(arguments, stack, camera)
+        size = camera.pixel_size_nm or stack.pixel_size_nm or truth.pixel_size_nm
+        if arguments.held_out and size is None:
+            raise PixelSizeError(
+                f"{stack.name}: what is held out is measured in nm, and neither the movie nor its truth says the pixel "
+                "size: give --pixel-size-nm or a camera file"
+            )
+    whole = HeldOut(frames, truth, replace(camera, pixel_size_nm=size))
     part, held_out = split_movie(whole, arguments.held_out) if arguments.held_out else (whole, None)
     crops = {
         "crop_px": _or(arguments.crop_px, CROP_PX),
@@ -198,7 +213,7 @@ def _movie_samples(arguments: argparse.Namespace, seed: int) -> tuple[Any, dict[
     samples = MovieSamples(part.frames, part.truth, rng=np.random.default_rng(seed), **crops)
     about = {**_movie_about(arguments, whole), **crops}
     card = {"training": about, "camera": camera.uniform().to_dict(), "psf": psf.to_dict() if psf else {}}
-    return samples, card, [held_out] if held_out else []
+    return samples, card, [thinned(held_out)] if held_out else []
 
 
 def _simulated_samples(arguments: argparse.Namespace, seed: int) -> tuple[Any, dict[str, Any], list[HeldOut]]:
@@ -206,9 +221,9 @@ def _simulated_samples(arguments: argparse.Namespace, seed: int) -> tuple[Any, d
     import numpy as np
 
     from napari_subpixel.samples import SimulatedSamples
-    from napari_subpixel.simulate import simulate
-    from napari_subpixel.tuning import HELD_OUT_FRAMES, HELD_OUT_MOVIES, HeldOut
+    from napari_subpixel.tuning import held_out_simulation
 
+    _refuse(arguments, OF_MOVIES, "is for a movie with truth; this learns from simulations")
     simulation = simulation_from(
         arguments, structure=arguments.structure or "uniform", frame_shape=camera_from(arguments).map_shape
     )
@@ -217,10 +232,7 @@ def _simulated_samples(arguments: argparse.Namespace, seed: int) -> tuple[Any, d
     uniform = replace(simulation, camera=simulation.camera.uniform())
     about = {"data": "simulation", "simulation": uniform.to_dict(), "crop_px": crop_px}
     card = {"training": about, "camera": uniform.camera.to_dict(), "psf": uniform.psf.to_dict()}
-    movie = replace(simulation, n_frames=HELD_OUT_FRAMES * HELD_OUT_MOVIES, on_time_frames=0.0, min_photons=0.0)
-    movie = replace(movie, molecules=max(movie.molecules, int(20 * movie.emitters_per_frame)))
-    held_out = HeldOut(*simulate(movie, np.random.default_rng(seed + OTHER_SEED)), simulation.camera)
-    return samples, card, [held_out]
+    return samples, card, [held_out_simulation(simulation, np.random.default_rng(seed + OTHER_SEED))]
 
 
 # -- a model of many microscopes goes on learning -----------------------------------------------------------------
@@ -240,12 +252,17 @@ def _of_simulation(arguments: argparse.Namespace, base: Model, device: str) -> P
         with _job(arguments, base, arguments.like, device) as like:
             camera = like.camera
             domain = _domain(arguments, base, camera, like)
+            words = _assumed(like)
     else:
+        words = []
         camera = _known_camera(arguments)
         domain = _domain(arguments, base, camera)
     settings = _tuning_settings(arguments, device)
     crop_px = _or(arguments.crop_px, TUNING_CROP_PX)
-    about = {"data": "simulation of one microscope", "crop_px": crop_px, "domain": domain.to_dict()}
+    about = {
+        "data": "simulation of one microscope", "crop_px": crop_px, "domain": domain.to_dict(),
+        "camera": camera.summary(),
+    }  # fmt: skip
     if arguments.like:
         about["like"] = Path(arguments.like).name
 
@@ -268,17 +285,19 @@ def _of_simulation(arguments: argparse.Namespace, base: Model, device: str) -> P
         base=base,
         shown=shown,
         pixel_size_nm=size,
+        words=[*words, f"learning from {domain.in_words(size)}"],
     )
 
 
 def _of_movie(arguments: argparse.Namespace, base: Model, device: str) -> Plan:
     """Plan to go on from a model with a movie and its truth."""
     from napari_subpixel.movie_samples import MovieCounts
-    from napari_subpixel.tuning import HeldOut, split_movie
+    from napari_subpixel.tuning import HeldOut, split_movie, thinned
 
     _refuse(arguments, ONLY_TUNING, "is for simulations: a movie with truth says all itself")
     with _job(arguments, base, arguments.movie, device) as job:
         frames, truth = _movie_with_truth(arguments, job.stack, job.camera)
+        words = _assumed(job)
     whole = HeldOut(frames, truth, job.camera, job.sigma_px, job.molecule_photons)
     part, held_out = split_movie(whole, _or(arguments.held_out, HELD_OUT))
     crop_px = _or(arguments.crop_px, TUNING_CROP_PX)
@@ -291,14 +310,19 @@ def _of_movie(arguments: argparse.Namespace, base: Model, device: str) -> Plan:
         molecule_photons=job.molecule_photons,
         crop_px=crop_px,
     )
-    about = {**_movie_about(arguments, whole), "crop_px": crop_px, "held_out_frames": len(held_out.frames)}
+    about = {
+        **_movie_about(arguments, whole), "crop_px": crop_px, "held_out_frames": len(held_out.frames),
+        "camera": job.camera.summary(), "sigma_px": float(f"{job.sigma_px:.3g}"),
+        "molecule_photons": float(f"{job.molecule_photons:.3g}"),
+    }  # fmt: skip
     return Plan(
         base.network,
         samples,
         _tuning_settings(arguments, device),
         _tuned_card(base, about, job.camera, domain=dict(base.card.domain)),
-        held_out=[held_out],
+        held_out=[thinned(held_out)],
         base=base,
+        words=words,
     )
 
 
@@ -342,6 +366,10 @@ def _job(arguments: argparse.Namespace, base: Model, movie: str, device: str) ->
         yield job_for(stack, detector, camera, psf=psf_from(arguments), estimate_camera=estimate)
 
 
+def _assumed(job: DetectionJob) -> list[str]:
+    return [f"{job.stack.name}: {what}" for what in job.assumed]
+
+
 def _known_camera(arguments: argparse.Namespace) -> Camera:
     """Return the camera that is given, with its pixel size."""
     if not any(getattr(arguments, name) is not None for name in KNOWN_CAMERA):
@@ -364,13 +392,17 @@ def _domain(arguments: argparse.Namespace, base: Model, camera: Camera, like: De
         raise InputError(
             "the width of the PSF is not known: give --psf-sigma-nm, a camera file with a section psf, or --like MOVIE"
         )
-    known = domain_like(like) if like is not None else Domain.from_dict(base.card.domain)
     given: dict[str, Any] = {} if psf is None else {"sigma_px": sigma_range(psf.sigma_px(size))}
     for name in ("photons", "background"):
         if (span := getattr(arguments, f"{name}_range")) is not None:
             given[name] = span
     if arguments.density_um2 is not None:
+        if arguments.density_um2[1] <= 0:
+            raise InputError("--density-um2: the highest density must be above 0: there is nothing to learn from none")
         given["density_per_px"] = tuple(float(f"{n * (size / 1000) ** 2:.6g}") for n in arguments.density_um2)
+    if set(given) == {field.name for field in fields(Domain)}:
+        return Domain(**given)
+    known = domain_like(like) if like is not None else Domain.from_dict(base.card.domain)
     return replace(known, **given)
 
 

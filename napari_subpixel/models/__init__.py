@@ -143,6 +143,8 @@ def installed() -> list[ModelCard]:
     taken = {card.name for card in cards}
     for path in _own():
         try:
+            if not path.with_suffix(WEIGHTS_SUFFIX).exists():
+                raise InputError(f"{path}: there are no weights beside this card")
             card = replace(read_card(path), name=path.stem)
             if card.name in taken:
                 raise InputError(f"{path}: a model that comes with the program has the name {card.name!r}")
@@ -170,7 +172,8 @@ def find(model: str | Path) -> Path:
         path = path.with_suffix(WEIGHTS_SUFFIX)
     if path.is_file():
         return path
-    names = [p.stem for p in (*sorted(SHIPPED.glob(f"*{CARD_SUFFIX}")), *_own())]
+    cards = (*sorted(SHIPPED.glob(f"*{CARD_SUFFIX}")), *_own())
+    names = [card.stem for card in cards if card.with_suffix(WEIGHTS_SUFFIX).exists()]
     raise InputError(f"{model}: no such model{suggest(str(model), names)}; installed: {', '.join(names) or 'none'}")
 
 
@@ -233,6 +236,8 @@ def load_model(model: str | Path) -> Model:
             f"{path}: the weights differ from their card: SHA-256 {found[:12]}..., the card says "
             f"{card.weights_sha256[:12]}..."
         )
+    if path.parent == user_folder(KIND):
+        card = replace(card, name=path.stem)
     return Model(card, _build(path, card, tensors))
 
 

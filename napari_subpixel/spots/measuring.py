@@ -78,6 +78,7 @@ def measuring_psf(
     """Measure as `measure_psf` does, for whoever may stop; yields the share of the current look that is done."""
     with records.naming(stack.name):
         numbers = frames_to_look_at(stack, frames)
+        camera.check_fits(stack.frame_shape)
         rows, columns = (slice(*part) for part in checked_roi(roi, stack.frame_shape))
         camera = camera.crop(rows, columns)
         look = yield from looked(stack, camera, numbers, (rows, columns))

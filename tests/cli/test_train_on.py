@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import yaml
 
 from napari_subpixel import formats
 from napari_subpixel.domain import Domain
+from napari_subpixel.localizations import Localizations
 from napari_subpixel.models import load_model, read_card, save_model
 from napari_subpixel.movie_writer import write_movie
 from napari_subpixel.stacks import open_stack
@@ -112,6 +114,57 @@ def test_a_stopped_run_goes_on_and_a_finished_one_is_written_again(base, run, ca
     assert model.read_bytes() != first
 
 
+def test_a_model_named_like_a_shipped_one_elsewhere_is_not_that(base, run, camera, tmp_path):
+    output = tmp_path / "default.safetensors"
+    assert run("train", "-o", output, "--from", "default", *SHORT, "--camera", camera, *RANGES).status == 0
+    assert read_card(output).training["from"]["name"] == "default"
+
+
+@pytest.mark.parametrize("source", ["simulation", "movie"])
+def test_a_run_does_not_go_on_with_another_camera(base, run, refuse, camera, movie, truth, tmp_path, source):
+    model, other = tmp_path / "m.safetensors", tmp_path / "other.yaml"
+    other.write_text(camera.read_text().replace("baseline: 100", "baseline: 90"))
+    flags = RANGES if source == "simulation" else ("--movie", movie, "--truth", truth)
+    assert run("train", "-o", model, "--from", base, *SHORT, *flags, "--camera", camera).status == 0
+    before = model.with_suffix(".yaml").read_bytes()
+    again = ("train", "-o", model, "--from", base, *SHORT, *flags, "--camera", other, "--resume", "--iterations", 3)
+    status, _, err = run(*again)
+    assert (status, "trained on other samples" in err) == (2, True)
+    assert model.with_suffix(".yaml").read_bytes() == before
+
+
+def test_what_is_estimated_and_learned_is_said(run, movie, tmp_path):
+    flags = ("--from", "default", *SHORT, "--like", movie)
+    err = run("train", "-o", tmp_path / "m.safetensors", *flags).err
+    assert "movie.tif: camera from the movie: baseline" in err
+    assert "movie.tif: PSF from the movie: sigma 1.09 px" in err
+    assert re.search(r"learning from sigma 1\.\d+ to 1\.\d+ px, 1,\d+ to \d,\d+ photons.* a square micrometre", err), (
+        err
+    )
+
+
+def test_with_all_ranges_given_nothing_has_to_be_found_in_a_movie(base, run, tmp_path, rng):
+    dark = rng.poisson(100, (5, 32, 36)).astype(np.uint16)
+    write_movie(tmp_path / "dark.tif", [dark], shape=dark.shape, pixel_size_nm=100)
+    flags = ("--like", tmp_path / "dark.tif", "--baseline", 90, "--psf-sigma-nm", 120, *RANGES)
+    assert run("train", "-o", tmp_path / "m.safetensors", "--from", base, *SHORT, *flags).status == 0
+
+
+def test_what_is_held_out_of_a_movie_needs_a_pixel_size(refuse, tmp_path, rng):
+    import tifffile
+
+    tifffile.imwrite(tmp_path / "m.tif", rng.poisson(100, (10, 32, 36)).astype(np.uint16))
+    points = Localizations({"frame": np.arange(10), "y": rng.uniform(0, 30, 10), "x": rng.uniform(0, 30, 10)})
+    formats.write(tmp_path / "t.parquet", points)
+    flags = ("--movie", tmp_path / "m.tif", "--truth", tmp_path / "t.parquet", "--held-out", 0.2)
+    assert "give --pixel-size-nm" in refuse("train", "-o", tmp_path / "m.safetensors", *SHORT, *flags)
+
+
+def test_what_only_movies_know_is_refused_for_simulations(refuse, tmp_path):
+    message = refuse("train", "-o", tmp_path / "m.safetensors", *SHORT, "--crops-per-frame", 5)
+    assert "--crops-per-frame is for a movie with truth" in message
+
+
 def test_the_papers_model_goes_on_learning_too(run, tmp_path):
     model = tmp_path / "m.safetensors"
     flags = ("--iterations", 2, "--batch-size", 2, "--crop-px", 16, "--emitters-per-frame", 40)
@@ -147,6 +200,7 @@ def test_arguments_that_do_not_go_together_are_refused(refuse, tmp_path, flags, 
         (("--photons-range", "500:200"), "photons must go up from 0 or more, got 500 to 200"),
         (("--photons-range", "0:200"), "photons must be positive"),
         (("--density-um2=-1:2",), "density_per_px must go up"),
+        (("--density-um2", "0:0"), "the highest density must be above 0"),
         (("--background-range", "nan:3"), "background"),
         (("--psf-sigma-nm", "-3"), "sigma_nm must be positive"),
         (("--iterations", "0"), "iterations"),
@@ -162,7 +216,7 @@ def test_a_truth_that_does_not_fit_the_movie_is_refused(base, refuse, movie, sim
     formats.write(tmp_path / "far.csv", truth.with_columns(y=truth.y + 1000))
     flags = ("--camera", camera, "--movie", movie, "--truth", tmp_path / "far.csv")
     message = refuse("train", "-o", tmp_path / "m.safetensors", "--from", base, *SHORT, *flags)
-    assert "the truth lies beside the movie" in message
+    assert "points lie beside the frames" in message
     assert not (tmp_path / "m.training").exists()
 
 
@@ -172,6 +226,9 @@ def test_a_model_is_not_replaced_by_the_one_that_goes_on_from_it(base, run, refu
     before = model.read_bytes()
     flags = ("--from", model, "--camera", camera, "--overwrite")
     assert "is the model to go on from" in refuse("train", "-o", model, *flags)
+    assert run("train", "-o", "ours", "--from", base, *SHORT, "--camera", camera, *RANGES).status == 0
+    again = ("--from", "ours", "--camera", camera, "--overwrite")
+    assert "is the model to go on from" in refuse("train", "-o", "ours", *again)
     assert "'default' is a model that comes with" in refuse("train", "-o", "default", "--from", "default")
     assert model.read_bytes() == before
 
