@@ -28,6 +28,7 @@ from napari_subpixel.likelihood import background_error, likelihood
 from napari_subpixel.losses import SPARSITY, heatmap_matching
 from napari_subpixel.muon import Muon
 from napari_subpixel.samples import Batch, Samples
+from napari_subpixel.windows import Windows, counting_in_windows
 
 CHECKPOINT, LOG = "checkpoint.pt", "log.csv"
 LOG_COLUMNS = ("iteration", "heatmap", "sparsity", "jaccard", "seconds")
@@ -62,6 +63,9 @@ class TrainingSettings:
         Width lambda of the heatmap kernel, in pixels.
     sparsity : str
         ``counting``, ``l1`` or ``none`` (Table 3).
+    counting_window_px : int
+        Side of the windows, on a grid that is shifted anew in every step, in which the paper's objective counts; 0
+        counts in the whole patch, as the paper does.
     sparsity_weight : float
         Weight of the sparsity term.
     final_sparsity_weight : float, optional
@@ -95,6 +99,7 @@ class TrainingSettings:
     cooldown: int = 0
     kernel_px: float = 0.2
     sparsity: str = "counting"
+    counting_window_px: int = 0
     sparsity_weight: float = 0.1
     final_sparsity_weight: float | None = None
     objective: str = "paper"
@@ -116,7 +121,10 @@ class TrainingSettings:
         for name in ("learning_rate", "kernel_px"):
             if not getattr(self, name) > 0:
                 raise InputError(f"training: {name} must be positive, got {getattr(self, name)}")
-        for name in ("sparsity_weight", "cooldown", "seed", "final_sparsity_weight", "weight_decay", "warm_up"):
+        for name in (
+            "sparsity_weight", "counting_window_px", "cooldown", "seed", "final_sparsity_weight", "weight_decay",
+            "warm_up",
+        ):  # fmt: skip
             if getattr(self, name) is not None and not getattr(self, name) >= 0:
                 raise InputError(f"training: {name} must not be negative, got {getattr(self, name)}")
         if self.sparsity not in SPARSITY:
@@ -179,7 +187,14 @@ def paper_objective(
         nan = p.new_tensor(float("nan"))
         return nan, nan
     match = heatmap_matching(predicted.offsets, p, batch.truth, batch.weights, kernel_px=settings.kernel_px)
+    if settings.sparsity == "counting" and settings.counting_window_px:
+        windows = _shifted_windows(p, settings.counting_window_px, rng)
+        return match.mean(), counting_in_windows(p, batch.truth, batch.weights, windows).mean()
     return match.mean(), SPARSITY[settings.sparsity](p, batch.weights).mean()
+
+
+def _shifted_windows(p: Tensor, side_px: int, rng: np.random.Generator) -> Windows:
+    return Windows((p.shape[-2], p.shape[-1]), side_px, (int(rng.integers(side_px)), int(rng.integers(side_px))))
 
 
 def likelihood_objective(
@@ -194,9 +209,8 @@ def likelihood_objective(
     if not torch.isfinite(predicted.logits).all():
         nan = predicted.logits.new_tensor(float("nan"))
         return nan, nan
-    window_px = int(rng.choice(WINDOWS_PX))
-    shift = (int(rng.integers(window_px)), int(rng.integers(window_px)))
-    found = likelihood(predicted, batch.truth, batch.light, batch.weights, window_px=window_px, shift=shift)
+    windows = _shifted_windows(predicted.logits, int(rng.choice(WINDOWS_PX)), rng)
+    found = likelihood(predicted, batch.truth, batch.light, batch.weights, windows)
     weight = (1 + batch.weights.sum(dim=(1, 2)) / MANY).rsqrt()
     places = weight * found.places
     if batch.background is not None:
