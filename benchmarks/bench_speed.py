@@ -34,8 +34,10 @@ CAMERA = Camera(100.0, 100.0, 145.28, 1.0, 300.0)
 SIGMA_NM = 109.6
 #: Picasso's smallest net gradient for each movie: chosen to find the most molecules without noise, on simulations.
 MIN_NET_GRADIENT = 1500.0
+#: The two movies by the name that chooses them.
+CROWDED_MOVIE, SPARSE_MOVIE = "crowded", "sparse"
 SPARSE = Simulation(
-    frame_shape=(512, 512), n_frames=200, camera=CAMERA, psf=GaussianPSF(SIGMA_NM), structure="uniform",
+    frame_shape=(512, 512), n_frames=60, camera=CAMERA, psf=GaussianPSF(SIGMA_NM), structure="uniform",
     emitters_per_frame=512 * 512 * 0.01 / 100, photons=2000.0, background=20.0, on_time_frames=0.0, min_photons=0.0,
 )  # fmt: skip
 
@@ -58,7 +60,18 @@ def ours(model: str, movie: Path, folder: Path) -> Callable[[], float]:
 def picasso(python: str, movie: Path, folder: Path) -> Callable[[], float]:
     """Return a run of Picasso, which says its seconds without reading, writing and compiling."""
     script = ROOT / "benchmarks" / "picasso_localize.py"
-    flags = ["--min-net-gradient", MIN_NET_GRADIENT, "--baseline", 100, "--sensitivity", 145.28, "--gain", 300]
+    flags = [
+        "--repeats",
+        3,
+        "--min-net-gradient",
+        MIN_NET_GRADIENT,
+        "--baseline",
+        100,
+        "--sensitivity",
+        145.28,
+        "--gain",
+        300,
+    ]
 
     def run() -> float:
         command = [python, script, movie, folder / "picasso.hdf5", *flags]
@@ -75,14 +88,16 @@ def main() -> None:
     parser.add_argument("--picasso", metavar="PYTHON")
     parser.add_argument("--model", action="append")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--movie", action="append", choices=(CROWDED_MOVIE, SPARSE_MOVIE))
     arguments = parser.parse_args()
     print(f"machine: {machine()}\n")
     rows = []
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        movies = {CROWDED_MOVIE: data_folder() / "deepstorm_demo1" / "test.tif", SPARSE_MOVIE: folder / "sparse.tif"}
         frames, _ = simulate(SPARSE, np.random.default_rng(1))
         write_movie(folder / "sparse.tif", [frames], shape=frames.shape, pixel_size_nm=100)
-        for movie in (data_folder() / "deepstorm_demo1" / "test.tif", folder / "sparse.tif"):
+        for movie in (movies[name] for name in arguments.movie or movies):
             runs = {model: ours(model, movie, folder) for model in arguments.model or [card.name for card in shipped()]}
             if arguments.picasso:
                 runs["Picasso gausslq"] = picasso(arguments.picasso, movie, folder)

@@ -1,7 +1,8 @@
 """How bright a usual molecule of a movie is: a first look at some of its frames, which a second can build on.
 
 Where molecules overlap, their number and their brightness are told from the same light. What the clearer ones of the
-whole movie give in a frame says much about the crowded ones.
+whole movie give in a frame says much about the crowded ones, as long as they are about alike: where some give many
+times as much as others, a bright one would be taken for several usual ones.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from napari_subpixel.camera import Camera
 from napari_subpixel.coordinates import Roi
+from napari_subpixel.localizations import Localizations, concat
 from napari_subpixel.stacks import Stack, check_finite
 from napari_subpixel.steps import exhausted
 
@@ -27,6 +30,10 @@ ENOUGH, LEAST = 500, 20
 #: The first look knows nothing of brightness, and takes crowds for more molecules and dimmer ones; the second knows
 #: what the first found, and comes nearer. A third would gain little.
 LOOKS = 2
+#: Molecules whose photons' logarithms spread by more than this, half of what the middle two thirds span, are not alike.
+MOST_SPREAD = 0.45
+#: What stands clear tells the spread: no other molecule is nearer than so many standard deviations of the PSF.
+CLEAR_SIGMA = 4.0
 
 
 def estimate_molecule_photons(stack: Stack, detector: Detector, camera: Camera, sigma_px: float) -> float:
@@ -46,7 +53,7 @@ def estimate_molecule_photons(stack: Stack, detector: Detector, camera: Camera, 
     -------
     float
         The median of the molecules in the middle of some frames, to two digits, so that it does not hang on rounding;
-        0 where there are too few to tell.
+        0 where there are too few to tell, and where they are not alike (`MOST_SPREAD`).
     """
     return exhausted(estimating_molecule_photons(stack, detector, camera, sigma_px))
 
@@ -59,27 +66,42 @@ def estimating_molecule_photons(
     detector.threshold = detector.card.threshold
     usual = 0.0
     for _ in range(LOOKS):
-        usual = yield from _look(stack, detector, camera, sigma_px, usual)
-        if not usual:
-            break
+        found = yield from _look(stack, detector, camera, sigma_px, usual)
+        if len(found) < LEAST or (not usual and _spread_of(found, sigma_px) > MOST_SPREAD):
+            return 0.0
+        usual = float(f"{np.median(found['photons']):.2g}")
     return usual
 
 
 def _look(
     stack: Stack, detector: Detector, camera: Camera, sigma_px: float, usual: float
-) -> Generator[None, None, float]:
-    """Return the median of what is found in some frames when a usual molecule is said to give so much."""
+) -> Generator[None, None, Localizations]:
+    """Return what is found in some frames when a usual molecule is said to give so much."""
     roi = _middle(stack.frame_shape)
-    photons = np.empty(0)
+    tables: list[Localizations] = []
     for frame in spread(stack.n_frames, MOST_FRAMES):
         yield
         frames = stack.read(frame, frame + 1)
         check_finite(frames, frame, stack.name)
-        found = detector.detect(frames, roi=roi, camera=camera, sigma_px=sigma_px, molecule_photons=usual)
-        photons = np.append(photons, found["photons"])
-        if len(photons) >= ENOUGH:
+        tables.append(
+            detector.detect(
+                frames, first_frame=frame, roi=roi, camera=camera, sigma_px=sigma_px, molecule_photons=usual
+            )
+        )
+        if sum(map(len, tables)) >= ENOUGH:
             break
-    return float(f"{np.median(photons):.2g}") if len(photons) >= LEAST else 0.0
+    return concat(tables)
+
+
+def _spread_of(found: Localizations, sigma_px: float) -> float:
+    """Return how far the logarithms of the photons spread: those of clear molecules, if there are enough."""
+    apart = CLEAR_SIGMA * sigma_px
+    # Frames lie so far from one another that no two molecules of different ones are near.
+    place = np.column_stack([found.frame * 2 * apart, found.yx])
+    clear = cKDTree(place).query(place, k=2, distance_upper_bound=apart)[0][:, 1] > apart
+    logs = np.log(found["photons"][clear] if clear.sum() >= LEAST else found["photons"])
+    low, high = np.quantile(logs, [0.16, 0.84])
+    return float(high - low) / 2
 
 
 def spread(n: int, most: int) -> list[int]:

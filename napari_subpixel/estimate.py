@@ -110,7 +110,8 @@ def _camera_of(frames: NDArray, camera: Camera) -> tuple[Camera, str]:
         known = Camera(camera.pixel_size_nm, max(light - noise, 0.0), name="assumed")
         source = "camera assumed, since the movie does not tell"
     adu = known.em_gain / float(np.mean(known.electrons_per_adu))
-    how = "an EMCCD, as its gain says" if known.em_gain > 1 else "no electron multiplication"
+    emccd_words = "assuming no electron multiplication (after it, photons are twice as many)"
+    how = "an EMCCD, as its gain says" if known.em_gain > 1 else emccd_words
     return known, f"{source}: baseline {known.baseline:.1f} ADU, {adu:.3g} ADU a photon, {how}"
 
 

@@ -147,7 +147,7 @@ def evaluating(
         pixel_size_nm=pixel_nm,
         border_nm=border_nm,
         offset_removed_nm=shift.yx_nm if remove_offset else None,
-        warnings=warnings,
+        warnings=(*_frame_warnings(localizations, real), *warnings),
     )
 
 
@@ -176,6 +176,23 @@ class _Points:
             return np.ones(self.row.size, bool)
         y, x = (self.yx_nm / pixel_nm).T
         return within_frame(y, x, shape, border_px=border_nm / pixel_nm)
+
+
+def _frame_warnings(localizations: Localizations, real: _Points) -> tuple[str, ...]:
+    """Say so where the truth has molecules in frames that were not looked at."""
+    start, stop = localizations.provenance.get("frames") or (0, localizations.n_frames)
+    if stop is None or not real.frame.size or (start <= real.frame.min() and real.frame.max() < stop):
+        return ()
+    length = localizations.n_frames
+    if length is not None and real.frame.max() >= length:
+        return (
+            f"the truth has molecules up to frame {real.frame.max()}, and the movie of the localizations has {length} "
+            "frames: is it another movie's?",
+        )
+    return (
+        f"only the frames {start}:{stop} were detected, and the truth has molecules in others, which count as missed: "
+        f"--frames {start}:{stop} scores those alone",
+    )
 
 
 def _matches(

@@ -95,6 +95,13 @@ def _is_default(record: Any, field: Any) -> bool:
     return field.default is not MISSING and np.array_equal(getattr(record, field.name), field.default)
 
 
+def _where(error: yaml.YAMLError) -> str:
+    """Say in a line what is wrong with a document, and where."""
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or " ".join(str(error).split())
+    return f"line {mark.line + 1}, column {mark.column + 1}: {problem}" if mark else str(problem)
+
+
 def _read_document(path: Path) -> dict[str, Any]:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -103,7 +110,7 @@ def _read_document(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
     except yaml.YAMLError as error:
-        raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+        raise InputError(f"{path}: not YAML: {_where(error)}") from None
     if not isinstance(document, dict):
         raise InputError(f"{path}: expected sections such as 'camera:', got {type(document).__name__}")
     return document

@@ -34,6 +34,8 @@ CHECKPOINT, LOG = "checkpoint.pt", "log.csv"
 LOG_COLUMNS = ("iteration", "heatmap", "sparsity", "jaccard", "seconds")
 #: Sides of the windows, in pixels, in which the likelihood counts; one is drawn for every step.
 WINDOWS_PX = (4, 8, 12)
+#: However many iterations it takes, a checkpoint is written when the last is so old.
+CHECKPOINT_SECONDS = 60.0
 #: In the likelihood an image of n molecules has the weight 1 / sqrt(1 + n / this): crowded ones shall not rule alone.
 MANY = 8.0
 #: Weight of the background's error beside the likelihood, which is much larger.
@@ -90,7 +92,7 @@ class TrainingSettings:
     seed : int
         Seeds the weights and every draw.
     checkpoint_every, log_every, measure_every : int
-        Iterations between checkpoints, between rows of the log, and between measurements on what is held out.
+        Iterations between checkpoints at most, between rows of the log, and between measurements on what is held out.
     """
 
     iterations: int = 50_000
@@ -315,6 +317,7 @@ def train(
         run.finish()
     _trim_log(folder / LOG, state["iteration"])
     began, sums, steps = time.perf_counter() - state["seconds"], np.zeros(2), 0
+    saved = time.perf_counter()
     for iteration, batch in _batches(samples, settings, state["iteration"]):
         losses = run.step(batch.to(device), iteration)
         sums, steps, done = sums + losses, steps + 1, iteration + 1
@@ -327,8 +330,9 @@ def train(
             progress = Progress(done, float(sums[0] / steps), float(sums[1] / steps), seconds, jaccard)
             sums, steps = np.zeros(2), 0
             _append_log(folder / LOG, progress)
-        if done % settings.checkpoint_every == 0 or last:
+        if done % settings.checkpoint_every == 0 or last or time.perf_counter() - saved > CHECKPOINT_SECONDS:
             _save(folder, run, about, done, time.perf_counter() - began)
+            saved = time.perf_counter()
         if last:
             run.finish()
         if told:

@@ -188,14 +188,15 @@ def _planes(frames: Tensor) -> Tensor:
     noise = _noise(background, read)
     above = 2 * ((counts + read + ANSCOMBE).clamp(min=0).sqrt() - noise)
     excess = counts - background
-    around = functional.avg_pool2d(
-        excess.clamp(min=0)[:, None], NEIGHBOURHOOD_PX, 1, NEIGHBOURHOOD_PX // 2, count_include_pad=False
-    )[:, 0]
+    around = excess.clamp(min=0)[:, None]
+    for side in ((NEIGHBOURHOOD_PX, 1), (1, NEIGHBOURHOOD_PX)):  # one axis after the other: 14 terms for 49
+        reach = (side[0] // 2, side[1] // 2)
+        around = functional.avg_pool2d(around, side, 1, reach, count_include_pad=False)
     return torch.stack(
         [
             above / 8,
             torch.asinh(above) / 2,
-            excess / (3 * around + 3 * noise),
+            excess / (3 * around[:, 0] + 3 * noise),
             torch.log(noise) / 2 - 0.5,
             3 * torch.log(sigma / 1.25),
             torch.asinh(light / _just_seen(sigma, noise)) / 2,

@@ -10,6 +10,8 @@ import pytest
 from napari_subpixel.brightness import LEAST, estimate_molecule_photons, spread
 from napari_subpixel.camera import Camera
 from napari_subpixel.detector import Detector
+from napari_subpixel.localizations import Localizations
+from napari_subpixel.pipeline import detect_all, job_for
 from napari_subpixel.psf import GaussianPSF
 from napari_subpixel.simulate import Simulation, simulate
 from napari_subpixel.stacks import open_stack
@@ -38,6 +40,28 @@ def test_molecules_that_stand_apart_tell_their_photons(detector):
 def test_crowds_tell_them_roughly(detector):
     crowded = replace(APART, emitters_per_frame=120.0, molecules=20_000)
     assert estimate(crowded, detector) == pytest.approx(1500, rel=0.25)
+
+
+@pytest.mark.parametrize("emitters", [10.0, 60.0])
+def test_molecules_that_are_not_alike_tell_nothing(detector, emitters):
+    assert estimate(replace(APART, photons_spread=0.9, min_photons=200.0, emitters_per_frame=emitters), detector) == 0
+
+
+def test_a_bright_molecule_that_stands_apart_stays_one(detector):
+    uneven = replace(APART, photons_spread=0.9, min_photons=400.0, emitters_per_frame=3.0, n_frames=60)
+    movie, truth = simulate(uneven, np.random.default_rng(8))
+    job = job_for(open_stack(movie), detector, uneven.camera, psf=uneven.psf, estimate_camera=False)
+    found = detect_all(job)
+    bright = truth["photons"] > 2 * np.median(truth["photons"])
+    alone = np.array([near(truth, *point, 10) == 1 for point in zip(truth.frame, truth.y, truth.x, strict=True)])
+    some = truth.select(bright & alone)
+    number = np.array([near(found, *point, 4) for point in zip(some.frame, some.y, some.x, strict=True)])
+    assert len(some) > 10
+    assert (number > 1).mean() < 0.1
+
+
+def near(table: Localizations, frame: int, y: float, x: float, distance_px: float) -> int:
+    return int((np.hypot(table.y - y, table.x - x)[table.frame == frame] < distance_px).sum())
 
 
 def test_the_threshold_of_the_detector_does_not_matter():

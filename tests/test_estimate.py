@@ -61,7 +61,7 @@ def test_a_movie_completes_what_is_known(tmp_path, rng):
         estimated = microscope_of(stack, Camera(100.0), None, estimate_gain=True)
         assert estimated.sigma_px == pytest.approx(1.3, rel=0.04)
         assert [line.split(":")[0] for line in estimated.assumed] == ["camera from the movie", "PSF from the movie"]
-        assert "no electron multiplication" in estimated.assumed[0]
+        assert "assuming no electron multiplication" in estimated.assumed[0]
         em = microscope_of(stack, Camera(100.0, em_gain=300.0), 1.3, estimate_gain=True)
         assert em.camera.em_gain > 1
         assert "an EMCCD" in em.assumed[0]

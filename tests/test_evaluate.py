@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -464,3 +465,27 @@ def test_dense_truth_scattered_by_a_known_width_scores_as_expected(
     assert result[1].rmse_nm == pytest.approx(5 * math.sqrt(2), rel=0.05)
     assert result[0].true_positives >= (np.hypot(dy, dx) <= 0.25).sum()
     assert result.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("about", "words"),
+    [
+        ({"n_frames": 30}, "^$"),
+        ({"n_frames": 10}, "up to frame 19, and the movie of the localizations has 10 frames"),
+        ({"n_frames": 30, "provenance": {"frames": [0, 5]}}, "only the frames 0:5 were detected.*--frames 0:5"),
+        ({"n_frames": 30, "provenance": {"frames": [0, 20]}}, "^$"),
+    ],
+)
+def test_frames_that_were_not_looked_at_are_told(about, words):
+    n = np.arange(5)
+    found = Localizations({"frame": n, "y": n + 1.0, "x": n + 2.0}, pixel_size_nm=100).with_about(**about)
+    truth = Localizations({"frame": np.append(n, 19), "y": np.append(n, 3) + 1.0, "x": np.append(n, 3) + 2.0})
+    assert re.search(words, " ".join(evaluate(found, truth, 50.0).warnings))
+
+
+def test_some_frames_alone_need_no_warning():
+    n = np.arange(5)
+    found = Localizations({"frame": n, "y": n + 1.0, "x": n + 2.0}, pixel_size_nm=100, n_frames=30,
+                          provenance={"frames": [0, 5]})  # fmt: skip
+    truth = Localizations({"frame": np.append(n, 19), "y": np.append(n, 3) + 1.0, "x": np.append(n, 3) + 2.0})
+    assert evaluate(found, truth, 50.0, frames=(0, 5)).warnings == ()

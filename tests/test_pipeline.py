@@ -27,7 +27,7 @@ from napari_subpixel.pipeline import (
     job_for,
     out_of_domain,
 )
-from napari_subpixel.psf import GaussianPSF
+from napari_subpixel.psf import GaussianPSF, add_gaussians
 from napari_subpixel.simulate import Simulation, simulate
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.unet import UNet
@@ -164,7 +164,8 @@ def test_frames_and_region_keep_the_numbers_of_the_whole_movie(job, tmp_path):
 
 @pytest.mark.parametrize("frames", [(0, 31), (-1, 5), (5, 5), (9, 3)])
 def test_frames_beyond_the_movie_are_refused(job, frames):
-    with pytest.raises(InputError, match="do not lie within the movie's 0:30"):
+    message = "do not lie within the movie's 0:30" if frames[0] < frames[1] else "hold none"
+    with pytest.raises(InputError, match=message):
         DetectionJob(job.stack, job.detector, frames=frames)
 
 
@@ -248,6 +249,21 @@ def test_what_lies_outside_the_domain_is_told_and_kept_in_the_table(job, measuri
     told = formats.read(tmp_path / "out.parquet").provenance["warnings"]
     assert told[0] == "outside what the model many was trained on: sigma_px 2.5 is above 2"
     assert any("density_per_px" in line for line in told)
+
+
+@pytest.mark.parametrize(("widths", "warned"), [((1.1, 2.0), True), ((1.3, 1.3), False)])
+def test_spots_that_are_not_round_are_told(measuring, widths, warned, rng):
+    frame, n = np.repeat(np.arange(10), 9), 90
+    y, x = (np.tile(grid.ravel(), 10) + rng.uniform(-2, 2, n) for grid in np.mgrid[15:100:30, 15:100:30])
+    # As in a sample that lies above and below the focus: half of the spots are long in y, half in x.
+    long = rng.random(n) < 0.5
+    sigma = np.where(long[:, None], widths, widths[::-1])
+    light = np.zeros((10, 95, 100), np.float32)
+    add_gaussians(light, frame, y, x, np.full(n, 1500.0), *sigma.T)
+    job = job_for(open_stack(rng.poisson(light + 10).astype(np.uint16)), measuring, Camera(pixel_size_nm=100),
+                  psf=GaussianPSF(150.0), estimate_camera=False)  # fmt: skip
+    words = out_of_domain(job, Localizations.empty())
+    assert ("by" in "".join(words) and "astigmatic" in "".join(words)) == warned
 
 
 def test_a_movie_within_the_domain_gives_no_warning(job, measuring):

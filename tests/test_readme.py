@@ -47,7 +47,7 @@ def test_the_commands_run(section, tmp_path, monkeypatch):
     assert {"movie.tif", "truth.csv", "found.csv", "found.tif", "found.png"} <= {p.name for p in tmp_path.iterdir()}
 
 
-@pytest.mark.parametrize(("model", "movie"), [("paper", ""), ("default", "test_")])
+@pytest.mark.parametrize(("model", "movie"), [("paper", ""), ("default", "test_"), ("fast", "test_")])
 def test_the_figures_are_those_of_the_models_card(model, movie):
     from napari_subpixel.models import find, read_card
 

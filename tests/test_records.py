@@ -131,7 +131,7 @@ def test_what_is_read_may_be_changed_without_changing_the_next_reading(tmp_path)
         (b"- lens\n- camera\n", "expected sections such as 'camera:', got list"),
         (b"lens: {magnification: 60\nname: [\n", "not YAML: "),
         (b"lens:\n\tmagnification: 60\n", "not YAML: "),
-        (b"lens: !!python/object/apply:os.getcwd []", "not YAML: could not determine a constructor"),
+        (b"lens: !!python/object/apply:os.getcwd []", "not YAML: line 1, column 7: could not determine a constructor"),
         (b"lens: \x00", "not YAML: "),
         (b"II*\x00\xff\xfe\x80", "cannot be read: "),
     ],

@@ -25,6 +25,8 @@ def run(arguments: argparse.Namespace) -> int:
     for card in cards:
         print(f"{card.name}: {card.summary}")
         print(f"  threshold {card.threshold:g}, input {card.input_scaling}, weights {card.weights_sha256[:12]}")
+        for name, (low, high) in card.domain.items():
+            print(f"  made for {name}: {low:g} to {high:g}")
         for name, value in card.figures.items():
             print(f"  {name}: {value}")
         if card.limits:

@@ -13,6 +13,7 @@ from napari_subpixel.cli.common import DEVICES, StoppedError, progress_bar, say
 from napari_subpixel.cli.simulate import add_simulation_arguments
 from napari_subpixel.cli.train_plans import Plan, add_plan_arguments, plan_for
 from napari_subpixel.errors import InputError
+from napari_subpixel.files import write_failure
 
 #: What the folder of checkpoints also receives: frames like those learned from, and the curves of the training.
 SHOWN, CURVES = "samples.tif", "curves.png"
@@ -64,7 +65,9 @@ def run(arguments: argparse.Namespace) -> int:
     check_can_go_on(folder, plan.settings, card["training"])
     for words in plan.words:
         say(words)
-    say(f"training on {reason}; checkpoints, losses and curves are kept in {folder}")
+    say(
+        f"training on {reason}, {plan.settings.iterations:,} steps; checkpoints, losses and curves are kept in {folder}"
+    )
     figures = _trained(plan, card, folder, str(device))
     card["training"] = {**card["training"], "settings": asdict(plan.settings)}
     overwrite = arguments.overwrite or arguments.resume
@@ -109,13 +112,15 @@ def _trained(plan: Plan, card: dict[str, Any], folder: Path, device: str) -> dic
     if plan.held_out:
         draft = ModelCard(name="draft", network=plan.network.config, weights_sha256="0" * 64, **card)
         measure = measuring(draft, plan.held_out, device)
-        of = f"jaccard_{TOLERANCE_NM:g}_nm_held_out"
+        of, compared = f"jaccard_{TOLERANCE_NM:g}_nm_held_out", ""
         if plan.base is not None:
             before = figures[f"{of}_before"] = round(measure(plan.network), 3)
             say(f"held-out Jaccard at {TOLERANCE_NM:g} nm of {plan.base.card.name}, as it is: {before}")
         _train(plan, folder, device, measure)
-        figures[of] = round(measure(plan.network), 3)
-        say(f"held-out Jaccard at {TOLERANCE_NM:g} nm: {figures[of]}")
+        after = figures[of] = round(measure(plan.network), 3)
+        if plan.base is not None and after <= before:
+            compared = f", no better than {plan.base.card.name}: keep to that"
+        say(f"held-out Jaccard at {TOLERANCE_NM:g} nm: {after}{compared}")
     else:
         _train(plan, folder, device, None)
     return figures
@@ -125,6 +130,11 @@ def _train(plan: Plan, folder: Path, device: str, measure: Callable[[Any], float
     from napari_subpixel.training import kept_iterations, train
 
     settings = plan.settings
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: {write_failure(error)}") from None
+    _show(plan, folder)
     done = kept_iterations(folder)
     training = train(
         plan.network, plan.samples, settings, folder, device=device, about=plan.card["training"], measure=measure
@@ -132,7 +142,6 @@ def _train(plan: Plan, folder: Path, device: str, measure: Callable[[Any], float
     try:
         with progress_bar(settings.iterations, "step", "train", done=done) as bar:
             for report in training:
-                _show(plan, folder)
                 bar.update(report.iteration - bar.n)
                 bar.set_postfix(heatmap=f"{report.heatmap:.3f}", sparsity=f"{report.sparsity:.3f}")
                 if report.jaccard is not None:

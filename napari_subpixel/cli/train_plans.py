@@ -285,7 +285,7 @@ def _of_simulation(arguments: argparse.Namespace, base: Model, device: str) -> P
         base=base,
         shown=shown,
         pixel_size_nm=size,
-        words=[*words, f"learning from {domain.in_words(size)}"],
+        words=[*words, *_beyond(base, domain), f"learning from {domain.in_words(size)}"],
     )
 
 
@@ -366,6 +366,18 @@ def _job(arguments: argparse.Namespace, base: Model, movie: str, device: str) ->
         yield job_for(stack, detector, camera, psf=psf_from(arguments), estimate_camera=estimate)
 
 
+def _beyond(base: Model, domain: Domain) -> list[str]:
+    """Say what of the ranges lies outside of what the base model was trained on: it may take longer to learn."""
+    from napari_subpixel.domain import Domain
+
+    if not base.card.domain:
+        return []
+    known = Domain.from_dict(base.card.domain)
+    ends = [{name: span[k] for name, span in domain.to_dict().items()} for k in (0, 1)]
+    outside = {words for end in ends for words in known.outside(**end) if not words.startswith("density_per_px 0 ")}
+    return [f"warning: outside what {base.card.name} was trained on: {words}" for words in sorted(outside)]
+
+
 def _assumed(job: DetectionJob) -> list[str]:
     return [f"{job.stack.name}: {what}" for what in job.assumed]
 
@@ -411,11 +423,13 @@ def _domain(arguments: argparse.Namespace, base: Model, camera: Camera, like: De
 
 def _movie_with_truth(arguments: argparse.Namespace, stack: Any, camera: Camera) -> tuple[Any, Any]:
     """Read a whole movie and its truth."""
+    from napari_subpixel.movie_samples import check_movie_with_truth
     from napari_subpixel.stacks import check_finite
 
     truth = read_table(arguments.truth, pixel_size_nm=camera.pixel_size_nm or stack.pixel_size_nm)
     frames = stack.read(0, stack.n_frames)
     check_finite(frames, 0, stack.name)
+    check_movie_with_truth(frames, truth)
     return frames, truth
 
 
@@ -444,4 +458,6 @@ def _range(text: str) -> tuple[float, float]:
         low, high = (float(part) for part in text.split(":"))
     except ValueError:
         raise argparse.ArgumentTypeError(f"a range is LOW:HIGH, got {text!r}") from None
+    if not low <= high:
+        raise argparse.ArgumentTypeError(f"a range goes up, from LOW to HIGH, got {text!r}")
     return low, high

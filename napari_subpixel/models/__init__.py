@@ -210,6 +210,8 @@ def read_card(path: str | Path) -> ModelCard:
         If it is missing, is not YAML, or has a misspelt, missing or impossible field.
     """
     path = Path(path).with_suffix(CARD_SUFFIX)
+    if not path.exists():
+        raise InputError(f"{path}: no such file: a model's card stands beside its weights")
     with records.naming(path):
         values = records.read_section(path, "model")
         try:

@@ -150,6 +150,26 @@ def test_with_all_ranges_given_nothing_has_to_be_found_in_a_movie(base, run, tmp
     assert run("train", "-o", tmp_path / "m.safetensors", "--from", base, *SHORT, *flags).status == 0
 
 
+def test_a_truth_with_more_frames_than_the_movie_is_refused(base, refuse, movie, simulated, camera, tmp_path):
+    truth = simulated[1]
+    formats.write(tmp_path / "long.csv", truth.with_columns(frame=truth.frame + 3))
+    flags = ("--camera", camera, "--movie", movie, "--truth", tmp_path / "long.csv")
+    message = refuse("train", "-o", tmp_path / "m.safetensors", "--from", base, *SHORT, *flags)
+    assert "the truth names frame 14, the movie has 12 frames" in message
+
+
+def test_ranges_beyond_those_of_the_base_model_are_told(base, run, camera, tmp_path):
+    flags = ("--camera", camera, *RANGES, "--psf-sigma-nm", 400)
+    err = run("train", "-o", tmp_path / "m.safetensors", "--from", base, *SHORT, *flags).err
+    assert "warning: outside what base was trained on: sigma_px" in err
+
+
+def test_a_model_that_did_not_learn_is_no_better(base, run, camera, tmp_path):
+    flags = ("--camera", camera, *RANGES, "--learning-rate", 1e-12)
+    err = run("train", "-o", tmp_path / "m.safetensors", "--from", base, *SHORT, *flags).err
+    assert "no better than base: keep to that" in err
+
+
 def test_what_is_held_out_of_a_movie_needs_a_pixel_size(refuse, tmp_path, rng):
     import tifffile
 
@@ -197,7 +217,7 @@ def test_arguments_that_do_not_go_together_are_refused(refuse, tmp_path, flags, 
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("--photons-range", "500:200"), "photons must go up from 0 or more, got 500 to 200"),
+        (("--photons-range", "500:200"), "--photons-range: a range goes up, from LOW to HIGH, got '500:200'"),
         (("--photons-range", "0:200"), "photons must be positive"),
         (("--density-um2=-1:2",), "density_per_px must go up"),
         (("--density-um2", "0:0"), "the highest density must be above 0"),
