@@ -34,14 +34,15 @@ def main() -> None:
     work: Path = arguments.work
     work.mkdir(parents=True, exist_ok=True)
     if arguments.measure:
-        keep(work / f"{arguments.measure}.json", measure(arguments.measure, work))
+        keep(work / f"{arguments.measure}.json", measure(arguments.measure, work, quick=arguments.quick))
         return
     for name in arguments.row or [*ROWS, *SHIPPED]:
         if not (work / f"{name}.json").exists():
             if name in ROWS:
                 train_row(name, work, quick=arguments.quick)
             # A process of its own, whose peak memory is the row's alone.
-            subprocess.run([sys.executable, __file__, str(work), "--measure", name], check=True)
+            quick = ["--quick"] if arguments.quick else []
+            subprocess.run([sys.executable, __file__, str(work), "--measure", name, *quick], check=True)
         print(name, json.loads((work / f"{name}.json").read_text())["scores"], flush=True)
     if arguments.picasso and not (work / f"{PICASSO}.json").exists():
         keep(work / f"{PICASSO}.json", measure_picasso(arguments.picasso))

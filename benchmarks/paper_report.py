@@ -91,7 +91,8 @@ def _measured_on(results: dict[str, dict[str, Any]]) -> str:
     machines = sorted({result["machine"] for result in results.values()} or {machine()})
     return (
         'The 361 frames of the "Bundled Tubes High Density" movie, 64 x 64 pixels, 225 molecules a frame; measured on '
-        f"{'; '.join(machines)}. Our shipped models meet it at their own thresholds. Peak memory is that of the whole process, PyTorch and the movie included."
+        f"{'; '.join(machines)}. Our shipped models meet it at their own thresholds. Peak memory is that of the whole "
+        "process, PyTorch and the movie included."
     )
 
 
@@ -121,9 +122,9 @@ def _speed(speed: dict[str, float]) -> str:
 def _study_words(found: dict[str, Any]) -> str:
     return (
         f"{found['draws']:,} heatmaps of one point at a random place, seed {found['seed']}, as a perfect network would "
-        f"predict them: Gaussians of {found['width_px']:g} px and height 1, of randomised rounding the mean of the single "
-        "pixels that it lights; with noise of several standard deviations. Root mean square error along an axis, in "
-        "pixels; 0.289 is that of rounding to whole pixels."
+        f"predict them: Gaussians of {found['width_px']:g} px and height 1, of randomised rounding the mean of the "
+        "single pixels that it lights; with noise of several standard deviations. Root mean square error along an axis, "
+        "in pixels; 0.289 is that of rounding to whole pixels."
     )
 
 

@@ -47,6 +47,8 @@ THRESHOLDS, SIMULATED_FRAMES, SEED = np.round(np.geomspace(0.02, 0.9, 24), 3), 4
 STEPS, UPSAMPLED_STEPS, QUICK_STEPS = 10_000, 2_000, 4
 #: Crops of each training frame.
 CROPS, QUICK_CROPS = 500, 5
+#: Frames of the test movie that a quick run scores.
+QUICK_FRAMES = 4
 #: Picasso's smallest net gradient and box.
 PICASSO_NET_GRADIENT, PICASSO_BOX = 1500, 7
 
@@ -114,9 +116,10 @@ def train_row(name: str, work: Path, *, quick: bool) -> Path:
     return path
 
 
-def best_threshold(model: Path) -> float:
+def best_threshold(model: Path, *, quick: bool) -> float:
     """Return the threshold with the best Jaccard index at 50 nm on a simulated movie of filaments."""
-    frames, truth = simulate(crowded_microtubules(n_frames=SIMULATED_FRAMES), np.random.default_rng(SEED))
+    movie = crowded_microtubules(n_frames=QUICK_FRAMES if quick else SIMULATED_FRAMES)
+    frames, truth = simulate(movie, np.random.default_rng(SEED))
     found = Detector(model, device="cpu", threshold=float(THRESHOLDS[0])).detect(frames).with_about(pixel_size_nm=100.0)
     scores = [jaccards(found.select(found["probability"] >= t), truth)[2] for t in THRESHOLDS]
     return float(THRESHOLDS[int(np.argmax(scores))])
@@ -128,16 +131,17 @@ def jaccards(found: Localizations, truth: Localizations) -> tuple[float, float, 
     return a.jaccard, a.f1, b.jaccard, b.f1
 
 
-def test_movie() -> tuple[NDArray, Localizations]:
+def paper_test_movie(*, quick: bool = False) -> tuple[NDArray, Localizations]:
     """Return the frames of the paper's test movie and their truth."""
     data = data_folder() / "deepstorm_demo1"
     with open_stack(data / "test.tif") as stack:
-        return stack[:], formats.read(data / "test_truth.csv", pixel_size_nm=100)
+        stop = QUICK_FRAMES if quick else stack.n_frames
+        return stack.read(0, stop), formats.read(data / "test_truth.csv", pixel_size_nm=100).in_frames(0, stop)
 
 
-def measure(name: str, work: Path) -> dict[str, Any]:
+def measure(name: str, work: Path, *, quick: bool) -> dict[str, Any]:
     """Score a row on the test movie, and measure its time per image and the memory that it takes."""
-    frames, truth = test_movie()
+    frames, truth = paper_test_movie(quick=quick)
     if name in SHIPPED:
         detector = Detector(SHIPPED[name], device="cpu")
         job = job_for(open_stack(frames), detector, CAMERA, psf=GaussianPSF(SIGMA_NM), estimate_camera=False)
@@ -146,7 +150,7 @@ def measure(name: str, work: Path) -> dict[str, Any]:
             return detect_all(job if n == len(frames) else replace(job, frames=(0, n)))
     else:
         path = work / f"{name}.safetensors"
-        detector = Detector(load_model(path), device="cpu", threshold=best_threshold(path))
+        detector = Detector(load_model(path), device="cpu", threshold=best_threshold(path, quick=quick))
 
         def detect(n: int) -> Localizations:
             return detector.detect(frames[:n])
@@ -156,7 +160,7 @@ def measure(name: str, work: Path) -> dict[str, Any]:
 
 def timed(detect: Callable[[int], Localizations], n: int, truth: Localizations) -> dict[str, Any]:
     """Detect, and return scores, milliseconds an image and memory."""
-    detect(4)
+    detect(2)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began = time.perf_counter()
     found = detect(n)
@@ -175,7 +179,7 @@ def measure_picasso(python: str) -> dict[str, Any]:
         "--min-net-gradient": PICASSO_NET_GRADIENT, "--box": PICASSO_BOX, "--baseline": 100, "--sensitivity": 145.28,
         "--gain": 300,
     }  # fmt: skip
-    frames, truth = test_movie()
+    frames, truth = paper_test_movie()
     with tempfile.TemporaryDirectory() as name:
         table = Path(name) / "picasso.hdf5"
         script, movie = ROOT / "benchmarks" / "picasso_localize.py", data_folder() / "deepstorm_demo1" / "test.tif"
@@ -192,7 +196,7 @@ def measure_picasso(python: str) -> dict[str, Any]:
 
 def speed_ratio(work: Path, repeats: int = 3, n: int = 20) -> dict[str, float]:
     """Return milliseconds an image of Deep-STORM's network and of the paper's, turn and turn about, and their ratio."""
-    frames, _ = test_movie()
+    frames, _ = paper_test_movie()
     path = work / "deep-storm.safetensors"
     slow = Detector(load_model(path), device="cpu")
     quick = Detector("paper", device="cpu")
