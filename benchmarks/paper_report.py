@@ -123,8 +123,8 @@ def _study_words(found: dict[str, Any]) -> str:
     return (
         f"{found['draws']:,} heatmaps of one point at a random place, seed {found['seed']}, as a perfect network would "
         f"predict them: Gaussians of {found['width_px']:g} px and height 1, of randomised rounding the mean of the "
-        "single pixels that it lights; with noise of several standard deviations. Root mean square error along an axis, "
-        "in pixels; 0.289 is that of rounding to whole pixels."
+        "single pixels that it lights; with noise of several standard deviations. Root mean square error along an "
+        "axis, in pixels; 0.289 is that of rounding to whole pixels."
     )
 
 
