@@ -4,12 +4,14 @@
 #   TORCH_ARGS="..."         more arguments for pip when it installs PyTorch (CONTRIBUTING.md says when)
 #   PYTEST_ARGS="..."        more arguments for pytest, such as -k camera
 #   DEMO_OUTPUT=folder       where `make demo` puts its files
+#   BENCH_WORK=folder        where `make bench-paper` keeps checkpoints and results
 #   VIEWER=yes               let `make demo` open its result in napari, which it installs
 
 PYTHON =
 TORCH_ARGS =
 PYTEST_ARGS =
 DEMO_OUTPUT = demo-output
+BENCH_WORK = ../napari-subpixel-bench
 
 VENV = .venv
 BIN = $(VENV)/bin
@@ -18,10 +20,10 @@ INSTALL = $(BIN)/python -m pip install --disable-pip-version-check -q -c constra
 METADATA = setup.cfg pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types manifest wheel bench docs pictures clean distclean
+.PHONY: help demo test check lint types manifest wheel bench bench-paper docs pictures clean distclean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ifdef VIEWER
 demo: $(STAMPS)/viewer
@@ -62,6 +64,9 @@ wheel: $(STAMPS)/check ## build the wheel and test it outside the checkout
 
 bench: $(STAMPS)/test ## run the benchmarks
 	@set -e; for file in benchmarks/bench_*.py; do echo "$$file"; $(BIN)/python "$$file"; done
+
+bench-paper: $(STAMPS)/test ## train and compare the methods of the papers: hours; goes on where it stopped
+	$(BIN)/python benchmarks/compare_methods.py $(BENCH_WORK) --report docs/benchmarks
 
 clean: ## remove what the targets made, but for .venv
 	rm -rf build dist *.egg-info docs/_build docs/generated demo-output .coverage .hypothesis

@@ -25,8 +25,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_subpixel.coordinates import HALF_PIXEL
-from napari_subpixel.losses import poisson_binomial_nll
 from napari_subpixel.network import Predictions
+from napari_subpixel.windows import Windows, counting_nll
 
 #: Density, per pixel and unit of the light's logarithm, that a molecule has where no point accounts for it.
 CLUTTER = 1e-5
@@ -44,9 +44,7 @@ def likelihood(
     truth: Tensor,
     light: Tensor | None,
     weights: Tensor,
-    *,
-    window_px: int,
-    shift: tuple[int, int],
+    windows: Windows,
 ) -> Likelihood:
     """Negative log-likelihood of the true molecules.
 
@@ -60,10 +58,8 @@ def likelihood(
         Their light, in the units of the prediction; where it is not known, it is not asked about.
     weights : Tensor, shape (B, M, 1)
         1 for a molecule, 0 for padding.
-    window_px : int
-        Side of the windows in which molecules are counted.
-    shift : (int, int)
-        How far the grid of windows is shifted, from 0 to `window_px` - 1 along each axis.
+    windows : Windows
+        In which molecules are counted.
 
     Returns
     -------
@@ -72,15 +68,10 @@ def likelihood(
     there = weights[..., 0] > 0
     p = predicted.probabilities[:, :, 0]
     density, cell = _mixture(predicted, truth, light)
-    window = _window_of(cell, p.shape[2:], window_px, shift)
-    in_windows = _windows(p, window_px, shift)  # (B, w, points)
-    number = p.new_zeros(in_windows.shape[:2]).scatter_add_(1, window, there.to(p)).long()
-    # A window has no more points than it has; what is beyond cannot be counted.
-    number = number.clamp(max=in_windows.shape[2])
+    window, in_windows = windows.of(cell), windows.gather(p)  # (B, M), (B, w, points)
     sums = torch.logsumexp(torch.log(in_windows + 1e-12), dim=2).gather(1, window)
     places = torch.where(there, sums - torch.logaddexp(density, density.new_tensor(math.log(CLUTTER))), 0.0).sum(dim=1)
-    numbers = poisson_binomial_nll(in_windows.flatten(0, 1), number.flatten()).reshape(number.shape).sum(dim=1)
-    return Likelihood(places, numbers)
+    return Likelihood(places, counting_nll(in_windows, window, there))
 
 
 def background_error(predicted: Predictions, frames: Tensor, background: Tensor) -> Tensor:
@@ -133,23 +124,3 @@ def _mixture(predicted: Predictions, truth: Tensor, light: Tensor | None) -> tup
     best = log_density.detach().argmax(dim=2) % len(around)
     cell = cells.gather(2, best[..., None, None].expand(-1, -1, 1, 2))[:, :, 0]
     return torch.logsumexp(log_density, dim=2), cell
-
-
-def _windows(p: Tensor, window_px: int, shift: tuple[int, int]) -> Tensor:
-    """Gather the points of each window, 0 where a window leaves the frame: (B, n, H, W) to (B, w, points)."""
-    batch, n, height, width = p.shape
-    down, across = (_window_count(size, window_px, s) for size, s in zip((height, width), shift, strict=True))
-    bottom, right = down * window_px - height - shift[0], across * window_px - width - shift[1]
-    padded = functional.pad(p, (shift[1], right, shift[0], bottom))
-    parts = padded.reshape(batch, n, down, window_px, across, window_px)
-    return parts.permute(0, 2, 4, 1, 3, 5).reshape(batch, down * across, n * window_px**2)
-
-
-def _window_of(cell: Tensor, grid: torch.Size, window_px: int, shift: tuple[int, int]) -> Tensor:
-    """Return the number of the window of each pixel, (..., 2) to (...)."""
-    which = (cell + cell.new_tensor(shift)) // window_px
-    return which[..., 0] * _window_count(grid[1], window_px, shift[1]) + which[..., 1]
-
-
-def _window_count(size: int, window_px: int, shift: int) -> int:
-    return -(-(size + shift) // window_px)

@@ -90,8 +90,8 @@ class Muon(torch.optim.Optimizer):
 
 
 def is_matrix(p: Tensor) -> bool:
-    """Say whether a layer's weights are a matrix, or filters that make one, large enough for Muon."""
-    return p.ndim in (2, 4) and p.shape[0] >= LEAST and p[0].numel() >= LEAST
+    """Say whether a layer's weights are a matrix, or filters (of 1 to 3 dimensions) that make one, large enough."""
+    return p.ndim >= 2 and p.shape[0] >= LEAST and p[0].numel() >= LEAST
 
 
 def orthogonal(matrix: Tensor) -> Tensor:

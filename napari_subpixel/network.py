@@ -11,6 +11,8 @@ from napari_subpixel.coordinates import HALF_PIXEL
 
 #: Logit at which every probability starts, so that an untrained network predicts few points.
 INITIAL_LOGIT = -3.0
+#: Sides of the kernels of the paper's hidden layers, and of its head.
+BODY_SIZES, HEAD_SIZE = (7, 5, 5), 3
 
 
 class Predictions(NamedTuple):
@@ -40,6 +42,14 @@ class Predictions(NamedTuple):
     def probabilities(self) -> Tensor:
         """Probability of each point, for each class; shape (B, n, d, H, W)."""
         return torch.sigmoid(self.logits)
+
+
+def paper_body(width: int) -> tuple[nn.Sequential, int]:
+    """Return the hidden layers of the paper's network (section 4.1), and how far they reach, in pixels."""
+    layers: list[nn.Module] = []
+    for k, size in enumerate(BODY_SIZES):
+        layers += [nn.Conv2d(width if k else 1, width, size, padding=size // 2), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers), sum(size // 2 for size in BODY_SIZES)
 
 
 class PixelNetwork(nn.Module):
@@ -117,19 +127,16 @@ class PointNetwork(PixelNetwork):
         Channels of the hidden layers.
     """
 
-    kernel_sizes = (7, 5, 5, 3)
     #: Tiles may start anywhere.
     grid_px = 1
 
     def __init__(self, n_points: int = 2, n_classes: int = 1, width: int = 32) -> None:
         super().__init__()
         self.n_points, self.n_classes, self.width = n_points, n_classes, width
-        channels = (1, width, width, width)
-        layers: list[nn.Module] = []
-        for inputs, outputs, size in zip(channels, channels[1:], self.kernel_sizes, strict=False):
-            layers += [nn.Conv2d(inputs, outputs, size, padding=size // 2), nn.ReLU(inplace=True)]
-        self.body = nn.Sequential(*layers)
-        self.head = nn.Conv2d(width, n_points * (2 + n_classes), self.kernel_sizes[-1], padding=1)
+        self.body, reach = paper_body(width)
+        self.head = nn.Conv2d(width, n_points * (2 + n_classes), HEAD_SIZE, padding=HEAD_SIZE // 2)
+        #: How far from a pixel the input can change its output: half the receptive field.
+        self.reach_px = reach + HEAD_SIZE // 2
         self.input_mean: Tensor
         self.input_std: Tensor
         self.register_buffer("input_mean", torch.zeros(()))
@@ -143,11 +150,6 @@ class PointNetwork(PixelNetwork):
     def config(self) -> dict[str, int]:
         """The arguments that build this network again."""
         return {"n_points": self.n_points, "n_classes": self.n_classes, "width": self.width}
-
-    @property
-    def reach_px(self) -> int:
-        """How far from a pixel the input can change its output: half the receptive field."""
-        return sum(size // 2 for size in self.kernel_sizes)
 
     def standardise(self, mean: float, std: float) -> None:
         """Set the two fixed numbers that standardise the scaled input; they are saved with the weights."""

@@ -18,13 +18,17 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from napari_subpixel.errors import InputError
 from napari_subpixel.files import atomic_output, write_failure
+from napari_subpixel.heatmap_losses import dsnt_error, heatmap_error, spikes_error, spikes_for, target_for
+from napari_subpixel.heatmap_networks import HeatmapNetwork, HeatmapPredictor
 from napari_subpixel.likelihood import background_error, likelihood
 from napari_subpixel.losses import SPARSITY, heatmap_matching
 from napari_subpixel.muon import Muon
 from napari_subpixel.samples import Batch, Samples
+from napari_subpixel.windows import Windows, counting_in_windows
 
 CHECKPOINT, LOG = "checkpoint.pt", "log.csv"
 LOG_COLUMNS = ("iteration", "heatmap", "sparsity", "jaccard", "seconds")
@@ -61,6 +65,9 @@ class TrainingSettings:
         Width lambda of the heatmap kernel, in pixels.
     sparsity : str
         ``counting``, ``l1`` or ``none`` (Table 3).
+    counting_window_px : int
+        Side of the windows, on a grid that is shifted anew in every step, in which the paper's objective counts; 0
+        counts in the whole patch, as the paper does.
     sparsity_weight : float
         Weight of the sparsity term.
     final_sparsity_weight : float, optional
@@ -94,6 +101,7 @@ class TrainingSettings:
     cooldown: int = 0
     kernel_px: float = 0.2
     sparsity: str = "counting"
+    counting_window_px: int = 0
     sparsity_weight: float = 0.1
     final_sparsity_weight: float | None = None
     objective: str = "paper"
@@ -115,7 +123,10 @@ class TrainingSettings:
         for name in ("learning_rate", "kernel_px"):
             if not getattr(self, name) > 0:
                 raise InputError(f"training: {name} must be positive, got {getattr(self, name)}")
-        for name in ("sparsity_weight", "cooldown", "seed", "final_sparsity_weight", "weight_decay", "warm_up"):
+        for name in (
+            "sparsity_weight", "counting_window_px", "cooldown", "seed", "final_sparsity_weight", "weight_decay",
+            "warm_up",
+        ):  # fmt: skip
             if getattr(self, name) is not None and not getattr(self, name) >= 0:
                 raise InputError(f"training: {name} must not be negative, got {getattr(self, name)}")
         if self.sparsity not in SPARSITY:
@@ -178,7 +189,14 @@ def paper_objective(
         nan = p.new_tensor(float("nan"))
         return nan, nan
     match = heatmap_matching(predicted.offsets, p, batch.truth, batch.weights, kernel_px=settings.kernel_px)
+    if settings.sparsity == "counting" and settings.counting_window_px:
+        windows = _shifted_windows(p, settings.counting_window_px, rng)
+        return match.mean(), counting_in_windows(p, batch.truth, batch.weights, windows).mean()
     return match.mean(), SPARSITY[settings.sparsity](p, batch.weights).mean()
+
+
+def _shifted_windows(p: Tensor, side_px: int, rng: np.random.Generator) -> Windows:
+    return Windows((p.shape[-2], p.shape[-1]), side_px, (int(rng.integers(side_px)), int(rng.integers(side_px))))
 
 
 def likelihood_objective(
@@ -193,9 +211,8 @@ def likelihood_objective(
     if not torch.isfinite(predicted.logits).all():
         nan = predicted.logits.new_tensor(float("nan"))
         return nan, nan
-    window_px = int(rng.choice(WINDOWS_PX))
-    shift = (int(rng.integers(window_px)), int(rng.integers(window_px)))
-    found = likelihood(predicted, batch.truth, batch.light, batch.weights, window_px=window_px, shift=shift)
+    windows = _shifted_windows(predicted.logits, int(rng.choice(WINDOWS_PX)), rng)
+    found = likelihood(predicted, batch.truth, batch.light, batch.weights, windows)
     weight = (1 + batch.weights.sum(dim=(1, 2)) / MANY).rsqrt()
     places = weight * found.places
     if batch.background is not None:
@@ -203,8 +220,48 @@ def likelihood_objective(
     return places.mean(), (weight * found.numbers).mean()
 
 
+def heatmap_objective(
+    network: nn.Module, batch: Batch, settings: TrainingSettings, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Mean squared error of the heatmaps that a network predicts, summed over each; no second term."""
+    assert isinstance(network, HeatmapPredictor)
+    raw = network.heatmap(batch.frames)
+    target = target_for(network, batch, (raw.shape[1], raw.shape[2]), rng)
+    return heatmap_error(raw, target).mean(), raw.new_zeros(())
+
+
+def spikes_objective(
+    network: nn.Module, batch: Batch, settings: TrainingSettings, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Deep-STORM's squared error and l1 norm, means over a batch."""
+    assert isinstance(network, HeatmapPredictor)
+    raw = network.heatmap(batch.frames)
+    error, norm = spikes_error(raw, spikes_for(network, batch, (raw.shape[1], raw.shape[2])))
+    return error.mean(), norm.mean()
+
+
+def dsnt_objective(
+    network: nn.Module, batch: Batch, settings: TrainingSettings, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """DSNT's distance and regulariser round the true points, beside the cross-entropy that says where points are."""
+    assert isinstance(network, HeatmapNetwork)
+    logits = network.heatmap(batch.frames)
+    target = target_for(network, batch, (logits.shape[1], logits.shape[2]), rng)
+    seen = functional.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(dim=(1, 2))
+    distance, divergence = dsnt_error(
+        logits, batch.truth, batch.weights, width_px=network.width_px, reach_px=network.window_px
+    )
+    return (seen + distance + divergence).mean(), logits.new_zeros(())
+
+
 #: What training can minimise, by name: a first term, and a second with the sparsity weight.
-OBJECTIVES = {"paper": paper_objective, "likelihood": likelihood_objective}
+OBJECTIVES = {
+    "paper": paper_objective,
+    "likelihood": likelihood_objective,
+    "heatmap": heatmap_objective,
+    "spikes": spikes_objective,
+    "dsnt": dsnt_objective,
+}
 OPTIMIZERS: dict[str, Any] = {"adam": torch.optim.AdamW, "muon": Muon}
 
 

@@ -18,7 +18,10 @@ from napari_subpixel.cli.main import BAD_INPUT, DONE, INTERRUPTED, SOME_FAILED, 
 from napari_subpixel.localizations import COLUMNS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-PAGES = ("tutorial", "architecture", "command-line", "conventions", "handing-over", "method", "models")
+PAGES = (
+    "tutorial", "architecture", "command-line", "conventions", "examples", "handing-over", "method", "methods",
+    "models",
+)  # fmt: skip
 PACKAGE = Path(napari_subpixel.__file__).parent
 
 pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason="the documents are not beside the tests")

@@ -23,7 +23,8 @@ LAYERS = {
     "nouns": "_version errors files records steps coordinates localizations user_files camera presets psf",
     "verbs": "compiled domain scaling stacks formats movie_writer matching merging refine scores simulate scenes "
     "estimate spots plots curves render evaluate",
-    "learned": "samples movie_samples network unet losses likelihood muon models training detector",
+    "learned": "samples movie_samples network unet heatmaps heatmap_networks losses windows heatmap_losses likelihood "
+    "muon methods models training detector",
     "at scale": "brightness pipeline tuning batch cluster",
     "faces": "widgets cli __main__",
 }
@@ -41,6 +42,11 @@ RESERVED = {
         "unet",
         "losses",
         "likelihood",
+        "heatmaps",
+        "heatmap_networks",
+        "heatmap_losses",
+        "windows",
+        "methods",
         "muon",
         "models",
         "training",

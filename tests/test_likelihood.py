@@ -11,6 +11,7 @@ import torch
 
 from napari_subpixel.likelihood import CLUTTER, background_error, likelihood
 from napari_subpixel.network import Predictions
+from napari_subpixel.windows import Windows
 
 HEIGHT, WIDTH, N = 6, 7, 2
 
@@ -37,6 +38,10 @@ WEIGHTS = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, 0.0]], dtype=torch.float64)[
 
 def gaussian_log(value: float, mean: float, spread: float) -> float:
     return -0.5 * ((value - mean) / spread) ** 2 - math.log(spread) - 0.5 * math.log(2 * math.pi)
+
+
+def over(predicted: Predictions, side_px: int, shift: tuple[int, int] = (0, 0)) -> Windows:
+    return Windows((predicted.logits.shape[-2], predicted.logits.shape[-1]), side_px, shift)
 
 
 def point_by_point(predicted: Predictions, image: int, window_px: int, shift: tuple[int, int]) -> tuple[float, float]:
@@ -74,7 +79,7 @@ def point_by_point(predicted: Predictions, image: int, window_px: int, shift: tu
 
 @pytest.mark.parametrize(("window_px", "shift"), [(4, (0, 0)), (4, (3, 1)), (3, (1, 2)), (8, (5, 7)), (12, (0, 11))])
 def test_both_terms_are_those_of_the_definition(predicted, window_px, shift):
-    found = likelihood(predicted, TRUTH, LIGHT, WEIGHTS, window_px=window_px, shift=shift)
+    found = likelihood(predicted, TRUTH, LIGHT, WEIGHTS, over(predicted, window_px, shift))
     for image in range(2):
         expected = point_by_point(predicted, image, window_px, shift)
         assert (found.places[image].item(), found.numbers[image].item()) == pytest.approx(expected, rel=1e-6)
@@ -84,7 +89,7 @@ def test_gradients_are_those_of_the_values(predicted):
     parts = [t.clone().requires_grad_() for t in predicted[:4]]
 
     def both(*tensors):
-        found = likelihood(Predictions(*tensors), TRUTH, LIGHT, WEIGHTS, window_px=4, shift=(1, 2))
+        found = likelihood(Predictions(*tensors), TRUTH, LIGHT, WEIGHTS, over(predicted, 4, (1, 2)))
         return found.places + found.numbers
 
     assert torch.autograd.gradcheck(both, parts, eps=1e-6, atol=1e-4)
@@ -100,7 +105,7 @@ def test_the_true_uncertainty_is_the_likeliest(rng):
         fields[1][:, 0, 0, 2, 2] = 5
         fields[2] += math.log(spread)
         found = likelihood(
-            Predictions(*fields), truth, torch.ones(400, 1), torch.ones(400, 1, 1), window_px=8, shift=(0, 0)
+            Predictions(*fields), truth, torch.ones(400, 1), torch.ones(400, 1, 1), over(Predictions(*fields), 8)
         )
         totals[spread] = found.places.mean().item()
     assert min(totals, key=totals.__getitem__) == 0.1
@@ -108,7 +113,7 @@ def test_the_true_uncertainty_is_the_likeliest(rng):
 
 def test_images_without_molecules_cost_only_what_is_predicted(predicted):
     none = torch.zeros(2, 0, 2), torch.zeros(2, 0), torch.zeros(2, 0, 1)
-    found = likelihood(predicted, *none, window_px=4, shift=(0, 0))
+    found = likelihood(predicted, *none, over(predicted, 4))
     assert found.places.tolist() == [0, 0]
     expected = -torch.log1p(-predicted.probabilities).flatten(1).sum(dim=1)
     assert found.numbers.tolist() == pytest.approx(expected.tolist())

@@ -157,7 +157,9 @@ def test_a_model_of_another_version_says_so(saved):
     del document["model"]["attention"]
     saved.with_suffix(".yaml").write_text(yaml.safe_dump(document))
     edit_card(saved, network={"kind": "transformer"})
-    with pytest.raises(InputError, match=r"kind points or unet, got 'transformer' \(written by napari-subpixel 99.0"):
+    with pytest.raises(
+        InputError, match=r"kind points, unet, heatmap, deep-storm, got 'transformer' \(written by napari-subpixel 99.0"
+    ):
         load_model(saved)
 
 

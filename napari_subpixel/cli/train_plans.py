@@ -96,6 +96,7 @@ class Plan:
 
 def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags that say what is trained, and on what; those of a simulation apart."""
+    parser.add_argument("--method", metavar="NAME", help="what is trained anew: points (the paper's), dark, h3r, ...")
     parser.add_argument("--movie", metavar="MOVIE", help="movie to learn from")
     parser.add_argument("--truth", metavar="TRUTH", help="its true molecules")
     parser.add_argument(
@@ -140,7 +141,7 @@ def plan_for(arguments: argparse.Namespace, device: str) -> Plan:
         return _as_in_the_paper(arguments, base)
     _refuse(
         arguments,
-        (*OF_PAPER, *SIMULATION_FLAGS),
+        ("method", *OF_PAPER, *SIMULATION_FLAGS),
         f"is not for going on from {base.card.name}: give ranges",
     )
     return _of_movie(arguments, base, device) if arguments.movie else _of_simulation(arguments, base, device)
@@ -150,27 +151,38 @@ def plan_for(arguments: argparse.Namespace, device: str) -> Plan:
 
 
 def _as_in_the_paper(arguments: argparse.Namespace, base: Model | None) -> Plan:
-    """Plan a `PointNetwork`, new or one that goes on learning."""
+    """Plan a method of the papers, anew, or a model of one that goes on learning."""
     import torch
 
-    from napari_subpixel.network import PointNetwork
+    from napari_subpixel.methods import METHODS, method
     from napari_subpixel.training import TrainingSettings
 
-    settings = TrainingSettings(**_given(arguments, SETTINGS))
+    if base is not None and arguments.method:
+        raise InputError(f"--method is for training anew; {base.card.name} has its own")
+    name = arguments.method or (_method_of(base) if base is not None else "points")
+    chosen = method(name)
+    given = {"objective": chosen.objective, **chosen.settings, **_given(arguments, SETTINGS)}
+    settings = TrainingSettings(**given)
     samples, card, held_out = (_movie_samples if arguments.movie else _simulated_samples)(arguments, settings.seed)
     if base is not None:
-        network = base.network
+        network: Any = base.network
         card["training"]["from"] = base.card.provenance
     else:
         torch.manual_seed(settings.seed)
-        network = PointNetwork()
+        network = chosen.network()
         network.standardise(*samples.input_moments())
     threshold = base.card.threshold if base is not None else THRESHOLD
-    summary = f"trained on {card['training']['data']}"
+    card["training"]["method"] = name
+    summary = f"{METHODS[name].title} ({METHODS[name].source}), trained on {card['training']['data']}"
     return Plan(
         network, samples, settings, {"summary": summary, "input_scaling": "minmax", "threshold": threshold, **card},
         held_out=held_out, base=base,
     )  # fmt: skip
+
+
+def _method_of(base: Model) -> str:
+    """Return the method that a model was trained by."""
+    return str(base.card.training.get("method", "points"))
 
 
 def _movie_samples(arguments: argparse.Namespace, seed: int) -> tuple[Any, dict[str, Any], list[HeldOut]]:

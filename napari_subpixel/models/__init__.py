@@ -26,10 +26,11 @@ from napari_subpixel.scaling import SCALINGS
 from napari_subpixel.user_files import checked_file_name, made_user_folder, user_folder
 
 if TYPE_CHECKING:
+    from napari_subpixel.heatmap_networks import DeepStorm, HeatmapNetwork
     from napari_subpixel.network import PointNetwork
     from napari_subpixel.unet import UNet
 
-    Network = PointNetwork | UNet
+    Network = PointNetwork | UNet | HeatmapNetwork | DeepStorm
 
 WEIGHTS_SUFFIX, CARD_SUFFIX = ".safetensors", ".yaml"
 #: The model that is meant where none is named.
@@ -51,8 +52,8 @@ class ModelCard:
     summary : str
         One sentence for a list.
     network : mapping
-        Its kind, ``points`` (`PointNetwork`, which is meant where none is given) or ``unet`` (`UNet`), and its
-        arguments.
+        Its kind, ``points`` (`PointNetwork`, which is meant where none is given), ``unet`` (`UNet`), ``heatmap``
+        (`HeatmapNetwork`) or ``deep-storm`` (`DeepStorm`), and its arguments.
     input_scaling : str
         What frames are turned into before the network: one of `napari_subpixel.scaling.SCALINGS`.
     threshold : float
@@ -309,12 +310,14 @@ def _read_weights(path: Path, content: bytes) -> dict[str, Any]:
 def _build(path: Path, card: ModelCard, tensors: dict[str, Any]) -> Network:
     arguments = dict(card.network)
     kind = arguments.pop("kind", "points")
-    if kind not in ("points", "unet"):
+    classes = _network_classes()
+    if kind not in classes:
         raise InputError(
-            f"{path}: the card's network must be of kind points or unet, got {kind!r}{_other_version(card.program)}"
+            f"{path}: the card's network must be of kind {', '.join(classes)}, got {kind!r}"
+            f"{_other_version(card.program)}"
         )
     try:
-        network = _network_class(kind)(**arguments)
+        network = classes[kind](**arguments)
         network.load_state_dict(tensors)
     except (TypeError, ValueError, RuntimeError) as error:
         why = f"{' '.join(str(error).split())}{_other_version(card.program)}"
@@ -327,11 +330,13 @@ def _other_version(program: Any) -> str:
     return f" (written by {program}, this is {PROGRAM})" if program and program != PROGRAM else ""
 
 
-def _network_class(kind: str) -> type[Network]:
+def _network_classes() -> dict[str, type[Network]]:
+    """Return the networks by the kind that a card names."""
+    from napari_subpixel.heatmap_networks import DeepStorm, HeatmapNetwork
     from napari_subpixel.network import PointNetwork
     from napari_subpixel.unet import UNet
 
-    return UNet if kind == "unet" else PointNetwork
+    return {"points": PointNetwork, "unet": UNet, "heatmap": HeatmapNetwork, "deep-storm": DeepStorm}
 
 
 def _plain(value: Any) -> Any:

@@ -1,0 +1,216 @@
+"""Every method of the papers beside the others: the same samples, the same loop, the same score.
+
+A row is trained on the 20 frames of Deep-STORM's training movie, its threshold is the one that scores best on a
+simulated movie of filaments, and then it meets the paper's test movie once. The folder of work keeps checkpoints and
+results: what is there is not done again, what was stopped goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from common import ROOT, data_folder, machine
+from numpy.typing import NDArray
+
+from napari_subpixel import formats
+from napari_subpixel.camera import Camera
+from napari_subpixel.detector import Detector
+from napari_subpixel.evaluate import evaluate
+from napari_subpixel.files import atomic_output
+from napari_subpixel.localizations import Localizations
+from napari_subpixel.methods import METHODS
+from napari_subpixel.models import load_model, save_model, shipped
+from napari_subpixel.movie_samples import MovieSamples
+from napari_subpixel.pipeline import detect_all, job_for
+from napari_subpixel.psf import GaussianPSF
+from napari_subpixel.simulate import crowded_microtubules, simulate
+from napari_subpixel.stacks import open_stack
+from napari_subpixel.training import TrainingSettings, train
+
+#: What takes the test movie, and the standard deviation of its point spread function.
+CAMERA, SIGMA_NM = Camera(100.0, 100.0, 145.28, 1.0, 300.0), 109.6
+TOLERANCES_NM = (25.0, 50.0)
+#: Thresholds that are tried on the simulated movie, its frames, and their seed.
+THRESHOLDS, SIMULATED_FRAMES, SEED = np.round(np.geomspace(0.02, 0.9, 24), 3), 40, 11
+#: Steps of a row, and of one that works on an upsampled grid, where a step takes some thirty times as long.
+STEPS, UPSAMPLED_STEPS, QUICK_STEPS = 10_000, 2_000, 4
+#: Crops of each training frame.
+CROPS, QUICK_CROPS = 500, 5
+#: Frames of the test movie that a quick run scores.
+QUICK_FRAMES = 4
+#: Picasso's smallest net gradient and box.
+PICASSO_NET_GRADIENT, PICASSO_BOX = 1500, 7
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: a method, and the settings in which it differs from the others; or what is not trained here."""
+
+    method: str
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """What it is, for a table."""
+        return METHODS[self.method].title
+
+    @property
+    def steps(self) -> int:
+        """Steps of its training."""
+        return UPSAMPLED_STEPS if self.method in ("upsampling", "deep-storm") else STEPS
+
+
+#: What is trained, by name.
+ROWS = {
+    **{name: Row(name) for name in METHODS},
+    "points, no sparsity": Row("points", {"sparsity": "none"}),
+    "points, l1": Row("points", {"sparsity": "l1"}),
+    "points, counting in windows": Row("points", {"counting_window_px": 8}),
+    "points, kernel 0.1 px": Row("points", {"kernel_px": 0.1}),
+    "points, kernel 0.4 px": Row("points", {"kernel_px": 0.4}),
+}
+#: Our shipped models, each at its own threshold.
+SHIPPED = {f"shipped {card.name}": card.name for card in shipped()}
+PICASSO = "Picasso gausslq"
+
+
+def train_row(name: str, work: Path, *, quick: bool) -> Path:
+    """Train a row, or go on, and return its model."""
+    row, path = ROWS[name], work / f"{name}.safetensors"
+    if path.exists():
+        return path
+    chosen = METHODS[row.method]
+    iterations = QUICK_STEPS if quick else row.steps
+    settings = TrainingSettings(
+        **{
+            "iterations": iterations, "cooldown": iterations // 2, "objective": chosen.objective,
+            "checkpoint_every": min(500, max(1, iterations // 10)), **chosen.settings, **row.settings,
+        }
+    )  # fmt: skip
+    data = data_folder() / "deepstorm_demo1"
+    truth = formats.read(data / "train_truth.csv", pixel_size_nm=100)
+    with open_stack(data / "train.tif") as stack:
+        frames = stack[:]
+    crops = QUICK_CROPS if quick else CROPS
+    samples = MovieSamples(
+        frames, truth, crops_per_frame=crops, augment=True, dimming=0.5, rng=np.random.default_rng(settings.seed)
+    )
+    torch.manual_seed(settings.seed)
+    network: Any = chosen.network()
+    network.standardise(*samples.input_moments())
+    for report in train(network, samples, settings, work / f"{name}.training"):
+        print(f"{name}: step {report.iteration} of {iterations}, {report.seconds:.0f} s", file=sys.stderr, flush=True)
+    about = {"data": "deepstorm_demo1/train.tif", "method": row.method, "iterations": iterations}
+    save_model(path, network, name=name, summary=chosen.title, input_scaling="minmax", threshold=0.5, training=about)
+    return path
+
+
+def best_threshold(model: Path, *, quick: bool) -> float:
+    """Return the threshold with the best Jaccard index at 50 nm on a simulated movie of filaments."""
+    movie = crowded_microtubules(n_frames=QUICK_FRAMES if quick else SIMULATED_FRAMES)
+    frames, truth = simulate(movie, np.random.default_rng(SEED))
+    found = Detector(model, device="cpu", threshold=float(THRESHOLDS[0])).detect(frames).with_about(pixel_size_nm=100.0)
+    scores = [jaccards(found.select(found["probability"] >= t), truth)[2] for t in THRESHOLDS]
+    return float(THRESHOLDS[int(np.argmax(scores))])
+
+
+def jaccards(found: Localizations, truth: Localizations) -> tuple[float, float, float, float]:
+    """Return Jaccard and F1 at 25 nm and at 50 nm."""
+    a, b = evaluate(found, truth, TOLERANCES_NM)
+    return a.jaccard, a.f1, b.jaccard, b.f1
+
+
+def paper_test_movie(*, quick: bool = False) -> tuple[NDArray, Localizations]:
+    """Return the frames of the paper's test movie and their truth."""
+    data = data_folder() / "deepstorm_demo1"
+    with open_stack(data / "test.tif") as stack:
+        stop = QUICK_FRAMES if quick else stack.n_frames
+        return stack.read(0, stop), formats.read(data / "test_truth.csv", pixel_size_nm=100).in_frames(0, stop)
+
+
+def measure(name: str, work: Path, *, quick: bool) -> dict[str, Any]:
+    """Score a row on the test movie, and measure its time per image and the memory that it takes."""
+    frames, truth = paper_test_movie(quick=quick)
+    if name in SHIPPED:
+        detector = Detector(SHIPPED[name], device="cpu")
+        job = job_for(open_stack(frames), detector, CAMERA, psf=GaussianPSF(SIGMA_NM), estimate_camera=False)
+
+        def detect(n: int) -> Localizations:
+            return detect_all(job if n == len(frames) else replace(job, frames=(0, n)))
+    else:
+        path = work / f"{name}.safetensors"
+        detector = Detector(load_model(path), device="cpu", threshold=best_threshold(path, quick=quick))
+
+        def detect(n: int) -> Localizations:
+            return detector.detect(frames[:n])
+
+    return {"threshold": detector.threshold, **timed(detect, len(frames), truth)}
+
+
+def timed(detect: Callable[[int], Localizations], n: int, truth: Localizations) -> dict[str, Any]:
+    """Detect, and return scores, milliseconds an image and memory."""
+    detect(2)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    began = time.perf_counter()
+    found = detect(n)
+    milliseconds = 1000 * (time.perf_counter() - began) / n
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    scores = jaccards(found.with_about(pixel_size_nm=100.0), truth)
+    return {
+        "scores": [round(score, 3) for score in scores], "ms": round(milliseconds, 2), "peak_mib": round(after / 1024),
+        "more_than_loaded_mib": round((after - before) / 1024), "machine": machine(),
+    }  # fmt: skip
+
+
+def measure_picasso(python: str) -> dict[str, Any]:
+    """Score Picasso on the test movie, run by the Python of its own environment."""
+    flags = {
+        "--min-net-gradient": PICASSO_NET_GRADIENT, "--box": PICASSO_BOX, "--baseline": 100, "--sensitivity": 145.28,
+        "--gain": 300,
+    }  # fmt: skip
+    frames, truth = paper_test_movie()
+    with tempfile.TemporaryDirectory() as name:
+        table = Path(name) / "picasso.hdf5"
+        script, movie = ROOT / "benchmarks" / "picasso_localize.py", data_folder() / "deepstorm_demo1" / "test.tif"
+        command = [python, script, movie, table, *(part for pair in flags.items() for part in pair)]
+        done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=True)
+        scores = jaccards(formats.read(table, pixel_size_nm=100), truth)
+    seconds = float(done.stdout.split()[-2])
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return {
+        "scores": [round(score, 3) for score in scores], "threshold": None,
+        "ms": round(1000 * seconds / len(frames), 2), "peak_mib": round(children / 1024), "machine": machine(),
+    }  # fmt: skip
+
+
+def speed_ratio(work: Path, repeats: int = 3, n: int = 20) -> dict[str, float]:
+    """Return milliseconds an image of Deep-STORM's network and of the paper's, turn and turn about, and their ratio."""
+    frames, _ = paper_test_movie()
+    path = work / "deep-storm.safetensors"
+    slow = Detector(load_model(path), device="cpu")
+    quick = Detector("paper", device="cpu")
+    best = {"deep-storm": np.inf, "points": np.inf}
+    for _ in range(repeats):
+        for name, detector, some in (("deep-storm", slow, frames[:n]), ("points", quick, frames)):
+            began = time.perf_counter()
+            detector.detect(some)
+            best[name] = min(best[name], 1000 * (time.perf_counter() - began) / len(some))
+    return {**{name: round(float(ms), 2) for name, ms in best.items()},
+            "ratio": round(float(best["deep-storm"] / best["points"]), 1)}  # fmt: skip
+
+
+def keep(path: Path, result: dict[str, Any]) -> None:
+    """Write a result, whole or not at all."""
+    with atomic_output(path) as draft:
+        draft.write_text(json.dumps(result, indent=1), encoding="utf-8")
