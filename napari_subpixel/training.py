@@ -468,12 +468,25 @@ def _kept(folder: Path, settings: TrainingSettings, about: Mapping[str, Any] | N
     for field in fields(settings):
         name, value = field.name, getattr(settings, field.name)
         if name not in FREE_TO_CHANGE and before.get(name, field.default) != value:
-            raise InputError(f"{path}: was trained with {name} {before.get(name)}, not {value}; use another folder")
-    if samples_before != json.loads(json.dumps(about)):
-        raise InputError(f"{path}: was trained on other samples ({samples_before}); use another folder")
+            raise InputError(
+                f"{path}: was trained with {name} {before.get(name)}, not {value}; give the model another name"
+            )
+    if samples_before != (now := json.loads(json.dumps(about))):
+        what = "; ".join(_differences(samples_before, now))
+        raise InputError(f"{path}: was trained on other samples ({what}); give the model another name")
     if state["iteration"] > settings.iterations:
         raise InputError(f"{path}: has {state['iteration']} iterations already, more than {settings.iterations}")
     return state
+
+
+def _differences(before: Any, now: Any, name: str = "") -> Iterator[str]:
+    """Say in which entries two records differ."""
+    if not (isinstance(before, dict) and isinstance(now, dict)):
+        yield f"{name or 'samples'} {before}, not {now}"
+        return
+    for key in {**before, **now}:
+        if before.get(key) != now.get(key):
+            yield from _differences(before.get(key), now.get(key), f"{name} {key}".strip())
 
 
 @contextmanager

@@ -104,7 +104,7 @@ def test_it_learns_from_a_movie_with_truth(base, run, movie, truth, camera, tmp_
     assert read_card(model).domain == load_model(base).card.domain
 
 
-def test_a_stopped_run_goes_on_and_a_finished_one_is_written_again(base, run, camera, tmp_path):
+def test_a_finished_run_is_written_again_and_goes_on_with_more_steps(base, run, camera, tmp_path):
     model, flags = tmp_path / "m.safetensors", ("--camera", camera, *RANGES)
     assert run("train", "-o", model, "--from", base, *SHORT, *flags).status == 0
     first = model.read_bytes()
