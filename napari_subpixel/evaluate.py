@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_subpixel.coordinates import CENTRE_AT_ZERO, checked_pixel_size, px_to_nm, within_frame
+from napari_subpixel.coverage import gaps
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.matching import Shift, estimating_shift, match
@@ -147,7 +148,7 @@ def evaluating(
         pixel_size_nm=pixel_nm,
         border_nm=border_nm,
         offset_removed_nm=shift.yx_nm if remove_offset else None,
-        warnings=(*_frame_warnings(localizations, real), *warnings),
+        warnings=(*_not_covered(localizations, real), *warnings),
     )
 
 
@@ -178,20 +179,18 @@ class _Points:
         return within_frame(y, x, shape, border_px=border_nm / pixel_nm)
 
 
-def _frame_warnings(localizations: Localizations, real: _Points) -> tuple[str, ...]:
-    """Say so where the truth has molecules in frames that were not looked at."""
-    start, stop = localizations.provenance.get("frames") or (0, localizations.n_frames)
-    if stop is None or not real.frame.size or (start <= real.frame.min() and real.frame.max() < stop):
+def _not_covered(localizations: Localizations, real: _Points) -> tuple[str, ...]:
+    """Say so where the truth has molecules in what was not detected, or behind the end of the movie."""
+    if not real.frame.size:
         return ()
-    length = localizations.n_frames
-    if length is not None and real.frame.max() >= length:
-        return (
-            f"the truth has molecules up to frame {real.frame.max()}, and the movie of the localizations has {length} "
-            "frames: is it another movie's?",
-        )
+    last, length = int(real.frame.max()), localizations.n_frames
+    words = gaps(localizations, (int(real.frame.min()), last + 1))
+    if length is None or last < length:
+        return words
     return (
-        f"only the frames {start}:{stop} were detected, and the truth has molecules in others, which count as missed: "
-        f"--frames {start}:{stop} scores those alone",
+        *words,
+        f"the truth has molecules up to frame {last}, and the movie of the localizations has {length} frames: is it "
+        "another movie's?",
     )
 
 

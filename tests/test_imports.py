@@ -22,7 +22,7 @@ SOURCE = Path(napari_subpixel.__file__).parent
 LAYERS = {
     "nouns": "_version errors files records steps coordinates localizations user_files camera presets psf",
     "verbs": "compiled domain scaling stacks formats movie_writer matching merging refine scores simulate scenes "
-    "estimate spots plots curves render evaluate",
+    "estimate spots plots curves render coverage evaluate",
     "learned": "samples movie_samples network unet heatmaps heatmap_networks losses windows heatmap_losses likelihood "
     "muon methods models training detector",
     "at scale": "brightness pipeline tuning batch cluster",

@@ -302,7 +302,7 @@ class EvaluateAgainstTruth(Panel):
             row_names=[score.heading for score in SCORES],
             row_tips=[score.meaning for score in SCORES],
         )
-        warnings = (*evaluation.warnings, *outcome.gaps)
+        warnings = (*evaluation.warnings, *outcome.left_out)
         self.warnings.setText("\n".join(f"Warning: {warning}" for warning in warnings))
         self.warnings.setVisible(bool(warnings))
         before = self.shown_tolerance.value

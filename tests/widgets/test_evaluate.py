@@ -12,7 +12,7 @@ import pytest
 from napari.layers import Layer
 from qtpy.QtWidgets import QFileDialog
 
-from napari_subpixel import formats
+from napari_subpixel import coverage, formats
 from napari_subpixel.camera import Camera
 from napari_subpixel.evaluate import evaluate, evaluating
 from napari_subpixel.localizations import Localizations
@@ -284,32 +284,33 @@ def test_frames_that_are_asked_for_are_scored_and_what_was_not_detected_is_told(
 def test_a_whole_movie_or_a_note_that_makes_no_sense_leaves_no_frame_out():
     found, _ = tables()
     for frames in ([0, 5], None, [0, 2.5], [2, 1], "01", [0], [-1, 2], {"0": 1, "1": 2}):
-        assert module.detected_frames(with_provenance(found, frames=frames)) is None
-    assert module.frames_to_score(found, None) == (0, 5)
-    assert module.frames_to_score(found.with_about(n_frames=None), None) is None
+        assert coverage.detected_frames(with_provenance(found, frames=frames)) is None
+    assert coverage.frames_to_score(found, None) == (0, 5)
+    assert coverage.frames_to_score(found.with_about(n_frames=None), None) is None
 
 
 def test_a_truth_that_goes_on_behind_the_movies_end_is_left_out_and_told():
     found, truth = tables()
-    assert module.left_out(found, truth, (0, 5)) == ()
+    assert coverage.left_out(found, truth, (0, 5)) == ()
     longer = truth.with_columns(frame=truth.frame + 3)
-    (words,) = module.left_out(found, longer, (0, 5))
+    (words,) = coverage.left_out(found, longer, (0, 5))
     assert words == "the truth goes on to frame 7, the movie ends at 4: what follows is left out"
-    assert module.frames_to_score(found, (2, None)) == (2, 5)
-    assert module.gaps(found, None) == ()
+    assert coverage.frames_to_score(found, (2, None)) == (2, 5)
+    assert coverage.gaps(found, None) == ()
 
 
 def test_a_result_of_a_region_says_that_what_lies_outside_counts_as_missed(make_widget, qtbot, add):
     found, truth = tables()
-    add(with_provenance(found, roi=[[4, 20], [10, 40]]), "found")
+    part = with_provenance(found, roi=[[4, 20], [10, 40]])
+    add(part, "found")
     add(truth, "truth")
     widget = make_widget()
-    assert evaluated(qtbot, widget).to_dict() == evaluate(found, truth).to_dict()
+    assert evaluated(qtbot, widget).to_dict() == evaluate(part, truth).to_dict()
     assert widget.warnings.text() == (
         "Warning: the result covers a region only (y 4 to 19, x 10 to 39 px); molecules outside it count as missed"
     )
     for nothing in ([[0, SHAPE[0]], [0, SHAPE[1]]], None, [4, 20], [[4, 20], [40, 10]]):
-        assert module.gaps(with_provenance(found, roi=nothing), None) == ()
+        assert coverage.gaps(with_provenance(found, roi=nothing), None) == ()
 
 
 # -- out of date --------------------------------------------------------------------------------------------------

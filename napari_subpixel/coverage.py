@@ -1,0 +1,75 @@
+"""What of a movie a table covers, as its provenance tells: a part of the frames, a region, or all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from napari_subpixel.coordinates import Roi
+from napari_subpixel.localizations import Localizations
+
+#: First frame and the one after the last; None leaves an end, or both, open.
+Frames = tuple[int | None, int | None] | None
+
+
+def detected_frames(found: Localizations) -> tuple[int, int] | None:
+    """Return the first frame that was detected and the one after the last; None for a whole movie, or if not known."""
+    span = _span(found.provenance.get("frames"))
+    return None if span == (0, found.n_frames) else span
+
+
+def detected_region(found: Localizations) -> Roi | None:
+    """Return the (y, x) spans in pixels that were detected; None for whole frames, or if not known."""
+    sides = found.provenance.get("roi")
+    if not isinstance(sides, (list, tuple)) or len(sides) != 2:
+        return None
+    y, x = _span(sides[0]), _span(sides[1])
+    if y is None or x is None or (y[1] - y[0], x[1] - x[0]) == found.frame_shape:
+        return None
+    return y, x
+
+
+def frames_to_score(found: Localizations, asked: Frames) -> Frames:
+    """Return the frames asked, and where an end is left open, no further than was detected."""
+    detected = detected_frames(found) or _span((0, found.n_frames))
+    if detected is None:
+        return asked
+    start, stop = (end if own is None else own for own, end in zip(asked or (None, None), detected, strict=True))
+    return (start, stop) if start < stop else asked
+
+
+def gaps(found: Localizations, frames: Frames) -> tuple[str, ...]:
+    """Say what of the frames that are scored was never detected, so that all its molecules count as missed."""
+    words = []
+    detected, region = detected_frames(found), detected_region(found)
+    if detected is not None and reaches_beyond(detected, frames):
+        words.append(
+            f"only frames {detected[0]} to {detected[1] - 1} were detected; molecules of the others count as missed"
+        )
+    if region is not None:
+        (y0, y1), (x0, x1) = region
+        words.append(
+            f"the result covers a region only (y {y0} to {y1 - 1}, x {x0} to {x1 - 1} px); molecules outside it count "
+            "as missed"
+        )
+    return tuple(words)
+
+
+def left_out(found: Localizations, truth: Localizations, frames: Frames) -> tuple[str, ...]:
+    """Say that the truth goes on where the movie has ended, in frames that are not scored."""
+    stop = None if frames is None else frames[1]
+    if stop is None or found.n_frames != stop or not len(truth) or truth.frame.max() < stop:
+        return ()
+    return (f"the truth goes on to frame {truth.frame.max()}, the movie ends at {stop - 1}: what follows is left out",)
+
+
+def reaches_beyond(detected: tuple[int, int], frames: Frames) -> bool:
+    """Say whether frames reach beyond those that were detected; an open end does."""
+    start, stop = frames or (None, None)
+    return (start or 0) < detected[0] or stop is None or stop > detected[1]
+
+
+def _span(value: Any) -> tuple[int, int] | None:
+    """Return a pair of whole numbers, the second larger, as it is noted in a file that anybody may have written."""
+    if not isinstance(value, (list, tuple)) or len(value) != 2 or not all(type(end) is int for end in value):
+        return None
+    return (value[0], value[1]) if 0 <= value[0] < value[1] else None
