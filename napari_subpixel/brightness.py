@@ -12,7 +12,6 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from napari_subpixel.camera import Camera
 from napari_subpixel.coordinates import Roi
@@ -95,6 +94,8 @@ def _look(
 
 def _spread_of(found: Localizations, sigma_px: float) -> float:
     """Return how far the logarithms of the photons spread: those of clear molecules, if there are enough."""
+    from scipy.spatial import cKDTree
+
     apart = CLEAR_SIGMA * sigma_px
     # Frames lie so far from one another that no two molecules of different ones are near.
     place = np.column_stack([found.frame * 2 * apart, found.yx])

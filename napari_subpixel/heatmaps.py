@@ -44,12 +44,12 @@ def quantised(truth: Tensor, generator: torch.Generator | None = None) -> Tensor
 
 
 def unbiased(truth: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Return the points themselves: DARK's second claim [1]_."""
+    """Return the points themselves: DARK's second claim."""
     return truth
 
 
 def randomised(truth: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Round each coordinate up with the probability of its fraction, else down: H3R's encoding [2]_."""
+    """Round each coordinate up with the probability of its fraction, else down: H3R's encoding."""
     low = torch.floor(truth)
     draw = torch.rand(truth.shape, generator=generator, device=truth.device, dtype=truth.dtype)
     return low + (draw < truth - low).to(truth)
@@ -153,12 +153,12 @@ def peaks(heatmaps: Tensor, threshold: float, reach_px: int, *, beyond: float = 
 
 
 def argmax(windows: Tensor) -> Tensor:
-    """Stay at the middle of the brightest pixel (Eq. 1 of [1]_); (K, 2 r + 1, 2 r + 1) to offsets (K, 2)."""
+    """Stay at the middle of the brightest pixel (DARK, Eq. 1); (K, 2 r + 1, 2 r + 1) to offsets (K, 2)."""
     return windows.new_zeros(len(windows), 2)
 
 
 def standard(windows: Tensor) -> Tensor:
-    """Go a quarter of a pixel towards the second brightest of the neighbours (Eq. 2 of [1]_)."""
+    """Go a quarter of a pixel towards the second brightest of the neighbours (DARK, Eq. 2)."""
     near = _part(windows, 1).flatten(1).clone()
     near[:, 4] = -torch.inf
     second = near.argmax(dim=1)
@@ -167,7 +167,7 @@ def standard(windows: Tensor) -> Tensor:
 
 
 def taylor(windows: Tensor, *, smoothing_px: float = 0.0) -> Tensor:
-    """Go where the second-order expansion of the logarithm has its maximum: DARK's decoding (Eq. 3 of [1]_).
+    """Go where the second-order expansion of the logarithm has its maximum (DARK, Eq. 3).
 
     Parameters
     ----------
@@ -191,19 +191,19 @@ def taylor(windows: Tensor, *, smoothing_px: float = 0.0) -> Tensor:
 
 
 def centre_of_mass(windows: Tensor) -> Tensor:
-    """Return the centre of mass of the window (Eq. 4 of [1]_)."""
+    """Return the centre of mass of the window (DARK, Eq. 4)."""
     return _mean_place(windows.clamp(min=0))
 
 
 def activation_points(windows: Tensor, *, number: int = 9) -> Tensor:
-    """Return the mean place of the brightest pixels of the window, weighted by their values: H3R's decoding [2]_."""
+    """Return the mean place of the brightest pixels of the window, weighted by their values: H3R's decoding."""
     flat = windows.clamp(min=0).flatten(1)
     least = flat.topk(min(number, flat.shape[1]), dim=1).values[:, -1:]
     return _mean_place(torch.where(flat >= least, flat, 0.0).view_as(windows))
 
 
 def expectation(windows: Tensor) -> Tensor:
-    """Return the expectation of the place under the softmax of the window's values, which are logits: DSNT [3]_."""
+    """Return the expectation of the place under the softmax of the window's values, which are logits: DSNT."""
     return _mean_place(torch.softmax(windows.flatten(1), dim=1).view_as(windows))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 from torch import Tensor
 
 from napari_subpixel.camera import Camera
@@ -183,6 +182,8 @@ def _contrast(movie: NDArray, truth: Localizations) -> NDArray[np.float64]:
 
     Points of the other frame that lie near any of the frame's own do not count; frames without such are left out.
     """
+    from scipy.spatial import cKDTree
+
     found = []
     numbers = np.unique(truth.frame)
     for k in np.linspace(0, len(numbers) - 1, min(len(numbers), COMPARED_FRAMES)).astype(int):
