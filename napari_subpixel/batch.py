@@ -144,14 +144,6 @@ def check_inputs_stay(pairs: Iterable[tuple[str | Path, Path]], *, also_read: It
                 raise InputError(f"{file}: is read by this command and would be replaced by its output")
 
 
-def make_folder(folder: str | Path) -> None:
-    """Make the folder of the tables, where it is not there already."""
-    try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot make this folder: {error.strerror}") from None
-
-
 def _is_movie(path: Path, folder: Path) -> bool:
     parts = path.relative_to(folder).parts
     if any(part.startswith(".") for part in parts):

@@ -16,6 +16,7 @@ import numpy as np
 from napari_subpixel.camera import Camera
 from napari_subpixel.coordinates import Roi
 from napari_subpixel.localizations import Localizations, concat
+from napari_subpixel.refine import CLEAR_SIGMA, stands_clear
 from napari_subpixel.stacks import Stack, check_finite
 from napari_subpixel.steps import exhausted
 
@@ -31,8 +32,6 @@ ENOUGH, LEAST = 500, 20
 LOOKS = 2
 #: Molecules whose photons' logarithms spread by more than this, half of what the middle two thirds span, are not alike.
 MOST_SPREAD = 0.45
-#: What stands clear tells the spread: no other molecule is nearer than so many standard deviations of the PSF.
-CLEAR_SIGMA = 4.0
 
 
 def estimate_molecule_photons(stack: Stack, detector: Detector, camera: Camera, sigma_px: float) -> float:
@@ -94,12 +93,8 @@ def _look(
 
 def _spread_of(found: Localizations, sigma_px: float) -> float:
     """Return how far the logarithms of the photons spread: those of clear molecules, if there are enough."""
-    from scipy.spatial import cKDTree
-
-    apart = CLEAR_SIGMA * sigma_px
-    # Frames lie so far from one another that no two molecules of different ones are near.
-    place = np.column_stack([found.frame * 2 * apart, found.yx])
-    clear = cKDTree(place).query(place, k=2, distance_upper_bound=apart)[0][:, 1] > apart
+    rows = np.column_stack([found.frame, found.yx, found["probability"]])
+    clear = stands_clear(rows, CLEAR_SIGMA * sigma_px)
     logs = np.log(found["photons"][clear] if clear.sum() >= LEAST else found["photons"])
     low, high = np.quantile(logs, [0.16, 0.84])
     return float(high - low) / 2

@@ -60,6 +60,20 @@ def atomic_output(path: str | Path) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
 
 
+def make_folder(folder: str | Path) -> None:
+    """Make a folder, and those that it lies in, where it is not there already.
+
+    Raises
+    ------
+    InputError
+        If it cannot be made.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot make this folder: {error.strerror}") from None
+
+
 def write_failure(error: Exception) -> str:
     """Say in words, on one line, why a file could not be written."""
     if _is_disk_full(error):

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from napari_subpixel import heatmaps
 from napari_subpixel.coordinates import HALF_PIXEL
-from napari_subpixel.network import PixelNetwork, Predictions, paper_body
+from napari_subpixel.network import Predictions, StandardisedNetwork, paper_body
 
 #: Logit of a point that is none, and how near to 0 and 1 a maximum's value may come as a probability.
 NO_POINT, MARGIN = -30.0, 1e-6
@@ -31,7 +31,7 @@ POINTS_PER_PIXEL = 4
 DEEP_STORM_CHANNELS = (32, 64, 128, 512)
 
 
-class HeatmapPredictor(PixelNetwork):
+class HeatmapPredictor(StandardisedNetwork):
     """What networks that predict heatmaps have in common.
 
     Attributes
@@ -48,18 +48,6 @@ class HeatmapPredictor(PixelNetwork):
     #: How the heatmaps that it learns from are drawn, and the standard deviation of their Gaussians, on their own grid.
     encoder = "quantised"
     width_px = 1.0
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.input_mean: Tensor
-        self.input_std: Tensor
-        self.register_buffer("input_mean", torch.zeros(()))
-        self.register_buffer("input_std", torch.ones(()))
-
-    def standardise(self, mean: float, std: float) -> None:
-        """Set the two fixed numbers that standardise the scaled input; they are saved with the weights."""
-        self.input_mean.fill_(mean)
-        self.input_std.fill_(std)
 
     def heatmap(self, frames: Tensor) -> Tensor:
         """Predict the raw heatmap of scaled frames, (B, 1, H, W) to (B, u H, u W), u the upsampling."""
@@ -143,7 +131,7 @@ class HeatmapNetwork(HeatmapPredictor):
 
     def heatmap(self, frames: Tensor) -> Tensor:
         """Predict the raw heatmap of scaled frames, (B, 1, H, W) to (B, H, W)."""
-        out: Tensor = self.head(self.body((frames - self.input_mean) / self.input_std))
+        out: Tensor = self.head(self.body(self.standardised(frames)))
         return out[:, 0]
 
     def points(self, raw: Tensor) -> Tensor:
@@ -209,7 +197,7 @@ class DeepStorm(HeatmapPredictor):
 
     def heatmap(self, frames: Tensor) -> Tensor:
         """Predict the image of spikes of scaled frames, (B, 1, H, W) to (B, u H, u W)."""
-        x = (frames - self.input_mean) / self.input_std
+        x = self.standardised(frames)
         x = functional.interpolate(x, scale_factor=self.upsampling, mode="nearest")
         size = x.shape[2:]
         pooled = 2 ** len(self.up)

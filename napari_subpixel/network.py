@@ -111,7 +111,27 @@ class PixelNetwork(nn.Module):
         return pixels, self.predictions(numbers[some].T[None, :, :, None], frames[some].T[None, :, :, None])
 
 
-class PointNetwork(PixelNetwork):
+class StandardisedNetwork(PixelNetwork):
+    """A network whose input is standardised by two fixed numbers, which travel with the weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.input_mean: Tensor
+        self.input_std: Tensor
+        self.register_buffer("input_mean", torch.zeros(()))
+        self.register_buffer("input_std", torch.ones(()))
+
+    def standardise(self, mean: float, std: float) -> None:
+        """Set the two fixed numbers that standardise the scaled input; they are saved with the weights."""
+        self.input_mean.fill_(mean)
+        self.input_std.fill_(std)
+
+    def standardised(self, frames: Tensor) -> Tensor:
+        """Return scaled frames as the layers see them."""
+        return (frames - self.input_mean) / self.input_std
+
+
+class PointNetwork(StandardisedNetwork):
     """The network of the paper, section 4.1 and Eq. 1: one-to-one with the input's pixels.
 
     Three convolutions (7x7, 5x5, 5x5) with ReLU and a 3x3 head, all zero-padded, none strided: 54,496
@@ -137,10 +157,6 @@ class PointNetwork(PixelNetwork):
         self.head = nn.Conv2d(width, n_points * (2 + n_classes), HEAD_SIZE, padding=HEAD_SIZE // 2)
         #: How far from a pixel the input can change its output: half the receptive field.
         self.reach_px = reach + HEAD_SIZE // 2
-        self.input_mean: Tensor
-        self.input_std: Tensor
-        self.register_buffer("input_mean", torch.zeros(()))
-        self.register_buffer("input_std", torch.ones(()))
         with torch.no_grad():
             assert self.head.bias is not None
             self.head.bias.zero_()
@@ -151,14 +167,9 @@ class PointNetwork(PixelNetwork):
         """The arguments that build this network again."""
         return {"n_points": self.n_points, "n_classes": self.n_classes, "width": self.width}
 
-    def standardise(self, mean: float, std: float) -> None:
-        """Set the two fixed numbers that standardise the scaled input; they are saved with the weights."""
-        self.input_mean.fill_(mean)
-        self.input_std.fill_(std)
-
     def numbers(self, frames: Tensor) -> Tensor:
         """Return what the layers give for frames scaled to 0..1, not yet standardised; (B, 1, H, W) to (B, C, H, W)."""
-        out: Tensor = self.head(self.body((frames - self.input_mean) / self.input_std))
+        out: Tensor = self.head(self.body(self.standardised(frames)))
         return out.float()
 
     def logits(self, numbers: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -25,9 +25,9 @@ from napari_subpixel.files import atomic_output, write_failure
 from napari_subpixel.formats import parquet
 from napari_subpixel.localizations import Localizations, concat
 from napari_subpixel.psf import GaussianPSF
-from napari_subpixel.spots import elongation_of
+from napari_subpixel.spots import Elongation, measuring_elongation
 from napari_subpixel.stacks import Stack, check_finite
-from napari_subpixel.steps import exhausted
+from napari_subpixel.steps import exhausted, in_silence
 
 #: Pixels of a chunk of frames, the unit that is read, detected and kept; a function of the frame's shape alone, so
 #: that every run over a movie has the same chunks.
@@ -209,18 +209,18 @@ def preparing(
         sigma_px=known.sigma_px,
         molecule_photons=usual,
         assumed=assumed,
-        cautions=tuple(_cautions(stack, known.camera)),
+        cautions=_cautions((yield from in_silence(measuring_elongation(stack, known.camera)))),
     )
 
 
-def _cautions(stack: Stack, camera: Camera) -> Iterator[str]:
-    """Yield what of a movie is not as a model of round molecules expects."""
-    spots = elongation_of(stack, camera)
-    if spots is not None and spots.half_log_ratio > ELONGATED:
-        yield (
-            f"single spots are not round, but usually {spots.long_px:.1f} by {spots.short_px:.1f} px wide, as through "
-            "an astigmatic lens or out of focus: one may be taken for several molecules"
-        )
+def _cautions(spots: Elongation | None) -> tuple[str, ...]:
+    """Say what of a movie is not as a model of round molecules expects."""
+    if spots is None or spots.half_log_ratio <= ELONGATED:
+        return ()
+    return (
+        f"single spots are not round, but usually {spots.long_px:.1f} by {spots.short_px:.1f} px wide, as through an "
+        "astigmatic lens or out of focus: one may be taken for several molecules",
+    )
 
 
 class Chunk(NamedTuple):

@@ -64,7 +64,7 @@ def refine(
     ndarray of float64, shape (M, 8)
         The rows of the molecules.
     """
-    alone = _clear(rows, CLEAR_SIGMA * sigma_px)
+    alone = stands_clear(rows, CLEAR_SIGMA * sigma_px)
     alone, rows = alone[rows[:, 3] >= threshold], rows[rows[:, 3] >= threshold]
     clear = np.flatnonzero(alone)
     others = np.zeros(counts.shape, np.float32)
@@ -77,8 +77,19 @@ def refine(
     return rows
 
 
-def _clear(rows: NDArray[np.float64], distance_px: float) -> NDArray[np.bool_]:
-    """Say which points have no other suspected one within a distance in their frame, shape (N, 8) to (N,)."""
+def stands_clear(rows: NDArray[np.float64], distance_px: float) -> NDArray[np.bool_]:
+    """Say which points have no other suspected one within a distance in their frame.
+
+    Parameters
+    ----------
+    rows : ndarray of float64, shape (N, 4 or more)
+        Frame, y, x and probability of each point; further columns are not looked at.
+    distance_px : float
+
+    Returns
+    -------
+    ndarray of bool, shape (N,)
+    """
     order = np.argsort(rows[:, 0], kind="stable")
     clear = np.empty(len(rows), bool)
     clear[order] = _clear_in_order(rows[order], distance_px)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_subpixel.errors import InputError
-from napari_subpixel.files import atomic_output, write_failure
+from napari_subpixel.files import atomic_output, make_folder, write_failure
 from napari_subpixel.heatmap_losses import dsnt_error, heatmap_error, spikes_error, spikes_for, target_for
 from napari_subpixel.heatmap_networks import HeatmapNetwork, HeatmapPredictor
 from napari_subpixel.likelihood import background_error, likelihood
@@ -307,10 +307,7 @@ def train(
         If the folder holds a run with other settings or on other samples, it cannot be written, or a loss is no
         longer finite.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: {write_failure(error)}") from None
+    make_folder(folder)
     run = _Run(network.to(device).train(), settings)
     state = _resume(folder, run, about)
     if state["iteration"] == settings.iterations:

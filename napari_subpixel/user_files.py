@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from napari_subpixel.errors import InputError
+from napari_subpixel.files import make_folder
 
 #: Environment variable that names another folder for the user's own files.
 CONFIG = "NAPARI_SUBPIXEL_CONFIG"
@@ -38,10 +39,7 @@ def made_user_folder(kind: str) -> Path:
         If it cannot be made.
     """
     folder = user_folder(kind)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot make this folder: {error.strerror}") from None
+    make_folder(folder)
     return folder
 
 

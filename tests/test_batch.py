@@ -18,7 +18,6 @@ from napari_subpixel.batch import (
     check_inputs_stay,
     detect_batch,
     find_movies,
-    make_folder,
     pair_outputs,
     summary,
     write_summary,
@@ -26,6 +25,7 @@ from napari_subpixel.batch import (
 from napari_subpixel.camera import Camera
 from napari_subpixel.detector import Detector
 from napari_subpixel.errors import InputError
+from napari_subpixel.files import make_folder
 from napari_subpixel.simulate import Simulation, simulate
 
 SIMULATION = Simulation(frame_shape=(40, 52), n_frames=10, structure="uniform", emitters_per_frame=20, photons=2250)

@@ -73,6 +73,11 @@ def add_camera_arguments(parser: argparse.ArgumentParser) -> None:
         group.add_argument(f"--{name.replace('_', '-')}", type=float, metavar="NUMBER", help=text)
 
 
+def tells_gain(arguments: argparse.Namespace) -> bool:
+    """Say whether an argument tells how the camera turns photons into ADU."""
+    return any(getattr(arguments, name) is not None for name in ("camera", "baseline", "electrons_per_adu"))
+
+
 def camera_from(arguments: argparse.Namespace, default: Camera | None = None) -> Camera:
     """Return the camera that file and flags describe."""
     from dataclasses import replace

@@ -17,6 +17,7 @@ from napari_subpixel.cli.common import (
     progress_bar,
     region,
     say,
+    tells_gain,
 )
 from napari_subpixel.cli.simulate import add_psf_argument, psf_from
 from napari_subpixel.errors import InputError
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 #: What ``--format`` takes, as in `napari_subpixel.formats.FORMATS`.
 FORMATS = ("csv", "hdf5", "parquet")
-#: Arguments one of which tells how the camera turns photons into ADU.
-KNOWN_CAMERA = ("camera", "baseline", "electrons_per_adu")
 
 
 def add_parser(subparsers: Any) -> None:
@@ -65,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     detector = _detector(arguments)
     settings = {name: getattr(arguments, name) for name in ("frames", "roi", "resume", "overwrite")}
     settings["psf"] = psf_from(arguments)
-    settings["estimate_camera"] = not any(getattr(arguments, name) is not None for name in KNOWN_CAMERA)
+    settings["estimate_camera"] = not tells_gain(arguments)
     n_failed = 0
     for outcome in _watched(detect_batch(pairs, detector, camera, **settings)):
         if outcome.error is not None and len(pairs) == 1:
@@ -80,7 +79,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _pairs(arguments: argparse.Namespace) -> list[tuple[str | Path, Path]]:
     """Pair every movie with the table it becomes."""
     from napari_subpixel import formats
-    from napari_subpixel.batch import make_folder, pair_outputs
+    from napari_subpixel.batch import pair_outputs
+    from napari_subpixel.files import make_folder
 
     output = Path(arguments.output)
     is_table = any(output.suffix.lower() in format_.suffixes for format_ in formats.FORMATS.values())

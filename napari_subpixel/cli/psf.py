@@ -18,8 +18,8 @@ from napari_subpixel.cli.common import (
     progress_bar,
     region,
     say,
+    tells_gain,
 )
-from napari_subpixel.cli.detect import KNOWN_CAMERA
 from napari_subpixel.errors import InputError, PixelSizeError
 from napari_subpixel.files import atomic_output, check_can_write
 
@@ -110,7 +110,7 @@ def _camera(stack: Stack, given: Camera, arguments: argparse.Namespace) -> tuple
     """Return the camera, completed by what the movie says where its gain is not given, and what was estimated."""
     from napari_subpixel.estimate import NO_SIGMA_PX, microscope_of
 
-    if any(getattr(arguments, name) is not None for name in KNOWN_CAMERA):
+    if tells_gain(arguments):
         return given, ()
     microscope = microscope_of(stack, given, NO_SIGMA_PX, estimate_gain=True)
     if arguments.output and not microscope.camera.name.startswith("estimated"):

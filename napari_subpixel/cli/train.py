@@ -13,7 +13,7 @@ from napari_subpixel.cli.common import DEVICES, StoppedError, progress_bar, say
 from napari_subpixel.cli.simulate import add_simulation_arguments
 from napari_subpixel.cli.train_plans import Plan, add_plan_arguments, plan_for
 from napari_subpixel.errors import InputError
-from napari_subpixel.files import write_failure
+from napari_subpixel.files import make_folder
 
 #: What the folder of checkpoints also receives: frames like those learned from, and the curves of the training.
 SHOWN, CURVES = "samples.tif", "curves.png"
@@ -130,10 +130,7 @@ def _train(plan: Plan, folder: Path, device: str, measure: Callable[[Any], float
     from napari_subpixel.training import kept_iterations, train
 
     settings = plan.settings
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: {write_failure(error)}") from None
+    make_folder(folder)
     _show(plan, folder)
     done = kept_iterations(folder)
     training = train(

@@ -9,8 +9,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_subpixel.cli.common import camera_from, read_table
-from napari_subpixel.cli.detect import KNOWN_CAMERA
+from napari_subpixel.cli.common import camera_from, read_table, tells_gain
 from napari_subpixel.cli.simulate import FLAGS as SIMULATION_FLAGS
 from napari_subpixel.cli.simulate import psf_from, simulation_from
 from napari_subpixel.errors import InputError, PixelSizeError
@@ -353,7 +352,7 @@ def _job(arguments: argparse.Namespace, base: Model, movie: str, device: str) ->
     from napari_subpixel.pipeline import job_for
     from napari_subpixel.stacks import open_stack
 
-    estimate = not any(getattr(arguments, name) is not None for name in KNOWN_CAMERA)
+    estimate = not tells_gain(arguments)
     camera = camera_from(arguments)
     with open_stack(movie) as stack:
         size = camera.pixel_size_nm or stack.pixel_size_nm
@@ -384,7 +383,7 @@ def _assumed(job: DetectionJob) -> list[str]:
 
 def _known_camera(arguments: argparse.Namespace) -> Camera:
     """Return the camera that is given, with its pixel size."""
-    if not any(getattr(arguments, name) is not None for name in KNOWN_CAMERA):
+    if not tells_gain(arguments):
         raise InputError("going on from a model needs the microscope: give --camera FILE, or --like MOVIE of yours")
     camera = camera_from(arguments)
     if camera.pixel_size_nm is None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from napari_subpixel.spots.elongation import Elongation, elongation_of
+from napari_subpixel.spots.elongation import Elongation, elongation_of, measuring_elongation
 from napari_subpixel.spots.measuring import measure_psf, measuring_psf
 from napari_subpixel.spots.psf import SpotPsf
 
-__all__ = ["Elongation", "SpotPsf", "elongation_of", "measure_psf", "measuring_psf"]
+__all__ = ["Elongation", "SpotPsf", "elongation_of", "measure_psf", "measuring_elongation", "measuring_psf"]

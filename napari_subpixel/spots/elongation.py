@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import NamedTuple
 
 import numpy as np
 
 from napari_subpixel.camera import Camera
 from napari_subpixel.errors import InputError
-from napari_subpixel.spots.looking import looked
+from napari_subpixel.spots.looking import frames_to_look_at, looked
 from napari_subpixel.stacks import Stack
 from napari_subpixel.steps import exhausted
 
@@ -34,10 +35,14 @@ def elongation_of(stack: Stack, camera: Camera) -> Elongation | None:
     Each spot counts along the axis in which it is longer, so that spots above and below the focus of an astigmatic lens
     do not make up for each other.
     """
-    numbers = ((np.arange(MOST_FRAMES) + 0.5) * stack.n_frames / MOST_FRAMES).astype(np.int64)
-    height, width = stack.frame_shape
+    return exhausted(measuring_elongation(stack, camera))
+
+
+def measuring_elongation(stack: Stack, camera: Camera) -> Generator[float, None, Elongation | None]:
+    """Return the same, for whoever may stop; yields the share of the current look that is done."""
     try:
-        look = exhausted(looked(stack, camera, np.unique(numbers), (slice(0, height), slice(0, width))))
+        whole = (slice(None), slice(None))
+        look = yield from looked(stack, camera, frames_to_look_at(stack, None, MOST_FRAMES), whole)
     except InputError:  # too few, or too crowded
         return None
     y, x = look.spots.fits.at[:, 4:].T

@@ -14,7 +14,7 @@ from napari_subpixel import batch, formats
 from napari_subpixel.batch import Outcome, Progress
 from napari_subpixel.camera import Camera
 from napari_subpixel.errors import InputError, PixelSizeError
-from napari_subpixel.files import check_can_write
+from napari_subpixel.files import check_can_write, make_folder
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.widgets.detectors import DetectorChoice
@@ -114,7 +114,7 @@ def run(settings: BatchSettings) -> Generator[Began | Progress | Outcome, None, 
     skip, replace_them = settings.existing == SKIP, settings.existing == REPLACE
     refuse_to_replace(settings)
     summary = settings.found.places.output / SUMMARY
-    batch.make_folder(summary.parent)
+    make_folder(summary.parent)
     check_can_write(summary, overwrite=True)
     detector = settings.choice.load()
     yield Began(detector.device_reason)

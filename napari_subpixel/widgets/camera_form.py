@@ -24,6 +24,7 @@ from qtpy.QtWidgets import (
 from napari_subpixel import presets, records
 from napari_subpixel.camera import MAPS, Camera
 from napari_subpixel.errors import InputError
+from napari_subpixel.files import make_folder
 from napari_subpixel.user_files import user_root
 from napari_subpixel.widgets.messages import reported
 
@@ -289,10 +290,7 @@ class CameraForm(QObject):
             last["camera"] = camera.to_dict()
         path = last_used_file()
         with reported():
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise InputError(f"{path.parent}: cannot make this folder: {error.strerror}") from None
+            make_folder(path.parent)
             records.write_section(path, "last_used", last)
 
     def recall(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 #: Points are kept from one of these probabilities on, so that a threshold can be lowered without detecting again.
 FLOORS = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005)
 _lock = threading.Lock()
-#: Fields of a job that are estimated.
-ESTIMATED = ("camera", "sigma_px", "molecule_photons", "assumed")
+#: Fields of a job that belong to one run; the others are what its movie told.
+OF_A_RUN = ("stack", "detector", "frames", "roi")
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,9 @@ def preparing_job(
             except InputError as error:
                 known.refusal = error
                 raise
-            known.fields = {name: getattr(whole, name) for name in ESTIMATED}
+            known.fields = {
+                field.name: getattr(whole, field.name) for field in fields(whole) if field.name not in OF_A_RUN
+            }
     return DetectionJob(stack, detector, frames=frames, roi=roi, **known.fields)
 
 
