@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import data_folder, machine, markdown, write_figures
+from common import CROWDED_CAMERA, CROWDED_SIGMA_NM, data_folder, machine, markdown, write_figures
 
 from napari_subpixel import formats
 from napari_subpixel.camera import Camera
@@ -24,12 +24,11 @@ from napari_subpixel.pipeline import detect_all, job_for
 from napari_subpixel.psf import GaussianPSF
 from napari_subpixel.stacks import open_stack
 
-EMCCD = Camera(100.0, 100.0, 145.28, 1.0, 300.0)
 CCD = Camera(100.0, 200.0, 1.0)
 CHALLENGE = Camera(100.0, 100.0, 45.0, 0.9, 300.0)
 #: Movie, its truth, camera, sigma in nm, floors at 25 and 50 nm.
 MOVIES = (
-    ("deepstorm_demo1/test.tif", "deepstorm_demo1/test_truth.csv", EMCCD, 109.6, 0.34, 0.67),
+    ("deepstorm_demo1/test.tif", "deepstorm_demo1/test_truth.csv", CROWDED_CAMERA, CROWDED_SIGMA_NM, 0.34, 0.67),
     ("nairr_2dgauss/validate_ld.tif", "nairr_2dgauss/validate_ld_truth.csv", CCD, 108.8, None, 0.90),
     ("nairr_2dgauss/validate_md.tif", "nairr_2dgauss/validate_md_truth.csv", CCD, 108.8, None, 0.75),
     ("nairr_2dgauss/validate_hd.tif", "nairr_2dgauss/validate_hd_truth.csv", CCD, 108.8, None, 0.65),

@@ -12,17 +12,23 @@ compiling; ours leave out loading the model. --write-card puts the crowded movie
 from __future__ import annotations
 
 import argparse
-import re
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from common import ROOT, data_folder, machine, markdown, write_figures
+from common import (
+    CROWDED_CAMERA,
+    CROWDED_SIGMA_NM,
+    data_folder,
+    machine,
+    markdown,
+    picasso_seconds,
+    write_figures,
+)
 
-from napari_subpixel.camera import Camera
 from napari_subpixel.detector import Detector
 from napari_subpixel.models import shipped
 from napari_subpixel.movie_writer import write_movie
@@ -31,14 +37,10 @@ from napari_subpixel.psf import GaussianPSF
 from napari_subpixel.simulate import Simulation, simulate
 from napari_subpixel.stacks import open_stack
 
-CAMERA = Camera(100.0, 100.0, 145.28, 1.0, 300.0)
-SIGMA_NM = 109.6
-#: Picasso's smallest net gradient for each movie: chosen to find the most molecules without noise, on simulations.
-MIN_NET_GRADIENT = 1500.0
 #: The two movies by the name that chooses them.
 CROWDED_MOVIE, SPARSE_MOVIE = "crowded", "sparse"
 SPARSE = Simulation(
-    frame_shape=(512, 512), n_frames=60, camera=CAMERA, psf=GaussianPSF(SIGMA_NM), structure="uniform",
+    frame_shape=(512, 512), n_frames=60, camera=CROWDED_CAMERA, psf=GaussianPSF(CROWDED_SIGMA_NM), structure="uniform",
     emitters_per_frame=512 * 512 * 0.01 / 100, photons=2000.0, background=20.0, on_time_frames=0.0, min_photons=0.0,
 )  # fmt: skip
 
@@ -50,36 +52,10 @@ def ours(model: str, movie: Path, folder: Path) -> Callable[[], float]:
     def run() -> float:
         began = time.perf_counter()
         with open_stack(movie) as stack:
-            job = job_for(stack, detector, CAMERA, psf=GaussianPSF(SIGMA_NM), estimate_camera=False)
+            job = job_for(stack, detector, CROWDED_CAMERA, psf=GaussianPSF(CROWDED_SIGMA_NM), estimate_camera=False)
             for _ in detect_to_file(job, folder / f"{Path(model).stem}.parquet", overwrite=True):
                 pass
         return time.perf_counter() - began
-
-    return run
-
-
-def picasso(python: str, movie: Path, folder: Path) -> Callable[[], float]:
-    """Return a run of Picasso, which says its seconds without reading, writing and compiling."""
-    script = ROOT / "benchmarks" / "picasso_localize.py"
-    flags = [
-        "--repeats",
-        3,
-        "--min-net-gradient",
-        MIN_NET_GRADIENT,
-        "--baseline",
-        100,
-        "--sensitivity",
-        145.28,
-        "--gain",
-        300,
-    ]
-
-    def run() -> float:
-        command = [python, script, movie, folder / "picasso.hdf5", *flags]
-        done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=True)
-        found = re.search(r"([\d.]+) s$", done.stdout.strip())
-        assert found, done.stdout
-        return float(found[1])
 
     return run
 
@@ -112,7 +88,7 @@ def main() -> None:
         for movie in (movies[name] for name in arguments.movie or movies):
             runs = {model: ours(model, movie, folder) for model in arguments.model or [card.name for card in shipped()]}
             if arguments.picasso:
-                runs["Picasso gausslq"] = picasso(arguments.picasso, movie, folder)
+                runs["Picasso gausslq"] = partial(picasso_seconds, arguments.picasso, movie, folder / "picasso.hdf5")
             seconds: dict[str, list[float]] = {program: [] for program in runs}
             for _ in range(arguments.repeats):
                 for program, run in runs.items():

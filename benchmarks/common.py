@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import re
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,9 +14,16 @@ from typing import Any
 
 import torch
 
+from napari_subpixel.camera import Camera
 from napari_subpixel.models import find, read_card, write_card
 
 ROOT = Path(__file__).resolve().parents[1]
+#: What takes the crowded test movie, ``deepstorm_demo1/test.tif``, and the standard deviation of its PSF.
+CROWDED_CAMERA, CROWDED_SIGMA_NM = Camera(100.0, 100.0, 145.28, 1.0, 300.0), 109.6
+#: Picasso's box and smallest net gradient for it: chosen to find the most molecules without noise, on simulations.
+PICASSO_BOX, PICASSO_NET_GRADIENT = 7, 1500
+#: Picasso runs so often, and its quickest run counts: the first compiles.
+PICASSO_REPEATS = 3
 
 
 def data_folder() -> Path:
@@ -34,6 +43,24 @@ def machine() -> str:
         model = names[0] if names else model
     versions = f"Python {platform.python_version()}, PyTorch {torch.__version__}"
     return f"{model}, {torch.get_num_threads()} threads, {versions}"
+
+
+def picasso_seconds(python: str, movie: Path, table: Path) -> float:
+    """Localize a movie of the crowded one's camera by Picasso, and return its seconds without reading and writing.
+
+    `python` is that of an environment with Picasso.
+    """
+    flags = {
+        "--repeats": PICASSO_REPEATS, "--box": PICASSO_BOX, "--min-net-gradient": PICASSO_NET_GRADIENT,
+        "--baseline": CROWDED_CAMERA.baseline, "--sensitivity": CROWDED_CAMERA.electrons_per_adu,
+        "--gain": CROWDED_CAMERA.em_gain,
+    }  # fmt: skip
+    script = ROOT / "benchmarks" / "picasso_localize.py"
+    command = [python, script, movie, table, *(part for pair in flags.items() for part in pair)]
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=True)
+    found = re.search(r"([\d.]+) s$", done.stdout.strip())
+    assert found, done.stdout
+    return float(found[1])
 
 
 def write_figures(model: str, figures: Mapping[str, Any]) -> None:

@@ -14,15 +14,13 @@ import time
 from pathlib import Path
 
 import numpy as np
-from common import machine, markdown
+from common import CROWDED_CAMERA, machine, markdown
 
-from napari_subpixel.camera import Camera
 from napari_subpixel.cli import main as napari_subpixel
 from napari_subpixel.domain import Domain
 from napari_subpixel.models import load_model
 from napari_subpixel.tuning import held_out_simulations, measuring, sigma_range
 
-CAMERA = Camera(100.0, 100.0, 145.28, 1.0, 300.0)
 SIGMA_NM, PHOTONS, BACKGROUND, DENSITY_UM2 = 110.0, (700.0, 1800.0), (10.0, 30.0), (2.0, 6.0)
 #: Steps for each model that take some five minutes on two cores that know bfloat16.
 ITERATIONS = {"default": 1200, "fast": 4000}
@@ -33,7 +31,7 @@ SETS, SEED = 3, 77
 def row(base: str, iterations: int, folder: Path) -> list[str]:
     """Train, and return what it took and what it gained."""
     camera, model = folder / "camera.yaml", folder / f"{base}.safetensors"
-    CAMERA.to_yaml(camera)
+    CROWDED_CAMERA.to_yaml(camera)
     flags = {
         "--camera": camera,
         "--psf-sigma-nm": SIGMA_NM,
@@ -62,7 +60,7 @@ def row(base: str, iterations: int, folder: Path) -> list[str]:
         density_per_px=(DENSITY_UM2[0] / 100, DENSITY_UM2[1] / 100),
     )
     rng = np.random.default_rng(SEED)
-    movies = [movie for _ in range(SETS) for movie in held_out_simulations(domain, CAMERA, rng)]
+    movies = [movie for _ in range(SETS) for movie in held_out_simulations(domain, CROWDED_CAMERA, rng)]
     before, after = (
         measuring(known.card, movies, "cpu")(known.network) for known in (load_model(base), load_model(model))
     )

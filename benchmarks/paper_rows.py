@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,11 +19,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import ROOT, data_folder, machine
+from common import CROWDED_CAMERA, CROWDED_SIGMA_NM, data_folder, machine, picasso_seconds
 from numpy.typing import NDArray
 
 from napari_subpixel import formats
-from napari_subpixel.camera import Camera
 from napari_subpixel.detector import Detector
 from napari_subpixel.evaluate import evaluate
 from napari_subpixel.files import atomic_output
@@ -38,8 +36,6 @@ from napari_subpixel.simulate import crowded_microtubules, simulate
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.training import TrainingSettings, train
 
-#: What takes the test movie, and the standard deviation of its point spread function.
-CAMERA, SIGMA_NM = Camera(100.0, 100.0, 145.28, 1.0, 300.0), 109.6
 TOLERANCES_NM = (25.0, 50.0)
 #: Thresholds that are tried on the simulated movie, its frames, and their seed.
 THRESHOLDS, SIMULATED_FRAMES, SEED = np.round(np.geomspace(0.02, 0.9, 24), 3), 40, 11
@@ -49,8 +45,6 @@ STEPS, UPSAMPLED_STEPS, QUICK_STEPS = 10_000, 2_000, 4
 CROPS, QUICK_CROPS = 500, 5
 #: Frames of the test movie that a quick run scores.
 QUICK_FRAMES = 4
-#: Picasso's smallest net gradient and box.
-PICASSO_NET_GRADIENT, PICASSO_BOX = 1500, 7
 
 
 @dataclass(frozen=True)
@@ -144,7 +138,10 @@ def measure(name: str, work: Path, *, quick: bool) -> dict[str, Any]:
     frames, truth = paper_test_movie(quick=quick)
     if name in SHIPPED:
         detector = Detector(SHIPPED[name], device="cpu")
-        job = job_for(open_stack(frames), detector, CAMERA, psf=GaussianPSF(SIGMA_NM), estimate_camera=False)
+        psf = GaussianPSF(CROWDED_SIGMA_NM)
+        job = job_for(
+            open_stack(frames), detector, CROWDED_CAMERA, psf=GaussianPSF(CROWDED_SIGMA_NM), estimate_camera=False
+        )
 
         def detect(n: int) -> Localizations:
             return detect_all(job if n == len(frames) else replace(job, frames=(0, n)))
@@ -175,18 +172,11 @@ def timed(detect: Callable[[int], Localizations], n: int, truth: Localizations) 
 
 def measure_picasso(python: str) -> dict[str, Any]:
     """Score Picasso on the test movie, run by the Python of its own environment."""
-    flags = {
-        "--min-net-gradient": PICASSO_NET_GRADIENT, "--box": PICASSO_BOX, "--baseline": 100, "--sensitivity": 145.28,
-        "--gain": 300,
-    }  # fmt: skip
     frames, truth = paper_test_movie()
     with tempfile.TemporaryDirectory() as name:
         table = Path(name) / "picasso.hdf5"
-        script, movie = ROOT / "benchmarks" / "picasso_localize.py", data_folder() / "deepstorm_demo1" / "test.tif"
-        command = [python, script, movie, table, *(part for pair in flags.items() for part in pair)]
-        done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=True)
+        seconds = picasso_seconds(python, data_folder() / "deepstorm_demo1" / "test.tif", table)
         scores = jaccards(formats.read(table, pixel_size_nm=100), truth)
-    seconds = float(done.stdout.split()[-2])
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     return {
         "scores": [round(score, 3) for score in scores], "threshold": None,

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from points import Points, Score, Trained, arguments, batch_of, draw_points, expect, fit, found_by, score, split, table
+from points import Points, Score, Trained, arguments, batch_of, draw_points, expect, fit, found_by, score, split, tell
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 from torch import Tensor, nn
@@ -120,9 +120,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Train and print what was reached."""
     options = arguments(__doc__, argv, iterations=2000)
     figures = run(iterations=options.iterations, seed=options.seed)
-    print(f"loss on traces held out: {figures.trained.loss_before:.2f} -> {figures.trained.loss_after:.2f}")
-    rows = [(name, f"{s.jaccard:.3f}", f"{s.rmse:.3f}") for name, s in figures._asdict().items() if name != "trained"]
-    print(table(("", "Jaccard", "RMSE, samples"), *rows))
+    tell(figures, "traces", "samples")
 
 
 if __name__ == "__main__":

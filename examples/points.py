@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -172,3 +172,13 @@ def arguments(about: str | None, argv: Sequence[str] | None, *, iterations: int)
 def table(header: Sequence[object], *rows: Sequence[object]) -> str:
     """Return a small table."""
     return "\n".join("".join(f"{cell:>16}" for cell in row) for row in (header, *rows))
+
+
+def tell(figures: Any, samples: str, step: str) -> None:
+    """Print a named tuple of `trained` and the scores beside it; what samples and grid steps are is given in words."""
+    trained, rows = figures.trained, []
+    for name, found in figures._asdict().items():
+        if name != "trained":
+            rows.append((name, f"{found.jaccard:.3f}", f"{found.rmse:.3f}"))
+    print(f"loss on {samples} held out: {trained.loss_before:.2f} -> {trained.loss_after:.2f}")
+    print(table(("", "Jaccard", f"RMSE, {step}"), *rows))
