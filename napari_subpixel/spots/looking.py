@@ -98,15 +98,15 @@ class Look(NamedTuple):
 
 
 def frames_to_look_at(
-    stack: Stack, frames: tuple[int | None, int | None] | None, most: int = MOST_FRAMES
+    stack: Stack, frames: tuple[int | None, int | None] | None, most: int | None = None
 ) -> NDArray[np.int64]:
-    """Return the frames to look at, at most so many, spread evenly over those that were asked for."""
+    """Return at most so many of the frames that were asked for, or `MOST_FRAMES`, spread evenly over them."""
     first, last = frames or (None, None)
     start, stop = first or 0, stack.n_frames if last is None else last
     if not 0 <= start < stop <= stack.n_frames:
         raise InputError(f"frames {start}:{stop} do not lie within the movie's 0:{stack.n_frames}")
     pixels = stack.frame_shape[0] * stack.frame_shape[1]
-    most = max(1, min(stop - start, most, MOST_PIXELS // pixels))
+    most = max(1, min(stop - start, most or MOST_FRAMES, MOST_PIXELS // pixels))
     return start + ((np.arange(most) + 0.5) * (stop - start) / most).astype(np.int64)
 
 
