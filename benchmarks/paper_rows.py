@@ -138,7 +138,6 @@ def measure(name: str, work: Path, *, quick: bool) -> dict[str, Any]:
     frames, truth = paper_test_movie(quick=quick)
     if name in SHIPPED:
         detector = Detector(SHIPPED[name], device="cpu")
-        psf = GaussianPSF(CROWDED_SIGMA_NM)
         job = job_for(
             open_stack(frames), detector, CROWDED_CAMERA, psf=GaussianPSF(CROWDED_SIGMA_NM), estimate_camera=False
         )
