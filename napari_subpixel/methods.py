@@ -30,7 +30,7 @@ class Method:
     network : callable
         Returns a new network.
     objective : str
-        What it minimises: one of `napari_subpixel.training.OBJECTIVES`.
+        What it minimises: one of `napari_subpixel.objectives.OBJECTIVES`.
     settings : mapping
         What it wants of `napari_subpixel.training.TrainingSettings`, where that differs from the paper's.
     """

@@ -12,9 +12,10 @@ from napari_subpixel.detector import Detector
 from napari_subpixel.errors import InputError
 from napari_subpixel.methods import METHODS, method
 from napari_subpixel.models import load_model, save_model
+from napari_subpixel.objectives import OBJECTIVES
 from napari_subpixel.samples import SimulatedSamples
 from napari_subpixel.simulate import Simulation
-from napari_subpixel.training import OBJECTIVES, TrainingSettings, train
+from napari_subpixel.training import TrainingSettings, train
 
 SAMPLES = SimulatedSamples(Simulation(structure="uniform", emitters_per_frame=40), crop_px=16)
 
