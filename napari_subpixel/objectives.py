@@ -31,7 +31,8 @@ def paper_objective(
     network: nn.Module, batch: Batch, settings: TrainingSettings, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
     """Mean heatmap-matching loss (Eq. 4) and mean sparsity term of a batch, unweighted."""
-    predicted = network(batch.frames)
+    with _precision(batch, settings):
+        predicted = network(batch.frames)
     p = predicted.probabilities
     if not torch.isfinite(p).all():
         nan = p.new_tensor(float("nan"))
@@ -50,7 +51,7 @@ def likelihood_objective(
 
     Light and background are left out where the batch does not know them.
     """
-    with torch.autocast(batch.frames.device.type, torch.bfloat16, enabled=settings.half_precision):
+    with _precision(batch, settings):
         predicted = network(batch.frames)
     if not torch.isfinite(predicted.logits).all():
         nan = predicted.logits.new_tensor(float("nan"))
@@ -69,7 +70,7 @@ def heatmap_objective(
 ) -> tuple[Tensor, Tensor]:
     """Mean squared error of the heatmaps that a network predicts, summed over each; no second term."""
     assert isinstance(network, HeatmapPredictor)
-    raw = network.heatmap(batch.frames)
+    raw = _heatmap(network, batch, settings)
     target = target_for(network, batch, (raw.shape[1], raw.shape[2]), rng)
     return heatmap_error(raw, target).mean(), raw.new_zeros(())
 
@@ -79,7 +80,7 @@ def spikes_objective(
 ) -> tuple[Tensor, Tensor]:
     """Deep-STORM's squared error and l1 norm, means over a batch."""
     assert isinstance(network, HeatmapPredictor)
-    raw = network.heatmap(batch.frames)
+    raw = _heatmap(network, batch, settings)
     error, norm = spikes_error(raw, spikes_for(network, batch, (raw.shape[1], raw.shape[2])))
     return error.mean(), norm.mean()
 
@@ -89,13 +90,22 @@ def dsnt_objective(
 ) -> tuple[Tensor, Tensor]:
     """DSNT's distance and regulariser round the true points, beside the cross-entropy that says where points are."""
     assert isinstance(network, HeatmapNetwork)
-    logits = network.heatmap(batch.frames)
+    logits = _heatmap(network, batch, settings)
     target = target_for(network, batch, (logits.shape[1], logits.shape[2]), rng)
     seen = functional.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(dim=(1, 2))
     distance, divergence = dsnt_error(
         logits, batch.truth, batch.weights, width_px=network.width_px, reach_px=network.window_px
     )
     return (seen + distance + divergence).mean(), logits.new_zeros(())
+
+
+def _precision(batch: Batch, settings: TrainingSettings) -> torch.autocast:
+    return torch.autocast(batch.frames.device.type, torch.bfloat16, enabled=settings.half_precision)
+
+
+def _heatmap(network: HeatmapPredictor, batch: Batch, settings: TrainingSettings) -> Tensor:
+    with _precision(batch, settings):
+        return network.heatmap(batch.frames).float()
 
 
 def _shifted_windows(p: Tensor, side_px: int, rng: np.random.Generator) -> Windows:

@@ -215,7 +215,7 @@ def train(
         longer finite.
     """
     make_folder(folder)
-    run = _Run(network.to(device).train(), settings)
+    run = _Run(network.to(device, memory_format=torch.channels_last).train(), settings)
     state = _resume(folder, run, about)
     if state["iteration"] == settings.iterations:
         run.finish()
