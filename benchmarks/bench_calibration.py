@@ -21,9 +21,10 @@ from napari_subpixel.detector import Detector
 from napari_subpixel.domain import Domain, draw_evenly
 from napari_subpixel.estimate import estimate_sigma_px
 from napari_subpixel.evaluate import evaluate
+from napari_subpixel.jobs import job_for
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.merging import FAINTEST
-from napari_subpixel.pipeline import detect_all, job_for
+from napari_subpixel.pipeline import detect_all
 from napari_subpixel.psf import GaussianPSF, draw_gaussians, pixel_fractions
 from napari_subpixel.scenes import draw_camera, precision_px
 from napari_subpixel.simulate import Simulation, simulate

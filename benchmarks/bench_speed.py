@@ -30,9 +30,10 @@ from common import (
 )
 
 from napari_subpixel.detector import Detector
+from napari_subpixel.jobs import job_for
 from napari_subpixel.models import shipped
 from napari_subpixel.movie_writer import write_movie
-from napari_subpixel.pipeline import detect_to_file, job_for
+from napari_subpixel.pipeline import detect_to_file
 from napari_subpixel.psf import GaussianPSF
 from napari_subpixel.simulate import Simulation, simulate
 from napari_subpixel.stacks import open_stack

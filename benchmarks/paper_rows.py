@@ -26,11 +26,12 @@ from napari_subpixel import formats
 from napari_subpixel.detector import Detector
 from napari_subpixel.evaluate import evaluate
 from napari_subpixel.files import atomic_output
+from napari_subpixel.jobs import job_for
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.methods import METHODS
 from napari_subpixel.models import load_model, save_model, shipped
 from napari_subpixel.movie_samples import MovieSamples
-from napari_subpixel.pipeline import detect_all, job_for
+from napari_subpixel.pipeline import detect_all
 from napari_subpixel.psf import GaussianPSF
 from napari_subpixel.simulate import crowded_microtubules, simulate
 from napari_subpixel.stacks import open_stack

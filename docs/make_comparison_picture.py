@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from napari_subpixel import formats
 from napari_subpixel.camera import Camera
 from napari_subpixel.detector import Detector
+from napari_subpixel.jobs import job_for
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.pipeline import detect_all, job_for
+from napari_subpixel.pipeline import detect_all
 from napari_subpixel.render import render, save_preview
 from napari_subpixel.stacks import open_stack
 

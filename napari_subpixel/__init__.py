@@ -15,7 +15,7 @@ from napari_subpixel._version import __version__
 #: Where each public name lives.
 _HOMES = {
     "Camera": "camera.Camera",
-    "DetectionJob": "pipeline.DetectionJob",
+    "DetectionJob": "jobs.DetectionJob",
     "Detector": "detector.Detector",
     "GaussianPSF": "psf.GaussianPSF",
     "InputError": "errors.InputError",
@@ -33,7 +33,7 @@ _HOMES = {
     "detect_batch": "batch.detect_batch",
     "detect_to_file": "pipeline.detect_to_file",
     "find_movies": "batch.find_movies",
-    "job_for": "pipeline.job_for",
+    "job_for": "jobs.job_for",
     "measure_psf": "spots.measure_psf",
     "open_stack": "stacks.open_stack",
     "pair_outputs": "batch.pair_outputs",

@@ -24,8 +24,8 @@ from napari_subpixel.stacks.zarrs import is_zarr_folder
 
 if TYPE_CHECKING:
     from napari_subpixel.detector import Detector, Roi
+    from napari_subpixel.jobs import Chunk, DetectionJob
     from napari_subpixel.localizations import Localizations
-    from napari_subpixel.pipeline import Chunk, DetectionJob
 
 #: Endings of files that are movies; what such a file really is shows when it is opened.
 MOVIE_SUFFIXES = (".tif", ".tiff", ".btf", ".tf2", ".tf8", ".stk", ".lsm", ".zarr.zip")
@@ -323,7 +323,9 @@ def detect_batch(
         is skipped or cannot be opened has no progress. Where the generator is closed before its end, finished chunks
         of the movie at work are kept for `resume`.
     """
-    from napari_subpixel.pipeline import Journal, check_output, job_for  # loads torch
+    from napari_subpixel.jobs import job_for  # loads torch
+    from napari_subpixel.journal import Journal  # loads torch
+    from napari_subpixel.pipeline import check_output  # loads torch
 
     def job_of(stack: Stack, output: Path) -> DetectionJob:
         check_output(stack, camera, output, resume=resume, overwrite=overwrite)
@@ -348,7 +350,8 @@ def detect_batch(
 def _detect_movie(
     movie: str | Path, at: Progress, job_of: Callable[[Stack, Path], DetectionJob], *, resume: bool, overwrite: bool
 ) -> Generator[Progress, None, Outcome]:
-    from napari_subpixel.pipeline import crowding_warning, detect_to_file
+    from napari_subpixel.doubts import crowding_warning
+    from napari_subpixel.pipeline import detect_to_file
 
     with open_stack(movie) as stack:
         job = job_of(stack, at.output)

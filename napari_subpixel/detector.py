@@ -85,8 +85,9 @@ class Detector:
         self.tile_px = int(tile_px)
         if self.tile_px < 1:
             raise InputError(f"tile_px must be at least 1, got {tile_px}")
-        # A copy, so that two detectors of one model may sit on two devices; channels last is the faster layout on CPUs.
-        self.network = copy.deepcopy(self.model.network).to(self.device, memory_format=torch.channels_last).eval()
+        # A copy, so that two detectors of one model may sit on two devices. Channels last is the faster layout on CPUs.
+        self.network = copy.deepcopy(self.model.network).to(self.device).eval()
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch's types forget it
 
     def detect(
         self,

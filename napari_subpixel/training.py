@@ -215,7 +215,8 @@ def train(
         longer finite.
     """
     make_folder(folder)
-    run = _Run(network.to(device, memory_format=torch.channels_last).train(), settings)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch's types forget it
+    run = _Run(network.to(device).train(), settings)
     state = _resume(folder, run, about)
     if state["iteration"] == settings.iterations:
         run.finish()

@@ -21,9 +21,9 @@ from napari_subpixel.detector import Detector
 from napari_subpixel.domain import Domain, draw_evenly
 from napari_subpixel.errors import InputError
 from napari_subpixel.evaluate import evaluate
+from napari_subpixel.jobs import DetectionJob
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.models import Model, ModelCard
-from napari_subpixel.pipeline import DetectionJob
 from napari_subpixel.psf import GaussianPSF
 from napari_subpixel.samples import camera_part
 from napari_subpixel.scenes import LEAST_DENSITY, draw_scene, in_adu

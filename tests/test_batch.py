@@ -11,7 +11,7 @@ import pytest
 import tifffile
 import zarr
 
-from napari_subpixel import batch, formats, pipeline
+from napari_subpixel import batch, formats, jobs
 from napari_subpixel.batch import (
     Outcome,
     Progress,
@@ -46,7 +46,7 @@ def frames() -> np.ndarray:
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
     """Chunks of 4 frames, so that a short movie has several."""
-    monkeypatch.setattr(pipeline, "CHUNK_PIXELS", 4 * 40 * 52)
+    monkeypatch.setattr(jobs, "CHUNK_PIXELS", 4 * 40 * 52)
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ import pytest
 from napari_subpixel.brightness import LEAST, estimate_molecule_photons, spread
 from napari_subpixel.camera import Camera
 from napari_subpixel.detector import Detector
+from napari_subpixel.jobs import job_for
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.pipeline import detect_all, job_for
+from napari_subpixel.pipeline import detect_all
 from napari_subpixel.psf import GaussianPSF
 from napari_subpixel.simulate import Simulation, simulate
 from napari_subpixel.stacks import open_stack

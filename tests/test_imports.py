@@ -24,8 +24,8 @@ LAYERS = {
     "verbs": "compiled domain scaling stacks formats movie_writer matching merging refine scores simulate scenes "
     "estimate spots plots curves render coverage evaluate",
     "learned": "samples movie_samples network unet heatmaps heatmap_networks losses windows heatmap_losses likelihood "
-    "muon methods models training detector",
-    "at scale": "brightness pipeline tuning batch cluster",
+    "objectives muon methods models training detector",
+    "at scale": "brightness jobs doubts journal pipeline tuning batch cluster",
     "faces": "widgets cli __main__",
 }
 LAYER_OF = {room: layer for layer, rooms in LAYERS.items() for room in rooms.split()}
@@ -48,6 +48,7 @@ RESERVED = {
         "windows",
         "methods",
         "muon",
+        "objectives",
         "models",
         "training",
         "detector",

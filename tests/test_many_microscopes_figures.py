@@ -11,8 +11,9 @@ from napari_subpixel import formats
 from napari_subpixel.camera import Camera
 from napari_subpixel.detector import Detector
 from napari_subpixel.evaluate import evaluate
+from napari_subpixel.jobs import job_for
 from napari_subpixel.models import find, read_card
-from napari_subpixel.pipeline import detect_all, job_for
+from napari_subpixel.pipeline import detect_all
 from napari_subpixel.psf import GaussianPSF
 from napari_subpixel.stacks import open_stack
 

@@ -11,22 +11,16 @@ import pytest
 import tifffile
 import torch
 
-from napari_subpixel import formats, pipeline
+from napari_subpixel import formats, jobs
 from napari_subpixel.camera import Camera
 from napari_subpixel.detector import Detector
 from napari_subpixel.domain import Domain
+from napari_subpixel.doubts import crowding_warning, out_of_domain
 from napari_subpixel.errors import InputError
+from napari_subpixel.jobs import DetectionJob, job_for
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.models import Model, ModelCard
-from napari_subpixel.pipeline import (
-    DetectionJob,
-    crowding_warning,
-    detect,
-    detect_all,
-    detect_to_file,
-    job_for,
-    out_of_domain,
-)
+from napari_subpixel.pipeline import detect, detect_all, detect_to_file
 from napari_subpixel.psf import GaussianPSF, add_gaussians
 from napari_subpixel.simulate import Simulation, simulate
 from napari_subpixel.stacks import open_stack
@@ -48,7 +42,7 @@ def movie() -> np.ndarray:
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
     """Chunks of 4 frames, so that a short movie has several."""
-    monkeypatch.setattr(pipeline, "CHUNK_PIXELS", 4 * 40 * 52)
+    monkeypatch.setattr(jobs, "CHUNK_PIXELS", 4 * 40 * 52)
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from napari_subpixel.camera import Camera
 from napari_subpixel.detector import Detector
 from napari_subpixel.domain import Domain
 from napari_subpixel.errors import InputError
+from napari_subpixel.jobs import job_for
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.models import load_model
-from napari_subpixel.pipeline import job_for
 from napari_subpixel.psf import GaussianPSF
 from napari_subpixel.samples import DomainSamples
 from napari_subpixel.simulate import Simulation, simulate

@@ -61,8 +61,9 @@ def _demonstrate(movie_path: Path, truth_path: Path, table_path: Path, image_pat
     from napari_subpixel import formats
     from napari_subpixel.detector import Detector
     from napari_subpixel.evaluate import evaluate
+    from napari_subpixel.jobs import job_for
     from napari_subpixel.movie_writer import write_movie
-    from napari_subpixel.pipeline import detect_to_file, job_for
+    from napari_subpixel.pipeline import detect_to_file
     from napari_subpixel.render import render, save_image, save_preview
     from napari_subpixel.simulate import simulate
     from napari_subpixel.stacks import open_stack

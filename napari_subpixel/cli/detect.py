@@ -140,7 +140,7 @@ def _watched(events: Generator[Progress | Outcome, None, None]) -> Iterator[Outc
 
 
 def _what_is_kept(at: Progress) -> str:
-    from napari_subpixel.pipeline import Journal
+    from napari_subpixel.journal import Journal
 
     frames = f"frames {at.start} to {at.done} of {at.stop} of {at.movie.name}"
     return f"{frames} are kept in {Journal.beside(at.output).folder}; --resume goes on"

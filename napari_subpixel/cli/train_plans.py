@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from napari_subpixel.camera import Camera
     from napari_subpixel.domain import Domain
+    from napari_subpixel.jobs import DetectionJob
     from napari_subpixel.models import Model
-    from napari_subpixel.pipeline import DetectionJob
     from napari_subpixel.psf import GaussianPSF
     from napari_subpixel.tuning import HeldOut
 
@@ -349,7 +349,7 @@ def _tuning_settings(arguments: argparse.Namespace, device: str) -> Any:
 def _job(arguments: argparse.Namespace, base: Model, movie: str, device: str) -> Iterator[DetectionJob]:
     """Open a movie and say how the base model would detect it; what is not given of its microscope is estimated."""
     from napari_subpixel.detector import Detector
-    from napari_subpixel.pipeline import job_for
+    from napari_subpixel.jobs import job_for
     from napari_subpixel.stacks import open_stack
 
     estimate = not tells_gain(arguments)

@@ -238,7 +238,7 @@ def open_result(
 
 
 def _journal(table: Path) -> Path:
-    from napari_subpixel.pipeline import Journal  # loads torch
+    from napari_subpixel.journal import Journal  # loads torch
 
     return Journal.beside(table).folder
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Points
 
-    from napari_subpixel.pipeline import Chunk, DetectionJob
+    from napari_subpixel.jobs import Chunk, DetectionJob
 
 
 #: Pixels of the pieces that a run goes through, fewer than a file needs: progress is seen, and a click on Cancel heard.
@@ -132,7 +132,7 @@ class DetectionRun(QObject):
     def _add_layer(self) -> Points | None:
         from napari.layers import Layer
 
-        from napari_subpixel.pipeline import crowding_warning, with_warnings
+        from napari_subpixel.doubts import crowding_warning, with_warnings
 
         assert self._job is not None
         viewer = self._viewer()

@@ -16,7 +16,7 @@ from napari_subpixel.stacks import Stack
 
 if TYPE_CHECKING:
     from napari_subpixel.detector import Detector
-    from napari_subpixel.pipeline import DetectionJob
+    from napari_subpixel.jobs import DetectionJob
 
 #: Points are kept from one of these probabilities on, so that a threshold can be lowered without detecting again.
 FLOORS = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005)
@@ -85,9 +85,9 @@ def preparing_job(
     key : str
         Of the movie.
     stack, detector, camera, frames, roi
-        As in `napari_subpixel.pipeline.preparing`, which this stands for.
+        As in `napari_subpixel.jobs.preparing`, which this stands for.
     """
-    from napari_subpixel.pipeline import DetectionJob, preparing
+    from napari_subpixel.jobs import DetectionJob, preparing
 
     if not detector.measures:
         return DetectionJob(stack, detector, camera, frames, roi)

@@ -134,10 +134,10 @@ def test_ctrl_c_before_anything_is_finished_says_only_that(run, movie, tmp_path,
 
 
 def test_ctrl_c_keeps_what_was_finished_and_says_so(run, movie, tmp_path, monkeypatch):
-    from napari_subpixel import pipeline
+    from napari_subpixel import jobs, journal
 
-    monkeypatch.setattr(pipeline, "CHUNK_PIXELS", 4 * 40 * 52)
-    keep, kept = pipeline.Journal.keep, []
+    monkeypatch.setattr(jobs, "CHUNK_PIXELS", 4 * 40 * 52)
+    keep, kept = journal.Journal.keep, []
 
     def keep_two_then_interrupt(journal, chunk):
         if len(kept) == 2:
@@ -145,13 +145,13 @@ def test_ctrl_c_keeps_what_was_finished_and_says_so(run, movie, tmp_path, monkey
         kept.append(chunk)
         keep(journal, chunk)
 
-    monkeypatch.setattr(pipeline.Journal, "keep", keep_two_then_interrupt)
+    monkeypatch.setattr(journal.Journal, "keep", keep_two_then_interrupt)
     status, _, err = run("detect", movie, "-o", tmp_path / "a.csv")
     assert status == 130
     kept = tmp_path / "a.csv.partial"
     assert f"interrupted; frames 0 to 8 of 12 of movie.tif are kept in {kept}; --resume goes on" in err
     assert not (tmp_path / "a.csv").exists()
-    monkeypatch.setattr(pipeline.Journal, "keep", keep)
+    monkeypatch.setattr(journal.Journal, "keep", keep)
     assert run("detect", movie, "-o", tmp_path / "a.csv", "--resume").status == 0
     assert set(formats.read(tmp_path / "a.csv").frame) == set(range(12))
 

@@ -15,11 +15,12 @@ import tifffile
 from napari.layers import Layer
 from qtpy.QtWidgets import QFileDialog
 
-from napari_subpixel import formats, models, pipeline, presets
+from napari_subpixel import formats, jobs, models, presets
 from napari_subpixel.camera import Camera
 from napari_subpixel.detector import Detector
+from napari_subpixel.jobs import DetectionJob
 from napari_subpixel.movie_writer import write_movie
-from napari_subpixel.pipeline import DetectionJob, detect_to_file
+from napari_subpixel.pipeline import detect_to_file
 from napari_subpixel.simulate import crowded_microtubules, simulate
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.user_files import CONFIG
@@ -43,7 +44,7 @@ def frames():
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
-    monkeypatch.setattr(pipeline, "CHUNK_PIXELS", CHUNK_FRAMES * SHAPE[0] * SHAPE[1])
+    monkeypatch.setattr(jobs, "CHUNK_PIXELS", CHUNK_FRAMES * SHAPE[0] * SHAPE[1])
 
 
 @pytest.fixture(autouse=True)

@@ -18,8 +18,9 @@ from napari_subpixel.camera import Camera
 from napari_subpixel.cli.demo import demo_simulation
 from napari_subpixel.detector import Detector
 from napari_subpixel.evaluate import evaluate
+from napari_subpixel.jobs import DetectionJob, job_for
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.pipeline import DetectionJob, detect_all, job_for
+from napari_subpixel.pipeline import detect_all
 from napari_subpixel.simulate import simulate
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.widgets import detection_run

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from napari_subpixel.camera import Camera
-from napari_subpixel.pipeline import job_for
+from napari_subpixel.jobs import job_for
 from napari_subpixel.psf import add_gaussians
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.steps import exhausted
