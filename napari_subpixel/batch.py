@@ -25,7 +25,7 @@ from napari_subpixel.stacks.zarrs import is_zarr_folder
 if TYPE_CHECKING:
     from napari_subpixel.detector import Detector, Roi
     from napari_subpixel.jobs import Chunk, DetectionJob
-    from napari_subpixel.localizations import Localizations
+    from napari_subpixel.pipeline import Detected
 
 #: Endings of files that are movies; what such a file really is shows when it is opened.
 MOVIE_SUFFIXES = (".tif", ".tiff", ".btf", ".tf2", ".tf8", ".stk", ".lsm", ".zarr.zip")
@@ -337,7 +337,7 @@ def detect_batch(
     for number, (movie, output) in enumerate(pairs, start=1):
         at = Progress(Path(movie), output, number, len(pairs))
         if resume and output.exists():
-            Journal.beside(output).remove()
+            Journal(output).remove()
             yield Outcome(at.movie, output, skipped=True)
             continue
         try:
@@ -359,16 +359,16 @@ def _detect_movie(
         yield at
         began = perf_counter()
         with closing(detect_to_file(job, at.output, resume=resume, overwrite=overwrite)) as chunks:
-            n_detected, table = yield from _followed(chunks, at)
+            n_detected, found = yield from _followed(chunks, at)
         seconds = perf_counter() - began
-        crowding = crowding_warning(job, len(table), at.n_frames)
-        outside = [f"{stack.name}: {warning}" for warning in table.provenance.get("warnings", ())]
+        crowding = crowding_warning(job, found.n_molecules, at.n_frames)
+        outside = [f"{stack.name}: {warning}" for warning in found.provenance.get("warnings", ())]
         warnings = [_series_warning(stack), crowding, *outside]
     return Outcome(
         at.movie,
         at.output,
         n_frames=at.n_frames,
-        n_molecules=len(table),
+        n_molecules=found.n_molecules,
         n_detected=n_detected,
         seconds=seconds,
         warnings=tuple(filter(None, warnings)),
@@ -377,9 +377,9 @@ def _detect_movie(
 
 
 def _followed(
-    chunks: Generator[Chunk, None, Localizations], at: Progress
-) -> Generator[Progress, None, tuple[int, Localizations]]:
-    """Turn chunks into progress; the value is how many frames were in them, and the whole table."""
+    chunks: Generator[Chunk, None, Detected], at: Progress
+) -> Generator[Progress, None, tuple[int, Detected]]:
+    """Turn chunks into progress; the value is how many frames were in them, and what was written."""
     n_detected = 0
     while True:
         try:

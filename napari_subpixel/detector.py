@@ -7,7 +7,6 @@ import itertools
 import math
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -26,12 +25,15 @@ from napari_subpixel.models import DEFAULT, Model, checked_threshold, load_model
 from napari_subpixel.network import Predictions
 from napari_subpixel.refine import refine
 from napari_subpixel.scaling import Optics, counts, is_constant, minmax
+from napari_subpixel.threads import one_thread_each
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 #: Pixels that pass through the network at once; bounds the memory of its activations.
 BATCH_PIXELS = 1 << 17
 #: Parts of the frames that each thread takes: frames with more molecules take longer.
 PARTS_PER_THREAD = 2
+#: Threads that scale frames and join points while a GPU computes.
+GPU_WORKERS = 3
 #: The flags of cuDNN are those of the whole program: one detector at a time may set them.
 _CUDNN = threading.Lock()
 #: What a network that measures nothing more tells of a point; one that does tells `merging.COLUMNS`.
@@ -152,6 +154,11 @@ class Detector:
         return self._table(rows, (frames.shape[1], frames.shape[2]))
 
     @property
+    def n_workers(self) -> int:
+        """How many calls of `detect` at a time keep the device busy."""
+        return torch.get_num_threads() if self.device.type == "cpu" else GPU_WORKERS
+
+    @property
     def measures(self) -> bool:
         """Whether the model tells photons, background and uncertainties."""
         return self.card.input_scaling == "counts"
@@ -173,12 +180,8 @@ class Detector:
             yield find(frames)
             return
         parts = np.array_split(frames, min(threads * PARTS_PER_THREAD, len(frames)))
-        try:
-            with ThreadPoolExecutor(threads, "detect", initializer=torch.set_num_threads, initargs=(1,)) as pool:
-                yield from pool.map(find, parts)
-        finally:
-            # A number that one thread sets is what threads to come start with.
-            torch.set_num_threads(threads)
+        with one_thread_each(threads) as pool:
+            yield from pool.map(find, parts)
 
     def _found(self, scaled: NDArray[np.float32], roi: Roi, sigma_px: float | None) -> NDArray[np.float64]:
         """Return rows of `columns`, light in counts, of scaled frames, numbered as these."""

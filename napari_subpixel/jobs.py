@@ -20,9 +20,9 @@ from napari_subpixel.spots import Elongation, measuring_elongation
 from napari_subpixel.stacks import Stack
 from napari_subpixel.steps import exhausted, in_silence
 
-#: Pixels of a chunk of frames, the unit that is read, detected and kept; a function of the frame's shape alone, so
-#: that every run over a movie has the same chunks.
-CHUNK_PIXELS = 1 << 20
+#: Pixels of a chunk of frames, the unit that is read and kept, and of a piece of it, the unit that is detected;
+#: functions of the frame's shape alone, so that every run over a movie has the same.
+CHUNK_PIXELS, PIECE_PIXELS = 1 << 20, 1 << 18
 #: Fields of a camera that turn ADU into photons: where all have their defaults, the camera was not given.
 CAMERA_GAIN = ("baseline", "electrons_per_adu", "em_gain", "quantum_efficiency")
 #: Single spots whose axes usually differ from their mean by more than this share are not round: a model for many
@@ -95,6 +95,12 @@ class DetectionJob:
         return max(1, (self.chunk_pixels or CHUNK_PIXELS) // (height * width))
 
     @property
+    def piece_frames(self) -> int:
+        """Frames of a piece."""
+        height, width = self.stack.frame_shape
+        return max(1, PIECE_PIXELS // (height * width))
+
+    @property
     def starts(self) -> range:
         """First frames of the chunks."""
         return range(*self.span, self.chunk_frames)
@@ -123,14 +129,15 @@ class DetectionJob:
             "sigma_px": self.sigma_px, "molecule_photons": self.molecule_photons, "assumed": list(self.assumed)
         }  # fmt: skip
 
-    def complete(self, table: Localizations) -> Localizations:
-        """Give a table of this movie the movie's pixel size, shape, length and provenance."""
-        return table.with_about(
-            pixel_size_nm=self.pixel_size_nm,
-            frame_shape=self.stack.frame_shape,
-            n_frames=self.stack.n_frames,
-            provenance=self.provenance,
-        )
+    @property
+    def about(self) -> dict[str, Any]:
+        """What is known of a table of this movie beside its rows, as keyword arguments of `Localizations`."""
+        return {
+            "pixel_size_nm": self.pixel_size_nm,
+            "frame_shape": self.stack.frame_shape,
+            "n_frames": self.stack.n_frames,
+            "provenance": self.provenance,
+        }
 
 
 def job_for(

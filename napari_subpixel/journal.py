@@ -2,56 +2,88 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
+from napari_subpixel import formats
 from napari_subpixel.errors import InputError
-from napari_subpixel.files import atomic_output, write_failure
+from napari_subpixel.files import atomic_output, make_folder
 from napari_subpixel.formats import parquet
 from napari_subpixel.jobs import Chunk, DetectionJob
-from napari_subpixel.localizations import Localizations, concat
+from napari_subpixel.localizations import Localizations
+
+LOCK = "lock"
 
 
 class Journal:
     """Finished chunks of an unfinished run, in the folder ``OUTPUT.partial`` beside the output.
 
-    Every chunk is a native table, put in place at once when it is whole; ``job.json`` says what it belongs to.
+    Every chunk is a native table, put in place at once when it is whole; ``job.json`` says what it belongs to. One run
+    at a time may use it: it holds a lock, which the system lifts when the run ends, however it ends.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, output: Path) -> None:
+        self.output = output
+        self.folder = output.with_name(output.name + ".partial")
 
-    @classmethod
-    def beside(cls, output: Path) -> Journal:
-        """Return the journal of an output, there or not."""
-        return cls(output.with_name(output.name + ".partial"))
+    @contextmanager
+    def opened(self, job: DetectionJob, *, resume: bool, overwrite: bool) -> Iterator[Journal]:
+        """Make the folder, or take over the one that is there if it belongs to this job.
 
-    def open(self, job: DetectionJob, *, resume: bool, overwrite: bool) -> None:
-        """Make the folder, or take over the one that is there if it belongs to this job."""
+        Raises
+        ------
+        InputError
+            If another run is at work here, the folder is there and nobody said what becomes of it, it belongs to
+            another job, or it cannot be written.
+        """
         about = json.loads(json.dumps({**job.provenance, "fingerprint": job.stack.fingerprint()}))
-        if self.folder.exists() and resume:
-            self._check_same(about)
-        else:
-            self.check_free(resume=resume, overwrite=overwrite)
-            self.remove()
-        try:
-            self.folder.mkdir(exist_ok=True)
-            with atomic_output(self.folder / "job.json") as draft:
+        self.check_free(resume=resume, overwrite=overwrite)
+        make_folder(self.folder)
+        with self._locked():
+            if resume and self._about.exists():
+                self._check_same(about)
+            else:
+                self._clear()
+            self._remove_drafts()
+            with atomic_output(self._about) as draft:
                 draft.write_text(json.dumps(about, indent=1), encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"{self.folder}: {write_failure(error)}") from None
+            yield self
 
     def check_free(self, *, resume: bool, overwrite: bool) -> None:
         """Raise `InputError` if an interrupted run left its folder, and nobody said what becomes of it."""
-        if self.folder.exists() and not (resume or overwrite):
-            raise InputError(f"{self.folder}: an interrupted run left this; --resume goes on, --overwrite starts anew")
+        if not self.folder.exists():
+            return
+        with self._locked():
+            if not (resume or overwrite):
+                raise InputError(
+                    f"{self.folder}: an interrupted run left this; --resume goes on, --overwrite starts anew"
+                )
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        # Not one lock a thread: a generator may be closed by another thread than began it.
+        lock = FileLock(self.folder / LOCK, thread_local=False)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise InputError(f"{self.output}: another run is writing this table now") from None
+        except (OSError, NotImplementedError):
+            pass  # a drive without locks; one that cannot be written is told of at the first file
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _check_same(self, about: dict[str, Any]) -> None:
         try:
-            before = json.loads((self.folder / "job.json").read_text(encoding="utf-8"))
+            before = json.loads(self._about.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             before = {}
         before = before if isinstance(before, dict) else {}
@@ -70,13 +102,30 @@ class Journal:
         """Keep a finished chunk."""
         parquet.write(self._path(chunk.start), chunk.table)
 
-    def whole(self, starts: Iterable[int]) -> Localizations:
-        """Join the chunks that start at these frames."""
-        return concat([parquet.read(self._path(start)) for start in starts])
+    def tables(self, starts: Iterable[int]) -> Iterator[Localizations]:
+        """Yield the chunks that start at these frames."""
+        for start in starts:
+            yield parquet.read(self._path(start))
 
     def remove(self) -> None:
         """Delete the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _clear(self) -> None:
+        for file in self.folder.glob("*.parquet"):
+            file.unlink(missing_ok=True)
+
+    def _remove_drafts(self) -> None:
+        """Remove what a run that was killed had begun to write."""
+        outputs = formats.format_for(self.output).outputs(self.output)
+        for folder, names in ((self.folder, ["*"]), (self.output.parent, [glob.escape(file.name) for file in outputs])):
+            for name in names:
+                for file in folder.glob(f".{'[0-9a-f]' * 8}-{name}"):
+                    file.unlink(missing_ok=True)
+
+    @property
+    def _about(self) -> Path:
+        return self.folder / "job.json"
 
     def _path(self, start: int) -> Path:
         return self.folder / f"frames-{start:09d}.parquet"

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import deque
 from collections.abc import Generator, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_subpixel import formats
 from napari_subpixel.camera import Camera
-from napari_subpixel.doubts import with_warnings
+from napari_subpixel.doubts import Seen, provenance_with_warnings, with_warnings
 from napari_subpixel.errors import PixelSizeError
 from napari_subpixel.jobs import Chunk, DetectionJob
 from napari_subpixel.journal import Journal
 from napari_subpixel.localizations import Localizations, concat
+from napari_subpixel.parts import Parts
 from napari_subpixel.stacks import Stack, check_finite
+from napari_subpixel.threads import one_thread_each
+
+#: Pieces of chunks that are detected or wait for it, for each that is detected at a time.
+AHEAD = 2
 
 
 def detect(job: DetectionJob, *, starts: Iterable[int] | None = None) -> Generator[Chunk, None, None]:
-    """Detect a movie chunk by chunk, reading the next chunk meanwhile.
+    """Detect a movie chunk by chunk: frames are read ahead, and pieces of several chunks are detected side by side.
+
+    A piece is detected by one thread alone, so that the result does not depend on how many there are.
 
     Parameters
     ----------
@@ -32,29 +43,35 @@ def detect(job: DetectionJob, *, starts: Iterable[int] | None = None) -> Generat
     Yields
     ------
     Chunk
+        In the order of the starts.
 
     Raises
     ------
     InputError
-        If a frame cannot be read or holds values that are not finite.
+        If a frame cannot be read or holds values that are not finite; chunks before it are yielded first.
     """
-    pending = list(job.starts if starts is None else starts)
-    with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as reader:
-        upcoming = reader.submit(_read, job, pending[0]) if pending else None
-        for here, start in enumerate(pending):
-            assert upcoming is not None
-            frames = upcoming.result()
-            if here + 1 < len(pending):
-                upcoming = reader.submit(_read, job, pending[here + 1])
-            found = job.detector.detect(
-                frames,
-                first_frame=start,
-                roi=job.roi,
-                camera=job.camera,
-                sigma_px=job.sigma_px,
-                molecule_photons=job.molecule_photons,
-            )
-            yield Chunk(start, start + len(frames), job.complete(found))
+    frames_ahead = _read_ahead(job, job.starts if starts is None else starts)
+    failure: Exception | None = None
+    coming: deque[_Coming] = deque()
+    with closing(frames_ahead), one_thread_each(job.detector.n_workers) as pool:
+        submitted = (_Coming.of(job, pool, start, frames) for start, frames in frames_ahead)
+        try:
+            while True:
+                try:
+                    while _pieces_behind_the_first(coming) < AHEAD * job.detector.n_workers:
+                        coming.append(next(submitted))
+                except StopIteration:
+                    pass
+                except Exception as error:  # what was read before it is not lost
+                    failure = error
+                if not coming:
+                    break
+                yield coming.popleft().chunk(job)
+        finally:
+            for chunk in coming:
+                chunk.cancel()
+    if failure is not None:
+        raise failure
 
 
 def detect_all(job: DetectionJob) -> Localizations:
@@ -62,10 +79,19 @@ def detect_all(job: DetectionJob) -> Localizations:
     return with_warnings(job, concat([chunk.table for chunk in detect(job)]))
 
 
+class Detected(NamedTuple):
+    """What was written: the number of rows, and the provenance, with what is doubtful as ``warnings``."""
+
+    n_molecules: int
+    provenance: dict[str, Any]
+
+
 def detect_to_file(
     job: DetectionJob, output: Path, *, resume: bool = False, overwrite: bool = False
-) -> Generator[Chunk, None, Localizations]:
+) -> Generator[Chunk, None, Detected]:
     """Detect a movie into a file, which appears only when it is whole; finished chunks wait beside it.
+
+    Of the table one part at a time is in memory, so that a movie may be as long as it likes.
 
     Parameters
     ----------
@@ -84,26 +110,26 @@ def detect_to_file(
 
     Returns
     -------
-    Localizations
-        The whole table, chunks of the run that was resumed included: the value of the generator.
+    Detected
+        Of the whole table, chunks of the run that was resumed included: the value of the generator.
 
     Raises
     ------
     InputError
-        If the output may not or cannot be written, its format needs a pixel size that is not known, or what is there
-        to resume came from another movie or other settings.
+        If the output may not or cannot be written, its format needs a pixel size that is not known, what is there
+        to resume came from another movie or other settings, or another run is at work on it.
     """
     overwrite_files = check_output(job.stack, job.camera, output, resume=resume, overwrite=overwrite)
-    journal = Journal.beside(output)
-    journal.open(job, resume=resume, overwrite=overwrite)
-    with closing(detect(job, starts=[s for s in job.starts if not journal.has(s)])) as chunks:
-        for chunk in chunks:
-            journal.keep(chunk)
-            yield chunk
-    table = with_warnings(job, job.complete(journal.whole(job.starts)))
-    formats.write(output, table, overwrite=overwrite_files)
+    with Journal(output).opened(job, resume=resume, overwrite=overwrite) as journal:
+        with closing(detect(job, starts=[s for s in job.starts if not journal.has(s)])) as chunks:
+            for chunk in chunks:
+                journal.keep(chunk)
+                yield chunk
+        seen = Seen.of(journal.tables(job.starts))
+        about = {**job.about, "provenance": provenance_with_warnings(job, job.provenance, seen)}
+        formats.write(output, Parts(lambda: journal.tables(job.starts), about), overwrite=overwrite_files)
     journal.remove()
-    return table
+    return Detected(seen.n_points, about["provenance"])
 
 
 def check_output(stack: Stack, camera: Camera | None, output: Path, *, resume: bool, overwrite: bool) -> bool:
@@ -114,7 +140,7 @@ def check_output(stack: Stack, camera: Camera | None, output: Path, *, resume: b
     bool
         Whether a file that is there is replaced.
     """
-    journal = Journal.beside(output)
+    journal = Journal(output)
     journal.check_free(resume=resume, overwrite=overwrite)
     # A run that was killed while it put its files in place may have left one of two.
     overwrite_files = overwrite or (resume and journal.folder.exists() and not output.exists())
@@ -126,6 +152,56 @@ def check_output(stack: Stack, camera: Camera | None, output: Path, *, resume: b
             "give --pixel-size-nm or a camera file"
         )
     return overwrite_files
+
+
+class _Coming(NamedTuple):
+    """A chunk whose pieces are being detected."""
+
+    start: int
+    stop: int
+    pieces: list[Future[Localizations]]
+
+    @classmethod
+    def of(cls, job: DetectionJob, pool: Executor, start: int, frames: NDArray[np.generic]) -> _Coming:
+        """Hand the pieces of a chunk to the pool."""
+        find = partial(
+            job.detector.detect,
+            roi=job.roi,
+            camera=job.camera,
+            sigma_px=job.sigma_px,
+            molecule_photons=job.molecule_photons,
+        )
+        pieces = [
+            pool.submit(find, frames[k : k + job.piece_frames], first_frame=start + k)
+            for k in range(0, len(frames), job.piece_frames)
+        ]
+        return cls(start, start + len(frames), pieces)
+
+    def chunk(self, job: DetectionJob) -> Chunk:
+        """Wait for the pieces, and join them."""
+        return Chunk(self.start, self.stop, concat([piece.result() for piece in self.pieces]).with_about(**job.about))
+
+    def cancel(self) -> None:
+        """Give up what has not begun."""
+        for piece in self.pieces:
+            piece.cancel()
+
+
+def _pieces_behind_the_first(coming: Iterable[_Coming]) -> int:
+    return sum(len(chunk.pieces) for chunk in itertools.islice(coming, 1, None))
+
+
+def _read_ahead(job: DetectionJob, starts: Iterable[int]) -> Generator[tuple[int, NDArray[np.generic]], None, None]:
+    """Yield chunks of frames with their first frames, and read the next meanwhile."""
+    pending = list(starts)
+    with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as reader:
+        upcoming = reader.submit(_read, job, pending[0]) if pending else None
+        for here, start in enumerate(pending):
+            assert upcoming is not None
+            frames = upcoming.result()
+            if here + 1 < len(pending):
+                upcoming = reader.submit(_read, job, pending[here + 1])
+            yield start, frames
 
 
 def _read(job: DetectionJob, start: int) -> NDArray[np.generic]:

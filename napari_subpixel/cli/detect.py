@@ -143,7 +143,7 @@ def _what_is_kept(at: Progress) -> str:
     from napari_subpixel.journal import Journal
 
     frames = f"frames {at.start} to {at.done} of {at.stop} of {at.movie.name}"
-    return f"{frames} are kept in {Journal.beside(at.output).folder}; --resume goes on"
+    return f"{frames} are kept in {Journal(at.output).folder}; --resume goes on"
 
 
 def _tell(outcome: Outcome, detector: Detector) -> None:

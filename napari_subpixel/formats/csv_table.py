@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from napari_subpixel.errors import InputError, PixelSizeError
 from napari_subpixel.files import atomic_output, check_can_write
 from napari_subpixel.formats import notes
 from napari_subpixel.localizations import Localizations
+from napari_subpixel.parts import Parts
 from napari_subpixel.records import naming
 
 #: A header longer than this is none.
@@ -207,7 +208,9 @@ def is_flavoured(path: str | Path, flavours: Sequence[Flavour]) -> bool:
     return any(not f.missing_from(header) for f in flavours) or _is_alike(_likeness(header, f) for f in flavours)
 
 
-def write_csv(path: str | Path, localizations: Localizations, flavour: Flavour, *, overwrite: bool = False) -> None:
+def write_csv(
+    path: str | Path, localizations: Localizations | Parts, flavour: Flavour, *, overwrite: bool = False
+) -> None:
     """Write a csv table, and its protocol file beside it.
 
     Raises
@@ -218,15 +221,23 @@ def write_csv(path: str | Path, localizations: Localizations, flavour: Flavour, 
     table, protocol = outputs(path)
     for file in (table, protocol):
         check_can_write(file, overwrite=overwrite)
-    if localizations.pixel_size_nm is None:
+    parts = Parts.of(localizations)
+    size = parts.about.get("pixel_size_nm")
+    if size is None:
         raise PixelSizeError(
             f"{table}: positions are written in nm and the pixel size is not known: "
             "give it as pixel_size_nm or --pixel-size-nm"
         )
-    columns, stand_ins = _file_columns(localizations, flavour, localizations.pixel_size_nm)
-    about = notes.from_localizations(localizations, stand_ins=stand_ins)
     with atomic_output(table) as draft:
-        _write_numbers(draft, columns, flavour)
+        n_rows = 0
+        with draft.open("wb") as content:
+            for part in parts:
+                columns, stand_ins = _file_columns(part, flavour, size, first_row=n_rows + 1)
+                if not content.tell():
+                    content.write(_header(columns, flavour))
+                _write_numbers(content, columns)
+                n_rows += len(part)
+        about = notes.from_about(parts.about, stand_ins=stand_ins)
         with atomic_output(protocol) as beside:  # in place before the table, which alone makes the result look whole
             beside.write_text(notes.to_json({"program": notes.PROGRAM, **about}), encoding="utf-8")
 
@@ -386,13 +397,13 @@ def _cell_fault(text: str, column: Column, flavour: Flavour) -> str | None:
 
 
 def _file_columns(
-    localizations: Localizations, flavour: Flavour, pixel_size_nm: float
+    localizations: Localizations, flavour: Flavour, pixel_size_nm: float, first_row: int
 ) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     """Return the columns to write, by their names in the file, and the stand-ins among them."""
     columns: dict[str, NDArray[Any]] = {}
     stand_ins: dict[str, str] = {}
     if flavour.row_number:
-        columns[flavour.row_number] = np.arange(1, len(localizations) + 1)
+        columns[flavour.row_number] = np.arange(first_row, first_row + len(localizations))
     for column in flavour.columns:
         if all(name in localizations for name in column.ours):
             values = _joined([localizations[name] for name in column.ours])
@@ -411,16 +422,17 @@ def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:
     return np.sqrt(np.mean(np.square(np.asarray(parts, dtype=np.float64)), axis=0))
 
 
-def _write_numbers(path: Path, columns: Mapping[str, NDArray[Any]], flavour: Flavour) -> None:
+def _header(columns: Mapping[str, NDArray[Any]], flavour: Flavour) -> bytes:
+    quote = '"' if flavour.quoted else ""
+    return (",".join(f"{quote}{name}{quote}" for name in columns) + flavour.header_end + "\n").encode()
+
+
+def _write_numbers(file: BinaryIO, columns: Mapping[str, NDArray[Any]]) -> None:
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
-    quote = '"' if flavour.quoted else ""
-    header = ",".join(f"{quote}{name}{quote}" for name in columns) + flavour.header_end + "\n"
     table = pa.table({name: _written(values) for name, values in columns.items()})
-    with path.open("wb") as file:
-        file.write(header.encode())
-        arrow_csv.write_csv(table, file, arrow_csv.WriteOptions(include_header=False, quoting_style="none"))
+    arrow_csv.write_csv(table, file, arrow_csv.WriteOptions(include_header=False, quoting_style="none"))
 
 
 def _written(values: NDArray[Any]) -> Any:

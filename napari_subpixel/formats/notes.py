@@ -10,21 +10,18 @@ from typing import Any
 import numpy as np
 
 from napari_subpixel.errors import InputError
-from napari_subpixel.localizations import Localizations
 
 #: The key, in a file's metadata, under which this program's own notes lie.
 PROGRAM = "napari-subpixel"
 
 
-def from_localizations(
-    localizations: Localizations, *, stand_ins: Mapping[str, str] | None = None, **more: Any
-) -> dict[str, Any]:
+def from_about(about: Mapping[str, Any], *, stand_ins: Mapping[str, str] | None = None, **more: Any) -> dict[str, Any]:
     """Return the notes on a table, ready for JSON or YAML.
 
     Parameters
     ----------
-    localizations : Localizations
-        The table that is written.
+    about : mapping
+        What is known beside the rows: the keyword arguments of `Localizations`.
     stand_ins : mapping of str to str, optional
         Columns that the format demands and that were not measured, with what was written in their place.
     **more
@@ -35,7 +32,7 @@ def from_localizations(
     dict
         Plain strings, numbers, lists and mappings.
     """
-    return plain({**localizations.about, "stand_ins": dict(stand_ins or {}), **more})
+    return plain({**about, "stand_ins": dict(stand_ins or {}), **more})
 
 
 def to_about(notes: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from napari_subpixel.errors import InputError
 from napari_subpixel.files import atomic_output, check_can_write
 from napari_subpixel.formats import notes
 from napari_subpixel.localizations import COLUMNS, REQUIRED, Localizations
+from napari_subpixel.parts import Parts
 from napari_subpixel.records import naming
 
 KEY = notes.PROGRAM.encode()
+#: Parts are written together until there are so many rows.
+LEAST_ROWS = 1 << 18
 
 
 def outputs(path: str | Path) -> tuple[Path, ...]:
@@ -54,16 +60,37 @@ def read(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizatio
         return Localizations({name: table[name].to_numpy() for name in table.column_names}, **about)
 
 
-def write(path: str | Path, localizations: Localizations, *, overwrite: bool = False) -> None:
+def write(path: str | Path, localizations: Localizations | Parts, *, overwrite: bool = False) -> None:
     """Write a native table; reading it gives the same table, to the last bit."""
     import pyarrow as pa
     from pyarrow import parquet
 
     check_can_write(path, overwrite=overwrite)
-    table = pa.table({name: localizations[name] for name in localizations.columns})
-    about = json.dumps(notes.from_localizations(localizations))
-    with atomic_output(path) as draft, draft.open("wb") as file:
-        parquet.write_table(table.replace_schema_metadata({KEY: about}), file)
+    parts = Parts.of(localizations)
+    about = json.dumps(notes.from_about(parts.about))
+    with atomic_output(path) as draft, draft.open("wb") as file, ExitStack() as open_until_the_end:
+        writer: Any = None
+        for group in _row_groups(parts):
+            table = pa.table(group).replace_schema_metadata({KEY: about})
+            if writer is None:
+                writer = open_until_the_end.enter_context(parquet.ParquetWriter(file, table.schema))
+            writer.write_table(table)
+
+
+def _row_groups(parts: Parts) -> Iterator[dict[str, NDArray[Any]]]:
+    """Yield the columns of some parts together, as small groups of rows are slow to read."""
+    waiting: list[Localizations] = []
+    for part in parts:
+        waiting.append(part)
+        if sum(map(len, waiting)) >= LEAST_ROWS:
+            yield _joined(waiting)
+            waiting = []
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(tables: list[Localizations]) -> dict[str, NDArray[Any]]:
+    return {name: np.concatenate([table[name] for table in tables]) for name in tables[0].columns}
 
 
 @contextmanager

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
@@ -18,6 +19,7 @@ from napari_subpixel.files import atomic_output, check_can_write
 from napari_subpixel.formats import notes
 from napari_subpixel.formats.hdf5_file import open_hdf5
 from napari_subpixel.localizations import COLUMNS, Localizations
+from napari_subpixel.parts import Parts
 from napari_subpixel.records import naming
 
 #: Picasso's columns, in its order, and ours that each holds; both directions use this one table.
@@ -83,7 +85,7 @@ def read(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizatio
         return Localizations(_our_columns(rows, ours.get("stand_ins") or {}), **about)
 
 
-def write(path: str | Path, localizations: Localizations, *, overwrite: bool = False) -> None:
+def write(path: str | Path, localizations: Localizations | Parts, *, overwrite: bool = False) -> None:
     """Write a table that ``picasso.io.load_locs`` opens, and its yaml.
 
     Columns that Picasso demands and that were not measured get stand-ins, which the description lists: 0, except
@@ -93,10 +95,9 @@ def write(path: str | Path, localizations: Localizations, *, overwrite: bool = F
     table, description = outputs(path)
     for file in (table, description):
         check_can_write(file, overwrite=overwrite)
-    rows, stand_ins = _picasso_rows(localizations)
-    info = _info(localizations, stand_ins, _count_hidden(rows, _frame_shape(localizations)))
+    parts = Parts.of(localizations)
     with atomic_output(table) as draft:
-        _write_hdf5(draft, rows, info)
+        info = _write_hdf5(draft, parts, _survey(parts))
         with atomic_output(description) as beside:  # in place before the table, which alone makes it look whole
             # In ASCII: Picasso reads it in whatever encoding the machine prefers.
             beside.write_text(yaml.safe_dump_all(info, sort_keys=False), encoding="ascii")
@@ -114,7 +115,8 @@ def hidden_rows(localizations: Localizations) -> int:
     >>> hidden_rows(Localizations({"frame": [0, 0], "y": [3.0, -0.25], "x": [7.5, 2.0]}))
     1
     """
-    return _count_hidden(_picasso_rows(localizations)[0], _frame_shape(localizations))
+    survey = _survey(Parts.of(localizations))
+    return _count_hidden(_picasso_rows(localizations, survey.measured)[0], survey.frame_shape)
 
 
 def precision_stand_in(localizations: Localizations) -> tuple[NDArray[np.float64], str]:
@@ -218,38 +220,48 @@ def _foreign_notes(info: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _picasso_rows(localizations: Localizations) -> tuple[NDArray[Any], dict[str, str]]:
+class _Survey(NamedTuple):
+    """What has to be known of the whole table before its first row is written."""
+
+    n_rows: int
+    measured: set[str]
+    frame_shape: tuple[int, int]
+    n_frames: int
+
+
+def _survey(parts: Parts) -> _Survey:
+    """Look through a table; a frame shape that is not known is the smallest that holds all points."""
+    n_rows, last, measured, far = 0, 0, set[str](), np.zeros(2)
+    for part in parts:
+        n_rows += len(part)
+        measured |= {name for name in part.columns if np.isfinite(part[name]).any()}
+        far = np.maximum(far, [np.max(part.y, initial=0.0), np.max(part.x, initial=0.0)])
+        last = max(last, int(np.max(part.frame, initial=0)))
+    height, width = parts.about.get("frame_shape") or (int(home_pixel(v)) + 1 for v in far)
+    # Picasso takes 0 frames for none given and refuses the file.
+    n_frames = max(parts.about.get("n_frames") or last + 1, 1)
+    return _Survey(n_rows, measured if n_rows else set(parts.columns), (height, width), n_frames)
+
+
+def _picasso_rows(part: Localizations, measured: set[str]) -> tuple[NDArray[Any], dict[str, str]]:
     """Return the rows as Picasso's compound type, and the stand-ins among the columns."""
-    measured = {name for name in localizations.columns if _is_measured(localizations[name])}
     names = [name for name, ours in HOLDS.items() if name in DEMANDED or ours in measured]
-    rows = np.zeros(len(localizations), [(name, "<u4" if _is_count(name) else "<f4") for name in names])
+    rows = np.zeros(len(part), [(name, "<u4" if _is_count(name) else "<f4") for name in names])
     stand_ins: dict[str, str] = {}
     for name in names:
         ours = HOLDS[name]
         if ours in measured:
-            rows[name] = localizations[str(ours)]
+            rows[name] = part[str(ours)]
         elif name in ("lpx", "lpy"):
-            rows[name], stand_ins[name] = precision_stand_in(localizations)
+            rows[name], stand_ins[name] = precision_stand_in(part)
         else:
             stand_ins[name] = "0, not measured"
     return rows, stand_ins
 
 
-def _is_measured(values: NDArray[Any]) -> bool:
-    return not len(values) or bool(np.isfinite(values).any())
-
-
 def _is_count(name: str) -> bool:
     ours = HOLDS[name]
     return ours is not None and COLUMNS[ours][0] is np.int64
-
-
-def _frame_shape(localizations: Localizations) -> tuple[int, int]:
-    """Return the shape of the frames or, where it is not known, the smallest that holds all points."""
-    if localizations.frame_shape is not None:
-        return localizations.frame_shape
-    height, width = (int(home_pixel(np.max(v, initial=0.0))) + 1 for v in (localizations.y, localizations.x))
-    return height, width
 
 
 def _count_hidden(rows: NDArray[Any], shape: tuple[int, int]) -> int:
@@ -261,25 +273,56 @@ def _count_hidden(rows: NDArray[Any], shape: tuple[int, int]) -> int:
     return int(len(rows) - shown.sum())
 
 
-def _info(localizations: Localizations, stand_ins: dict[str, str], hidden: int) -> list[dict[str, Any]]:
+def _info(about: Mapping[str, Any], survey: _Survey, stand_ins: dict[str, str], hidden: int) -> list[dict[str, Any]]:
     """Return the description: what Picasso needs, then our own notes."""
-    height, width = _frame_shape(localizations)
-    last = int(np.max(localizations.frame, initial=0)) + 1
-    # Picasso takes 0 frames for none given and refuses the file.
-    movie = {"Generated by": notes.PROGRAM, "Frames": max(localizations.n_frames or last, 1)}
-    movie |= {"Height": height, "Width": width}
-    if localizations.pixel_size_nm is not None:
-        movie["Pixelsize"] = localizations.pixel_size_nm
-    ours = notes.from_localizations(localizations, stand_ins=stand_ins, rows_picasso_does_not_show=hidden)
+    height, width = survey.frame_shape
+    movie = {"Generated by": notes.PROGRAM, "Frames": survey.n_frames, "Height": height, "Width": width}
+    if about.get("pixel_size_nm") is not None:
+        movie["Pixelsize"] = about["pixel_size_nm"]
+    ours = notes.from_about(about, stand_ins=stand_ins, rows_picasso_does_not_show=hidden)
     return [movie, {"Generated by": notes.PROGRAM, notes.PROGRAM: ours}]
 
 
-def _write_hdf5(path: Path, rows: NDArray[Any], info: list[dict[str, Any]]) -> None:
+def _write_hdf5(path: Path, parts: Parts, survey: _Survey) -> list[dict[str, Any]]:
+    """Write rows and description, and return the description."""
     import h5py
 
-    # HDF5 does not tell a full disk in words that Python understands: it is made in memory and written as bytes.
-    content = io.BytesIO()
-    with h5py.File(content, "w") as file:
-        file.create_dataset("locs", data=rows)
+    first_row, hidden, dataset = 0, 0, None
+    with _TellingFile(path) as content, content.telling(), h5py.File(content, "w") as file:
+        for part in parts:
+            rows, stand_ins = _picasso_rows(part, survey.measured)
+            if dataset is None:
+                dataset = file.create_dataset("locs", (survey.n_rows,), rows.dtype)
+            dataset[first_row : first_row + len(rows)] = rows
+            first_row += len(rows)
+            hidden += _count_hidden(rows, survey.frame_shape)
+        info = _info(parts.about, survey, stand_ins, hidden)
         file.create_dataset("metadata", data=json.dumps(info))
-    path.write_bytes(content.getvalue())
+    return info
+
+
+class _TellingFile(io.BufferedRandom):
+    """A file that remembers why it could not be written: HDF5 does not tell a full disk in words."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.FileIO(path, "w+"))
+        self.failure: OSError | None = None
+
+    def write(self, content: Any) -> int:
+        try:
+            written = super().write(content)
+            self.flush()
+        except OSError as error:
+            self.failure = self.failure or error
+            raise
+        return written
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """Raise what was remembered in place of what HDF5 makes of it."""
+        try:
+            yield
+        except Exception:
+            if self.failure is not None:
+                raise self.failure from None
+            raise

@@ -240,7 +240,7 @@ def open_result(
 def _journal(table: Path) -> Path:
     from napari_subpixel.journal import Journal  # loads torch
 
-    return Journal.beside(table).folder
+    return Journal(table).folder
 
 
 def _is_begun(table: Path) -> bool:

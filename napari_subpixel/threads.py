@@ -1,0 +1,40 @@
+"""Threads beside each other, each of which runs PyTorch's layers by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Barrier
+
+import torch
+
+
+@contextmanager
+def one_thread_each(n_threads: int) -> Iterator[ThreadPoolExecutor]:
+    """Open a pool of threads, none of which uses others within a layer; all other threads keep what they have.
+
+    Results do not depend on the number of such threads, and none waits for others within a layer or after it.
+
+    Parameters
+    ----------
+    n_threads : int
+
+    Yields
+    ------
+    ThreadPoolExecutor
+    """
+    before, all_there = torch.get_num_threads(), Barrier(n_threads)
+    with ThreadPoolExecutor(n_threads, "detect", initializer=_work_alone) as pool:
+        try:
+            for future in [pool.submit(all_there.wait) for _ in range(n_threads)]:
+                future.result()
+        finally:
+            # A number that one thread sets is what threads to come start with.
+            torch.set_num_threads(before)
+        yield pool
+
+
+def _work_alone() -> None:
+    torch.get_num_threads()  # else PyTorch gives this thread the number of all others when it first works
+    torch.set_num_threads(1)
