@@ -42,7 +42,7 @@ TOLERANCES_NM = (25.0, 50.0)
 #: Thresholds that are tried on the simulated movie, its frames, and their seed.
 THRESHOLDS, SIMULATED_FRAMES, SEED = np.round(np.geomspace(0.02, 0.9, 24), 3), 40, 11
 #: Steps of a row, and of one that works on an upsampled grid, where a step takes some thirty times as long.
-STEPS, UPSAMPLED_STEPS, QUICK_STEPS = 10_000, 5_000, 4
+STEPS, UPSAMPLED_STEPS, QUICK_STEPS = 10_000, 3_000, 4
 #: Crops of each training frame.
 CROPS, QUICK_CROPS = 500, 5
 #: Frames of the test movie that a quick run scores.

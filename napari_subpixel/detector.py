@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -26,10 +25,9 @@ from napari_subpixel.network import Predictions
 from napari_subpixel.refine import refine
 from napari_subpixel.scaling import Optics, counts, is_constant, minmax
 from napari_subpixel.threads import one_thread_each
+from napari_subpixel.tiling import Batch, batches_of_squares, batches_of_tiles
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
-#: Pixels that pass through the network at once; bounds the memory of its activations.
-BATCH_PIXELS = 1 << 17
 #: Parts of the frames that each thread takes: frames with more molecules take longer.
 PARTS_PER_THREAD = 2
 #: Threads that scale frames and join points while a GPU computes.
@@ -40,15 +38,6 @@ _CUDNN = threading.Lock()
 COLUMNS = ("frame", "y", "x", "probability", "class_index")
 #: How far beside a region molecules are looked for whose light reaches those in it, in standard deviations of the PSF.
 MARGIN_SIGMA = 8.0
-
-
-class Tile(NamedTuple):
-    """A part of the frame that is computed at once: where it lies, and the wider part that it needs to see."""
-
-    rows: slice
-    columns: slice
-    seen_rows: slice
-    seen_columns: slice
 
 
 class Detector:
@@ -185,9 +174,21 @@ class Detector:
 
     def _found(self, scaled: NDArray[np.float32], roi: Roi, sigma_px: float | None) -> NDArray[np.float64]:
         """Return rows of `columns`, light in counts, of scaled frames, numbered as these."""
-        wider = _grown(roi, scaled.shape[2:], MARGIN_SIGMA * sigma_px) if self.measures and sigma_px else roi
-        rows = np.concatenate([self._detect_batch(part, place) for part, place in self._batches(scaled, wider)])
-        return self._molecules(rows, scaled, roi, sigma_px) if self.measures and sigma_px else rows
+        if not (self.measures and sigma_px):
+            return np.concatenate([self._detect_batch(batch) for batch in self._tiled(scaled, roi)])
+        wider = _grown(roi, scaled.shape[2:], MARGIN_SIGMA * sigma_px)
+        reach = {"reach_px": self.network.reach_px, "grid_px": self.network.grid_px}
+        squares, crowded = batches_of_squares(scaled, wider, sigma_px, **reach)
+        batches = itertools.chain(squares, self._tiled(scaled, wider, crowded))
+        rows = [np.empty((0, len(self.columns))), *(self._detect_batch(batch) for batch in batches)]
+        return self._molecules(np.concatenate(rows), scaled, roi, sigma_px)
+
+    def _tiled(self, scaled: NDArray[np.float32], roi: Roi, frames: NDArray[np.int64] | None = None) -> Iterator[Batch]:
+        frames = np.arange(len(scaled)) if frames is None else frames
+        network = self.network
+        return batches_of_tiles(
+            scaled, frames, roi, tile_px=self.tile_px, reach_px=network.reach_px, grid_px=network.grid_px
+        )
 
     def _molecules(self, rows: NDArray, scaled: NDArray, roi: Roi, sigma_px: float) -> NDArray[np.float64]:
         """Join alternatives, keep what is probable enough, refine what stands clear, and keep what is in the region."""
@@ -210,27 +211,18 @@ class Detector:
             return minmax(frames)[:, None]
         return counts(camera.to_photons(frames), optics)
 
-    def _batches(self, scaled: NDArray, roi: Roi) -> Iterator[tuple[NDArray, tuple[int, Tile]]]:
-        """Yield parts of the frames, and of each the number of its first frame and its place."""
-        network = self.network
-        for tile in tiles(roi, scaled.shape[2:], self.tile_px, network.reach_px, network.grid_px):
-            seen = scaled[:, :, tile.seen_rows, tile.seen_columns]
-            step = max(1, BATCH_PIXELS // (seen.shape[2] * seen.shape[3]))
-            for start in range(0, len(seen), step):
-                yield seen[start : start + step], (start, tile)
-
-    def _detect_batch(self, seen: NDArray, place: tuple[int, Tile]) -> NDArray[np.float64]:
-        """Rows of `columns`, with light in counts, of one batch of one tile, shape (K, 5 or 8)."""
-        first, tile = place
+    def _detect_batch(self, batch: Batch) -> NDArray[np.float64]:
+        """Rows of `columns`, with light in counts, of one batch, shape (K, 5 or 8)."""
         with torch.inference_mode(), self._exactly():
-            own = (_within(tile.rows, tile.seen_rows), _within(tile.columns, tile.seen_columns))
             least = min(self.threshold, merging.FAINTEST) if self.measures else self.threshold
             logit = math.log(least / (1 - least))
-            given = torch.from_numpy(np.ascontiguousarray(seen)).to(self.device)
-            rows = _rows(*self.network.predictions_above(given, *own, logit), logit).cpu().numpy()
-        rows[:, 0] += first
-        rows[:, 1] += tile.rows.start
-        rows[:, 2] += tile.columns.start
+            given = torch.from_numpy(np.ascontiguousarray(batch.seen)).to(self.device)
+            own = None if batch.own is None else torch.from_numpy(batch.own).to(self.device)
+            found = self.network.predictions_above(given, batch.rows, batch.columns, logit, own)
+            rows = _rows(*found, logit).cpu().numpy()
+        origin = batch.origin[rows[:, 0].astype(np.int64)]
+        rows[:, 0] = origin[:, 0]
+        rows[:, 1:3] += origin[:, 1:]
         return rows
 
     @contextmanager
@@ -279,31 +271,6 @@ def _grown(roi: Roi, frame_shape: tuple[int, int], margin_px: float) -> Roi:
         (max(y0 - margin, 0), min(y1 + margin, frame_shape[0])),
         (max(x0 - margin, 0), min(x1 + margin, frame_shape[1])),
     )
-
-
-def tiles(roi: Roi, frame_shape: tuple[int, int], tile_px: int, reach_px: int, grid_px: int = 1) -> Iterator[Tile]:
-    """Cut a region into tiles of at most `tile_px` a side, each with what the network must see round it.
-
-    What is seen ends at the frame's true borders, where the network's own zero padding takes over, so that every pixel
-    is computed from the same numbers as in the whole frame. What is seen starts at a multiple of `grid_px`.
-    """
-    for rows, seen_rows in _spans(roi[0], frame_shape[0], tile_px, reach_px, grid_px):
-        for columns, seen_columns in _spans(roi[1], frame_shape[1], tile_px, reach_px, grid_px):
-            yield Tile(rows, columns, seen_rows, seen_columns)
-
-
-def _spans(
-    span: tuple[int, int], size: int, tile_px: int, reach_px: int, grid_px: int
-) -> Iterator[tuple[slice, slice]]:
-    pieces = max(1, math.ceil((span[1] - span[0]) / tile_px))
-    edges = np.linspace(span[0], span[1], pieces + 1).round().astype(int)
-    for start, stop in itertools.pairwise(edges.tolist()):
-        first = max(start - reach_px, 0)
-        yield slice(start, stop), slice(first - first % grid_px, min(stop + reach_px, size))
-
-
-def _within(own: slice, seen: slice) -> slice:
-    return slice(own.start - seen.start, own.stop - seen.start)
 
 
 def choose_device(device: str) -> tuple[torch.device, str]:

@@ -85,7 +85,7 @@ class PixelNetwork(nn.Module):
         return self.predictions(self.numbers(frames), frames)
 
     def predictions_above(
-        self, frames: Tensor, rows: slice, columns: slice, least_logit: float
+        self, frames: Tensor, rows: slice, columns: slice, least_logit: float, own: Tensor | None = None
     ) -> tuple[Tensor, Predictions]:
         """Predict for those pixels only that hold a probable point: most hold none, and need no more than their logit.
 
@@ -96,6 +96,8 @@ class PixelNetwork(nn.Module):
             The part of the frames that is asked for.
         least_logit : float
             Logit that a point has at least, in any class.
+        own : Tensor of bool, shape (B, rows, columns), optional
+            Pixels of the part that are asked for; all if not given.
 
         Returns
         -------
@@ -105,7 +107,8 @@ class PixelNetwork(nn.Module):
             The same for all their points, shape (1, n, ..., K, 1).
         """
         numbers, frames = self.numbers(frames)[..., rows, columns], frames[..., rows, columns]
-        pixels = torch.nonzero((self.logits(numbers) >= least_logit).flatten(1, 2).any(dim=1))
+        probable = (self.logits(numbers) >= least_logit).flatten(1, 2).any(dim=1)
+        pixels = torch.nonzero(probable if own is None else probable & own)
         image, row, column = pixels.unbind(1)
         some = (image, slice(None), row, column)
         return pixels, self.predictions(numbers[some].T[None, :, :, None], frames[some].T[None, :, :, None])

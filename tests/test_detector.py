@@ -8,13 +8,14 @@ import torch
 
 from napari_subpixel.camera import Camera
 from napari_subpixel.coordinates import checked_roi
-from napari_subpixel.detector import DEVICES, Detector, choose_device, tiles
+from napari_subpixel.detector import DEVICES, Detector, choose_device
 from napari_subpixel.errors import InputError
 from napari_subpixel.evaluate import evaluate
 from napari_subpixel.models import Model, ModelCard
 from napari_subpixel.network import PointNetwork
 from napari_subpixel.psf import draw_gaussians
 from napari_subpixel.simulate import Simulation, simulate
+from napari_subpixel.tiling import tiles
 from napari_subpixel.unet import UNet
 
 
