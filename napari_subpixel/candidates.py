@@ -190,5 +190,5 @@ def _owned(corners: NDArray[np.int64], height: int, width: int) -> NDArray[np.bo
 
 @compiled
 def _from_middle(v: int, u: int) -> int:
-    """Return twice the distance of a pixel of a square from the square's middle, along the farther axis."""
-    return max(abs(2 * v - SIDE_PX + 1), abs(2 * u - SIDE_PX + 1))
+    """Return the squared distance of a pixel of a square from the square's middle, in half pixels."""
+    return (2 * v - SIDE_PX + 1) ** 2 + (2 * u - SIDE_PX + 1) ** 2

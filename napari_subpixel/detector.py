@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import itertools
 import math
 import threading
 from collections.abc import Callable, Iterator
@@ -25,7 +24,15 @@ from napari_subpixel.network import Predictions
 from napari_subpixel.refine import refine
 from napari_subpixel.scaling import Optics, counts, is_constant, minmax
 from napari_subpixel.threads import one_thread_each
-from napari_subpixel.tiling import Batch, batches_of_squares, batches_of_tiles
+from napari_subpixel.tiling import (
+    GLANCED_PX,
+    SEEN_PX,
+    Batch,
+    Squares,
+    batches_of_squares,
+    batches_of_tiles,
+    squares,
+)
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 #: Parts of the frames that each thread takes: frames with more molecules take longer.
@@ -36,6 +43,8 @@ GPU_WORKERS = 3
 _CUDNN = threading.Lock()
 #: What a network that measures nothing more tells of a point; one that does tells `merging.COLUMNS`.
 COLUMNS = ("frame", "y", "x", "probability", "class_index")
+#: Squares of sparse frames in which no point has this probability at a first glance hold none.
+PROMISING = 0.1
 #: How far beside a region molecules are looked for whose light reaches those in it, in standard deviations of the PSF.
 MARGIN_SIGMA = 8.0
 
@@ -177,11 +186,25 @@ class Detector:
         if not (self.measures and sigma_px):
             return np.concatenate([self._detect_batch(batch) for batch in self._tiled(scaled, roi)])
         wider = _grown(roi, scaled.shape[2:], MARGIN_SIGMA * sigma_px)
-        reach = {"reach_px": self.network.reach_px, "grid_px": self.network.grid_px}
-        squares, crowded = batches_of_squares(scaled, wider, sigma_px, **reach)
-        batches = itertools.chain(squares, self._tiled(scaled, wider, crowded))
-        rows = [np.empty((0, len(self.columns))), *(self._detect_batch(batch) for batch in batches)]
+        found, crowded = squares(scaled, wider, sigma_px, grid_px=self.network.grid_px)
+        rows = [np.empty((0, len(self.columns)))]
+        rows += [self._detect_batch(batch) for _, batch in self._squared(scaled, self._promising(scaled, found))]
+        rows += [self._detect_batch(batch) for batch in self._tiled(scaled, wider, crowded)]
         return self._molecules(np.concatenate(rows), scaled, roi, sigma_px)
+
+    def _promising(self, scaled: NDArray[np.float32], found: Squares) -> Squares:
+        """Return the squares in which there is something at a first glance."""
+        promising, least = np.zeros(len(found.origin), np.bool_), min(PROMISING, self.threshold)
+        for some, batch in self._squared(scaled, found, GLANCED_PX):
+            rows = self._detect_batch(batch._replace(origin=np.column_stack([some, some, some])), least)
+            promising[np.unique(rows[:, 0]).astype(np.int64)] = True
+        return found.select(promising)
+
+    def _squared(
+        self, scaled: NDArray[np.float32], found: Squares, seen_px: int = SEEN_PX
+    ) -> Iterator[tuple[NDArray[np.int64], Batch]]:
+        seen_px = min(seen_px, self.network.reach_px)
+        return batches_of_squares(scaled, found, seen_px=seen_px, grid_px=self.network.grid_px)
 
     def _tiled(self, scaled: NDArray[np.float32], roi: Roi, frames: NDArray[np.int64] | None = None) -> Iterator[Batch]:
         frames = np.arange(len(scaled)) if frames is None else frames
@@ -211,10 +234,10 @@ class Detector:
             return minmax(frames)[:, None]
         return counts(camera.to_photons(frames), optics)
 
-    def _detect_batch(self, batch: Batch) -> NDArray[np.float64]:
-        """Rows of `columns`, with light in counts, of one batch, shape (K, 5 or 8)."""
+    def _detect_batch(self, batch: Batch, least: float | None = None) -> NDArray[np.float64]:
+        """Rows of `columns`, light in counts, of the points of a batch that are probable enough, shape (K, 5 or 8)."""
+        least = least or (min(self.threshold, merging.FAINTEST) if self.measures else self.threshold)
         with torch.inference_mode(), self._exactly():
-            least = min(self.threshold, merging.FAINTEST) if self.measures else self.threshold
             logit = math.log(least / (1 - least))
             given = torch.from_numpy(np.ascontiguousarray(batch.seen)).to(self.device)
             own = None if batch.own is None else torch.from_numpy(batch.own).to(self.device)

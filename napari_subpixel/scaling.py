@@ -80,13 +80,15 @@ def counts(photons: NDArray, optics: Optics) -> NDArray[np.float32]:
         Counts; a rough estimate of their background; variance of the read noise, in counts; sigma, in pixels; the light
         of a usual molecule, in counts, 0 where it is not known.
     """
-    photons = np.asarray(photons, np.float32)
+    photons = np.asarray(photons)
     factor = np.asarray(optics.variance_per_photon, np.float32)
-    read = np.broadcast_to((np.asarray(optics.read_noise_photons, np.float32) / factor) ** 2, photons.shape)
-    sigma = np.broadcast_to(np.asarray(optics.sigma_px, np.float32), photons.shape)
-    usual = np.broadcast_to(np.asarray(optics.molecule_photons, np.float32) / factor, photons.shape)
-    scaled = photons / factor
-    return np.stack([scaled, rough_background(scaled), read, sigma, usual], axis=1)
+    planes = np.empty((len(photons), 5, *photons.shape[1:]), np.float32)
+    np.divide(photons, factor, out=planes[:, 0], casting="same_kind")
+    planes[:, 1] = rough_background(planes[:, 0])
+    planes[:, 2] = (np.asarray(optics.read_noise_photons, np.float32) / factor) ** 2
+    planes[:, 3] = np.asarray(optics.sigma_px, np.float32)
+    planes[:, 4] = np.asarray(optics.molecule_photons, np.float32) / factor
+    return planes
 
 
 def rough_background(frames: NDArray) -> NDArray[np.float32]:

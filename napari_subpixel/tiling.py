@@ -15,9 +15,9 @@ from napari_subpixel.coordinates import Roi
 
 #: Pixels that pass through the network at once; bounds the memory of its activations.
 BATCH_PIXELS = 1 << 17
-#: What a network sees round a square beside the square itself, in pixels. Most of what it could see farther off
-#: hardly matters to it: points move by some thousandths of a pixel at most (docs/performance.md).
-SEEN_PX = 12
+#: What a network sees round a square, in pixels. What it could see farther off hardly matters to it: points move by
+#: some thousandths of a pixel (docs/performance.md). To say whether there is anything in a square it sees less.
+SEEN_PX, GLANCED_PX = 12, 4
 #: Frames whose squares would have more than this share of their pixels are cut into tiles.
 MOST_SHARE = 0.6
 
@@ -65,9 +65,28 @@ def batches_of_tiles(
             yield Batch(scaled[some, :, tile.seen_rows, tile.seen_columns], rows, columns, origin)
 
 
-def batches_of_squares(
-    scaled: NDArray[np.float32], roi: Roi, sigma_px: float, *, reach_px: int, grid_px: int
-) -> tuple[list[Batch], NDArray[np.int64]]:
+class Squares(NamedTuple):
+    """Squares of `candidates.SIDE_PX` a side, or less at the ends of the frame.
+
+    Attributes
+    ----------
+    origin : ndarray of int64, shape (S, 3)
+        Frame, row and column of the first pixel of each.
+    own : ndarray of bool, shape (S, SIDE_PX, SIDE_PX)
+        The pixels that are this square's and no other's.
+    """
+
+    origin: NDArray[np.int64]
+    own: NDArray[np.bool_]
+
+    def select(self, which: NDArray[np.bool_]) -> Squares:
+        """Return some of them."""
+        return Squares(self.origin[which], self.own[which])
+
+
+def squares(
+    scaled: NDArray[np.float32], roi: Roi, sigma_px: float, *, grid_px: int
+) -> tuple[Squares, NDArray[np.int64]]:
     """Cut frames into squares round what stands out of the noise, where it is little.
 
     Parameters
@@ -77,32 +96,30 @@ def batches_of_squares(
     roi : ((y0, y1), (x0, x1))
         Squares that do not touch it are left out.
     sigma_px : float
-    reach_px, grid_px : int
+    grid_px : int
         Of the network.
 
     Returns
     -------
-    list of Batch
+    Squares
     ndarray of int64
         The frames that are too crowded for it, each of which is looked at by itself.
     """
-    shape = scaled.shape[2:]
-    seen_px = -(-min(SEEN_PX, reach_px) // grid_px) * grid_px
-    area = (candidates.SIDE_PX + 2 * seen_px) ** 2
-    origins, owns, crowded = [], [], []
+    shape = (scaled.shape[2], scaled.shape[3])
+    area = (candidates.SIDE_PX + 2 * SEEN_PX) ** 2
+    origins = [np.empty((0, 3), np.int64)]
+    owns = [np.empty((0, candidates.SIDE_PX, candidates.SIDE_PX), np.bool_)]
+    crowded = []
     for t, frame in enumerate(scaled):
         found = candidates.places(frame[0], frame[1], frame[2], sigma_px)
-        corners, own = candidates.squares(found, (shape[0], shape[1]), grid_px)
+        corners, own = candidates.squares(found, shape, grid_px)
         if len(corners) * area > MOST_SHARE * shape[0] * shape[1]:
             crowded.append(t)
             continue
         touching = _touching(corners, roi)
         origins.append(np.column_stack([np.full(len(corners), t), corners])[touching])
         owns.append(own[touching])
-    if not origins:
-        return [], np.array(crowded, np.int64)
-    origin, own = np.concatenate(origins), np.concatenate(owns)
-    return list(_of_like_shape(scaled, origin, own, seen_px)), np.array(crowded, np.int64)
+    return Squares(np.concatenate(origins), np.concatenate(owns)), np.array(crowded, np.int64)
 
 
 def _touching(corners: NDArray[np.int64], roi: Roi) -> NDArray[np.bool_]:
@@ -111,26 +128,38 @@ def _touching(corners: NDArray[np.int64], roi: Roi) -> NDArray[np.bool_]:
     return (last[:, 0] > y0) & (first[:, 0] < y1) & (last[:, 1] > x0) & (first[:, 1] < x1)
 
 
-def _of_like_shape(
-    scaled: NDArray[np.float32], origin: NDArray[np.int64], own: NDArray[np.bool_], seen_px: int
-) -> Iterator[Batch]:
-    """Put squares together that see parts of the same shape: at the frame's borders they see less."""
-    first = np.maximum(origin[:, 1:] - seen_px, 0)
+def batches_of_squares(
+    scaled: NDArray[np.float32], of: Squares, *, seen_px: int, grid_px: int
+) -> Iterator[tuple[NDArray[np.int64], Batch]]:
+    """Put squares together that see parts of the same shape: at the frame's borders they see less.
+
+    Parameters
+    ----------
+    scaled : ndarray of float32, shape (T, planes, Y, X)
+    of : Squares
+    seen_px : int
+        What is seen round a square.
+    grid_px : int
+        Of the network.
+
+    Yields
+    ------
+    tuple of (ndarray of int64, Batch)
+        Which squares they are, and what is computed at once.
+    """
+    origin, margin = of.origin, -(-seen_px // grid_px) * grid_px
+    first = np.maximum(origin[:, 1:] - margin, 0)
     stop = np.minimum(origin[:, 1:] + candidates.SIDE_PX, scaled.shape[2:])
-    last = np.minimum(stop + seen_px, scaled.shape[2:])
+    last = np.minimum(stop + margin, scaled.shape[2:])
     shapes = np.column_stack([last - first, origin[:, 1:] - first, stop - first])
     for kind in np.unique(shapes, axis=0):
-        (height, width), before, after = kind[:2], kind[2:4], kind[4:]
-        rows, columns = (slice(int(a), int(b)) for a, b in zip(before, after, strict=True))
-        for some in _in_batches(np.flatnonzero((shapes == kind).all(axis=1)), int(height * width)):
-            seen = np.stack(
-                [
-                    scaled[t, :, y : y + height, x : x + width]
-                    for t, (y, x) in zip(origin[some, 0], first[some], strict=True)
-                ]
-            )
-            inside = own[some, : rows.stop - rows.start, : columns.stop - columns.start]
-            yield Batch(seen, rows, columns, origin[some], inside)
+        height, width, *edges = kind.tolist()
+        rows, columns = slice(edges[0], edges[2]), slice(edges[1], edges[3])
+        for some in _in_batches(np.flatnonzero((shapes == kind).all(axis=1)), height * width):
+            corners = zip(origin[some, 0], first[some, 0], first[some, 1], strict=True)
+            seen = np.stack([scaled[t, :, y : y + height, x : x + width] for t, y, x in corners])
+            own = of.own[some, : rows.stop - rows.start, : columns.stop - columns.start]
+            yield some, Batch(seen, rows, columns, origin[some], own)
 
 
 def _in_batches(numbers: NDArray[np.int64], pixels: int) -> Iterator[NDArray[np.int64]]:

@@ -120,17 +120,17 @@ class UNet(PixelNetwork):
         height, width = frames.shape[2:]
         told = self.condition(_told(frames))
         planes = functional.pad(_planes(frames), (0, -width % self.grid_px, 0, -height % self.grid_px))
-        x = functional.relu(self.stem(planes.contiguous(memory_format=torch.channels_last)))
+        x = self.stem(planes.contiguous(memory_format=torch.channels_last)).relu_()
         x = self.enter(functional.pixel_unshuffle(x, 2).contiguous(memory_format=torch.channels_last))
         for block in self.before:
             x = block(x, told)
         deep = self.down(functional.avg_pool2d(x, 2))
         for block in self.bottom:
             deep = block(deep, told)
-        x = x + functional.interpolate(self.up(deep), scale_factor=2, mode="nearest")
+        x = functional.interpolate(self.up(deep), scale_factor=2, mode="nearest").add_(x)
         for block in self.after:
             x = block(x, told)
-        return functional.pixel_shuffle(self.head(functional.relu(x)).float(), 2)[..., :height, :width]
+        return functional.pixel_shuffle(self.head(x.relu_()).float(), 2)[..., :height, :width]
 
     def logits(self, numbers: Tensor) -> Tensor:
         """Return the logits among the numbers, (B, C, H, W) to (B, n, 1, H, W)."""
@@ -170,8 +170,8 @@ class _Block(nn.Module):
 
     def forward(self, x: Tensor, told: Tensor) -> Tensor:
         scale, shift = self.film(told)[..., None, None].chunk(2, dim=1)
-        between = self.first(functional.relu(x))
-        return x + self.second(functional.relu(between * (1 + scale) + shift))
+        between = torch.addcmul(shift, self.first(functional.relu(x)), 1 + scale).relu_()
+        return self.second(between).add_(x)
 
 
 def _told(frames: Tensor) -> Tensor:
@@ -195,14 +195,20 @@ def _planes(frames: Tensor) -> Tensor:
     return torch.stack(
         [
             above / 8,
-            torch.asinh(above) / 2,
+            _asinh(above) / 2,
             excess / (3 * around[:, 0] + 3 * noise),
             torch.log(noise) / 2 - 0.5,
             3 * torch.log(sigma / 1.25),
-            torch.asinh(light / _just_seen(sigma, noise)) / 2,
+            _asinh(light / _just_seen(sigma, noise)) / 2,
         ],
         dim=1,
     )
+
+
+def _asinh(x: Tensor) -> Tensor:
+    """Return what `torch.asinh` does, to the last digits, several times as fast on a CPU."""
+    size = x.abs()
+    return torch.log1p(size + size.square() / (1 + (size.square() + 1).sqrt())) * x.sign()
 
 
 def _noise(background: Tensor, read: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from napari_subpixel import tiling
 from napari_subpixel.camera import Camera
 from napari_subpixel.coordinates import checked_roi
 from napari_subpixel.detector import DEVICES, Detector, choose_device
@@ -295,3 +296,30 @@ def test_the_shipped_model_for_many_microscopes_finds_sparse_molecules_and_their
     assert np.median(found["photons"][pairs[:, 0]] / truth["photons"][pairs[:, 1]]) == pytest.approx(1, abs=0.1)
     errors = score.offsets_nm[:, 0] / (100 * found["y_uncertainty"][pairs[:, 0]])
     assert 0.5 < np.percentile(np.abs(errors), 68) < 1.5
+
+
+@pytest.mark.parametrize("shape", [(260, 303), (261, 290)])
+def test_squares_of_sparse_frames_give_the_points_of_whole_ones(shape, monkeypatch):
+    settings = Simulation(
+        frame_shape=shape, n_frames=24, structure="uniform", emitters_per_frame=10, photons=1500, on_time_frames=0.0
+    )
+    movie, _ = simulate(settings, np.random.default_rng(6))
+    detector, told = Detector("fast", device="cpu"), {"camera": settings.camera, "sigma_px": settings.sigma_px}
+    found = detector.detect(movie, **told)
+    part = detector.detect(movie, roi=((20, 220), (30, 250)), **told)
+    inside = (np.rint(found.y) >= 20) & (np.rint(found.y) < 220) & (np.rint(found.x) >= 30) & (np.rint(found.x) < 250)
+    same_points(found.select(inside), part, detector.threshold)
+    monkeypatch.setattr(tiling, "MOST_SHARE", 0.0)
+    whole = detector.detect(movie, **told)
+    assert len(found) == pytest.approx(len(whole), abs=1)
+    (match,) = evaluate(found, whole, 20, pixel_size_nm=100)
+    assert match.jaccard > 0.97
+    assert match.rmse_nm < 0.01 * 100
+
+
+def test_crowded_frames_are_seen_whole_whatever_frames_are_beside_them(movie, optics):
+    detector = Detector("fast", device="cpu")
+    empty = np.random.default_rng(2).poisson(15, movie.shape).astype(np.uint16)
+    alone = detector.detect(movie, **optics)
+    mixed = detector.detect(np.concatenate([empty, movie]), **optics)
+    same_points(alone, mixed.select(mixed.frame >= 5).with_columns(frame=mixed.frame[mixed.frame >= 5] - 5), 0.5)
