@@ -29,6 +29,7 @@ TABLE_1 = {
     "quarter": ("(yes)", "yes", "no", "no", "yes"),
     "refinement": ("yes", "yes", "(yes)", "no", "yes"),
     "dark": ("yes", "yes", "(yes)", "no", "yes"),
+    "taylor": ("yes", "yes", "(yes)", "no", "yes"),
     "mass": ("yes", "yes", "(yes)", "no", "yes"),
     "h3r": ("yes", "yes", "(yes)", "no", "yes"),
     "dsnt": ("yes", "yes", "(yes)", "no", "yes"),
@@ -36,7 +37,19 @@ TABLE_1 = {
     "deep-storm": ("yes", "yes", "(yes)", "yes", "no"),
     "points": ("yes", "yes", "yes", "yes", "yes"),
 }
-TABLE_2 = ("deep-storm", "upsampling", "refinement", "points", "argmax", "quarter", "dark", "mass", "h3r", "dsnt")
+TABLE_2 = (
+    "deep-storm",
+    "upsampling",
+    "refinement",
+    "points",
+    "argmax",
+    "quarter",
+    "dark",
+    "taylor",
+    "mass",
+    "h3r",
+    "dsnt",
+)
 TABLE_3 = (
     "points, no sparsity", "points, l1", "points", "points, counting in windows", "points, kernel 0.1 px",
     "points, kernel 0.4 px",

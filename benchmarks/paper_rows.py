@@ -90,7 +90,7 @@ def _learns(name: str) -> tuple[Any, ...]:
     row = ROWS[name]
     chosen = METHODS[row.method]
     network: Any = chosen.network()
-    config = {key: value for key, value in network.config.items() if key != "decoder"}
+    config = {key: value for key, value in network.config.items() if key not in ("decoder", "reach_px")}
     return config, chosen.objective, {**chosen.settings, **row.settings}
 
 

@@ -48,14 +48,24 @@ def _heatmap(encoder: str, decoder: str, **arguments: Any) -> Callable[[], nn.Mo
 
 PAPER = "Schroeter et al. 2020"
 DARK = "Zhang et al. 2020 (DARK)"
+#: In crowds more than the next pixels of a maximum is its neighbours' light: wider windows halve the score there.
+NEAR_PX = 1
 #: The methods.
 METHODS: dict[str, Method] = {
     "points": Method("points with offsets, heatmaps matched in closed form, counted", PAPER, PointNetwork, "paper"),
     "argmax": Method("heatmap, brightest pixel", DARK, _heatmap("quantised", "argmax")),
     "quarter": Method("heatmap, a quarter pixel towards the second brightest", DARK, _heatmap("quantised", "standard")),
-    "refinement": Method("heatmap, a Gaussian fitted to each maximum", PAPER, _heatmap("quantised", "Gaussian fit")),
-    "dark": Method("heatmap drawn at the true place, Taylor expansion", DARK, _heatmap("unbiased", "dark")),
-    "mass": Method("heatmap drawn at the true place, centre of mass", DARK, _heatmap("unbiased", "centre of mass")),
+    "refinement": Method(
+        "heatmap, a Gaussian fitted to each maximum", PAPER, _heatmap("quantised", "Gaussian fit", reach_px=NEAR_PX)
+    ),
+    "dark": Method(
+        "heatmap drawn at the true place, low-pass filter, Taylor expansion", DARK, _heatmap("unbiased", "dark")
+    ),
+    "taylor": Method("heatmap drawn at the true place, Taylor expansion", DARK, _heatmap("unbiased", "taylor")),
+    "mass": Method(
+        "heatmap drawn at the true place, centre of mass", DARK,
+        _heatmap("unbiased", "centre of mass", reach_px=NEAR_PX),
+    ),
     "h3r": Method(
         "heatmap of randomly rounded places, mean of the activation points",
         "Yu and Tao 2021 (H3R)",
