@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,13 @@ from napari_subpixel.jobs import Chunk, DetectionJob
 from napari_subpixel.journal import Journal
 from napari_subpixel.localizations import Localizations, concat
 from napari_subpixel.stacks import Stack, check_finite
+
+
+class Detecting(Protocol):
+    """What detects the chunks of a movie that start at given frames, in whatever order it yields them."""
+
+    def __call__(self, job: DetectionJob, *, starts: Iterable[int] | None = None) -> Generator[Chunk, None, None]:
+        """Yield chunks as `detect` does."""
 
 
 def detect(job: DetectionJob, *, starts: Iterable[int] | None = None) -> Generator[Chunk, None, None]:
@@ -63,7 +71,7 @@ def detect_all(job: DetectionJob) -> Localizations:
 
 
 def detect_to_file(
-    job: DetectionJob, output: Path, *, resume: bool = False, overwrite: bool = False
+    job: DetectionJob, output: Path, *, resume: bool = False, overwrite: bool = False, detecting: Detecting = detect
 ) -> Generator[Chunk, None, Localizations]:
     """Detect a movie into a file, which appears only when it is whole; finished chunks wait beside it.
 
@@ -76,6 +84,8 @@ def detect_to_file(
         Go on from the chunks that an interrupted run left; with none, just start.
     overwrite : bool
         Replace an existing table, and drop what an interrupted run left.
+    detecting : callable
+        What detects the chunks, here or elsewhere: `detect`, or that of a `napari_subpixel.cluster.Cluster`.
 
     Yields
     ------
@@ -96,7 +106,7 @@ def detect_to_file(
     overwrite_files = check_output(job.stack, job.camera, output, resume=resume, overwrite=overwrite)
     journal = Journal.beside(output)
     journal.open(job, resume=resume, overwrite=overwrite)
-    with closing(detect(job, starts=[s for s in job.starts if not journal.has(s)])) as chunks:
+    with closing(detecting(job, starts=[s for s in job.starts if not journal.has(s)])) as chunks:
         for chunk in chunks:
             journal.keep(chunk)
             yield chunk
