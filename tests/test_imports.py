@@ -53,6 +53,7 @@ RESERVED = {
         "training",
         "detector",
         "tuning",
+        "cluster",
         "cli",
     },
     "dask": {"cluster", "widgets"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from napari_subpixel.errors import InputError
 
 if TYPE_CHECKING:
     from napari_subpixel.batch import Outcome, Progress
+    from napari_subpixel.cluster import Cluster
     from napari_subpixel.detector import Detector
 
 #: What ``--format`` takes, as in `napari_subpixel.formats.FORMATS`.
@@ -55,9 +56,18 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--roi", type=region, metavar="Y0:Y1,X0:X1", help="part of the frame, in pixels")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run; skip finished movies")
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+    add_cluster_arguments(parser)
     add_psf_argument(parser)
     add_camera_arguments(parser)
     parser.set_defaults(run=run)
+
+
+def add_cluster_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``--scheduler`` and ``--workers``, of which one may be given."""
+    group = parser.add_argument_group("workers of Dask (the extra napari-subpixel[cluster]), each with --device")
+    either = group.add_mutually_exclusive_group()
+    either.add_argument("--workers", type=int, metavar="N", help="start N workers on this machine, one for each GPU")
+    either.add_argument("--scheduler", metavar="ADDRESS", help="address or .json file of a Dask scheduler")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -68,21 +78,34 @@ def run(arguments: argparse.Namespace) -> int:
     pairs, summary = _pairs(arguments)
     camera = camera_from(arguments)
     check_inputs_stay(pairs, also_read=_also_read(arguments))
-    detector = _detector(arguments)
-    settings = {name: getattr(arguments, name) for name in ("frames", "roi", "resume", "overwrite")}
-    settings["psf"] = psf_from(arguments)
-    settings["estimate_camera"] = not tells_gain(arguments)
-    events = detect_batch(pairs, detector, camera, **settings)
-    n_failed = 0
-    for outcome in _watched(summarised(events, summary) if summary else events):
-        if outcome.error is not None and len(pairs) == 1:
-            raise InputError(outcome.error)
-        _tell(outcome, detector.device_reason)
-        n_failed += outcome.status == "failed"
+    with _cluster(arguments) as cluster:
+        detector = _detector(arguments)
+        settings = {name: getattr(arguments, name) for name in ("frames", "roi", "resume", "overwrite")}
+        settings["psf"] = psf_from(arguments)
+        settings["estimate_camera"] = not tells_gain(arguments)
+        settings["detecting"] = cluster.detect if cluster else None
+        events = detect_batch(pairs, detector, camera, **settings)
+        n_failed = 0
+        for outcome in _watched(summarised(events, summary) if summary else events):
+            if outcome.error is not None and len(pairs) == 1:
+                raise InputError(outcome.error)
+            _tell(outcome, str(cluster or detector.device_reason))
+            n_failed += outcome.status == "failed"
     if len(pairs) > 1:
         failed = f", {n_failed} failed" if n_failed else ""
         say(f"{len(pairs) - n_failed} of {len(pairs)} movies done{failed}; {summary} tells of each")
     return 1 if n_failed else 0
+
+
+def _cluster(arguments: argparse.Namespace) -> AbstractContextManager[Cluster | None]:
+    """Return the workers that are asked for, or None where this process detects by itself."""
+    if arguments.workers is None and arguments.scheduler is None:
+        return nullcontext()
+    from napari_subpixel.cluster import connected, local_workers
+
+    if arguments.scheduler is not None:
+        return connected(arguments.scheduler, device=arguments.device)
+    return local_workers(arguments.workers, device=arguments.device)
 
 
 def _pairs(arguments: argparse.Namespace) -> tuple[list[tuple[str | Path, Path]], Path | None]:
@@ -124,7 +147,9 @@ def _also_read(arguments: argparse.Namespace) -> Iterator[Path]:
 def _detector(arguments: argparse.Namespace) -> Detector:
     from napari_subpixel.detector import Detector
 
-    return Detector(arguments.model, threshold=arguments.threshold, device=arguments.device)
+    # Where others detect, this machine may lack what they have.
+    device = arguments.device if arguments.scheduler is None else "auto"
+    return Detector(arguments.model, threshold=arguments.threshold, device=device)
 
 
 def _watched(events: Generator[Progress | Outcome, None, None]) -> Iterator[Outcome]:
