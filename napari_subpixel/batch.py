@@ -49,7 +49,7 @@ def gather_movies(names: Iterable[str | Path]) -> list[str | Path]:
         A movie: a file, a Zarr, or a folder of frames, a file each. A folder of movies: any other folder, with the
         movies that `find_movies` finds in it. A pattern, such as ``cell*.tif`` or ``**/*.tif``, where there is no file
         of this very name. A list: ``@`` and the name of a text file with one of all these on a line, relative to the
-        folder of that file; empty lines and those that start with ``#`` are passed over.
+        folder of that file; empty lines and those that start with ``#`` are passed over. Sidecars are too.
 
     Returns
     -------
@@ -64,6 +64,8 @@ def gather_movies(names: Iterable[str | Path]) -> list[str | Path]:
     """
     movies: dict[str, str | Path] = {}
     for name in names:
+        if str(name).endswith(SIDECAR_SUFFIX):
+            continue  # of a pattern that the shell looked up
         for movie in _named(str(name)):
             movies.setdefault(os.path.realpath(movie) if str(movie) else "", movie)
     return list(movies.values())

@@ -37,7 +37,7 @@ CHUNKS_PER_THREAD = 2
 ALLOWED_FAILURES = 3
 #: Movies and detectors that a worker keeps open.
 KEPT = 2
-#: Dask lets its workers hand memory back to the system at once, which takes them half as long again.
+#: Dask lets its workers hand memory back to the system at once, for which they pay with much of their speed.
 BEFORE_WORKERS: dict[str, Any] = {"distributed.nanny.pre-spawn-environ": {}}
 LOST = "the scheduler is gone; finished chunks are kept, and --resume goes on"
 NOT_INSTALLED = (

@@ -221,6 +221,7 @@ def typed(tmp_path, monkeypatch) -> Path:
         (["day*"], ["day1/cell2.tif", "day1/cell10.tif", "day2/a.zarr"]),
         (["**"], ["day1/cell2.tif", "day1/cell10.tif", "day2/a.zarr", "day2/frames", "loose.tif"]),
         (["loose.tif", "day1", "day1/*"], ["loose.tif", "day1/cell2.tif", "day1/cell10.tif"]),
+        (["loose.subpixel.yaml", "loose.tif"], ["loose.tif"]),
         (["gone.tif", "day1/notes.txt"], ["gone.tif", "day1/notes.txt"]),
     ],
 )

@@ -242,6 +242,7 @@ def test_a_scheduler_that_ends_meanwhile_is_told(job, monkeypatch):
         one.close()
         with pytest.raises(InputError, match="the scheduler is gone; finished chunks are kept"):
             list(running)
+        assert refused(there, job) == cluster.LOST  # the next movie
 
 
 def test_a_scheduler_that_is_not_there_is_told(monkeypatch, tmp_path):

@@ -119,6 +119,8 @@ def _pairs(arguments: argparse.Namespace) -> tuple[list[tuple[str | Path, Path]]
     is_table = any(output.suffix.lower() in format_.suffixes for format_ in formats.FORMATS.values())
     is_folder = arguments.output.endswith(("/", "\\")) or output.is_dir()
     movies = gather_movies(arguments.movies)
+    if not movies:
+        raise InputError(f"{arguments.movies[0]}: holds settings of a movie; name the movie")
     if is_folder or len(arguments.movies) > 1 or len(movies) > 1:
         if is_table and not is_folder:
             raise InputError(

@@ -66,6 +66,11 @@ def test_settings_beside_a_movie_go_before_the_flags_and_are_told(run, experimen
     assert [table.provenance["threshold"] for table in tables] == [0.4, 0.2]
 
 
+def test_settings_are_no_movie(refuse, tmp_path):
+    path = tmp_path / "a.subpixel.yaml"
+    assert f"{path}: holds settings of a movie; name the movie" in refuse("detect", path, "-o", tmp_path / "o.csv")
+
+
 def test_a_summary_of_somebody_elses_stays(refuse, run, experiment, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
