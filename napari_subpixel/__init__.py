@@ -33,6 +33,7 @@ _HOMES = {
     "detect_batch": "batch.detect_batch",
     "detect_to_file": "pipeline.detect_to_file",
     "find_movies": "batch.find_movies",
+    "gather_movies": "batch.gather_movies",
     "job_for": "jobs.job_for",
     "measure_psf": "spots.measure_psf",
     "open_stack": "stacks.open_stack",

@@ -221,10 +221,13 @@ class Camera:
         path = Path(path)
         values = records.read_section(path, "camera")
         with records.naming(path):
-            for field in MAPS:
-                if isinstance(values.get(field), str):
-                    values[field] = _read_map(field, path.parent / values[field])
-            return cls.from_dict(values)
+            return cls.from_dict(with_maps(values, path.parent))
+
+
+def with_maps(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return fields of a camera with the maps read that are named by a file, relative to the folder."""
+    read = {field: _read_map(field, folder / values[field]) for field in MAPS if isinstance(values.get(field), str)}
+    return {**values, **read}
 
 
 def _number_or_map(field: str, value: Any) -> float | NDArray[np.float64]:

@@ -60,8 +60,8 @@ def atomic_output(path: str | Path) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
 
 
-def make_folder(folder: str | Path) -> None:
-    """Make a folder, and those that it lies in, where it is not there already.
+def make_folder(folder: str | Path) -> Path:
+    """Make a folder, and those that it lies in, where it is not there already; return its path.
 
     Raises
     ------
@@ -72,6 +72,7 @@ def make_folder(folder: str | Path) -> None:
         Path(folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot make this folder: {error.strerror}") from None
+    return Path(folder)
 
 
 def write_failure(error: Exception) -> str:

@@ -9,7 +9,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,13 @@ from napari_subpixel.threads import one_thread_each
 
 #: Pieces of chunks that are detected or wait for it, for each that is detected at a time.
 AHEAD = 2
+
+
+class Detecting(Protocol):
+    """What detects the chunks of a movie that start at given frames, in whatever order it yields them."""
+
+    def __call__(self, job: DetectionJob, *, starts: Iterable[int] | None = None) -> Generator[Chunk, None, None]:
+        """Yield chunks as `detect` does."""
 
 
 def detect(job: DetectionJob, *, starts: Iterable[int] | None = None) -> Generator[Chunk, None, None]:
@@ -87,7 +94,7 @@ class Detected(NamedTuple):
 
 
 def detect_to_file(
-    job: DetectionJob, output: Path, *, resume: bool = False, overwrite: bool = False
+    job: DetectionJob, output: Path, *, resume: bool = False, overwrite: bool = False, detecting: Detecting = detect
 ) -> Generator[Chunk, None, Detected]:
     """Detect a movie into a file, which appears only when it is whole; finished chunks wait beside it.
 
@@ -102,6 +109,8 @@ def detect_to_file(
         Go on from the chunks that an interrupted run left; with none, just start.
     overwrite : bool
         Replace an existing table, and drop what an interrupted run left.
+    detecting : callable
+        What detects the chunks, here or elsewhere: `detect`, or that of a `napari_subpixel.cluster.Cluster`.
 
     Yields
     ------
@@ -121,7 +130,7 @@ def detect_to_file(
     """
     overwrite_files = check_output(job.stack, job.camera, output, resume=resume, overwrite=overwrite)
     with Journal(output).opened(job, resume=resume, overwrite=overwrite) as journal:
-        with closing(detect(job, starts=[s for s in job.starts if not journal.has(s)])) as chunks:
+        with closing(detecting(job, starts=[s for s in job.starts if not journal.has(s)])) as chunks:
             for chunk in chunks:
                 journal.keep(chunk)
                 yield chunk

@@ -58,7 +58,7 @@ def read_section(path: Path, section: str) -> dict[str, Any]:
     InputError
         If the file is missing, is not YAML, or has no such section.
     """
-    document = _read_document(path)
+    document = read_document(path)
     if section not in document:
         raise InputError(f"{path}: no section '{section}:'; there are {', '.join(map(str, document)) or 'none'}")
     values = document[section]
@@ -69,12 +69,12 @@ def read_section(path: Path, section: str) -> dict[str, Any]:
 
 def has_section(path: Path, section: str) -> bool:
     """Say whether a YAML file has this section."""
-    return section in _read_document(path)
+    return section in read_document(path)
 
 
 def write_section(path: Path, section: str, values: Mapping[str, Any]) -> None:
     """Write one section of a YAML file and keep the others."""
-    document = _read_document(path) if path.exists() else {}
+    document = read_document(path) if path.exists() else {}
     document[section] = dict(values)
     with atomic_output(path) as draft:
         draft.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
@@ -102,7 +102,8 @@ def _where(error: yaml.YAMLError) -> str:
     return f"line {mark.line + 1}, column {mark.column + 1}: {problem}" if mark else str(problem)
 
 
-def _read_document(path: Path) -> dict[str, Any]:
+def read_document(path: Path) -> dict[str, Any]:
+    """Return a whole YAML file, by the names of its sections; raises `InputError` where it is none."""
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

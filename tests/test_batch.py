@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import tifffile
 import zarr
@@ -18,15 +16,17 @@ from napari_subpixel.batch import (
     check_inputs_stay,
     detect_batch,
     find_movies,
+    gather_movies,
     pair_outputs,
-    summary,
-    write_summary,
+    sidecar_of,
 )
 from napari_subpixel.camera import Camera
 from napari_subpixel.detector import Detector
 from napari_subpixel.errors import InputError
 from napari_subpixel.files import make_folder
 from napari_subpixel.simulate import Simulation, simulate
+from napari_subpixel.stacks.folders import is_folder_of_frames
+from napari_subpixel.stacks.tiff_pages import holds_one_frame
 
 SIMULATION = Simulation(frame_shape=(40, 52), n_frames=10, structure="uniform", emitters_per_frame=20, photons=2250)
 CAMERA = Camera(pixel_size_nm=100)
@@ -168,6 +168,97 @@ def test_ome_movies_of_their_own_are_all_listed_whatever_they_are_called(tmp_pat
     write_ome(tmp_path / "p3.ome.tif", '<BinaryOnly MetadataFile="gone.ome.tif" UUID="u"/>')
     (tmp_path / "damaged.ome.tif").write_bytes(b"II*\0")
     assert len(find_movies(tmp_path)) == 7
+
+
+def test_a_folder_of_single_frames_is_one_movie_and_any_other_holds_movies(tmp_path):
+    for n in range(3):
+        write_tiff(tmp_path / "frames" / f"img_{n}.tif", np.zeros((1, 8, 9), np.uint16))
+        write_tiff(tmp_path / "mixed" / f"img_{n}.tif", np.zeros((1 + n, 8, 9), np.uint16))
+    (tmp_path / "frames" / "img_3.tif").write_bytes(b"damaged")
+    assert is_folder_of_frames(tmp_path / "frames")
+    assert find_movies(tmp_path / "frames") == [tmp_path / "frames"]
+    assert not is_folder_of_frames(tmp_path / "mixed")
+    assert names(find_movies(tmp_path / "mixed")) == ["img_0.tif", "img_1.tif", "img_2.tif"]
+    (tmp_path / "one").mkdir()
+    assert not is_folder_of_frames(tmp_path / "one")
+
+
+def test_frames_without_pages_of_their_own_are_told_by_the_size_of_the_file(tmp_path):
+    page = write_tiff(tmp_path / "page.tif", np.zeros((1, 200, 210), np.uint16))
+    assert holds_one_frame(page) is True
+    page.write_bytes(page.read_bytes() + bytes(3 * 200 * 210 * 2))
+    assert holds_one_frame(page) is False
+    assert holds_one_frame(write_tiff(tmp_path / "two.tif", np.zeros((2, 8, 9), np.uint16))) is False
+    assert holds_one_frame(tmp_path / "gone.tif") is None
+
+
+# -- what is typed ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def typed(tmp_path, monkeypatch) -> Path:
+    """A folder to type in: ``day1`` with two movies and a note, ``day2`` with a Zarr and a folder of frames."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("day1/cell10.tif", "day1/cell2.tif", "loose.tif"):
+        write_tiff(tmp_path / name, np.zeros((2, 8, 9), np.uint16))
+    (tmp_path / "day1" / "notes.txt").write_text("")
+    zarr.save_array(tmp_path / "day2" / "a.zarr", np.zeros((2, 3, 4)))
+    for n in range(3):
+        write_tiff(tmp_path / "day2" / "frames" / f"img_{n}.tif", np.zeros((1, 8, 9), np.uint16))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "movies"),
+    [
+        (["loose.tif"], ["loose.tif"]),
+        (["day1"], ["day1/cell2.tif", "day1/cell10.tif"]),
+        (["day2"], ["day2/a.zarr"]),
+        (["day2/frames"], ["day2/frames"]),
+        (["day2/a.zarr"], ["day2/a.zarr"]),
+        (["day1/cell?.tif"], ["day1/cell2.tif"]),
+        (["day2/*"], ["day2/a.zarr", "day2/frames"]),
+        (["day*"], ["day1/cell2.tif", "day1/cell10.tif", "day2/a.zarr"]),
+        (["**"], ["day1/cell2.tif", "day1/cell10.tif", "day2/a.zarr", "day2/frames", "loose.tif"]),
+        (["loose.tif", "day1", "day1/*"], ["loose.tif", "day1/cell2.tif", "day1/cell10.tif"]),
+        (["loose.subpixel.yaml", "loose.tif"], ["loose.tif"]),
+        (["gone.tif", "day1/notes.txt"], ["gone.tif", "day1/notes.txt"]),
+    ],
+)
+def test_names_stand_for_movies_folders_and_patterns(typed, arguments, movies):
+    assert [str(movie) for movie in gather_movies(arguments)] == movies
+
+
+def test_a_folder_that_is_empty_stands_for_itself_and_says_so_when_it_is_opened(typed, detector):
+    (typed / "empty").mkdir()
+    assert gather_movies(["empty", ""]) == ["empty", ""]
+    (outcome,) = detect_batch([("empty", typed / "empty.csv")], detector)
+    assert outcome.error == "empty: no TIFF files and no Zarr in this folder; it holds nothing"
+
+
+def test_a_file_goes_before_the_pattern_that_its_name_is_too(typed):
+    write_tiff(typed / "cell[1].tif", np.zeros((2, 8, 9), np.uint16))
+    assert gather_movies(["cell[1].tif"]) == ["cell[1].tif"]
+
+
+def test_a_pattern_without_movies_is_refused(typed):
+    with pytest.raises(InputError, match=r"day1/\*.txt: no movie has such a name"):
+        gather_movies(["loose.tif", "day1/*.txt"])
+
+
+def test_a_list_names_movies_folders_and_patterns_relative_to_itself(typed, monkeypatch):
+    listed = typed / "day1" / "list.txt"
+    listed.write_text("\ufeff# the good ones\n\ncell2.tif\n../day2\n../l*.tif\ngone.tif\n", encoding="utf-8")
+    monkeypatch.chdir(typed / "day2")
+    movies = ["cell2.tif", "a.zarr", "loose.tif", "gone.tif"]
+    assert names(map(Path, gather_movies([f"@{listed}"]))) == movies
+    listed.write_text("# none\n")
+    with pytest.raises(InputError, match=r"list.txt: names no movies"):
+        gather_movies([f"@{listed}"])
+    with pytest.raises(InputError, match=r"gone.txt: no such list of movies"):
+        gather_movies(["@gone.txt"])
+    with pytest.raises(InputError, match=r"cell2.tif: is no list of movies"):
+        gather_movies(["@../day1/cell2.tif"])
 
 
 # -- what the tables are called -----------------------------------------------------------------------------------
@@ -344,37 +435,81 @@ def test_no_movies_are_no_work(detector):
     assert list(detect_batch([], detector)) == []
 
 
-# -- a table of what came out -------------------------------------------------------------------------------------
-
-RESULTS = [
-    Outcome(Path("a.tif"), Path("out/a.csv"), 100, 2500, 100, 4.0, warnings=("crowded", "two images")),
-    Outcome(Path("b, c.tif"), Path("out/b, c.csv"), error='b, c.tif: the file is "empty"'),
-    Outcome(Path("d.tif"), Path("out/d.csv"), skipped=True),
-]
+# -- settings of one movie ----------------------------------------------------------------------------------------
 
 
-def test_the_summary_is_read_back_as_it_was(tmp_path):
-    write_summary(tmp_path / "summary.csv", RESULTS)
-    table = pd.read_csv(tmp_path / "summary.csv", keep_default_na=False, dtype=str)
-    assert list(table.columns) == list(batch.SUMMARY)
-    assert table.iloc[0].tolist() == ["a.tif", os.path.join("out", "a.csv"), "done", "100", "2500", "4.0", "25.0",
-                                      "crowded; two images", ""]  # fmt: skip
-    assert table.status.tolist() == ["done", "failed", "skipped"]
-    assert table.error[1] == 'b, c.tif: the file is "empty"'
-    assert table.frames.tolist() == ["100", "", ""]
+def settings_of(movie: Path, text: str) -> Path:
+    path = sidecar_of(movie)
+    path.write_text(text)
+    return path
 
 
-def test_the_summary_of_nothing_has_its_columns():
-    assert list(summary([]).columns) == list(batch.SUMMARY)
-    assert len(summary([])) == 0
+def test_a_sidecar_is_named_after_the_movie_and_lies_beside_it(tmp_path, monkeypatch):
+    assert sidecar_of("a/cell.1.ome.tif") == Path("a/cell.1.subpixel.yaml")
+    (tmp_path / "2024.05").mkdir()
+    assert sidecar_of(tmp_path / "2024.05") == tmp_path / "2024.05.subpixel.yaml"
+    monkeypatch.chdir(tmp_path / "2024.05")
+    assert sidecar_of(".") == tmp_path / "2024.05.subpixel.yaml"
 
 
-def test_a_summary_is_not_written_over_by_accident(tmp_path):
-    path = tmp_path / "summary.csv"
-    write_summary(path, [])
-    with pytest.raises(InputError, match="exists already"):
-        write_summary(path, RESULTS)
-    write_summary(path, RESULTS, overwrite=True)
-    assert len(path.read_text().splitlines()) == 4
-    with pytest.raises(InputError, match=r"summary.xls: the summary is a .csv"):
-        write_summary(tmp_path / "summary.xls", RESULTS)
+def test_settings_beside_a_movie_go_before_those_of_all(detector, frames, tmp_path):
+    movies = [write_tiff(tmp_path / f"{name}.tif", frames) for name in "ab"]
+    settings_of(movies[0], "camera: {pixel_size_nm: 80}\nframes: [2, null]\nroi: [[0, 20], [5, 40]]\nthreshold: 0.4\n")
+    pairs = pair_outputs(movies, tmp_path, "parquet")
+    camera = Camera(pixel_size_nm=100, baseline=90)
+    own, general = outcomes(detect_batch(pairs, detector, camera, frames=(0, 6)))
+    assert (own.n_frames, general.n_frames) == (8, 6)
+    assert own.own_settings == "camera, frames, roi, threshold from a.subpixel.yaml"
+    assert own.how == "model paper, threshold 0.4"
+    assert (general.own_settings, general.how) == ("", "model paper, threshold 0.1")
+    about = formats.read(tmp_path / "a.parquet").provenance
+    assert about["camera"] == {"pixel_size_nm": 80.0, "baseline": 90.0}
+    assert (about["frames"], about["roi"], about["threshold"]) == ([2, 10], [[0, 20], [5, 40]], 0.4)
+
+
+def test_a_sidecar_may_name_another_model_whose_own_threshold_then_holds(detector, frames, tmp_path):
+    movie = write_tiff(tmp_path / "a.tif", frames)
+    settings_of(movie, "model: fast\ncamera: {baseline: 100, electrons_per_adu: 0.5}\npsf: {sigma_nm: 110}")
+    (outcome,) = outcomes(detect_batch(pair_outputs([movie], tmp_path), detector, CAMERA, estimate_camera=True))
+    assert outcome.how == "model fast, threshold 0.5"
+    assert not any("gain" in told or "PSF" in told for told in outcome.assumed)  # they were told
+    about = formats.read(tmp_path / "a.csv").provenance
+    assert about["sigma_px"] == pytest.approx(1.1)
+
+
+def test_a_bad_sidecar_fails_its_movie_alone(detector, frames, tmp_path):
+    movies = [write_tiff(tmp_path / f"{name}.tif", frames) for name in "ab"]
+    path = settings_of(movies[0], "treshold: 0.3")
+    bad, good = outcomes(detect_batch(pair_outputs(movies, tmp_path), detector, CAMERA))
+    assert f"{path}: settings: unknown field 'treshold'; did you mean 'threshold'" in bad.error
+    assert good.status == "done"
+    path.write_text("model: fats")
+    (bad,) = outcomes(detect_batch(pair_outputs(movies[:1], tmp_path), detector, CAMERA))
+    assert f"{path}: fats: no such model; did you mean 'fast'" in bad.error
+
+
+def test_yaml_of_other_programs_beside_a_movie_is_none_of_ours(detector, frames, tmp_path):
+    movie = write_tiff(tmp_path / "a.tif", frames)
+    (tmp_path / "a.yaml").write_text("Frames: 10\n---\nGenerated by: Picasso\n")
+    (outcome,) = outcomes(detect_batch(pair_outputs([movie], tmp_path), detector, CAMERA))
+    assert outcome.status == "done"
+
+
+def test_a_sidecar_is_never_written_over(tmp_path):
+    movie = write_tiff(tmp_path / "cell.tif", np.zeros((2, 8, 9), np.uint16))
+    path = settings_of(movie, "threshold: 0.3")
+    with pytest.raises(InputError, match=r"cell.subpixel.yaml: is read by this command"):
+        check_inputs_stay([(movie, tmp_path / "cell.subpixel.hdf5")])
+    assert path.read_text() == "threshold: 0.3"
+
+
+def test_a_sidecar_that_changed_since_an_interrupted_run_is_told(detector, frames, tmp_path):
+    movie = write_tiff(tmp_path / "a.tif", frames)
+    settings_of(movie, "threshold: 0.3")
+    pairs = pair_outputs([movie], tmp_path)
+    running = detect_batch(pairs, detector, CAMERA)
+    next(event for event in running if isinstance(event, Progress) and event.n_done)
+    running.close()
+    settings_of(movie, "threshold: 0.4")
+    (outcome,) = outcomes(detect_batch(pairs, detector, CAMERA, resume=True))
+    assert "had another threshold (0.3, now 0.4)" in outcome.error

@@ -7,6 +7,7 @@ import doctest
 import importlib.util
 import re
 import shlex
+from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 
@@ -16,11 +17,13 @@ import napari_subpixel
 from napari_subpixel import formats, models
 from napari_subpixel.cli.main import BAD_INPUT, DONE, INTERRUPTED, SOME_FAILED, build_parser, main
 from napari_subpixel.localizations import COLUMNS
+from napari_subpixel.sidecars import Sidecar
+from napari_subpixel.summaries import COLUMNS as COLUMNS_OF_SUMMARY
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGES = (
-    "tutorial", "architecture", "command-line", "conventions", "examples", "handing-over", "method", "methods",
-    "models",
+    "tutorial", "architecture", "cluster", "command-line", "conventions", "examples", "handing-over", "method",
+    "methods", "models",
 )  # fmt: skip
 PACKAGE = Path(napari_subpixel.__file__).parent
 
@@ -109,10 +112,21 @@ def test_every_option_of_a_command_is_documented(from_code, command):
         assert action.help, f"{command}: {action.dest} has no help"
 
 
+def test_the_settings_of_one_movie_are_documented_as_they_are_read(tmp_path):
+    (text,) = blocks("cluster", "yaml")
+    (tmp_path / "cell3.subpixel.yaml").write_text(text)
+    assert set(Sidecar.from_yaml(tmp_path / "cell3.subpixel.yaml").names) == {f.name for f in fields(Sidecar)}
+
+
+def test_every_column_of_the_summary_is_documented():
+    assert all(f"`{name}`" in page("cluster") for name in COLUMNS_OF_SUMMARY)
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_names_no_option_that_is_not_there(name):
     known = {flag for parser in subcommands().values() for flag in parser._option_string_actions}
-    text = re.sub(r"^```text\n.*?^```", "", page(name), flags=re.DOTALL | re.MULTILINE)  # the arrows of diagrams
+    # Not the arrows of diagrams, nor what other programs take.
+    text = re.sub(r"^```(text|py)\n.*?^```", "", page(name), flags=re.DOTALL | re.MULTILINE)
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", text)) <= known
 
 

@@ -20,12 +20,13 @@ SOURCE = Path(napari_subpixel.__file__).parent
 
 #: Layer by layer, a module or folder each (docs/architecture.md says what lives there).
 LAYERS = {
-    "nouns": "_version errors files records steps coordinates localizations parts user_files camera presets psf",
+    "nouns": "_version errors files records steps coordinates localizations parts user_files camera presets psf "
+    "sidecars",
     "verbs": "compiled domain scaling candidates tiling stacks formats movie_writer matching merging refine scores "
     "simulate scenes estimate spots plots curves render coverage evaluate",
     "learned": "samples movie_samples network unet heatmaps heatmap_networks losses windows heatmap_losses likelihood "
     "objectives muon methods models training threads detector",
-    "at scale": "brightness jobs doubts journal pipeline tuning batch cluster",
+    "at scale": "brightness jobs doubts journal pipeline tuning batch summaries cluster",
     "faces": "widgets cli __main__",
 }
 LAYER_OF = {room: layer for layer, rooms in LAYERS.items() for room in rooms.split()}
@@ -54,6 +55,7 @@ RESERVED = {
         "training",
         "detector",
         "tuning",
+        "cluster",
         "cli",
     },
     "dask": {"cluster", "widgets"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from napari_subpixel.errors import InputError
 
 if TYPE_CHECKING:
     from napari_subpixel.batch import Outcome, Progress
+    from napari_subpixel.cluster import Cluster
     from napari_subpixel.detector import Detector
 
 #: What ``--format`` takes, as in `napari_subpixel.formats.FORMATS`.
@@ -33,7 +34,13 @@ FORMATS = ("csv", "hdf5", "parquet")
 def add_parser(subparsers: Any) -> None:
     """Add the command."""
     parser = subparsers.add_parser("detect", help="find the molecules of one or several movies")
-    parser.add_argument("movies", nargs="+", metavar="MOVIE", help="TIFF, OME-TIFF, Zarr, or a folder of frames")
+    parser.add_argument(
+        "movies",
+        nargs="+",
+        metavar="MOVIE",
+        help="TIFF, OME-TIFF, Zarr, or a folder whose TIFF files are single frames; or several of these: any other "
+        "folder (the movies in it), a pattern ('cell*.tif'), @FILE with one of all these on a line",
+    )
     parser.add_argument(
         "-o",
         "--output",
@@ -49,54 +56,84 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--roi", type=region, metavar="Y0:Y1,X0:X1", help="part of the frame, in pixels")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run; skip finished movies")
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+    add_cluster_arguments(parser)
     add_psf_argument(parser)
     add_camera_arguments(parser)
     parser.set_defaults(run=run)
 
 
+def add_cluster_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``--scheduler`` and ``--workers``, of which one may be given."""
+    group = parser.add_argument_group("workers of Dask (the extra napari-subpixel[cluster]), each with --device")
+    either = group.add_mutually_exclusive_group()
+    either.add_argument("--workers", type=int, metavar="N", help="start N workers on this machine, one for each GPU")
+    either.add_argument("--scheduler", metavar="ADDRESS", help="address or .json file of a Dask scheduler")
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Detect every movie; one that fails does not stop the others."""
     from napari_subpixel.batch import check_inputs_stay, detect_batch
+    from napari_subpixel.summaries import summarised
 
-    pairs = _pairs(arguments)
+    pairs, summary = _pairs(arguments)
     camera = camera_from(arguments)
     check_inputs_stay(pairs, also_read=_also_read(arguments))
-    detector = _detector(arguments)
-    settings = {name: getattr(arguments, name) for name in ("frames", "roi", "resume", "overwrite")}
-    settings["psf"] = psf_from(arguments)
-    settings["estimate_camera"] = not tells_gain(arguments)
-    n_failed = 0
-    for outcome in _watched(detect_batch(pairs, detector, camera, **settings)):
-        if outcome.error is not None and len(pairs) == 1:
-            raise InputError(outcome.error)
-        _tell(outcome, detector)
-        n_failed += outcome.status == "failed"
-    if n_failed:
-        say(f"{len(pairs) - n_failed} of {len(pairs)} movies done, {n_failed} failed")
+    with _cluster(arguments) as cluster:
+        detector = _detector(arguments)
+        settings = {name: getattr(arguments, name) for name in ("frames", "roi", "resume", "overwrite")}
+        settings["psf"] = psf_from(arguments)
+        settings["estimate_camera"] = not tells_gain(arguments)
+        settings["detecting"] = cluster.detect if cluster else None
+        events = detect_batch(pairs, detector, camera, **settings)
+        n_failed = 0
+        for outcome in _watched(summarised(events, summary) if summary else events):
+            if outcome.error is not None and len(pairs) == 1:
+                raise InputError(outcome.error)
+            _tell(outcome, str(cluster or detector.device_reason))
+            n_failed += outcome.status == "failed"
+    if len(pairs) > 1:
+        failed = f", {n_failed} failed" if n_failed else ""
+        say(f"{len(pairs) - n_failed} of {len(pairs)} movies done{failed}; {summary} tells of each")
     return 1 if n_failed else 0
 
 
-def _pairs(arguments: argparse.Namespace) -> list[tuple[str | Path, Path]]:
-    """Pair every movie with the table it becomes."""
+def _cluster(arguments: argparse.Namespace) -> AbstractContextManager[Cluster | None]:
+    """Return the workers that are asked for, or None where this process detects by itself."""
+    if arguments.workers is None and arguments.scheduler is None:
+        return nullcontext()
+    from napari_subpixel.cluster import connected, local_workers
+
+    if arguments.scheduler is not None:
+        return connected(arguments.scheduler, device=arguments.device)
+    return local_workers(arguments.workers, device=arguments.device)
+
+
+def _pairs(arguments: argparse.Namespace) -> tuple[list[tuple[str | Path, Path]], Path | None]:
+    """Pair every movie with the table it becomes; where these go to a folder, name the summary too."""
     from napari_subpixel import formats
-    from napari_subpixel.batch import pair_outputs
+    from napari_subpixel.batch import gather_movies, pair_outputs
     from napari_subpixel.files import make_folder
+    from napari_subpixel.summaries import NAME, check_summary
 
     output = Path(arguments.output)
     is_table = any(output.suffix.lower() in format_.suffixes for format_ in formats.FORMATS.values())
     is_folder = arguments.output.endswith(("/", "\\")) or output.is_dir()
-    if is_folder or len(arguments.movies) > 1:
+    movies = gather_movies(arguments.movies)
+    if not movies:
+        raise InputError(f"{arguments.movies[0]}: holds settings of a movie; name the movie")
+    if is_folder or len(arguments.movies) > 1 or len(movies) > 1:
         if is_table and not is_folder:
             raise InputError(
                 f"{output}: is the name of one table; several movies need a folder, such as {output.stem}/"
             )
-        pairs = pair_outputs(arguments.movies, output, arguments.format)
+        pairs = pair_outputs(movies, output, arguments.format)
         make_folder(output)
-        return pairs
+        check_summary(output / NAME, pairs, overwrite=arguments.overwrite)
+        return pairs, output / NAME
     if not is_table:
         suffixes = ", ".join(format_.suffixes[0] for format_ in formats.FORMATS.values())
         raise InputError(f"{output}: a table ends in {suffixes}, a folder in a slash")
-    return [(arguments.movies[0], output)]
+    return [(movies[0], output)], None
 
 
 def _also_read(arguments: argparse.Namespace) -> Iterator[Path]:
@@ -112,7 +149,9 @@ def _also_read(arguments: argparse.Namespace) -> Iterator[Path]:
 def _detector(arguments: argparse.Namespace) -> Detector:
     from napari_subpixel.detector import Detector
 
-    return Detector(arguments.model, threshold=arguments.threshold, device=arguments.device)
+    # Where others detect, this machine may lack what they have.
+    device = arguments.device if arguments.scheduler is None else "auto"
+    return Detector(arguments.model, threshold=arguments.threshold, device=device)
 
 
 def _watched(events: Generator[Progress | Outcome, None, None]) -> Iterator[Outcome]:
@@ -146,7 +185,7 @@ def _what_is_kept(at: Progress) -> str:
     return f"{frames} are kept in {Journal(at.output).folder}; --resume goes on"
 
 
-def _tell(outcome: Outcome, detector: Detector) -> None:
+def _tell(outcome: Outcome, where: str) -> None:
     """Say what became of a movie."""
     if outcome.error is not None:
         say(f"failed: {outcome.error}")
@@ -154,10 +193,9 @@ def _tell(outcome: Outcome, detector: Detector) -> None:
     if outcome.skipped:
         say(f"{outcome.output}: done already, skipped")
         return
-    for what in outcome.assumed:
+    for what in (*filter(None, [outcome.own_settings]), *outcome.assumed):
         say(f"{outcome.movie.name}: {what}")
     for warning in outcome.warnings:
         say(f"warning: {warning}")
     rate = f" ({outcome.frames_per_second:.0f} frames/s)" if outcome.frames_per_second else ""
-    how = f"model {detector.card.name}, threshold {detector.threshold:g}, on {detector.device_reason}"
-    say(f"{outcome.output}: {outcome.n_frames} frames in {outcome.seconds:.1f} s{rate}; {how}")
+    say(f"{outcome.output}: {outcome.n_frames} frames in {outcome.seconds:.1f} s{rate}; {outcome.how}, on {where}")

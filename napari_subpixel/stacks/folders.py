@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from napari_subpixel.errors import InputError
 from napari_subpixel.stacks.stack import Stack
 from napari_subpixel.stacks.tiff_frames import TiffFrames
-from napari_subpixel.stacks.tiff_pages import read_pages
+from napari_subpixel.stacks.tiff_pages import holds_one_frame, read_pages
 from napari_subpixel.stacks.tiffs import check_page, open_tiff, opened
 
 TIFF_SUFFIXES = (".tif", ".tiff")
@@ -18,8 +19,8 @@ TIFF_SUFFIXES = (".tif", ".tiff")
 
 def open_folder(path: Path, series: int) -> Stack:
     """Open a folder of frames, one a file; a folder with one file in it is that file."""
-    entries = sorted((p for p in path.iterdir() if not p.name.startswith(".")), key=natural_key)
-    files = [p for p in entries if p.suffix.lower() in TIFF_SUFFIXES and p.is_file()]
+    entries = _entries(path)
+    files = _tiffs(entries)
     if not files:
         held = ", ".join(p.name for p in entries[:5]) or "nothing"
         raise InputError(f"{path}: no TIFF files and no Zarr in this folder; it holds {held}")
@@ -36,6 +37,33 @@ def open_folder(path: Path, series: int) -> Stack:
         check_page(files[0], page)
         source = TiffFrames(pages, np.arange(len(pages)), np.zeros(len(pages), int), page.dtype)
     return Stack(source, name=path.name, path=path)
+
+
+def is_folder_of_frames(path: Path) -> bool:
+    """Say whether a folder is one movie: several TIFF files, of which none has more than one frame.
+
+    A file that is damaged says neither. Of a folder of movies one file is looked at, and of each only the first page.
+    """
+    files = _tiffs(_entries(path)) if path.is_dir() else []
+    return len(files) > 1 and _yes_and_never_no(holds_one_frame(file) for file in files)
+
+
+def _entries(path: Path) -> list[Path]:
+    return sorted((p for p in path.iterdir() if not p.name.startswith(".")), key=natural_key)
+
+
+def _tiffs(entries: list[Path]) -> list[Path]:
+    return [p for p in entries if p.suffix.lower() in TIFF_SUFFIXES and p.is_file()]
+
+
+def _yes_and_never_no(answers: Iterable[bool | None]) -> bool:
+    """Say whether some answers are yes and none is no."""
+    any_yes = False
+    for answer in answers:
+        if answer is False:
+            return False
+        any_yes |= answer is True
+    return any_yes
 
 
 def natural_key(path: Path) -> list[tuple[int, int, str]]:

@@ -60,7 +60,7 @@ def open_stack(movie: Any, *, series: int = 0, name: str | None = None) -> Stack
         if not str(movie):  # which pathlib takes for the folder at hand
             raise InputError("an empty file name was given for a movie")
         stack = _open_path(Path(movie), series)
-        stack.name = name or stack.name
+        stack.name, stack.series = name or stack.name, series
         return stack
     if not hasattr(movie, "shape") or not hasattr(movie, "dtype"):
         raise InputError(f"expected a path or a (T, Y, X) array, got {type(movie).__name__}")

@@ -51,6 +51,8 @@ class Stack:
         Width of a pixel in nm, where the movie's metadata say so.
     n_series : int
         Number of images in the file; all but one are further movies.
+    series : int
+        Which of them this is.
     """
 
     ndim = 3
@@ -72,6 +74,7 @@ class Stack:
         self.path = path
         self.pixel_size_nm = pixel_size_nm
         self.n_series = n_series
+        self.series = 0
 
     # -- what is known --------------------------------------------------------------------------------------------
 

@@ -39,6 +39,8 @@ NOT_AN_IMAGE = 0b101
 MOST_TAGS = 4096
 #: Bytes read for a page at once; enough for the tags of all but a few programs.
 PAGE_READ = 512
+#: More bytes than this beside the pixels of one frame, and as many again as those, are further frames.
+MOST_BESIDE = 1 << 16
 
 #: Places from here on can only be damage; they would not fit a signed number.
 BEYOND_ANY_FILE = 2**62
@@ -140,6 +142,18 @@ def read_pages(path: Path) -> TiffPages:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
+def holds_one_frame(path: Path) -> bool | None:
+    """Say, by its first page alone, whether a TIFF file holds a single frame; None where that cannot be told.
+
+    Programs that write many frames under one page, such as ImageJ beyond 4 GB, are known by the size of the file.
+    """
+    try:
+        with open(path, "rb") as file:
+            return _Walk(path, file).is_single()
+    except (InputError, OSError):
+        return None
+
+
 class _Walk:
     """One pass along the pages of an open file."""
 
@@ -180,6 +194,12 @@ class _Walk:
         columns = (np.array(column, np.int64) for column in (index, offset, layout_of))
         numbers, places, kinds = columns
         return TiffPages(self.path, self.order, numbers, places, self.first, tuple(layouts), kinds, self.file_size)
+
+    def is_single(self) -> bool:
+        """Say whether there is one page, and no room for the pixels of a second frame."""
+        tags, further = self._page(0, self.first)
+        layout = self._layout(0, tags)
+        return not further and not (self._is_plain(tags, layout) and self.file_size >= 2 * layout.nbytes + MOST_BESIDE)
 
     def _chain(self) -> Iterator[Tags]:
         """Yield the tags of every page, to the end of the chain."""

@@ -20,7 +20,6 @@ from napari_subpixel.widgets.batch_run import (
     REFUSE,
     REPLACE,
     SKIP,
-    SUMMARY,
     BatchSettings,
     Began,
     Found,
@@ -214,8 +213,8 @@ class BatchProcess(Panel):
         n = len(found.pairs) if found is not None else 0
         self.run_button.setText(f"Detect in {n:,} movie{'s'[: n != 1]}" if n else "Detect")
         if found is not None:
-            names = [str(movie.relative_to(found.places.folder)) for movie, _ in found.pairs]
-            remarks = [_remark(table, found) for _, table in found.pairs]
+            names = [_name(movie, found.places.folder) for movie, _ in found.pairs]
+            remarks = [_remark(movie, table, found) for movie, table in found.pairs]
             self.table.show_movies(names, [tip_of(*pair) for pair in found.pairs], remarks)
 
     def _say(self, words: str) -> None:
@@ -316,7 +315,7 @@ class BatchProcess(Panel):
         if how:
             words = [f"{how}: {words[0]}", *([f"{error}."] if error else []), self._what_goes_on()]
         if self._outcomes:
-            words.append(f"Summary: {found.places.output / SUMMARY}")
+            words.append(f"Summary: {found.summary}")
         return " ".join(words)
 
     def _what_goes_on(self) -> str:
@@ -438,7 +437,14 @@ def _found_in_words(found: Found) -> str:
     return f"Of {n:,} movie{'s'[: n != 1]}, {' and '.join(words)}." if words else ""
 
 
-def _remark(table: Path, found: Found) -> str:
+def _name(movie: Path, folder: Path) -> str:
+    """Return the name of a movie in a folder, or of a folder that is itself a movie."""
+    return movie.name if movie == folder else str(movie.relative_to(folder))
+
+
+def _remark(movie: Path, table: Path, found: Found) -> str:
     if table in found.there:
         return "has a table already"
-    return "begun by a run that was stopped" if table in found.begun else ""
+    if table in found.begun:
+        return "begun by a run that was stopped"
+    return f"settings of its own: {found.sidecars[movie].name}" if movie in found.sidecars else ""

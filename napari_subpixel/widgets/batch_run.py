@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Hashable, Iterator
+import os
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-import pandas as pd
-
-from napari_subpixel import batch, formats
+from napari_subpixel import batch, formats, summaries
 from napari_subpixel.batch import Outcome, Progress
 from napari_subpixel.camera import Camera
 from napari_subpixel.errors import InputError, PixelSizeError
-from napari_subpixel.files import check_can_write, make_folder
+from napari_subpixel.files import make_folder
 from napari_subpixel.localizations import Localizations
+from napari_subpixel.sidecars import Sidecar
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.widgets.detectors import DetectorChoice
 from napari_subpixel.widgets.movie_layers import LayerData, movie_layer_data
 
-#: The file, beside the tables, that says what became of every movie.
-SUMMARY = "summary.csv"
 #: What to do where tables are there already, as the user chooses it.
 REFUSE, SKIP, REPLACE = "refuse to run", "skip finished movies", "replace them"
 #: What the core says of the command line's flags, and what is said of this form instead.
@@ -44,12 +42,29 @@ class Places(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Movies, the tables they become, and which of these are there, or begun by a run that was stopped."""
+    """Movies, the tables they become, which of these are there, or begun by a run that was stopped; and sidecars.
+
+    Attributes
+    ----------
+    places : Places
+    pairs : list of (Path, Path)
+        Movies and tables.
+    there, begun : frozenset of Path
+        Tables.
+    sidecars : mapping of Path to Path
+        By movie, where it has settings of its own.
+    """
 
     places: Places
     pairs: list[tuple[Path, Path]]
     there: frozenset[Path]
     begun: frozenset[Path]
+    sidecars: Mapping[Path, Path]
+
+    @property
+    def summary(self) -> Path:
+        """Where it stands written what became of the movies."""
+        return self.places.output / summaries.NAME
 
 
 class BatchSettings(NamedTuple):
@@ -93,13 +108,12 @@ def look(places: Places) -> Generator[None, None, Found]:
     movies = batch.find_movies(places.folder, places.pattern)
     pairs = [(Path(movie), table) for movie, table in batch.pair_outputs(movies, places.output, places.format)]
     tables = [table for _, table in pairs]
-    return Found(places, pairs, frozenset(filter(Path.exists, tables)), frozenset(filter(_is_begun, tables)))
+    sidecars = {movie: sidecar for movie, _ in pairs if os.path.exists(sidecar := batch.sidecar_of(movie))}
+    return Found(places, pairs, frozenset(filter(Path.exists, tables)), frozenset(filter(_is_begun, tables)), sidecars)
 
 
 def run(settings: BatchSettings) -> Generator[Began | Progress | Outcome, None, None]:
-    """Detect every movie; whatever becomes of them, also where this is closed, the summary says it.
-
-    The summary goes on telling of tables that an earlier run wrote and that are there still.
+    """Detect every movie, each with the settings of its sidecar, and keep the summary of what becomes of them.
 
     Yields
     ------
@@ -113,33 +127,28 @@ def run(settings: BatchSettings) -> Generator[Began | Progress | Outcome, None, 
     """
     skip, replace_them = settings.existing == SKIP, settings.existing == REPLACE
     refuse_to_replace(settings)
-    summary = settings.found.places.output / SUMMARY
-    make_folder(summary.parent)
-    check_can_write(summary, overwrite=True)
+    found = settings.found
+    make_folder(found.places.output)
+    summaries.check_summary(found.summary, found.pairs, overwrite=replace_them)
     detector = settings.choice.load()
     yield Began(detector.device_reason)
-    earlier = read_summary(summary)
-    outcomes: dict[str, Outcome] = {}
-    events = batch.detect_batch(settings.found.pairs, detector, settings.camera, resume=skip, overwrite=replace_them)
-    try:
-        with closing(events):
-            for event in events:
-                if isinstance(event, Outcome):
-                    event = _in_form(event, earlier)
-                    outcomes[event.output.name] = _lasting(event)
-                yield event
-    finally:
-        if outcomes:
-            batch.write_summary(summary, (earlier | outcomes).values(), overwrite=True)
+    events = batch.detect_batch(found.pairs, detector, settings.camera, resume=skip, overwrite=replace_them)
+    yield from summaries.summarised(_in_the_forms_words(events), found.summary)
+
+
+def _in_the_forms_words(
+    events: Generator[Progress | Outcome, None, None],
+) -> Generator[Progress | Outcome, None, None]:
+    with closing(events):
+        for event in events:
+            is_failure = isinstance(event, Outcome) and event.error is not None
+            yield replace(event, error=in_form_words(event.error)) if is_failure else event
 
 
 def refuse_to_replace(settings: BatchSettings) -> None:
     """Raise `InputError` if what is there would be written over without leave, or what is read at all."""
-    pairs, existing = settings.found.pairs, settings.existing
-    summary = settings.found.places.output / SUMMARY
+    pairs, existing, summary = settings.found.pairs, settings.existing, settings.found.summary
     files = [file for _, table in pairs for file in formats.format_for(table).outputs(table)]
-    if summary in files:
-        raise InputError(f"{summary}: is the name of the summary, and a movie would become this table; rename it")
     with _in_form_words():
         batch.check_inputs_stay(pairs, also_read=settings.also_read)
     if existing == REFUSE:
@@ -148,57 +157,6 @@ def refuse_to_replace(settings: BatchSettings) -> None:
         more = f" and {len(there) - 1} more" if len(there) > 1 else ""
         if there:
             raise InputError(f"{there[0]}{more}: there already; choose {SKIP!r}, which goes on, or {REPLACE!r}")
-    if existing == SKIP and summary.exists() and not is_summary(summary):
-        raise InputError(f"{summary}: is no summary of this program's; rename it, or choose another folder")
-
-
-# -- the summary --------------------------------------------------------------------------------------------------
-
-
-def is_summary(path: Path) -> bool:
-    """Say whether a file is a summary that a run wrote, by its headings."""
-    try:
-        return list(pd.read_csv(path, nrows=0).columns) == list(batch.SUMMARY)
-    except (OSError, ValueError):
-        return False
-
-
-def read_summary(path: Path) -> dict[str, Outcome]:
-    """Return what earlier runs said of the tables they wrote, by their names; nothing where that is not known."""
-    if not is_summary(path):
-        return {}
-    rows = pd.read_csv(path, dtype=str, keep_default_na=False).to_dict("records")
-    try:
-        told = {Path(row["table"]).name: _outcome(row) for row in rows if row["status"] == "done"}
-    except ValueError:  # somebody changed its numbers
-        return {}
-    return {name: outcome for name, outcome in told.items() if (path.parent / name).exists()}
-
-
-def _outcome(row: dict[Hashable, str]) -> Outcome:
-    seconds, rate = (float(row[name] or 0.0) for name in ("seconds", "frames_per_second"))
-    return Outcome(
-        Path(row["movie"]),
-        Path(row["table"]),
-        n_frames=int(row["frames"]),
-        n_molecules=int(row["molecules"]),
-        n_detected=round(rate * seconds),
-        seconds=seconds,
-        warnings=tuple(filter(None, [row["warnings"]])),
-    )
-
-
-def _in_form(outcome: Outcome, earlier: dict[str, Outcome]) -> Outcome:
-    """Return what became of a movie in the form's words, with what an earlier run said of a table that is kept."""
-    before = earlier.get(outcome.output.name)
-    if outcome.skipped and before is not None:
-        return replace(before, movie=outcome.movie, output=outcome.output, skipped=True)
-    return replace(outcome, error=in_form_words(outcome.error)) if outcome.error is not None else outcome
-
-
-def _lasting(outcome: Outcome) -> Outcome:
-    """Return an outcome for the summary, which tells of a table that was kept as the run told that made it."""
-    return replace(outcome, skipped=False) if outcome.n_frames else outcome
 
 
 # -- words --------------------------------------------------------------------------------------------------------
@@ -227,6 +185,8 @@ def open_result(
 ) -> Generator[None, None, tuple[LayerData, Localizations | None]]:
     """Return a movie as a lazy layer, and its localizations where there is a table."""
     yield
+    if os.path.exists(sidecar := batch.sidecar_of(movie)):
+        camera = Sidecar.from_yaml(sidecar).over(camera)
     stack = open_stack(movie)
     data = movie_layer_data(stack, camera)
     if not table.exists():

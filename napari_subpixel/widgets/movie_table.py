@@ -59,7 +59,8 @@ class MovieTable(ReadOnlyTable):
 
     def show_outcome(self, row: int, outcome: Outcome) -> None:
         """Show what became of a movie."""
-        self._show(row, outcome.status, "; ".join(outcome.warnings), frames=outcome.n_frames or None)
+        remarks = (*filter(None, [outcome.own_settings]), *outcome.warnings)
+        self._show(row, outcome.status, "; ".join(remarks), frames=outcome.n_frames or None)
         if outcome.n_frames:
             numbers = (f"{outcome.n_molecules:,}", f"{outcome.seconds:.1f}", _rate(outcome.frames_per_second))
             for column, text in enumerate(numbers, start=FRAMES + 1):

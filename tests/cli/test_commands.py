@@ -33,7 +33,7 @@ def test_detect_writes_a_table_per_movie_into_a_folder(run, movie, tmp_path):
     other = tmp_path / "other.ome.tif"
     other.write_bytes(movie.read_bytes())
     assert run("detect", movie, other, "-o", f"{tmp_path}/out/", "--format", "parquet").status == 0
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["movie.parquet", "other.parquet"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["movie.parquet", "other.parquet", "summary.csv"]
 
 
 def test_a_single_movie_goes_into_a_folder_that_ends_in_a_slash(run, movie, tmp_path):
@@ -47,7 +47,7 @@ def test_one_bad_movie_does_not_stop_the_others(run, movie, tmp_path):
     status, _, err = run("detect", bad, movie, tmp_path / "gone.tif", "-o", tmp_path / "out/")
     assert status == 1
     assert "1 of 3 movies done, 2 failed" in err
-    assert [p.name for p in (tmp_path / "out").glob("*.csv*")] == ["movie.csv"]
+    assert sorted(p.name for p in (tmp_path / "out").glob("*.csv*")) == ["movie.csv", "summary.csv"]
 
 
 def test_movies_of_the_same_name_do_not_overwrite_each_other(refuse, movie, tmp_path):

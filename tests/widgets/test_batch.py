@@ -554,6 +554,34 @@ def test_a_camera_whose_maps_do_not_fit_fails_the_movie_in_words(widget, two, tm
     assert "(5, 6)" in cells(widget, "Remarks")[0]
 
 
+def test_settings_beside_a_movie_go_before_the_forms_and_are_seen(viewer, widget, two, qtbot):
+    (two / "a.subpixel.yaml").write_text("camera: {pixel_size_nm: 80}\nframes: [0, 8]\n")
+    (two / "b.subpixel.yaml").write_text("treshold: 0.3\n")
+    choose(qtbot, widget, two)
+    assert cells(widget, "Remarks") == ["settings of its own: a.subpixel.yaml", "settings of its own: b.subpixel.yaml"]
+    widget.camera.pixel_size.setValue(90)
+    run(qtbot, widget)
+    assert cells(widget, "State") == ["done", "failed"]
+    assert cells(widget, "Frames") == ["8", ""]
+    assert cells(widget, "Remarks")[0] == "camera, frames from a.subpixel.yaml"
+    assert "b.subpixel.yaml: settings: unknown field 'treshold'" in cells(widget, "Remarks")[1]
+    assert formats.read(two / "localizations" / "a.csv").pixel_size_nm == 80
+    widget.open_row(0)
+    at_rest(qtbot, widget)
+    assert [tuple(layer.scale) for layer in viewer.layers] == [(1, 80, 80)] * 2
+
+
+def test_a_folder_of_single_frames_is_one_movie(widget, tmp_path, frames, qtbot):
+    for n in range(3):
+        write(tmp_path / "single" / f"img_{n}.tif", frames[n : n + 1])
+    choose(qtbot, widget, tmp_path / "single", output=tmp_path / "out")
+    assert cells(widget, "Movie") == ["single"]
+    widget.camera.pixel_size.setValue(100)
+    run(qtbot, widget)
+    assert cells(widget, "Frames") == ["3"]
+    assert (tmp_path / "out" / "single.csv").exists()
+
+
 def test_a_model_is_chosen_from_a_file_and_what_is_none_refused(widget, two, tmp_path, monkeypatch, qtbot, shown):
     shipped = models.find("paper")
     for path in (shipped, shipped.with_suffix(models.CARD_SUFFIX)):
