@@ -20,7 +20,7 @@ from napari_subpixel.coordinates import Roi, checked_roi, home_pixel
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.models import DEFAULT, Model, checked_threshold, load_model
-from napari_subpixel.network import Predictions
+from napari_subpixel.network import Predictions, lay_out
 from napari_subpixel.refine import refine
 from napari_subpixel.scaling import Optics, counts, is_constant, minmax
 from napari_subpixel.threads import one_thread_each
@@ -85,9 +85,9 @@ class Detector:
         self.tile_px = int(tile_px)
         if self.tile_px < 1:
             raise InputError(f"tile_px must be at least 1, got {tile_px}")
-        # A copy, so that two detectors of one model may sit on two devices. Channels last is the faster layout on CPUs.
+        # A copy, so that two detectors of one model may sit on two devices.
         self.network = copy.deepcopy(self.model.network).to(self.device).eval()
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch's types forget it
+        lay_out(self.network)
 
     def detect(
         self,

@@ -44,6 +44,13 @@ class Predictions(NamedTuple):
         return torch.sigmoid(self.logits)
 
 
+def lay_out(network: nn.Module) -> None:
+    """Put the weights of two-dimensional convolutions in the layout that is the faster one on CPUs, in place."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.weight.data = layer.weight.data.contiguous(memory_format=torch.channels_last)
+
+
 def paper_body(width: int) -> tuple[nn.Sequential, int]:
     """Return the hidden layers of the paper's network (section 4.1), and how far they reach, in pixels."""
     layers: list[nn.Module] = []

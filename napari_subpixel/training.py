@@ -23,6 +23,7 @@ from napari_subpixel.errors import InputError
 from napari_subpixel.files import atomic_output, make_folder, write_failure
 from napari_subpixel.losses import SPARSITY
 from napari_subpixel.muon import Muon
+from napari_subpixel.network import lay_out
 from napari_subpixel.objectives import OBJECTIVES
 from napari_subpixel.samples import Batch, Samples
 
@@ -215,7 +216,7 @@ def train(
         longer finite.
     """
     make_folder(folder)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch's types forget it
+    lay_out(network)
     run = _Run(network.to(device).train(), settings)
     state = _resume(folder, run, about)
     if state["iteration"] == settings.iterations:
