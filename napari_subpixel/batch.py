@@ -496,8 +496,9 @@ def detect_batch(
     pairs = list(pairs)
     for number, (movie, output) in enumerate(pairs, start=1):
         at = Progress(Path(movie), output, number, len(pairs))
-        if resume and output.exists():
-            Journal(output).remove()
+        journal = Journal(output)
+        if resume and output.exists() and not journal.begun:
+            journal.remove()
             yield Outcome(at.movie, output, skipped=True)
             continue
         try:

@@ -47,7 +47,7 @@ class Journal:
         self.check_free(resume=resume, overwrite=overwrite)
         make_folder(self.folder)
         with self._locked():
-            if resume and self._about.exists():
+            if resume and self.begun:
                 self._check_same(about)
             else:
                 self._clear()
@@ -107,8 +107,14 @@ class Journal:
         for start in starts:
             yield parquet.read(self._path(start))
 
+    @property
+    def begun(self) -> bool:
+        """Whether there is an unfinished run to go on with."""
+        return self._about.exists()
+
     def remove(self) -> None:
-        """Delete the folder."""
+        """Delete the folder, first of all what makes it that of an unfinished run."""
+        self._about.unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _clear(self) -> None:

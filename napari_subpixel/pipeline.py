@@ -151,8 +151,8 @@ def check_output(stack: Stack, camera: Camera | None, output: Path, *, resume: b
     """
     journal = Journal(output)
     journal.check_free(resume=resume, overwrite=overwrite)
-    # A run that was killed while it put its files in place may have left one of two.
-    overwrite_files = overwrite or (resume and journal.folder.exists() and not output.exists())
+    # A run that was killed while it put its files in place may have left one or both of two.
+    overwrite_files = overwrite or (resume and journal.begun)
     formats.check_can_write(output, overwrite=overwrite_files)
     known = (camera and camera.pixel_size_nm) or stack.pixel_size_nm
     if known is None and formats.format_for(output).in_nm:
