@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Generator, Iterable
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -57,26 +57,30 @@ def detect(job: DetectionJob, *, starts: Iterable[int] | None = None) -> Generat
     InputError
         If a frame cannot be read or holds values that are not finite; chunks before it are yielded first.
     """
-    frames_ahead = _read_ahead(job, job.starts if starts is None else starts)
-    failure: Exception | None = None
+    pending = deque(job.starts if starts is None else starts)
     coming: deque[_Coming] = deque()
-    with closing(frames_ahead), one_thread_each(job.detector.n_workers) as pool:
-        submitted = (_Coming.of(job, pool, start, frames) for start, frames in frames_ahead)
+    failure: Exception | None = None
+    with ThreadPoolExecutor(1, "read-ahead") as reader, one_thread_each(job.detector.n_workers) as pool:
+        reading = _next(job, pending, reader)
         try:
-            while True:
-                try:
-                    while _pieces_behind_the_first(coming) < AHEAD * job.detector.n_workers:
-                        coming.append(next(submitted))
-                except StopIteration:
-                    pass
-                except Exception as error:  # what was read before it is not lost
-                    failure = error
-                if not coming:
-                    break
-                yield coming.popleft().chunk(job)
+            while reading is not None or coming:
+                wants_more = reading is not None and _pieces_behind_the_first(coming) < AHEAD * job.detector.n_workers
+                if wants_more and reading is not None and reading.done():
+                    try:
+                        start, frames = reading.result()
+                    except Exception as error:  # what was read before it is not lost
+                        failure, reading = error, None
+                        continue
+                    reading = _next(job, pending, reader)
+                    coming.append(_Coming.of(job, pool, start, frames))
+                elif coming and (not wants_more or coming[0].is_done):
+                    yield coming.popleft().chunk(job)
+                elif reading is not None:
+                    unfinished = (piece for piece in coming[0].pieces if not piece.done()) if coming else ()
+                    wait([reading, *unfinished], return_when=FIRST_COMPLETED)
         finally:
-            for chunk in coming:
-                chunk.cancel()
+            for piece in (piece for chunk in coming for piece in chunk.pieces):
+                piece.cancel()
     if failure is not None:
         raise failure
 
@@ -190,30 +194,22 @@ class _Coming(NamedTuple):
         """Wait for the pieces, and join them."""
         return Chunk(self.start, self.stop, concat([piece.result() for piece in self.pieces]).with_about(**job.about))
 
-    def cancel(self) -> None:
-        """Give up what has not begun."""
-        for piece in self.pieces:
-            piece.cancel()
+    @property
+    def is_done(self) -> bool:
+        """Whether no piece is waited for."""
+        return all(piece.done() for piece in self.pieces)
 
 
 def _pieces_behind_the_first(coming: Iterable[_Coming]) -> int:
     return sum(len(chunk.pieces) for chunk in itertools.islice(coming, 1, None))
 
 
-def _read_ahead(job: DetectionJob, starts: Iterable[int]) -> Generator[tuple[int, NDArray[np.generic]], None, None]:
-    """Yield chunks of frames with their first frames, and read the next meanwhile."""
-    pending = list(starts)
-    with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as reader:
-        upcoming = reader.submit(_read, job, pending[0]) if pending else None
-        for here, start in enumerate(pending):
-            assert upcoming is not None
-            frames = upcoming.result()
-            if here + 1 < len(pending):
-                upcoming = reader.submit(_read, job, pending[here + 1])
-            yield start, frames
+def _next(job: DetectionJob, pending: deque[int], reader: Executor) -> Future[tuple[int, NDArray[np.generic]]] | None:
+    """Begin to read the next chunk, where there is one."""
+    return reader.submit(_read, job, pending.popleft()) if pending else None
 
 
-def _read(job: DetectionJob, start: int) -> NDArray[np.generic]:
+def _read(job: DetectionJob, start: int) -> tuple[int, NDArray[np.generic]]:
     frames = job.stack.read(start, min(start + job.chunk_frames, job.span[1]))
     check_finite(frames, start, job.stack.name)
-    return frames
+    return start, frames

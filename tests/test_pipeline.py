@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -21,7 +22,8 @@ from napari_subpixel.models import Model, ModelCard
 from napari_subpixel.pipeline import detect, detect_all, detect_to_file
 from napari_subpixel.psf import GaussianPSF, add_gaussians
 from napari_subpixel.simulate import Simulation, simulate
-from napari_subpixel.stacks import open_stack
+from napari_subpixel.stacks import Stack, open_stack
+from napari_subpixel.stacks.arrays import ArraySource
 from napari_subpixel.unet import UNet
 
 NOTHING = Seen(0, {})
@@ -292,3 +294,28 @@ def test_a_model_that_does_not_measure_needs_nothing_of_the_microscope(job):
 def test_a_measuring_model_without_sigma_is_refused_at_once(job, measuring):
     with pytest.raises(InputError, match=r"movie.tif: the model many needs the width of the point spread function"):
         replace(job, detector=measuring)
+
+
+def test_a_chunk_comes_as_soon_as_it_is_detected_however_slowly_the_movie_is_read(job, detector):
+    class Slow(Stack):
+        n_read = 0
+
+        def read(self, start, stop, roi=None):
+            time.sleep(0.5)
+            self.n_read += 1
+            return super().read(start, stop, roi)
+
+    stack = Slow(ArraySource(job.stack[:], "slow"), name="slow")
+    chunks = detect(replace(job, stack=stack))
+    assert next(chunks).stop == 4
+    assert stack.n_read <= 2
+    assert [chunk.stop for chunk in chunks] == [8, 12, 16, 20, 24, 28, 30]
+
+
+def test_what_was_read_before_a_fault_is_detected_first(detector, movie):
+    bad = movie.astype(np.float32)
+    bad[13, 5, 6] = np.nan
+    chunks, stops = detect(DetectionJob(open_stack(bad, name="bad"), detector)), []
+    with pytest.raises(InputError, match="frame 13"):
+        stops.extend(chunk.stop for chunk in chunks)
+    assert stops == [4, 8, 12]

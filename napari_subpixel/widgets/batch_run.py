@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from napari_subpixel import batch, formats, summaries
 from napari_subpixel.batch import Outcome, Progress
@@ -19,6 +19,9 @@ from napari_subpixel.sidecars import Sidecar
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.widgets.detectors import DetectorChoice
 from napari_subpixel.widgets.movie_layers import LayerData, movie_layer_data
+
+if TYPE_CHECKING:
+    from napari_subpixel.journal import Journal
 
 #: What to do where tables are there already, as the user chooses it.
 REFUSE, SKIP, REPLACE = "refuse to run", "skip finished movies", "replace them"
@@ -109,7 +112,8 @@ def look(places: Places) -> Generator[None, None, Found]:
     pairs = [(Path(movie), table) for movie, table in batch.pair_outputs(movies, places.output, places.format)]
     tables = [table for _, table in pairs]
     sidecars = {movie: sidecar for movie, _ in pairs if os.path.exists(sidecar := batch.sidecar_of(movie))}
-    return Found(places, pairs, frozenset(filter(Path.exists, tables)), frozenset(filter(_is_begun, tables)), sidecars)
+    begun = frozenset(table for table in tables if _journal(table).begun)
+    return Found(places, pairs, frozenset(filter(Path.exists, tables)) - begun, begun, sidecars)
 
 
 def run(settings: BatchSettings) -> Generator[Began | Progress | Outcome, None, None]:
@@ -152,7 +156,7 @@ def refuse_to_replace(settings: BatchSettings) -> None:
     with _in_form_words():
         batch.check_inputs_stay(pairs, also_read=settings.also_read)
     if existing == REFUSE:
-        journals = [_journal(table) for _, table in pairs]
+        journals = [_journal(table).folder for _, table in pairs]
         there = [file for file in (*files, *journals, summary) if file.exists()]
         more = f" and {len(there) - 1} more" if len(there) > 1 else ""
         if there:
@@ -197,11 +201,7 @@ def open_result(
         return data, formats.read(table, pixel_size_nm=camera.pixel_size_nm or stack.pixel_size_nm)
 
 
-def _journal(table: Path) -> Path:
+def _journal(table: Path) -> Journal:
     from napari_subpixel.journal import Journal  # loads torch
 
-    return Journal(table).folder
-
-
-def _is_begun(table: Path) -> bool:
-    return not table.exists() and _journal(table).exists()
+    return Journal(table)

@@ -401,6 +401,7 @@ def test_tables_that_are_there_are_refused_skipped_or_replaced(widget, two, tmp_
 def test_what_an_interrupted_run_left_is_not_thrown_away_without_leave(widget, two, qtbot, shown):
     left = two / "localizations" / "b.csv.partial"
     left.mkdir(parents=True)
+    (left / "job.json").write_text("{}")
     choose(qtbot, widget, two)
     assert "1 was begun by a run that was stopped" in words(widget.about)
     run(qtbot, widget)
