@@ -1,4 +1,4 @@
-"""Functions compiled by Numba, with their machine code kept on disk where there is a place, and run on all processors."""
+"""Functions compiled by Numba, their machine code kept on disk where there is a place, and run on all processors."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ def on_all_processors(function: Callable[[Any], None], items: Iterable[Any]) -> 
     They are Python's threads rather than Numba's, whose own may not be used from two threads at once. NUMBA_NUM_THREADS
     in the environment says how many, where it should not be one for each processor.
     """
-    with ThreadPoolExecutor(numba.config.NUMBA_NUM_THREADS, "compiled") as pool:
+    threads: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+    with ThreadPoolExecutor(threads, "compiled") as pool:
         for _ in pool.map(function, items):
             pass

@@ -1,7 +1,7 @@
 """Points drawn into an image in machine code: counted pixel by pixel, or as Gaussians integrated over the pixels.
 
-A large image does not fit a processor's cache, and most of the time would go into waiting for its memory. So Gaussians are
-drawn in the order of their places, and on all processors: bands of rows, each wider than the widest Gaussian reaches, are
+A large image does not fit a processor's cache, and most of the time would go into waiting for its memory. So Gaussians
+are drawn in the order of their places, and on all processors: bands of rows, each wider than the widest Gaussian, are
 drawn at the same time where another lies between them. Every pixel is added to in the same order whatever the number of
 processors, so the image is the same to the last bit.
 """
@@ -33,18 +33,22 @@ def _distribution() -> tuple[np.float32, ...]:
     What is below t is that of a Gaussian which is cut at the end, `TRUNCATE_SIGMA`, and raised to a sum of 1. The
     polynomial is right to 1e-8, and in single precision to 2e-7.
     """
+    places = chebyshev.chebpts1(15)
+    t = TRUNCATE_SIGMA * np.sqrt((places + 1) / 2)
+    quotients = (ndtr(t) - ndtr(0)) / t / (ndtr(TRUNCATE_SIGMA) - ndtr(-TRUNCATE_SIGMA))
+    polynomial = chebyshev.cheb2poly(chebyshev.chebfit(places, quotients, len(places) - 1))
+    return tuple(polynomial[::-1].astype(np.float32))
 
-    def quotient(place: NDArray[np.float64]) -> NDArray[np.float64]:
-        t = TRUNCATE_SIGMA * np.sqrt((place + 1) / 2)
-        return (ndtr(t) - ndtr(0)) / t / (ndtr(TRUNCATE_SIGMA) - ndtr(-TRUNCATE_SIGMA))
 
-    return tuple(chebyshev.cheb2poly(chebyshev.chebinterpolate(quotient, 14))[::-1].astype(np.float32))
-
-
-#: For loops that do little but multiply and add: both in one step, and divisions without a look at whether it is by zero.
+#: For loops that do little but multiply and add: both in one step, and divisions with no look at whether it is by 0.
 arithmetic = partial(compiled, fastmath={"contract"}, error_model="numpy")
 _COEFFICIENTS = _distribution()
-_TO_PLACE, _END, _ONE, _ZERO = np.float32(2 / TRUNCATE_SIGMA**2), np.float32(TRUNCATE_SIGMA), np.float32(1), np.float32(0)
+_TO_PLACE, _END, _ONE, _ZERO = (
+    np.float32(2 / TRUNCATE_SIGMA**2),
+    np.float32(TRUNCATE_SIGMA),
+    np.float32(1),
+    np.float32(0),
+)
 _whole_pixel = compiled(whole_pixel)
 
 
@@ -125,9 +129,8 @@ def _in_order(
     tile = np.empty(len(y), np.int64)
     ends = np.zeros(down * across + 1, np.int64)
     for i in range(len(y)):
-        row = min(max(np.int64(y[i]), 0), height - 1)
-        column = min(max(np.int64(x[i]), 0), width - 1)
-        tile[i] = row // rows * across + column // TILE_COLUMNS
+        row, column = min(max(y[i], 0.0), height - 1.0), min(max(x[i], 0.0), width - 1.0)
+        tile[i] = np.int64(row) // rows * across + np.int64(column) // TILE_COLUMNS
         ends[tile[i] + 1] += 1
     ends = np.cumsum(ends)
     starts = ends[::across].copy()
@@ -159,8 +162,8 @@ def _add_gaussians(image: NDArray[np.float32], points: NDArray[np.float64], long
 @arithmetic
 def _window(place: float, sigma: float, length: int, step: int) -> tuple[int, int]:
     """Return the first of the pixels that a Gaussian falls on, and their number, rounded up to a multiple of `step`."""
-    first = max(np.int64(_whole_pixel(place - TRUNCATE_SIGMA * sigma)), 0)
-    last = min(np.int64(_whole_pixel(place + TRUNCATE_SIGMA * sigma)), length - 1)
+    first = int(max(_whole_pixel(place - TRUNCATE_SIGMA * sigma), 0.0))
+    last = int(min(_whole_pixel(place + TRUNCATE_SIGMA * sigma), length - 1.0))
     n = min((last - first + step) // step * step, length)
     return min(first, length - n), n
 
@@ -169,7 +172,7 @@ def _window(place: float, sigma: float, length: int, step: int) -> tuple[int, in
 def _shares(
     place: float, sigma: float, first: int, n: int, shares: NDArray[np.float32], below: NDArray[np.float32]
 ) -> None:
-    """Fill in the share of a Gaussian on each of n pixels from the first: the difference of what is below their edges."""
+    """Fill in the share of a Gaussian on each of n pixels from the first: what is below one edge but not the other."""
     start, step = np.float32((first - HALF_PIXEL - place) / sigma), np.float32(_ONE / sigma)
     for k in range((n + LANES) // LANES * LANES):
         t = min(max(start + np.float32(np.int32(k)) * step, -_END), _END)

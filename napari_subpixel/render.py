@@ -192,7 +192,7 @@ def _drawn(
     grid: SuperResolutionGrid,
     draw: Callable[[NDArray[np.float64], NDArray[np.float64], NDArray[Any]], None],
 ) -> Generator[int, None, int]:
-    """Give y and x in pixels of the image, and the rows, of some points at a time; the value is how many lie outside."""
+    """Give y and x in pixels of the image, and the rows, of some points at a time; the value is how many lie out."""
     n_outside = 0
     for start in range(0, len(localizations), CHUNK_POINTS):
         rows: Any = slice(start, min(start + CHUNK_POINTS, len(localizations)))
