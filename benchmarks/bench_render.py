@@ -5,8 +5,8 @@
 PYTHON is that of an environment with Picasso (picassosr); without it only our own rendering is timed. The points lie
 anywhere, on filaments or in clusters, on a field of 800 x 800 camera pixels of 100 nm, and have uncertainties of 5 to
 30 nm; a pixel of the image is 10 nm. Both programs render the same points from memory, turn and turn about, once
-before they are timed (Picasso compiles) and then as often as said; the best run of each counts, as other work on the
-machine only ever slows one down. A last column says how much memory our rendering takes at most, with the image (256 MB).
+before they are timed (Picasso compiles) and then as often as said; the best run of each counts, as other work on a
+machine only ever slows one down. A last column says how much memory our rendering takes, with the image (256 MB).
 --quick draws few points on a small field, and once.
 """
 
