@@ -58,7 +58,7 @@ def match(
 ) -> NDArray[np.int64]:
     """Pair points of the same frame one-to-one: the most pairs there can be, and of these the least total distance.
 
-    Points further apart than the tolerance are never compared: a tree finds the candidates, they fall apart into
+    Points further apart than the tolerance are never compared: a sweep finds the candidates, they fall apart into
     connected groups, a lone pair is taken as it is, and the other groups are each solved exactly by shortest
     augmenting paths (Jonker & Volgenant 1987, doi:10.1007/BF02278710).
 
@@ -198,25 +198,18 @@ def _candidates(
     other_yx: NDArray[np.float64],
     radius: float,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Return index, other index and distance of all pairs of one frame within the radius.
+    """Return index, other index and distance of all pairs of one frame within the radius."""
+    from napari_subpixel.neighbours import Neighbourhood
 
-    One tree holds all frames, set apart along a third axis: equal frames differ there by exactly nothing, so that
-    the distance is that of the positions to the last bit.
-    """
-    from scipy.spatial import cKDTree
-
-    spacing, first = 2 * radius, frame[0]
-    tree = cKDTree(np.column_stack([(frame - first) * spacing, yx]))
-    other_tree = cKDTree(np.column_stack([(other_frame - first) * spacing, other_yx]))
+    near = Neighbourhood(frame, yx, other_frame, other_yx, radius)
     if len(frame) * len(other_frame) > MAX_CANDIDATES:
-        count = tree.count_neighbors(other_tree, radius)
+        count = near.count()
         if count > MAX_CANDIDATES:
             raise InputError(
-                f"frames {first} to {frame[-1]} have {count:,} pairs of molecules within {radius:g} nm, "
+                f"frames {frame[0]} to {frame[-1]} have {count:,} pairs of molecules within {radius:g} nm, "
                 f"more than {MAX_CANDIDATES:,}: is the frame column right?"
             )
-    found = tree.sparse_distance_matrix(other_tree, radius, output_type="ndarray")
-    return found["i"].astype(np.int64), found["j"].astype(np.int64), found["v"]
+    return near.pairs()
 
 
 def _assign(first: NDArray[np.int64], second: NDArray[np.int64], distance: NDArray[np.float64]) -> NDArray[np.int64]:

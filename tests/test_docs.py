@@ -20,7 +20,7 @@ from napari_subpixel.localizations import COLUMNS
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGES = (
     "tutorial", "architecture", "command-line", "conventions", "examples", "handing-over", "method", "methods",
-    "models",
+    "models", "performance",
 )  # fmt: skip
 PACKAGE = Path(napari_subpixel.__file__).parent
 

@@ -21,8 +21,8 @@ SOURCE = Path(napari_subpixel.__file__).parent
 #: Layer by layer, a module or folder each (docs/architecture.md says what lives there).
 LAYERS = {
     "nouns": "_version errors files records steps coordinates localizations user_files camera presets psf",
-    "verbs": "compiled painting domain scaling stacks formats movie_writer matching merging refine scores simulate "
-    "scenes estimate spots plots curves render coverage evaluate",
+    "verbs": "compiled painting domain scaling stacks formats movie_writer neighbours matching merging refine scores "
+    "simulate scenes estimate spots plots curves render coverage evaluate",
     "learned": "samples movie_samples network unet heatmaps heatmap_networks losses windows heatmap_losses likelihood "
     "objectives muon methods models training detector",
     "at scale": "brightness jobs doubts journal pipeline tuning batch cluster",
