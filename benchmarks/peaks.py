@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,9 @@ def with_peak(work: Callable[[], Result]) -> tuple[Result, float | None]:
     """Run something, and return its result and the GiB that it took at most; None where the system does not tell."""
     if not (STATUS.exists() and RESET.exists()):
         return work(), None
+    # Memory that was used before and is kept for later would hide what is taken from it.
+    if hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
+        libc.malloc_trim(0)
     RESET.write_text("5")  # forgets the peak up to now (proc(5))
     before = _gib("VmRSS")
     result = work()

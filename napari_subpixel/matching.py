@@ -114,7 +114,7 @@ def estimate_shift(
 
     The sets are matched, the first is moved back by the pairs' median difference, which false pairs hardly bend, and
     this is repeated until it moves by less than 0.1 nm. A search that strays beyond the tolerance has found nothing.
-    Of large sets every n-th frame is used.
+    Of large sets every n-th frame is used, and of frames with very many points a band.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def estimating_shift(
     tolerance_nm: float,
 ) -> Generator[float, None, Shift]:
     """Estimate a shift as `estimate_shift` does, and yield 0 before every round."""
-    rows, other_rows = _thinned(frame, other_frame)
+    rows, other_rows = _thinned(frame, yx_nm, other_frame, other_yx_nm)
     frame, yx_nm, other_frame, other_yx_nm = frame[rows], yx_nm[rows], other_frame[other_rows], other_yx_nm[other_rows]
     shift, errors = np.zeros(2), float("nan")
     for attempt in range(_SHIFT_ROUNDS):
@@ -168,11 +168,26 @@ def _standard_errors(difference: NDArray[np.float64]) -> float:
     return length / error if error else float("inf")
 
 
-def _thinned(frame: NDArray[np.int64], other_frame: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the rows of every n-th common frame, so that the larger set keeps about `_SHIFT_POINTS`."""
+def _thinned(
+    frame: NDArray[np.int64],
+    yx_nm: NDArray[np.float64],
+    other_frame: NDArray[np.int64],
+    other_yx_nm: NDArray[np.float64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return rows of every n-th common frame, so that the larger set keeps about `_SHIFT_POINTS`.
+
+    Where single frames hold many more, these are the rows of a band across the middle.
+    """
     step = max(1, -(-max(frame.size, other_frame.size) // _SHIFT_POINTS))
     kept = np.intersect1d(frame, other_frame)[::step]
-    return np.flatnonzero(np.isin(frame, kept)), np.flatnonzero(np.isin(other_frame, kept))
+    rows, other_rows = np.flatnonzero(np.isin(frame, kept)), np.flatnonzero(np.isin(other_frame, kept))
+    excess = max(rows.size, other_rows.size) / _SHIFT_POINTS
+    if excess < 2:
+        return rows, other_rows
+    y, other_y = yx_nm[rows, 0], other_yx_nm[other_rows, 0]
+    larger = y if rows.size > other_rows.size else other_y
+    low, high = np.quantile(larger, [(1 - 1 / excess) / 2, (1 + 1 / excess) / 2])
+    return rows[(y >= low) & (y <= high)], other_rows[(other_y >= low) & (other_y <= high)]
 
 
 def _blocks(frame: NDArray[np.int64], other_frame: NDArray[np.int64]) -> Iterator[tuple[slice, slice]]:

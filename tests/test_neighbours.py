@@ -1,4 +1,4 @@
-"""Neighbours are the pairs of one frame within the radius, whatever the order of the points and the shape of the field."""
+"""Neighbours are pairs of a frame within the radius, whatever the order of the points and the shape of the field."""
 
 from __future__ import annotations
 
