@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -69,10 +70,14 @@ def home_pixel(px: ArrayLike) -> NDArray[np.int64]:
     >>> home_pixel([-0.5, 0.49, 0.5]).tolist()
     [0, 0, 1]
     """
-    px = np.asarray(px, dtype=np.float64)
+    return whole_pixel(np.asarray(px, dtype=np.float64)).astype(np.int64)
+
+
+def whole_pixel(px: Any) -> Any:
+    """Return the index of the pixel in which a position lies as a floating-point number; compiled loops use it too."""
     whole = np.floor(px)
     # Not floor(px + 1/2), whose sum rounds the last number below 1/2 up to 1.
-    return (whole + (px - whole >= HALF_PIXEL)).astype(np.int64)
+    return whole + (px - whole >= HALF_PIXEL)
 
 
 def within_frame(y: ArrayLike, x: ArrayLike, shape: tuple[int, int], *, border_px: float = 0.0) -> NDArray[np.bool_]:

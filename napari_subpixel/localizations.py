@@ -49,6 +49,9 @@ class Localizations:
     provenance : mapping, optional
         Where the table came from: program version, model, camera, threshold, movie. Plain strings, numbers, lists and
         mappings.
+    copy : bool
+        False takes arrays of the columns' types over as they are: nobody may write to them any more. A data frame with
+        all the types is never copied; pandas does so when it is written to.
 
     Raises
     ------
@@ -70,8 +73,9 @@ class Localizations:
         frame_shape: Sequence[int] | None = None,
         n_frames: int | None = None,
         provenance: Mapping[str, Any] | None = None,
+        copy: bool = True,
     ) -> None:
-        self._table = _checked_table(columns)
+        self._table = _checked_table(columns, copy)
         self.pixel_size_nm = None if pixel_size_nm is None else checked_pixel_size(pixel_size_nm)
         self.frame_shape = None if frame_shape is None else checked_frame_shape(frame_shape)
         self.n_frames = None if n_frames is None else _checked_count(n_frames)
@@ -209,7 +213,7 @@ def concat(tables: Sequence[Localizations]) -> Localizations:
     return Localizations(pd.concat([t.table for t in tables], ignore_index=True), **first.about)
 
 
-def _checked_table(columns: pd.DataFrame | Mapping[str, ArrayLike]) -> pd.DataFrame:
+def _checked_table(columns: pd.DataFrame | Mapping[str, ArrayLike], copy: bool) -> pd.DataFrame:
     names = list(columns.keys())
     for name in names:
         if name not in COLUMNS:
@@ -222,7 +226,13 @@ def _checked_table(columns: pd.DataFrame | Mapping[str, ArrayLike]) -> pd.DataFr
     lengths = {name: len(values) for name, values in arrays.items()}
     if len(set(lengths.values())) > 1:
         raise InputError(f"columns differ in length: {lengths}")
-    return pd.DataFrame(arrays)
+    if isinstance(columns, pd.DataFrame) and names == ordered and all(_is_ours(name, columns[name]) for name in names):
+        return columns.reset_index(drop=True)  # which pandas copies when it is written to, and not before
+    return pd.DataFrame(arrays, copy=copy)
+
+
+def _is_ours(name: str, column: pd.Series) -> bool:
+    return bool(column.dtype == COLUMNS[name][0])
 
 
 def _checked_column(name: str, values: NDArray[Any]) -> NDArray[Any]:
@@ -237,12 +247,19 @@ def _checked_column(name: str, values: NDArray[Any]) -> NDArray[Any]:
         cells = values.tolist()
         row = next((row for row, cell in enumerate(cells) if not _is_number(cell)), 0)
         raise InputError(f"column {name!r} must hold numbers, got {cells[row]!r} in row {row}")
-    if name in REQUIRED:
-        _check_rows(name, values, np.isfinite(values), "be finite")
-    if dtype is np.int64:
-        whole = (values == np.floor(values)) & (values >= 0) & (values <= LARGEST_WHOLE)
-        _check_rows(name, values, whole, "hold whole numbers from 0 to 2**53")
+    if name in REQUIRED or dtype is np.int64:
+        _check_values(name, values, whole=dtype is np.int64)
     return values.astype(dtype, copy=False)
+
+
+def _check_values(name: str, values: NDArray[Any], *, whole: bool) -> None:
+    # The least and the largest tell of most columns that they are good, with no array as long as they are.
+    least, largest = values.min(), values.max()
+    if name in REQUIRED and not (np.isfinite(least) and np.isfinite(largest)):
+        _check_rows(name, values, np.isfinite(values), "be finite")
+    if whole and (values.dtype.kind == "f" or least < 0 or largest > LARGEST_WHOLE):
+        good = (values == np.floor(values)) & (values >= 0) & (values <= LARGEST_WHOLE)
+        _check_rows(name, values, good, "hold whole numbers from 0 to 2**53")
 
 
 def _check_rows(name: str, values: NDArray[Any], good: NDArray[np.bool_], what: str) -> None:

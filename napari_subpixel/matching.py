@@ -58,7 +58,7 @@ def match(
 ) -> NDArray[np.int64]:
     """Pair points of the same frame one-to-one: the most pairs there can be, and of these the least total distance.
 
-    Points further apart than the tolerance are never compared: a tree finds the candidates, they fall apart into
+    Points further apart than the tolerance are never compared: a sweep finds the candidates, they fall apart into
     connected groups, a lone pair is taken as it is, and the other groups are each solved exactly by shortest
     augmenting paths (Jonker & Volgenant 1987, doi:10.1007/BF02278710).
 
@@ -114,7 +114,7 @@ def estimate_shift(
 
     The sets are matched, the first is moved back by the pairs' median difference, which false pairs hardly bend, and
     this is repeated until it moves by less than 0.1 nm. A search that strays beyond the tolerance has found nothing.
-    Of large sets every n-th frame is used.
+    Of large sets every n-th frame is used, and of frames with very many points a band.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def estimating_shift(
     tolerance_nm: float,
 ) -> Generator[float, None, Shift]:
     """Estimate a shift as `estimate_shift` does, and yield 0 before every round."""
-    rows, other_rows = _thinned(frame, other_frame)
+    rows, other_rows = _thinned(frame, yx_nm, other_frame, other_yx_nm)
     frame, yx_nm, other_frame, other_yx_nm = frame[rows], yx_nm[rows], other_frame[other_rows], other_yx_nm[other_rows]
     shift, errors = np.zeros(2), float("nan")
     for attempt in range(_SHIFT_ROUNDS):
@@ -168,11 +168,26 @@ def _standard_errors(difference: NDArray[np.float64]) -> float:
     return length / error if error else float("inf")
 
 
-def _thinned(frame: NDArray[np.int64], other_frame: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the rows of every n-th common frame, so that the larger set keeps about `_SHIFT_POINTS`."""
+def _thinned(
+    frame: NDArray[np.int64],
+    yx_nm: NDArray[np.float64],
+    other_frame: NDArray[np.int64],
+    other_yx_nm: NDArray[np.float64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return rows of every n-th common frame, so that the larger set keeps about `_SHIFT_POINTS`.
+
+    Where single frames hold many more, these are the rows of a band across the middle.
+    """
     step = max(1, -(-max(frame.size, other_frame.size) // _SHIFT_POINTS))
     kept = np.intersect1d(frame, other_frame)[::step]
-    return np.flatnonzero(np.isin(frame, kept)), np.flatnonzero(np.isin(other_frame, kept))
+    rows, other_rows = np.flatnonzero(np.isin(frame, kept)), np.flatnonzero(np.isin(other_frame, kept))
+    excess = max(rows.size, other_rows.size) / _SHIFT_POINTS
+    if excess < 2:
+        return rows, other_rows
+    y, other_y = yx_nm[rows, 0], other_yx_nm[other_rows, 0]
+    larger = y if rows.size > other_rows.size else other_y
+    low, high = np.quantile(larger, [(1 - 1 / excess) / 2, (1 + 1 / excess) / 2])
+    return rows[(y >= low) & (y <= high)], other_rows[(other_y >= low) & (other_y <= high)]
 
 
 def _blocks(frame: NDArray[np.int64], other_frame: NDArray[np.int64]) -> Iterator[tuple[slice, slice]]:
@@ -198,25 +213,18 @@ def _candidates(
     other_yx: NDArray[np.float64],
     radius: float,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Return index, other index and distance of all pairs of one frame within the radius.
+    """Return index, other index and distance of all pairs of one frame within the radius."""
+    from napari_subpixel.neighbours import Neighbourhood
 
-    One tree holds all frames, set apart along a third axis: equal frames differ there by exactly nothing, so that
-    the distance is that of the positions to the last bit.
-    """
-    from scipy.spatial import cKDTree
-
-    spacing, first = 2 * radius, frame[0]
-    tree = cKDTree(np.column_stack([(frame - first) * spacing, yx]))
-    other_tree = cKDTree(np.column_stack([(other_frame - first) * spacing, other_yx]))
+    near = Neighbourhood(frame, yx, other_frame, other_yx, radius)
     if len(frame) * len(other_frame) > MAX_CANDIDATES:
-        count = tree.count_neighbors(other_tree, radius)
+        count = near.count()
         if count > MAX_CANDIDATES:
             raise InputError(
-                f"frames {first} to {frame[-1]} have {count:,} pairs of molecules within {radius:g} nm, "
+                f"frames {frame[0]} to {frame[-1]} have {count:,} pairs of molecules within {radius:g} nm, "
                 f"more than {MAX_CANDIDATES:,}: is the frame column right?"
             )
-    found = tree.sparse_distance_matrix(other_tree, radius, output_type="ndarray")
-    return found["i"].astype(np.int64), found["j"].astype(np.int64), found["v"]
+    return near.pairs()
 
 
 def _assign(first: NDArray[np.int64], second: NDArray[np.int64], distance: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_subpixel import __version__, records
-from napari_subpixel.coordinates import SuperResolutionGrid, checked_frame_shape, home_pixel, within_frame
+from napari_subpixel.coordinates import SuperResolutionGrid, checked_frame_shape, within_frame
 from napari_subpixel.errors import InputError, suggest
 from napari_subpixel.files import atomic_output, check_can_write
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.psf import add_gaussians
 from napari_subpixel.steps import exhausted
 
 METHODS = ("gaussian", "histogram")
@@ -31,7 +30,7 @@ MIN_SIGMA_PX = 0.1
 #: Larger uncertainties are drawn as this one, in camera pixels.
 MAX_SIGMA_CAMERA_PX = 1.0
 #: Points drawn at a time.
-CHUNK_POINTS = 1 << 18
+CHUNK_POINTS = 1 << 20
 #: Colours at equal steps from dark to bright, red, green and blue from 0 to 1.
 COLORMAPS = {
     "hot": ((0, 0, 0), (0.7, 0, 0), (1, 0.45, 0), (1, 0.85, 0.1), (1, 1, 1)),
@@ -135,7 +134,7 @@ def rendering(
     Yields
     ------
     int
-        Points drawn so far; the image is the generator's value.
+        Points gone through so far; the image is the generator's value.
     """
     if method not in METHODS:
         hint = suggest(str(method), METHODS)
@@ -146,16 +145,14 @@ def rendering(
     if sigma_nm is not None and sigma_nm > (width := max(grid.frame_shape) * grid.frame_pixel_size_nm):
         raise InputError(f"render: sigma_nm {sigma_nm:g} is wider than the frames, {width:g} nm")
     image = np.zeros(grid.shape, np.float32)
-    on_field = within_frame(localizations.y, localizations.x, grid.frame_shape)
-    points = localizations.select(on_field)
     about: dict[str, Any] = {"method": method, "pixel_size_nm": grid.pixel_size_nm}
     if method == "histogram":
-        yield from _add_counts(image, points, grid)
+        n_outside = yield from _add_counts(image, localizations, grid)
     else:
-        about["sigma_nm"] = yield from _add_points(image, points, grid, sigma_nm)
-    about |= {"points": len(points), "points_outside": len(localizations) - len(points)}
+        n_outside, about["sigma_nm"] = yield from _add_points(image, localizations, grid, sigma_nm)
+    about |= {"points": len(localizations) - n_outside, "points_outside": n_outside}
     provenance = {"program": f"napari-subpixel {__version__}", **localizations.provenance, "render": about}
-    return SuperResolutionImage(image, grid, about["points_outside"], provenance)
+    return SuperResolutionImage(image, grid, n_outside, provenance)
 
 
 def _checked_sigma(sigma_nm: Any, method: str) -> float:
@@ -181,47 +178,81 @@ def _grid(localizations: Localizations, pixel_size_nm: float, frame_shape: Seque
     return grid
 
 
-def _chunks(points: Localizations, grid: SuperResolutionGrid) -> Iterator[tuple[slice, NDArray[Any], NDArray[Any]]]:
-    """Yield which rows, and their y and x in pixels of the image."""
-    for start in range(0, len(points), CHUNK_POINTS):
-        rows = slice(start, min(start + CHUNK_POINTS, len(points)))
-        yield rows, grid.from_frame(points.y[rows]), grid.from_frame(points.x[rows])
-
-
 def _add_counts(
-    image: NDArray[np.float32], points: Localizations, grid: SuperResolutionGrid
-) -> Generator[int, None, None]:
-    height, width = grid.shape
-    for rows, y, x in _chunks(points, grid):
-        # At the far edge the last bit of the conversion may round out of the image.
-        row, column = np.minimum(home_pixel(y), height - 1), np.minimum(home_pixel(x), width - 1)
-        np.add.at(image.reshape(-1), row * width + column, np.float32(1))
-        yield rows.stop
+    image: NDArray[np.float32], localizations: Localizations, grid: SuperResolutionGrid
+) -> Generator[int, None, int]:
+    """Count every point; the value is how many lie outside."""
+    from napari_subpixel.painting import add_counts
+
+    return (yield from _drawn(localizations, grid, lambda y, x, _: add_counts(image, y, x)))
+
+
+def _drawn(
+    localizations: Localizations,
+    grid: SuperResolutionGrid,
+    draw: Callable[[NDArray[np.float64], NDArray[np.float64], NDArray[Any]], None],
+) -> Generator[int, None, int]:
+    """Give y and x in pixels of the image, and the rows, of some points at a time; the value is how many lie out."""
+    n_outside = 0
+    for start in range(0, len(localizations), CHUNK_POINTS):
+        rows: Any = slice(start, min(start + CHUNK_POINTS, len(localizations)))
+        stop = rows.stop
+        y, x = localizations.y[rows], localizations.x[rows]
+        on_field = within_frame(y, x, grid.frame_shape)
+        if not on_field.all():
+            n_outside += int(np.count_nonzero(~on_field))
+            y, x, rows = y[on_field], x[on_field], start + np.flatnonzero(on_field)
+        draw(grid.from_frame(y), grid.from_frame(x), rows)
+        yield stop
+    return n_outside
 
 
 def _add_points(
-    image: NDArray[np.float32], points: Localizations, grid: SuperResolutionGrid, sigma_nm: float | None
-) -> Generator[int, None, float | str]:
-    """Add a Gaussian for every point; the value is the width, in nm or in words."""
-    own = sigma_nm is None and "y_uncertainty" in points and "x_uncertainty" in points
+    image: NDArray[np.float32], localizations: Localizations, grid: SuperResolutionGrid, sigma_nm: float | None
+) -> Generator[int, None, tuple[int, float | str]]:
+    """Add a Gaussian for every point; the value is how many lie outside, and the width, in nm or in words."""
+    from napari_subpixel.painting import add_unit_gaussians
+
+    own = sigma_nm is None and "y_uncertainty" in localizations and "x_uncertainty" in localizations
     if own:
-        sigma_y, sigma_x = _own_sigmas(points["y_uncertainty"], grid), _own_sigmas(points["x_uncertainty"], grid)
-    else:
-        sigma_px = DEFAULT_SIGMA_PX if sigma_nm is None else sigma_nm / grid.pixel_size_nm
-        sigma_y = sigma_x = np.broadcast_to(np.float64(sigma_px), len(points))
-    for rows, y, x in _chunks(points, grid):
-        weight, frame = np.ones(len(y)), np.zeros(len(y), np.int64)
-        add_gaussians(image[None], frame, y, x, weight, sigma_y[rows], sigma_x[rows])
-        yield rows.stop
-    return "own uncertainty" if own else float(sigma_px * grid.pixel_size_nm)
+        sigmas = [_OwnSigmas.of(localizations, name, grid) for name in ("y_uncertainty", "x_uncertainty")]
+    sigma_px = DEFAULT_SIGMA_PX if sigma_nm is None else sigma_nm / grid.pixel_size_nm
+
+    def draw(y: NDArray[np.float64], x: NDArray[np.float64], rows: Any) -> None:
+        widths = [sigma.at(rows) for sigma in sigmas] if own else [np.full(len(y), sigma_px)] * 2
+        add_unit_gaussians(image, y, x, *widths)
+
+    n_outside = yield from _drawn(localizations, grid, draw)
+    return n_outside, "own uncertainty" if own else float(sigma_px * grid.pixel_size_nm)
 
 
-def _own_sigmas(uncertainty: NDArray[np.float32], grid: SuperResolutionGrid) -> NDArray[np.float64]:
-    """Return the uncertainties, in camera pixels, as widths to draw, in pixels of the image."""
-    sigma = uncertainty.astype(np.float64) * grid.zoom
-    usable = np.isfinite(sigma) & (sigma > 0)
-    sigma[~usable] = np.median(sigma[usable]) if usable.any() else DEFAULT_SIGMA_PX
-    return np.minimum(np.maximum(sigma, MIN_SIGMA_PX), MAX_SIGMA_CAMERA_PX * grid.zoom)
+@dataclass(frozen=True, eq=False)
+class _OwnSigmas:
+    """The uncertainties along an axis, in camera pixels, as widths to draw, and what stands in for those of no use."""
+
+    uncertainty: NDArray[np.float32]
+    zoom: float
+    stand_in: float
+
+    @classmethod
+    def of(cls, localizations: Localizations, column: str, grid: SuperResolutionGrid) -> _OwnSigmas:
+        uncertainty = localizations[column]
+        # Of no use is also what is not a number: then so is the least of all.
+        if uncertainty.size and uncertainty.min() > 0 and uncertainty.max() < np.inf:
+            return cls(uncertainty, grid.zoom, DEFAULT_SIGMA_PX)
+        usable = _usable(uncertainty) & within_frame(localizations.y, localizations.x, grid.frame_shape)
+        stand_in = np.median(uncertainty[usable].astype(np.float64) * grid.zoom) if usable.any() else DEFAULT_SIGMA_PX
+        return cls(uncertainty, grid.zoom, float(stand_in))
+
+    def at(self, rows: Any) -> NDArray[np.float64]:
+        """Return the widths of some points, in pixels of the image."""
+        uncertainty = self.uncertainty[rows]
+        sigma = np.where(_usable(uncertainty), uncertainty.astype(np.float64) * self.zoom, self.stand_in)
+        return np.minimum(np.maximum(sigma, MIN_SIGMA_PX), MAX_SIGMA_CAMERA_PX * self.zoom)
+
+
+def _usable(uncertainty: NDArray[np.float32]) -> NDArray[np.bool_]:
+    return np.isfinite(uncertainty) & (uncertainty > 0)
 
 
 # -- files --------------------------------------------------------------------------------------------------------

@@ -43,3 +43,11 @@ def test_what_is_compiled_is_kept_where_there_is_a_place(tmp_path, monkeypatch):
 
     assert compiled.compiled(loops.twice)(21) == 42
     assert list(tmp_path.rglob("*.nbc"))
+
+
+def test_every_item_is_worked_at_and_an_error_comes_out():
+    done: list[int] = []
+    compiled.on_all_processors(done.append, range(50))
+    assert sorted(done) == list(range(50))
+    with pytest.raises(ZeroDivisionError):
+        compiled.on_all_processors(lambda number: 1 // number, [1, 0])

@@ -23,7 +23,7 @@ from napari_subpixel.summaries import COLUMNS as COLUMNS_OF_SUMMARY
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGES = (
     "tutorial", "architecture", "cluster", "command-line", "conventions", "examples", "handing-over", "method",
-    "methods", "models",
+    "methods", "models", "performance",
 )  # fmt: skip
 PACKAGE = Path(napari_subpixel.__file__).parent
 

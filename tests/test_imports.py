@@ -22,8 +22,8 @@ SOURCE = Path(napari_subpixel.__file__).parent
 LAYERS = {
     "nouns": "_version errors files records steps coordinates localizations parts user_files camera presets psf "
     "sidecars",
-    "verbs": "compiled domain scaling candidates tiling stacks formats movie_writer matching merging refine scores "
-    "simulate scenes estimate spots plots curves render coverage evaluate",
+    "verbs": "compiled painting domain scaling candidates tiling stacks formats movie_writer neighbours matching "
+    "merging refine scores simulate scenes estimate spots plots curves render coverage evaluate",
     "learned": "samples movie_samples network unet heatmaps heatmap_networks losses windows heatmap_losses likelihood "
     "objectives muon methods models training threads detector",
     "at scale": "brightness jobs doubts journal pipeline tuning batch summaries cluster",

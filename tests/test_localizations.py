@@ -346,3 +346,28 @@ def test_the_tables_do_not_share_their_provenance(table):
     other = table.select([0])
     other.provenance["movie"] = "another.tif"
     assert table.provenance == {"movie": "cells.tif"}
+
+
+# -- without a copy -------------------------------------------------------------------------------------------------
+
+
+def test_arrays_are_copied_unless_they_are_given_away():
+    columns = {"frame": np.zeros(3, np.int64), "y": np.arange(3.0), "x": np.arange(3.0)}
+    kept, taken = Localizations(columns), Localizations(columns, copy=False)
+    assert not np.shares_memory(kept.y, columns["y"])
+    assert np.shares_memory(taken.y, columns["y"])
+    assert taken.table.equals(kept.table)
+
+
+def test_another_pixel_size_copies_no_rows_and_a_change_to_a_data_frame_stays_there(table):
+    assert np.shares_memory(table.with_about(pixel_size_nm=65).y, table.y)
+    frame = table.table.copy()
+    other = Localizations(frame)
+    assert np.shares_memory(other.y, frame["y"].to_numpy())
+    frame.loc[0, "y"] = 5.0
+    assert other.y[0] == 1.5
+
+
+def test_a_data_frame_of_other_types_or_in_another_order_becomes_a_table_as_ever(table):
+    for frame in (table.table[["x", "y", "frame"]], table.table.astype({"frame": "int32", "photons": float})):
+        assert Localizations(frame).table.equals(table.table[list(Localizations(frame).columns)])

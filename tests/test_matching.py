@@ -194,6 +194,16 @@ def test_the_shift_of_a_large_set_is_estimated_from_some_of_its_frames(
     assert shift.n_pairs == 250
 
 
+def test_the_shift_of_one_large_frame_is_estimated_from_a_band_of_it(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(matching, "_SHIFT_POINTS", 250)
+    frame, truth = np.zeros(2000, int), rng.uniform(0, 90_000, (2000, 2))
+    shift = estimate_shift(frame[:1500], truth[:1500] + np.array([40, -30]), frame, truth, 250.0)
+    assert shift.yx_nm == pytest.approx((40, -30))
+    assert 150 < shift.n_pairs <= 250
+
+
 def test_without_a_pair_there_is_no_shift() -> None:
     nothing = np.empty((0, 2))
     shift = estimate_shift(np.empty(0, int), nothing, np.zeros(1, int), np.zeros((1, 2)), 250.0)

@@ -19,7 +19,7 @@ from napari_subpixel.coordinates import CENTRE_AT_ZERO, checked_pixel_size, nm_t
 from napari_subpixel.errors import InputError, PixelSizeError
 from napari_subpixel.files import atomic_output, check_can_write
 from napari_subpixel.formats import notes
-from napari_subpixel.localizations import Localizations
+from napari_subpixel.localizations import COLUMNS, Localizations
 from napari_subpixel.parts import Parts
 from napari_subpixel.records import naming
 
@@ -188,12 +188,18 @@ def read_csv(path: str | Path, flavours: Sequence[Flavour], *, pixel_size_nm: fl
     numbers = _read_numbers(path, line, header, flavour)
     columns: dict[str, NDArray[Any]] = {}
     for column in flavour.columns:
-        values = numbers.get(column.name)
+        values = numbers.pop(column.name, None)
         if values is None or column.name in stand_ins or (len(values) and np.isnan(values).all()):
             continue
-        columns |= dict.fromkeys(column.ours, flavour.from_file(values, column.unit, size))
+        columns |= _as_ours(flavour.from_file(values, column.unit, size), column)
     with naming(path):
-        return Localizations(columns, **about)
+        return Localizations(columns, **about, copy=False)
+
+
+def _as_ours(values: NDArray[Any], column: Column) -> dict[str, NDArray[Any]]:
+    """Return our columns, each an array of its own; whole numbers are not yet known to be whole."""
+    kinds = {name: COLUMNS[name][0] for name in column.ours}
+    return {name: values.astype(kind) if kind is np.float32 else values for name, kind in kinds.items()}
 
 
 def is_flavoured(path: str | Path, flavours: Sequence[Flavour]) -> bool:
@@ -347,7 +353,10 @@ def _read_numbers(path: Path, line: str, header: list[str], flavour: Flavour) ->
     except (pa.ArrowInvalid, OSError) as error:
         fault = _first_fault(path, header, flavour) or " ".join(str(error).split())
         raise InputError(f"{path}: {fault}") from None
-    numbers = {name: table[place].to_numpy() for name, place in places.items()}
+    numbers = {}
+    for name, place in places.items():
+        numbers[name] = table[place].to_numpy()
+        table = table.drop_columns(place)  # of a large table there would not be room for both
     for column in flavour.columns:
         if column.required and not _all_valid(numbers[column.name], column.unit, flavour.first_frame):
             raise InputError(f"{path}: {_first_fault(path, header, flavour)}")

@@ -20,7 +20,9 @@ from napari_subpixel.records import naming
 
 KEY = notes.PROGRAM.encode()
 #: Parts are written together until there are so many rows.
-LEAST_ROWS = 1 << 18
+LEAST_ROWS = 1 << 20
+#: Columns of whole numbers, of which many rows have the same.
+WHOLE = [name for name, (kind, _) in COLUMNS.items() if kind is np.int64]
 
 
 def outputs(path: str | Path) -> tuple[Path, ...]:
@@ -57,7 +59,8 @@ def read(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizatio
         about = notes.to_about(_notes((table.schema.metadata or {}).get(KEY)))
         if pixel_size_nm is not None:
             about["pixel_size_nm"] = pixel_size_nm
-        return Localizations({name: table[name].to_numpy() for name in table.column_names}, **about)
+        columns = {name: table[name].to_numpy() for name in table.column_names}
+        return Localizations(columns, **about, copy=False)
 
 
 def write(path: str | Path, localizations: Localizations | Parts, *, overwrite: bool = False) -> None:
@@ -67,13 +70,19 @@ def write(path: str | Path, localizations: Localizations | Parts, *, overwrite: 
 
     check_can_write(path, overwrite=overwrite)
     parts = Parts.of(localizations)
-    about = json.dumps(notes.from_about(parts.about))
+    about = {KEY: json.dumps(notes.from_about(parts.about))}
     with atomic_output(path) as draft, draft.open("wb") as file, ExitStack() as open_until_the_end:
         writer: Any = None
         for group in _row_groups(parts):
-            table = pa.table(group).replace_schema_metadata({KEY: about})
+            arrays = {name: pa.array(values) for name, values in group.items()}
+            # Said to be nowhere missing (NaN is a number), columns are read twice as fast; measured numbers hardly
+            # repeat, and neither a dictionary nor compression makes them smaller.
+            fields = [pa.field(name, array.type, nullable=False) for name, array in arrays.items()]
+            table = pa.table(list(arrays.values()), schema=pa.schema(fields, metadata=about))
             if writer is None:
-                writer = open_until_the_end.enter_context(parquet.ParquetWriter(file, table.schema))
+                writer = open_until_the_end.enter_context(
+                    parquet.ParquetWriter(file, table.schema, use_dictionary=WHOLE, compression="none")
+                )
             writer.write_table(table)
 
 
@@ -90,6 +99,8 @@ def _row_groups(parts: Parts) -> Iterator[dict[str, NDArray[Any]]]:
 
 
 def _joined(tables: list[Localizations]) -> dict[str, NDArray[Any]]:
+    if len(tables) == 1:
+        return {name: tables[0][name] for name in tables[0].columns}
     return {name: np.concatenate([table[name] for table in tables]) for name in tables[0].columns}
 
 
@@ -100,9 +111,10 @@ def _opened(path: Path) -> Iterator[Any]:
     from pyarrow import parquet
 
     try:
-        with path.open("rb") as file:
-            if not file.read(1):
-                raise InputError(f"{path}: the file is empty (0 bytes)")
+        if path.is_file() and not path.stat().st_size:
+            raise InputError(f"{path}: the file is empty (0 bytes)")
+        # Mapped, a file is decoded where it lies in the system's cache: twice as fast as when it is copied first.
+        with pa.memory_map(str(path)) as file:
             yield parquet.ParquetFile(file)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None

@@ -61,3 +61,16 @@ def test_a_file_whose_name_looks_like_a_partition_gets_no_column(emitter: Locali
     (tmp_path / "day=1").mkdir()
     formats.write(tmp_path / "day=1" / "a.parquet", emitter)
     assert formats.read(tmp_path / "day=1" / "a.parquet").columns == emitter.columns
+
+
+def test_a_table_does_not_change_when_its_file_does(many: Localizations, tmp_path: Path) -> None:
+    file = tmp_path / "a.parquet"
+    formats.write(file, many)
+    back = formats.read(file)
+    file.write_bytes(bytes(file.stat().st_size))
+    pd.testing.assert_frame_equal(back.table, many.table, check_exact=True)
+
+
+def test_a_file_that_allows_missing_numbers_is_read_as_before(many: Localizations, tmp_path: Path) -> None:
+    many.table.to_parquet(tmp_path / "a.parquet")
+    pd.testing.assert_frame_equal(formats.read(tmp_path / "a.parquet").table, many.table, check_exact=True)

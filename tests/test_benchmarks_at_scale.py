@@ -1,0 +1,42 @@
+"""The benchmarks of rendering, scoring and reading run, in their quick form, and print their tables."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+pytestmark = pytest.mark.skipif(not BENCHMARKS.exists(), reason="the benchmarks are not beside the tests")
+
+
+def printed(name: str, *flags: str) -> list[str]:
+    """Run a benchmark in its quick form, and return the lines of its table below the header."""
+    command = [sys.executable, str(BENCHMARKS / f"{name}.py"), "--quick", *flags]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("machine: ")
+    lines = done.stdout.splitlines()
+    return lines[lines.index(next(line for line in lines if line.startswith("| ---"))) + 1 :]
+
+
+def test_rendering_is_timed_by_both_methods() -> None:
+    histogram, gaussian = printed("bench_render", "--pattern", "filaments")
+    assert histogram.startswith("| filaments | histogram | ours | ")
+    assert gaussian.startswith("| filaments | gaussian | ours | ")
+
+
+def test_scoring_is_timed_and_agrees_with_the_plain_way() -> None:
+    crowded, few = printed("bench_scoring", "--case", "crowded", "--case", "few frames", "--pattern", "filaments")
+    assert crowded.startswith("| crowded | filaments | 200 | 0.8")
+    assert few.startswith("| few frames | filaments | ")
+
+
+def test_every_format_that_is_written_is_timed() -> None:
+    assert [line.split(" | ")[0] for line in printed("bench_formats")] == [
+        "| ThunderSTORM csv",
+        "| Picasso hdf5",
+        "| native parquet",
+    ]
