@@ -1,4 +1,4 @@
-"""The benchmarks of rendering, scoring and reading run, in their quick form, and print their tables."""
+"""The benchmarks of streaming, rendering, scoring and reading run, in their quick form, and print their tables."""
 
 from __future__ import annotations
 
@@ -40,3 +40,10 @@ def test_every_format_that_is_written_is_timed() -> None:
         "| Picasso hdf5",
         "| native parquet",
     ]
+
+
+def test_streaming_is_timed_and_its_memory_told() -> None:
+    lines = printed("bench_stream")
+    assert [line.split(" | ")[0] for line in lines if not line.startswith("| ---")] == [
+        "| crowded", "| sparse", "", "| movie", "| crowded", "", "| varied", "| frames", "| frame size", "| density", "",
+    ]  # fmt: skip
