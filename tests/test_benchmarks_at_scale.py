@@ -45,5 +45,7 @@ def test_every_format_that_is_written_is_timed() -> None:
 def test_streaming_is_timed_and_its_memory_told() -> None:
     lines = printed("bench_stream")
     assert [line.split(" | ")[0] for line in lines if not line.startswith("| ---")] == [
-        "| crowded", "| sparse", "", "| movie", "| crowded", "", "| varied", "| frames", "| frame size", "| density", "",
+        "| crowded", "| sparse", "",
+        "| movie", "| crowded", "",
+        "| varied", "| frames", "| frame size", "| density", "",
     ]  # fmt: skip

@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 import torch
@@ -319,3 +320,17 @@ def test_what_was_read_before_a_fault_is_detected_first(detector, movie):
     with pytest.raises(InputError, match="frame 13"):
         stops.extend(chunk.stop for chunk in chunks)
     assert stops == [4, 8, 12]
+
+
+def test_the_number_of_threads_changes_no_bit(job, measuring):
+    told, before = replace(job, detector=measuring, sigma_px=1.3), torch.get_num_threads()
+    tables = []
+    try:
+        for n in (1, 2, 3):
+            torch.set_num_threads(n)
+            tables.append(detect_all(told).table)
+            assert torch.get_num_threads() == n
+    finally:
+        torch.set_num_threads(before)
+    for table in tables[1:]:
+        pd.testing.assert_frame_equal(table, tables[0], check_exact=True)

@@ -1,0 +1,28 @@
+"""A pool's threads work by themselves, and no other thread is touched."""
+
+from __future__ import annotations
+
+import threading
+
+import torch
+
+from napari_subpixel.threads import one_thread_each
+
+
+def test_each_thread_of_the_pool_works_alone_and_others_keep_their_number():
+    before, seen = torch.get_num_threads(), []
+    torch.set_num_threads(3)
+    try:
+        with one_thread_each(2) as pool:
+            work = [
+                pool.submit(lambda: (torch.ones(300_000).exp().sum(), torch.get_num_threads())[1]) for _ in range(6)
+            ]
+            assert {future.result() for future in work} == {1}
+            other = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+            other.start()
+            other.join()
+            assert torch.get_num_threads() == 3
+        assert seen == [3]
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
