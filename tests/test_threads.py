@@ -9,6 +9,11 @@ import torch
 from napari_subpixel.threads import one_thread_each
 
 
+def number_after_some_work() -> int:
+    torch.ones(300_000).exp().sum()
+    return torch.get_num_threads()
+
+
 def test_each_thread_of_the_pool_works_alone_and_others_keep_their_number():
     before, seen = torch.get_num_threads(), []
     torch.set_num_threads(3)
