@@ -17,7 +17,7 @@ class Neighbourhood:
     ----------
     frame, other_frame : ndarray of int, shapes (N,) and (M,)
         Frame numbers, in any order.
-    yx, other_yx : ndarray of float64, shapes (N, 2) and (M, 2)
+    place, other_place : ndarray of float64, shapes (N, D) and (M, D)
         Positions.
     radius : float
         Largest distance of a pair.
@@ -33,18 +33,18 @@ class Neighbourhood:
     def __init__(
         self,
         frame: NDArray[np.int64],
-        yx: NDArray[np.float64],
+        place: NDArray[np.float64],
         other_frame: NDArray[np.int64],
-        other_yx: NDArray[np.float64],
+        other_place: NDArray[np.float64],
         radius: float,
     ) -> None:
-        along = int(np.ptp(other_yx, axis=0).argmax())
-        sets = (frame, yx), (other_frame, other_yx)
-        self._orders = [np.lexsort((place[:, along], number)) for number, place in sets]
+        along = int(np.ptp(other_place, axis=0).argmax())
+        sets = (frame, place), (other_frame, other_place)
+        self._orders = [np.lexsort((places[:, along], number)) for number, places in sets]
         self._sweep: list[Any] = [
             part
-            for (number, place), order in zip(sets, self._orders, strict=True)
-            for part in (number[order], place[order, along], place[order, 1 - along])
+            for (number, places), order in zip(sets, self._orders, strict=True)
+            for part in (number[order], np.roll(places, -along, axis=1)[order])
         ]
         self._sweep.append(radius)
 
@@ -61,19 +61,17 @@ class Neighbourhood:
 @compiled
 def _count(
     frame: NDArray[np.int64],
-    along: NDArray[np.float64],
-    across: NDArray[np.float64],
+    place: NDArray[np.float64],
     other_frame: NDArray[np.int64],
-    other_along: NDArray[np.float64],
-    other_across: NDArray[np.float64],
+    other_place: NDArray[np.float64],
     radius: float,
 ) -> int:
     n, start = 0, 0
     for i in range(len(frame)):
-        start = _first_near(start, frame[i], along[i] - radius, other_frame, other_along)
+        start = _first_near(start, frame[i], place[i, 0] - radius, other_frame, other_place)
         k = start
-        while k < len(other_frame) and other_frame[k] == frame[i] and other_along[k] <= along[i] + radius:
-            n += _distance(along[i] - other_along[k], across[i] - other_across[k]) <= radius
+        while k < len(other_frame) and other_frame[k] == frame[i] and other_place[k, 0] <= place[i, 0] + radius:
+            n += _distance(place, i, other_place, k) <= radius
             k += 1
     return n
 
@@ -81,21 +79,19 @@ def _count(
 @compiled
 def _pairs(
     frame: NDArray[np.int64],
-    along: NDArray[np.float64],
-    across: NDArray[np.float64],
+    place: NDArray[np.float64],
     other_frame: NDArray[np.int64],
-    other_along: NDArray[np.float64],
-    other_across: NDArray[np.float64],
+    other_place: NDArray[np.float64],
     radius: float,
     n_pairs: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     first, second, distances = np.empty(n_pairs, np.int64), np.empty(n_pairs, np.int64), np.empty(n_pairs)
     n, start = 0, 0
     for i in range(len(frame)):
-        start = _first_near(start, frame[i], along[i] - radius, other_frame, other_along)
+        start = _first_near(start, frame[i], place[i, 0] - radius, other_frame, other_place)
         k = start
-        while k < len(other_frame) and other_frame[k] == frame[i] and other_along[k] <= along[i] + radius:
-            distance = _distance(along[i] - other_along[k], across[i] - other_across[k])
+        while k < len(other_frame) and other_frame[k] == frame[i] and other_place[k, 0] <= place[i, 0] + radius:
+            distance = _distance(place, i, other_place, k)
             if distance <= radius:
                 first[n], second[n], distances[n] = i, k, distance
                 n += 1
@@ -105,16 +101,19 @@ def _pairs(
 
 @compiled
 def _first_near(
-    start: int, frame: int, least: float, other_frame: NDArray[np.int64], other_along: NDArray[np.float64]
+    start: int, frame: int, least: float, other_frame: NDArray[np.int64], other_place: NDArray[np.float64]
 ) -> int:
     """Return the first point from `start` on that is neither in an earlier frame nor before `least`."""
     while start < len(other_frame) and (
-        other_frame[start] < frame or (other_frame[start] == frame and other_along[start] < least)
+        other_frame[start] < frame or (other_frame[start] == frame and other_place[start, 0] < least)
     ):
         start += 1
     return start
 
 
 @compiled
-def _distance(one: float, other: float) -> float:
-    return np.sqrt(one * one + other * other)
+def _distance(place: NDArray[np.float64], i: int, other_place: NDArray[np.float64], k: int) -> float:
+    square = 0.0
+    for axis in range(place.shape[1]):
+        square += (place[i, axis] - other_place[k, axis]) ** 2
+    return np.sqrt(square)

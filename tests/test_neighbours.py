@@ -9,11 +9,13 @@ from scipy.spatial.distance import cdist
 from napari_subpixel.neighbours import Neighbourhood
 
 
-@pytest.mark.parametrize("extent", [(100.0, 100.0), (1.0, 1000.0), (1000.0, 1.0), (0.0, 0.0)])
+@pytest.mark.parametrize(
+    "extent", [(100.0, 100.0), (1.0, 1000.0), (1000.0, 1.0), (0.0, 0.0), (100.0,), (30.0, 20.0, 60.0)]
+)
 @pytest.mark.parametrize("radius", [0.5, 8.0, 5000.0])
 def test_all_pairs_of_a_frame_within_the_radius_are_found_once(rng, extent, radius):
     frame, other_frame = rng.integers(0, 5, 200), rng.integers(2, 7, 150)
-    yx, other_yx = (rng.uniform(-0.5, 0.5, (n, 2)) * extent for n in (200, 150))
+    yx, other_yx = (rng.uniform(-0.5, 0.5, (n, len(extent))) * extent for n in (200, 150))
     near = Neighbourhood(frame, yx, other_frame, other_yx, radius)
     first, second, distance = near.pairs()
     expected = cdist(yx, other_yx)
