@@ -82,7 +82,10 @@ def detect(job: DetectionJob, *, starts: Iterable[int] | None = None) -> Generat
             for piece in (piece for chunk in coming for piece in chunk.pieces):
                 piece.cancel()
     if failure is not None:
-        raise failure
+        try:
+            raise failure
+        finally:
+            failure = None  # else this frame and the error would hold each other, and the movie open
 
 
 def detect_all(job: DetectionJob) -> Localizations:

@@ -42,6 +42,12 @@ def in_this_process(n_workers: int) -> Any:
     return LocalCluster(n_workers=n_workers, threads_per_worker=1, **options)
 
 
+@pytest.fixture(autouse=True)
+def nothing_kept_afterwards(monkeypatch):
+    """A worker on a thread of this process keeps no movie of a test open when the test is over."""
+    monkeypatch.setattr(cluster, "_jobs", cluster._Kept())
+
+
 @pytest.fixture(scope="module")
 def workers() -> Iterator[Cluster]:
     """Two workers, processes of their own."""
