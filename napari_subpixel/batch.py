@@ -25,7 +25,8 @@ from napari_subpixel.stacks.folders import is_folder_of_frames, natural_key
 from napari_subpixel.stacks.zarrs import is_zarr_folder
 
 if TYPE_CHECKING:
-    from napari_subpixel.detector import Detector, Roi
+    from napari_subpixel.coordinates import Roi
+    from napari_subpixel.detector import Detector
     from napari_subpixel.jobs import Chunk, DetectionJob
     from napari_subpixel.pipeline import Detected, Detecting
 

@@ -23,7 +23,7 @@ from napari_subpixel.models import DEFAULT, Model, checked_threshold, load_model
 from napari_subpixel.network import Predictions, lay_out
 from napari_subpixel.refine import refine
 from napari_subpixel.scaling import Optics, counts, is_constant, minmax
-from napari_subpixel.threads import one_thread_each
+from napari_subpixel.threads import n_threads, one_thread_each
 from napari_subpixel.tiling import (
     GLANCED_PX,
     SEEN_PX,
@@ -39,8 +39,8 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 PARTS_PER_THREAD = 2
 #: Threads that scale frames and join points while a GPU computes.
 GPU_WORKERS = 3
-#: The flags of cuDNN are those of the whole program: one detector at a time may set them.
-_CUDNN = threading.Lock()
+#: One thread at a time uses a GPU: the flags of cuDNN are those of the whole program, and MPS bears no more.
+_GPU = threading.Lock()
 #: What a network that measures nothing more tells of a point; one that does tells `merging.COLUMNS`.
 COLUMNS = ("frame", "y", "x", "probability", "class_index")
 #: Squares of sparse frames in which no point has this probability at a first glance hold none.
@@ -154,7 +154,7 @@ class Detector:
     @property
     def n_workers(self) -> int:
         """How many calls of `detect` at a time keep the device busy."""
-        return torch.get_num_threads() if self.device.type == "cpu" else GPU_WORKERS
+        return n_threads() if self.device.type == "cpu" else GPU_WORKERS
 
     @property
     def measures(self) -> bool:
@@ -173,7 +173,7 @@ class Detector:
 
         That leaves no thread waiting for the others within a layer, nor for what is done after the layers.
         """
-        threads = torch.get_num_threads()
+        threads = n_threads()
         if self.device.type != "cpu" or threads == 1 or len(frames) < 2 * threads:
             yield find(frames)
             return
@@ -241,8 +241,11 @@ class Detector:
             logit = math.log(least / (1 - least))
             given = torch.from_numpy(np.ascontiguousarray(batch.seen)).to(self.device)
             own = None if batch.own is None else torch.from_numpy(batch.own).to(self.device)
-            found = self.network.predictions_above(given, batch.rows, batch.columns, logit, own)
-            rows = _rows(*found, logit).cpu().numpy()
+            try:
+                found = self.network.predictions_above(given, batch.rows, batch.columns, logit, own)
+                rows = _rows(*found, logit).numpy()
+            except torch.OutOfMemoryError:
+                raise MemoryError from None
         origin = batch.origin[rows[:, 0].astype(np.int64)]
         rows[:, 0] = origin[:, 0]
         rows[:, 1:3] += origin[:, 1:]
@@ -251,11 +254,15 @@ class Detector:
     @contextmanager
     def _exactly(self) -> Iterator[None]:
         """Keep a GPU from TensorFloat-32, which would move points by more than 0.001 px against the CPU."""
-        if self.device.type != "cuda":
+        if self.device.type == "cpu":
             yield
             return
-        with _CUDNN, torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-            yield
+        with _GPU:
+            if self.device.type != "cuda":
+                yield
+                return
+            with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+                yield
 
     def _table(self, rows: NDArray, frame_shape: tuple[int, int]) -> Localizations:
         # Tiles and batches come in their own order; the table's is by frame and pixel, whatever their size.
@@ -278,12 +285,17 @@ def _rows(pixels: Tensor, out: Predictions, least_logit: float) -> Tensor:
     """
     best, which = out.logits[0, ..., 0].max(dim=1)  # (n, K)
     n, k = torch.nonzero(best >= least_logit, as_tuple=True)
-    place = pixels[k, 1:] + out.offsets[0, n, :, k, 0].double()
-    frame, p = pixels[k, 0].double(), torch.sigmoid(best[n, k].double())
+
+    def exact(numbers: Tensor) -> Tensor:
+        return numbers.cpu().double()  # some GPUs know no double precision
+
+    pixel = exact(pixels[k])
+    place, p = pixel[:, 1:] + exact(out.offsets[0, n, :, k, 0]), torch.sigmoid(exact(best[n, k]))
     if out.log_uncertainty is None or out.log_light is None or out.background is None:
-        return torch.column_stack([frame, place, p, which[n, k].double()])
-    light, background = out.log_light[0, n, 0, k, 0].double().exp(), out.background[0, k, 0].double()
-    return torch.column_stack([frame, place, p, light, background, out.log_uncertainty[0, n, :, k, 0].double().exp()])
+        return torch.column_stack([pixel[:, 0], place, p, exact(which[n, k])])
+    light, background = exact(out.log_light[0, n, 0, k, 0]).exp(), exact(out.background[0, k, 0])
+    uncertainty = exact(out.log_uncertainty[0, n, :, k, 0]).exp()
+    return torch.column_stack([pixel[:, 0], place, p, light, background, uncertainty])
 
 
 def _grown(roi: Roi, frame_shape: tuple[int, int], margin_px: float) -> Roi:

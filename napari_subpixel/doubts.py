@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_subpixel.detector import checked_roi
+from napari_subpixel.coordinates import checked_roi
 from napari_subpixel.domain import Domain
 from napari_subpixel.jobs import DetectionJob
 from napari_subpixel.localizations import Localizations

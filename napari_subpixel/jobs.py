@@ -11,7 +11,8 @@ import numpy as np
 from napari_subpixel import __version__
 from napari_subpixel.brightness import estimating_molecule_photons
 from napari_subpixel.camera import Camera
-from napari_subpixel.detector import Detector, Roi, checked_roi
+from napari_subpixel.coordinates import Roi, checked_roi
+from napari_subpixel.detector import Detector
 from napari_subpixel.errors import InputError, PixelSizeError
 from napari_subpixel.estimate import NO_SIGMA_PX, microscope_of
 from napari_subpixel.localizations import Localizations

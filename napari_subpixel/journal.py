@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import glob
 import json
+import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,8 @@ class Journal:
             If another run is at work here, the folder is there and nobody said what becomes of it, it belongs to
             another job, or it cannot be written.
         """
-        about = json.loads(json.dumps({**job.provenance, "fingerprint": job.stack.fingerprint()}))
+        told = {**job.provenance, "fingerprint": job.stack.fingerprint(), "chunk_frames": job.chunk_frames}
+        about = json.loads(json.dumps(told))
         self.check_free(resume=resume, overwrite=overwrite)
         make_folder(self.folder)
         with self._locked():
@@ -95,8 +97,14 @@ class Journal:
                 )
 
     def has(self, start: int) -> bool:
-        """Say whether the chunk that starts at this frame is finished."""
-        return self._path(start).exists()
+        """Say whether the chunk that starts at this frame is finished; one that a power cut damaged is removed."""
+        path = self._path(start)
+        if not path.exists():
+            return False
+        if parquet.is_whole(path):
+            return True
+        path.unlink()
+        return False
 
     def keep(self, chunk: Chunk) -> None:
         """Keep a finished chunk."""
@@ -113,9 +121,12 @@ class Journal:
         return self._about.exists()
 
     def remove(self) -> None:
-        """Delete the folder, first of all what makes it that of an unfinished run."""
-        self._about.unlink(missing_ok=True)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Delete the folder, unless another run is at work in it, first of all what makes it that of a run."""
+        with suppress(InputError, OSError), self._locked():
+            self._about.unlink(missing_ok=True)
+            shutil.rmtree(self.folder, ignore_errors=True)
+        if os.name == "nt":  # where the lock cannot be deleted while it is held
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _clear(self) -> None:
         for file in self.folder.glob("*.parquet"):

@@ -59,20 +59,17 @@ def detect(job: DetectionJob, *, starts: Iterable[int] | None = None) -> Generat
     """
     pending = deque(job.starts if starts is None else starts)
     coming: deque[_Coming] = deque()
-    failure: Exception | None = None
+    failure: BaseException | None = None
     with ThreadPoolExecutor(1, "read-ahead") as reader, one_thread_each(job.detector.n_workers) as pool:
         reading = _next(job, pending, reader)
         try:
             while reading is not None or coming:
                 wants_more = reading is not None and _pieces_behind_the_first(coming) < AHEAD * job.detector.n_workers
                 if wants_more and reading is not None and reading.done():
-                    try:
-                        start, frames = reading.result()
-                    except Exception as error:  # what was read before it is not lost
-                        failure, reading = error, None
-                        continue
-                    reading = _next(job, pending, reader)
-                    coming.append(_Coming.of(job, pool, start, frames))
+                    failure = reading.exception()  # what was read before it is not lost
+                    if failure is None:
+                        coming.append(_Coming.of(job, pool, *reading.result()))
+                    reading = _next(job, pending, reader) if failure is None else None
                 elif coming and (not wants_more or coming[0].is_done):
                     yield coming.popleft().chunk(job)
                 elif reading is not None:
@@ -81,11 +78,12 @@ def detect(job: DetectionJob, *, starts: Iterable[int] | None = None) -> Generat
         finally:
             for piece in (piece for chunk in coming for piece in chunk.pieces):
                 piece.cancel()
-    if failure is not None:
+            failed, failure = failure, None
+    if failed is not None:
         try:
-            raise failure
+            raise failed
         finally:
-            failure = None  # else this frame and the error would hold each other, and the movie open
+            del failed  # else this frame and the error would hold each other, and the movie open
 
 
 def detect_all(job: DetectionJob) -> Localizations:

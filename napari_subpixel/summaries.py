@@ -53,21 +53,6 @@ def summary(outcomes: Iterable[Outcome]) -> pd.DataFrame:
     return _table(map(_cells, outcomes))
 
 
-def write_summary(path: str | Path, outcomes: Iterable[Outcome], *, overwrite: bool = False) -> None:
-    """Write `summary` as a csv.
-
-    Raises
-    ------
-    InputError
-        If the file is no .csv, exists and may not be replaced, or cannot be written.
-    """
-    path = Path(path)
-    if path.suffix.lower() != ".csv":
-        raise InputError(f"{path}: the summary is a .csv, got {path.suffix or 'no suffix'}")
-    check_can_write(path, overwrite=overwrite)
-    _write(path, map(_cells, outcomes))
-
-
 def check_summary(path: Path, pairs: Iterable[tuple[str | Path, Path]], *, overwrite: bool) -> None:
     """Raise `InputError` now if `summarised` could not write its summary, or would write over something else.
 
@@ -182,11 +167,11 @@ def _cells(outcome: Outcome) -> Cells:
 
 def _recalled(outcome: Outcome, row: Cells) -> Outcome:
     """Return what became of a movie that was skipped, with what the run noted that made its table."""
-    seconds, rate = (0.0 if pd.isna(row[name]) else float(row[name]) for name in ("seconds", "frames_per_second"))
+    frames, molecules, seconds, rate = (0.0 if pd.isna(row[name]) else float(row[name]) for name in NUMBERS)
     return replace(
         outcome,
-        n_frames=int(row["frames"]),
-        n_molecules=int(row["molecules"]),
+        n_frames=int(frames),
+        n_molecules=int(molecules),
         n_detected=round(rate * seconds),
         seconds=seconds,
         warnings=tuple(filter(None, [row["warnings"]])),

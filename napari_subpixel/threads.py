@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from threading import Barrier
+from threading import Barrier, Lock
 
 import torch
+
+#: While a pool is opened, PyTorch's number for new threads is 1.
+_OPENING = Lock()
 
 
 @contextmanager
@@ -24,15 +27,24 @@ def one_thread_each(n_threads: int) -> Iterator[ThreadPoolExecutor]:
     ------
     ThreadPoolExecutor
     """
-    before, all_there = torch.get_num_threads(), Barrier(n_threads)
+    all_there = Barrier(n_threads)
     with ThreadPoolExecutor(n_threads, "detect", initializer=_work_alone) as pool:
-        try:
-            for future in [pool.submit(all_there.wait) for _ in range(n_threads)]:
-                future.result()
-        finally:
-            # A number that one thread sets is what threads to come start with.
-            torch.set_num_threads(before)
+        with _OPENING:
+            before = torch.get_num_threads()
+            try:
+                for future in [pool.submit(all_there.wait) for _ in range(n_threads)]:
+                    future.result()
+            finally:
+                all_there.abort()  # where one did not start, nobody waits for it
+                # A number that one thread sets is what threads to come start with.
+                torch.set_num_threads(before)
         yield pool
+
+
+def n_threads() -> int:
+    """Return how many threads PyTorch uses here, also while a pool is being opened elsewhere."""
+    with _OPENING:
+        return torch.get_num_threads()
 
 
 def _work_alone() -> None:

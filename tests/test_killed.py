@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -138,3 +139,30 @@ def test_a_run_killed_while_it_replaced_a_table_is_not_taken_for_done(movie, tmp
     assert list(run(resume=True))[-1].status == "done"
     assert output.read_bytes() == whole
     assert list(run(resume=True))[-1].status == "skipped"
+
+
+def test_chunks_of_another_length_are_not_mixed_in(movie, tmp_path):
+    with open_stack(movie) as stack:
+        job = replace(job_of(stack), chunk_pixels=CHUNK_PIXELS)
+        next(detect_to_file(job, tmp_path / "out.parquet"))
+        with pytest.raises(InputError, match=r"another chunk_frames \(4, now 8\)"):
+            next(detect_to_file(replace(job, chunk_pixels=2 * CHUNK_PIXELS), tmp_path / "out.parquet", resume=True))
+
+
+def test_a_chunk_that_a_power_cut_damaged_is_detected_again(movie, tmp_path):
+    with open_stack(movie) as stack:
+        job = replace(job_of(stack), chunk_pixels=CHUNK_PIXELS)
+        run = detect_to_file(job, tmp_path / "out.parquet")
+        next(run), next(run), next(run)
+        run.close()
+        (tmp_path / "out.parquet.partial" / "frames-000000004.parquet").write_bytes(b"")
+        assert next(detect_to_file(job, tmp_path / "out.parquet", resume=True)).start == 4
+
+
+def test_a_journal_that_another_run_uses_is_not_removed(movie, tmp_path):
+    with open_stack(movie) as stack:
+        run = detect_to_file(replace(job_of(stack), chunk_pixels=CHUNK_PIXELS), tmp_path / "out.parquet")
+        next(run)
+        Journal(tmp_path / "out.parquet").remove()
+        assert [chunk.stop for chunk in run][-1] == 120
+    assert not Journal(tmp_path / "out.parquet").folder.exists()

@@ -11,7 +11,7 @@ import pytest
 
 from napari_subpixel.batch import Outcome, Progress
 from napari_subpixel.errors import InputError
-from napari_subpixel.summaries import COLUMNS, check_summary, summarised, summary, write_summary
+from napari_subpixel.summaries import COLUMNS, check_summary, summarised, summary
 
 RESULTS = [
     Outcome(Path("a.tif"), Path("out/a.csv"), 100, 2500, 100, 4.0, warnings=("crowded", "two images")),
@@ -36,7 +36,7 @@ def rows(folder: Path) -> dict[str, tuple[str, str]]:
 
 
 def test_the_summary_is_read_back_as_it_was(tmp_path):
-    write_summary(tmp_path / "summary.csv", RESULTS)
+    summary(RESULTS).to_csv(tmp_path / "summary.csv", index=False)
     table = pd.read_csv(tmp_path / "summary.csv", keep_default_na=False, dtype=str)
     assert list(table.columns) == list(COLUMNS)
     assert table.iloc[0].tolist() == ["a.tif", os.path.join("out", "a.csv"), "done", "100", "2500", "4.0", "25.0",
@@ -49,17 +49,6 @@ def test_the_summary_is_read_back_as_it_was(tmp_path):
 def test_the_summary_of_nothing_has_its_columns():
     assert list(summary([]).columns) == list(COLUMNS)
     assert len(summary([])) == 0
-
-
-def test_a_summary_is_not_written_over_by_accident(tmp_path):
-    path = tmp_path / "summary.csv"
-    write_summary(path, [])
-    with pytest.raises(InputError, match="exists already"):
-        write_summary(path, RESULTS)
-    write_summary(path, RESULTS, overwrite=True)
-    assert len(path.read_text().splitlines()) == 4
-    with pytest.raises(InputError, match=r"summary.xls: the summary is a .csv"):
-        write_summary(tmp_path / "summary.xls", RESULTS)
 
 
 def test_the_summary_is_there_after_every_movie(tmp_path):
@@ -124,3 +113,14 @@ def test_what_is_no_summary_is_refused_before_the_work(tmp_path):
     check_summary(path, pairs, overwrite=True)
     with pytest.raises(InputError, match=r"summary.csv: is the name of the summary"):
         check_summary(path, [("summary.tif", path)], overwrite=True)
+
+
+def test_a_row_whose_numbers_were_cleared_is_no_fault(tmp_path):
+    path = tmp_path / "summary.csv"
+    first = done(tmp_path, "a")
+    list(summarised(told([first]), path))
+    cleared = pd.read_csv(path, dtype=str)
+    cleared[["frames", "molecules", "seconds", "frames_per_second"]] = ""
+    cleared.to_csv(path, index=False)
+    (again,) = summarised(told([Outcome(first.movie, first.output, skipped=True)]), path)
+    assert (again.n_frames, again.n_molecules) == (0, 0)

@@ -6,7 +6,7 @@ import threading
 
 import torch
 
-from napari_subpixel.threads import one_thread_each
+from napari_subpixel.threads import n_threads, one_thread_each
 
 
 def number_after_some_work() -> int:
@@ -29,5 +29,25 @@ def test_each_thread_of_the_pool_works_alone_and_others_keep_their_number():
             assert torch.get_num_threads() == 3
         assert seen == [3]
         assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_pools_that_are_opened_at_once_do_not_take_each_other_s_number():
+    before, seen = torch.get_num_threads(), []
+
+    def open_one() -> None:
+        with one_thread_each(n_threads()):
+            seen.append(n_threads())
+
+    torch.set_num_threads(4)
+    try:
+        for _ in range(30):
+            several = [threading.Thread(target=open_one) for _ in range(4)]
+            for one in several:
+                one.start()
+            for one in several:
+                one.join()
+        assert set(seen) == {4}
     finally:
         torch.set_num_threads(before)
