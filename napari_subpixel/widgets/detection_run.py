@@ -109,6 +109,8 @@ class DetectionRun(QObject):
             self._start = time.perf_counter()
             self.began.emit(arrived.detector.device_reason)
             return
+        if self.work.is_cancelled:
+            return  # it was under way when the user had seen enough
         chunk: Chunk = arrived
         self._tables.append(chunk.table)
         self._frames_done += chunk.stop - chunk.start

@@ -81,6 +81,11 @@ class Work(QObject):
         Work.running.discard(self)
 
     @property
+    def is_cancelled(self) -> bool:
+        """Whether it was asked to stop."""
+        return self._stop.is_set()
+
+    @property
     def is_running(self) -> bool:
         """Whether it has begun and its end has not been delivered."""
         return self in Work.running
