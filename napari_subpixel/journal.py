@@ -122,6 +122,8 @@ class Journal:
 
     def remove(self) -> None:
         """Delete the folder, unless another run is at work in it, first of all what makes it that of a run."""
+        if not self.folder.exists():
+            return  # to lock it would make it
         with suppress(InputError, OSError), self._locked():
             self._about.unlink(missing_ok=True)
             shutil.rmtree(self.folder, ignore_errors=True)
