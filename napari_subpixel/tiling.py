@@ -16,7 +16,7 @@ from napari_subpixel.coordinates import Roi
 #: Pixels that pass through the network at once; bounds the memory of its activations.
 BATCH_PIXELS = 1 << 17
 #: What a network sees round a square, in pixels. What it could see farther off hardly matters to it: points move by
-#: some thousandths of a pixel (docs/performance.md). To say whether there is anything in a square it sees less.
+#: less than a hundredth of a pixel, RMS. To say whether there is anything in a square it sees less.
 SEEN_PX, GLANCED_PX = 12, 4
 #: Frames whose squares would have more than this share of their pixels are cut into tiles.
 MOST_SHARE = 0.6
