@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from threading import Barrier, Lock
 
 import torch
 
 #: While a pool is opened, PyTorch's number for new threads is 1.
-_OPENING = Lock()
+_OPENING = threading.Lock()
 
 
 @contextmanager
@@ -27,7 +27,7 @@ def one_thread_each(n_threads: int) -> Iterator[ThreadPoolExecutor]:
     ------
     ThreadPoolExecutor
     """
-    all_there = Barrier(n_threads)
+    all_there = threading.Barrier(n_threads)
     with ThreadPoolExecutor(n_threads, "detect", initializer=_work_alone) as pool:
         with _OPENING:
             before = torch.get_num_threads()
