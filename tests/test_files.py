@@ -17,7 +17,7 @@ import pytest
 import tifffile
 
 from napari_subpixel.errors import InputError
-from napari_subpixel.files import atomic_output, check_can_write, write_failure
+from napari_subpixel.files import atomic_output, check_can_write, make_folder, write_failure
 
 DEV_FULL = Path("/dev/full")
 NOBODY = 65534
@@ -295,3 +295,12 @@ def test_a_locked_folder_is_noticed_before_the_work(name, mode):
     with locked_folder(mode) as folder, pytest.raises(InputError) as caught:
         check_can_write(folder / name, overwrite=True)
     assert str(caught.value) == f"{folder / name}: the folder {folder} cannot be written to"
+
+
+def test_a_folder_is_made_with_those_it_is_in(tmp_path):
+    for _ in range(2):
+        make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="file/sub: cannot make this folder: Not a directory"):
+        make_folder(tmp_path / "file" / "sub")

@@ -72,7 +72,8 @@ def add_cluster_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Detect every movie; one that fails does not stop the others."""
-    from napari_subpixel.batch import check_inputs_stay, detect_batch
+    from napari_subpixel.batch import detect_batch
+    from napari_subpixel.movies import check_inputs_stay
     from napari_subpixel.summaries import summarised
 
     pairs, summary = _pairs(arguments)
@@ -111,8 +112,8 @@ def _cluster(arguments: argparse.Namespace) -> AbstractContextManager[Cluster | 
 def _pairs(arguments: argparse.Namespace) -> tuple[list[tuple[str | Path, Path]], Path | None]:
     """Pair every movie with the table it becomes; where these go to a folder, name the summary too."""
     from napari_subpixel import formats
-    from napari_subpixel.batch import gather_movies, pair_outputs
     from napari_subpixel.files import make_folder
+    from napari_subpixel.movies import gather_movies, pair_outputs
     from napari_subpixel.summaries import NAME, check_summary
 
     output = Path(arguments.output)

@@ -15,6 +15,7 @@ from napari_subpixel.camera import Camera
 from napari_subpixel.errors import InputError, PixelSizeError
 from napari_subpixel.files import make_folder
 from napari_subpixel.localizations import Localizations
+from napari_subpixel.movies import check_inputs_stay, find_movies, pair_outputs, sidecar_of
 from napari_subpixel.sidecars import Sidecar
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.widgets.detectors import DetectorChoice
@@ -108,10 +109,10 @@ def look(places: Places) -> Generator[None, None, Found]:
     yield
     if not places.pattern:
         raise InputError("no names to look for: * finds all movies of the folder")
-    movies = batch.find_movies(places.folder, places.pattern)
-    pairs = [(Path(movie), table) for movie, table in batch.pair_outputs(movies, places.output, places.format)]
+    movies = find_movies(places.folder, places.pattern)
+    pairs = [(Path(movie), table) for movie, table in pair_outputs(movies, places.output, places.format)]
     tables = [table for _, table in pairs]
-    sidecars = {movie: sidecar for movie, _ in pairs if os.path.exists(sidecar := batch.sidecar_of(movie))}
+    sidecars = {movie: sidecar for movie, _ in pairs if os.path.exists(sidecar := sidecar_of(movie))}
     begun = frozenset(table for table in tables if _journal(table).begun)
     return Found(places, pairs, frozenset(filter(Path.exists, tables)) - begun, begun, sidecars)
 
@@ -154,7 +155,7 @@ def refuse_to_replace(settings: BatchSettings) -> None:
     pairs, existing, summary = settings.found.pairs, settings.existing, settings.found.summary
     files = [file for _, table in pairs for file in formats.format_for(table).outputs(table)]
     with _in_form_words():
-        batch.check_inputs_stay(pairs, also_read=settings.also_read)
+        check_inputs_stay(pairs, also_read=settings.also_read)
     if existing == REFUSE:
         journals = [_journal(table).folder for _, table in pairs]
         there = [file for file in (*files, *journals, summary) if file.exists()]
@@ -189,7 +190,7 @@ def open_result(
 ) -> Generator[None, None, tuple[LayerData, Localizations | None]]:
     """Return a movie as a lazy layer, and its localizations where there is a table."""
     yield
-    if os.path.exists(sidecar := batch.sidecar_of(movie)):
+    if os.path.exists(sidecar := sidecar_of(movie)):
         camera = Sidecar.from_yaml(sidecar).over(camera)
     stack = open_stack(movie)
     data = movie_layer_data(stack, camera)
