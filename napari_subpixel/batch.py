@@ -22,6 +22,7 @@ from napari_subpixel.stacks import Stack, open_stack
 if TYPE_CHECKING:
     from napari_subpixel.coordinates import Roi
     from napari_subpixel.detector import Detector
+    from napari_subpixel.following import Follow
     from napari_subpixel.jobs import Chunk, DetectionJob
     from napari_subpixel.pipeline import Detected, Detecting
 
@@ -186,6 +187,7 @@ def detect_batch(
     resume: bool = False,
     overwrite: bool = False,
     detecting: Detecting | None = None,
+    follow: Follow | None = None,
 ) -> Generator[Progress | Outcome, None, None]:
     """Detect movies one after another; one that fails does not stop the others.
 
@@ -209,6 +211,8 @@ def detect_batch(
         Replace tables that are there, and drop what interrupted runs left.
     detecting : callable, optional
         What detects the chunks of a movie, as in `detect_to_file`.
+    follow : Follow, optional
+        The movies are still being written, and are followed to their end; `detecting` does not take part then.
 
     Yields
     ------
@@ -230,7 +234,10 @@ def detect_batch(
             continue
         try:
             own = settings.of_movie(movie)
-            outcome = yield from _detect_movie(movie, at, own, detecting, resume=resume, overwrite=overwrite)
+            if follow is None:
+                outcome = yield from _detect_movie(movie, at, own, detecting, resume=resume, overwrite=overwrite)
+            else:
+                outcome = yield from _follow_movie(movie, at, own, follow, resume=resume, overwrite=overwrite)
         except (InputError, OSError, MemoryError) as error:
             outcome = Outcome(at.movie, output, error=_in_words(at.movie, error))
         yield outcome
@@ -239,7 +246,6 @@ def detect_batch(
 def _detect_movie(
     movie: str | Path, at: Progress, settings: Settings, detecting: Detecting | None, *, resume: bool, overwrite: bool
 ) -> Generator[Progress, None, Outcome]:
-    from napari_subpixel.doubts import crowding_warning
     from napari_subpixel.pipeline import check_output, detect, detect_to_file
 
     with open_stack(movie) as stack:
@@ -250,22 +256,63 @@ def _detect_movie(
         began = perf_counter()
         run = detect_to_file(job, at.output, resume=resume, overwrite=overwrite, detecting=detecting or detect)
         with closing(run) as chunks:
-            n_detected, found = yield from _followed(chunks, at)
+            n_detected, found = yield from _progress_of(chunks, at)
         seconds = perf_counter() - began
-        crowding = crowding_warning(job, found.n_molecules, at.n_frames)
-        outside = [f"{stack.name}: {warning}" for warning in found.provenance.get("warnings", ())]
-        warnings = [_series_warning(stack), crowding, *outside]
+    outcome = _outcome(at, job, found)
+    return replace(outcome, n_detected=n_detected, seconds=seconds, own_settings=settings.own)
+
+
+def _follow_movie(
+    movie: str | Path, at: Progress, settings: Settings, follow: Follow, *, resume: bool, overwrite: bool
+) -> Generator[Progress, None, Outcome]:
+    from napari_subpixel.following import follow_to_file
+
+    start, stop = settings.frames or (None, None)
+    at = replace(at, start=start or 0, stop=start or 0, done=start or 0)
+    yield at
+    began, n_detected = perf_counter(), 0
+    run = follow_to_file(
+        movie,
+        replace(settings, frames=None).job,
+        at.output,
+        follow,
+        frames=(at.start, stop),
+        resume=resume,
+        overwrite=overwrite,
+    )
+    with closing(run) as growths:
+        while True:
+            try:
+                growth = next(growths)
+            except StopIteration as end:
+                job, found, warning = end.value
+                break
+            n_detected += growth.n_detected
+            yield replace(at, stop=max(growth.n_frames, at.start), done=growth.done)
+    outcome = _outcome(replace(at, stop=job.span[1]), job, found)
+    return replace(
+        outcome,
+        n_detected=n_detected,
+        seconds=perf_counter() - began,
+        own_settings=settings.own,
+        warnings=(*outcome.warnings, *([f"{job.stack.name}: {warning}"] if warning else [])),
+    )
+
+
+def _outcome(at: Progress, job: DetectionJob, found: Detected) -> Outcome:
+    """Say what became of a movie whose table is in place."""
+    from napari_subpixel.doubts import crowding_warning
+
+    crowding = crowding_warning(job, found.n_molecules, at.n_frames)
+    outside = [f"{job.stack.name}: {warning}" for warning in found.provenance.get("warnings", ())]
     return Outcome(
         at.movie,
         at.output,
         n_frames=at.n_frames,
         n_molecules=found.n_molecules,
-        n_detected=n_detected,
-        seconds=seconds,
-        warnings=tuple(filter(None, warnings)),
+        warnings=tuple(filter(None, [_series_warning(job.stack), crowding, *outside])),
         assumed=job.assumed,
         how=f"model {job.detector.card.name}, threshold {job.detector.threshold:g}",
-        own_settings=settings.own,
     )
 
 
@@ -283,7 +330,7 @@ def _detector_of(sidecar: Sidecar, general: Detector) -> Detector:
     )
 
 
-def _followed(
+def _progress_of(
     chunks: Generator[Chunk, None, Detected], at: Progress
 ) -> Generator[Progress, None, tuple[int, Detected]]:
     """Turn chunks into progress; the value is how many frames were in them, and what was written."""

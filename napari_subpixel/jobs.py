@@ -112,6 +112,11 @@ class DetectionJob:
         return self.camera.pixel_size_nm or self.stack.pixel_size_nm
 
     @property
+    def identity(self) -> dict[str, Any]:
+        """What an interrupted run must have in common with this one to be gone on with: for JSON."""
+        return {**self.provenance, "fingerprint": self.stack.fingerprint(), "chunk_frames": self.chunk_frames}
+
+    @property
     def provenance(self) -> dict[str, Any]:
         """Everything the table has to say of where it comes from."""
         return {

@@ -6,7 +6,7 @@ import glob
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,12 @@ from napari_subpixel import formats
 from napari_subpixel.errors import InputError
 from napari_subpixel.files import atomic_output, make_folder
 from napari_subpixel.formats import parquet
-from napari_subpixel.jobs import Chunk, DetectionJob
+from napari_subpixel.jobs import Chunk
 from napari_subpixel.localizations import Localizations
 
 LOCK = "lock"
+#: What the identity of a job has that follows a movie while it is written.
+FOLLOWED = "followed from"
 
 
 class Journal:
@@ -35,8 +37,8 @@ class Journal:
         self.folder = output.with_name(output.name + ".partial")
 
     @contextmanager
-    def opened(self, job: DetectionJob, *, resume: bool, overwrite: bool) -> Iterator[Journal]:
-        """Make the folder, or take over the one that is there if it belongs to this job.
+    def opened(self, identity: Mapping[str, Any], *, resume: bool, overwrite: bool) -> Iterator[Journal]:
+        """Make the folder, or take over the one that is there if it belongs to the same job, as `identity` tells.
 
         Raises
         ------
@@ -44,8 +46,7 @@ class Journal:
             If another run is at work here, the folder is there and nobody said what becomes of it, it belongs to
             another job, or it cannot be written.
         """
-        told = {**job.provenance, "fingerprint": job.stack.fingerprint(), "chunk_frames": job.chunk_frames}
-        about = json.loads(json.dumps(told))
+        about = json.loads(json.dumps(identity))
         self.check_free(resume=resume, overwrite=overwrite)
         make_folder(self.folder)
         with self._locked():
@@ -89,6 +90,11 @@ class Journal:
         except (OSError, ValueError):
             before = {}
         before = before if isinstance(before, dict) else {}
+        if before and (followed := FOLLOWED in before) != (FOLLOWED in about):
+            raise InputError(
+                f"{self.folder}: the interrupted run {'followed' if followed else 'did not follow'} the movie while it "
+                f"was written; go on with{'' if followed else 'out'} --follow, or --overwrite starts anew"
+            )
         for name, value in about.items():
             if before.get(name) != value:
                 raise InputError(

@@ -134,7 +134,7 @@ def detect_to_file(
         to resume came from another movie or other settings, or another run is at work on it.
     """
     overwrite_files = check_output(job.stack, job.camera, output, resume=resume, overwrite=overwrite)
-    with Journal(output).opened(job, resume=resume, overwrite=overwrite) as journal:
+    with Journal(output).opened(job.identity, resume=resume, overwrite=overwrite) as journal:
         with closing(detecting(job, starts=[s for s in job.starts if not journal.has(s)])) as chunks:
             for chunk in chunks:
                 journal.keep(chunk)
@@ -154,17 +154,23 @@ def check_output(stack: Stack, camera: Camera | None, output: Path, *, resume: b
     bool
         Whether a file that is there is replaced.
     """
-    journal = Journal(output)
-    journal.check_free(resume=resume, overwrite=overwrite)
-    # A run that was killed while it put its files in place may have left one or both of two.
-    overwrite_files = overwrite or (resume and journal.begun)
-    formats.check_can_write(output, overwrite=overwrite_files)
+    overwrite_files = check_place(output, resume=resume, overwrite=overwrite)
     known = (camera and camera.pixel_size_nm) or stack.pixel_size_nm
     if known is None and formats.format_for(output).in_nm:
         raise PixelSizeError(
             f"{stack.name}: the movie does not say its pixel size, which a {output.suffix} in nm needs: "
             "give --pixel-size-nm or a camera file"
         )
+    return overwrite_files
+
+
+def check_place(output: Path, *, resume: bool, overwrite: bool) -> bool:
+    """Do the part of `check_output` that needs no movie."""
+    journal = Journal(output)
+    journal.check_free(resume=resume, overwrite=overwrite)
+    # A run that was killed while it put its files in place may have left one or both of two.
+    overwrite_files = overwrite or (resume and journal.begun)
+    formats.check_can_write(output, overwrite=overwrite_files)
     return overwrite_files
 
 

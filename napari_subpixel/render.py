@@ -73,6 +73,24 @@ class SuperResolutionImage:
         """Place of the first pixel's centre in nm from that of the frames: the ``translate`` of a napari layer."""
         return self.grid.translate_nm
 
+    def plus(self, further: SuperResolutionImage) -> SuperResolutionImage:
+        """Return this image with the points of a further one, of the same field and pixels, drawn into it.
+
+        The provenance is that of the further one, whose points it counts in.
+        """
+        if self.grid != further.grid:
+            raise InputError("images of different fields or pixels cannot be added")
+        drawn = {
+            name: value + self.provenance["render"][name] if name in ("points", "points_outside") else value
+            for name, value in further.provenance["render"].items()
+        }
+        return SuperResolutionImage(
+            self.image + further.image,
+            self.grid,
+            self.n_outside + further.n_outside,
+            {**further.provenance, "render": drawn},
+        )
+
 
 def render(
     localizations: Localizations,

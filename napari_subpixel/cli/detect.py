@@ -26,9 +26,12 @@ if TYPE_CHECKING:
     from napari_subpixel.batch import Outcome, Progress
     from napari_subpixel.cluster import Cluster
     from napari_subpixel.detector import Detector
+    from napari_subpixel.following import Follow
 
 #: What ``--format`` takes, as in `napari_subpixel.formats.FORMATS`.
 FORMATS = ("csv", "hdf5", "parquet")
+#: Seconds after which a movie is complete that is followed, as in `napari_subpixel.following`, which loads torch.
+FOLLOW_S = 60.0
 
 
 def add_parser(subparsers: Any) -> None:
@@ -56,6 +59,15 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--roi", type=region, metavar="Y0:Y1,X0:X1", help="part of the frame, in pixels")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run; skip finished movies")
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+    parser.add_argument("--image", type=Path, metavar="IMAGE.tif", help="also render the molecules of one movie")
+    parser.add_argument(
+        "--follow",
+        type=float,
+        nargs="?",
+        const=FOLLOW_S,
+        metavar="SECONDS",
+        help="the movie is still being written: detect what comes, until nothing came for so many seconds (60)",
+    )
     add_cluster_arguments(parser)
     add_psf_argument(parser)
     add_camera_arguments(parser)
@@ -79,23 +91,62 @@ def run(arguments: argparse.Namespace) -> int:
     pairs, summary = _pairs(arguments)
     camera = camera_from(arguments)
     check_inputs_stay(pairs, also_read=_also_read(arguments))
+    _check_one_movie(arguments, len(pairs))
     with _cluster(arguments) as cluster:
         detector = _detector(arguments)
+        if arguments.follow is not None:
+            say(f"{pairs[0][0]}: is followed until nothing came for {arguments.follow:g} s, or Ctrl-C")
         settings = {name: getattr(arguments, name) for name in ("frames", "roi", "resume", "overwrite")}
         settings["psf"] = psf_from(arguments)
         settings["estimate_camera"] = not tells_gain(arguments)
         settings["detecting"] = cluster.detect if cluster else None
+        settings["follow"] = _follow(arguments)
         events = detect_batch(pairs, detector, camera, **settings)
         n_failed = 0
         for outcome in _watched(summarised(events, summary) if summary else events):
             if outcome.error is not None and len(pairs) == 1:
                 raise InputError(outcome.error)
             _tell(outcome, str(cluster or detector.device_reason))
+            if arguments.image is not None and arguments.follow is None and not outcome.skipped:
+                _render(outcome.output, arguments.image)
             n_failed += outcome.status == "failed"
     if len(pairs) > 1:
         failed = f", {n_failed} failed" if n_failed else ""
         say(f"{len(pairs) - n_failed} of {len(pairs)} movies done{failed}; {summary} tells of each")
     return 1 if n_failed else 0
+
+
+def _check_one_movie(arguments: argparse.Namespace, n_movies: int) -> None:
+    """Refuse at once what goes with one movie only, and an image that may not be written."""
+    for flag in ("follow", "image"):
+        if getattr(arguments, flag) is not None and n_movies > 1:
+            raise InputError(f"--{flag} is for one movie, {n_movies} were given")
+    if arguments.follow is not None:
+        if not arguments.follow > 0:
+            raise InputError(f"--follow takes a number of seconds above 0, got {arguments.follow:g}")
+        if arguments.workers is not None or arguments.scheduler is not None:
+            raise InputError("--follow detects here: a movie that is still being written is not handed to workers")
+    if arguments.image is not None:
+        from napari_subpixel.render import check_image_output
+
+        check_image_output(arguments.image, overwrite=arguments.overwrite or arguments.resume)
+
+
+def _follow(arguments: argparse.Namespace) -> Follow | None:
+    if arguments.follow is None:
+        return None
+    from napari_subpixel.following import Follow
+
+    return Follow(arguments.follow, arguments.image)
+
+
+def _render(table: Path, image: Path) -> None:
+    """Render a table that was just written."""
+    from napari_subpixel.cli.common import read_table
+    from napari_subpixel.render import render, save_image
+
+    save_image(image, render(read_table(table)), overwrite=True)
+    say(f"{image}: the molecules of {table.name}")
 
 
 def _cluster(arguments: argparse.Namespace) -> AbstractContextManager[Cluster | None]:
@@ -172,6 +223,7 @@ def _watched(events: Generator[Progress | Outcome, None, None]) -> Iterator[Outc
                 at = event
                 if bar is None:
                     bar = bars.enter_context(progress_bar(at.n_frames, "frame", at.movie.name))
+                bar.total = at.n_frames  # a movie that is followed grows
                 bar.update(at.n_done - bar.n)
         except KeyboardInterrupt:
             if at is None or not at.n_done:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +11,13 @@ import numpy as np
 from napari_subpixel.errors import InputError
 from napari_subpixel.stacks.stack import Stack
 from napari_subpixel.stacks.tiff_frames import TiffFrames
-from napari_subpixel.stacks.tiff_pages import holds_one_frame, read_pages
+from napari_subpixel.stacks.tiff_pages import TiffPages, holds_one_frame, read_pages
 from napari_subpixel.stacks.tiffs import check_page, open_tiff, opened
 
 TIFF_SUFFIXES = (".tif", ".tiff")
 
 
-def open_folder(path: Path, series: int) -> Stack:
+def open_folder(path: Path, series: int, *, growing: bool = False) -> Stack:
     """Open a folder of frames, one a file; a folder with one file in it is that file."""
     entries = _entries(path)
     files = _tiffs(entries)
@@ -25,10 +25,10 @@ def open_folder(path: Path, series: int) -> Stack:
         held = ", ".join(p.name for p in entries[:5]) or "nothing"
         raise InputError(f"{path}: no TIFF files and no Zarr in this folder; it holds {held}")
     if len(files) == 1:
-        return open_tiff(files[0], series)
+        return open_tiff(files[0], series, growing=growing)
     if series != 0:
         raise InputError(f"{path}: series {series} asked for, a folder of frames has 1, counted from 0")
-    pages = [read_pages(file) for file in files]
+    pages = [*_pages(files, growing=growing)]
     for each in pages:
         if len(each) != 1:
             raise InputError(f"{each.path}: has {len(each)} pages; in a folder of frames every file must have one")
@@ -46,6 +46,17 @@ def is_folder_of_frames(path: Path) -> bool:
     """
     files = _tiffs(_entries(path)) if path.is_dir() else []
     return len(files) > 1 and _yes_and_never_no(holds_one_frame(file) for file in files)
+
+
+def _pages(files: list[Path], *, growing: bool) -> Iterator[TiffPages]:
+    """Read the pages of every file, up to the first that is not whole in a folder that is still being written."""
+    for number, file in enumerate(files):
+        try:
+            yield read_pages(file)
+        except InputError:
+            if not growing or not number:
+                raise
+            return
 
 
 def _entries(path: Path) -> list[Path]:

@@ -46,7 +46,7 @@ class OmeImage:
     n_series: int
 
 
-def read_ome(path: Path, xml: str, pages: TiffPages, series: int) -> OmeImage:
+def read_ome(path: Path, xml: str, pages: TiffPages, series: int, *, growing: bool = False) -> OmeImage:
     """Find the frames of an image in its OME-XML.
 
     Parameters
@@ -59,6 +59,8 @@ def read_ome(path: Path, xml: str, pages: TiffPages, series: int) -> OmeImage:
         Its pages.
     series : int
         Number of the image among those that have frames in this file.
+    growing : bool
+        The movie is still being written: take the frames before the first that is not there.
 
     Raises
     ------
@@ -73,7 +75,7 @@ def read_ome(path: Path, xml: str, pages: TiffPages, series: int) -> OmeImage:
     if pixels is None:
         raise InputError(f"{path}: its OME-XML does not describe the pixels of image {series}")
     try:
-        return _image(path, pages, root, pixels, len(images))
+        return _image(path, pages, root, pixels, len(images), growing=growing)
     except (KeyError, ValueError) as error:
         if isinstance(error, InputError):
             raise
@@ -121,7 +123,9 @@ def _parsed(path: Path, xml: str) -> ElementTree.Element:
         raise InputError(f"{path}: its OME-XML is damaged: {error}") from None
 
 
-def _image(path: Path, pages: TiffPages, root: ElementTree.Element, pixels: ElementTree.Element, n: int) -> OmeImage:
+def _image(
+    path: Path, pages: TiffPages, root: ElementTree.Element, pixels: ElementTree.Element, n: int, *, growing: bool
+) -> OmeImage:
     samples = max((int(c.get("SamplesPerPixel", 1)) for c in pixels.iterfind("{*}Channel")), default=1)
     # DimensionOrder names the fastest axis first: XYCZT is a (T, Z, C, Y, X) array.
     axes = pixels.attrib["DimensionOrder"][::-1].replace("X", "").replace("Y", "")
@@ -130,7 +134,7 @@ def _image(path: Path, pages: TiffPages, root: ElementTree.Element, pixels: Elem
     shape = tuple(sizes[axis] for axis in axes)
     frame_shape = sizes["Y"], sizes["X"]
     frame_axes(str(path), axes + "YX", (*shape, *frame_shape))
-    places = _Places(path, pages, root.get("UUID"), math.prod(shape))
+    places = _Places(path, pages, root.get("UUID"), math.prod(shape), growing=growing)
     places.fill(pixels, axes, shape)
     size = pixels.get("PhysicalSizeX")
     return OmeImage(
@@ -148,8 +152,8 @@ def _image(path: Path, pages: TiffPages, root: ElementTree.Element, pixels: Elem
 class _Places:
     """Where every frame is, filled in from the TiffData elements of the XML."""
 
-    def __init__(self, path: Path, pages: TiffPages, uuid: str | None, n_frames: int) -> None:
-        self.path, self.uuid = path, uuid
+    def __init__(self, path: Path, pages: TiffPages, uuid: str | None, n_frames: int, *, growing: bool) -> None:
+        self.path, self.uuid, self.growing = path, uuid, growing
         self.files = [pages]
         self.file_of = np.full(n_frames, -1, np.int64)
         self.page_of = np.full(n_frames, -1, np.int64)
@@ -163,6 +167,8 @@ class _Places:
         self._accept_renamed(blocks)
         for block in blocks:
             number = self._file_number(block.find("{*}UUID"))
+            if number is None:
+                continue
             first = int(np.ravel_multi_index([int(block.get(f"First{a}", 0)) for a in axes], shape))
             page = int(block.get("IFD", 0))
             # Where it does not say how many: the one page it names, else all pages of the file.
@@ -172,6 +178,8 @@ class _Places:
                 raise InputError(f"{self.path}: its OME-XML announces {n_frames} frames and places {first + count}")
             self.file_of[first : first + count] = number
             self.page_of[first : first + count] = np.arange(page, page + count)
+        if self.growing:
+            self._keep_those_there()
         self._check_all_there()
 
     def _accept_renamed(self, blocks: list[ElementTree.Element]) -> None:
@@ -180,8 +188,11 @@ class _Places:
         if len(names) == 1:
             self._numbers[names.pop()] = 0
 
-    def _file_number(self, uuid: Any) -> int:
-        """Return the number of the file that a TiffData element names, which is opened if it is a new one."""
+    def _file_number(self, uuid: Any) -> int | None:
+        """Return the number of the file that a TiffData element names, which is opened if it is a new one.
+
+        None is that of a file that is not there yet.
+        """
         if uuid is None or (self.uuid is not None and uuid.text == self.uuid):
             return 0
         name = uuid.get("FileName")
@@ -190,10 +201,20 @@ class _Places:
         if name not in self._numbers:
             companion = self.path.parent / _bare(name)
             if not companion.is_file():
+                if self.growing:
+                    return None
                 raise InputError(f"{self.path}: part of the movie is in {companion.name}, which is missing")
             self._numbers[name] = len(self.files)
-            self.files.append(read_pages(companion))
+            self.files.append(read_pages(companion, growing=self.growing))
         return self._numbers[name]
+
+    def _keep_those_there(self) -> None:
+        """Leave out the first frame that is not there, and all that follow."""
+        there = np.zeros(len(self.file_of), bool)
+        for number, pages in enumerate(self.files):
+            there |= (self.file_of == number) & np.isin(self.page_of, pages.index)
+        n_frames = len(there) if there.all() else int(np.argmin(there))
+        self.file_of, self.page_of = self.file_of[:n_frames], self.page_of[:n_frames]
 
     def _check_all_there(self) -> None:
         n_frames = len(self.file_of)

@@ -18,7 +18,7 @@ ZIP_START = b"PK\x03\x04"
 READABLE = "TIFF, OME-TIFF, a folder of TIFF frames, Zarr"
 
 
-def open_stack(movie: Any, *, series: int = 0, name: str | None = None) -> Stack:
+def open_stack(movie: Any, *, series: int = 0, name: str | None = None, growing: bool = False) -> Stack:
     """Open a movie without reading its frames.
 
     Parameters
@@ -30,6 +30,9 @@ def open_stack(movie: Any, *, series: int = 0, name: str | None = None) -> Stack
         Which image, where a file holds several.
     name : str, optional
         What to call the movie; by default its file name, or "array".
+    growing : bool
+        The movie is still being written: take its frames up to the first that is not whole. Frames that are announced
+        and not there, or half written, are then no error.
 
     Returns
     -------
@@ -59,7 +62,7 @@ def open_stack(movie: Any, *, series: int = 0, name: str | None = None) -> Stack
     if isinstance(movie, (str, os.PathLike)):
         if not str(movie):  # which pathlib takes for the folder at hand
             raise InputError("an empty file name was given for a movie")
-        stack = _open_path(Path(movie), series)
+        stack = _open_path(Path(movie), series, growing=growing)
         stack.name, stack.series = name or stack.name, series
         return stack
     if not hasattr(movie, "shape") or not hasattr(movie, "dtype"):
@@ -68,10 +71,10 @@ def open_stack(movie: Any, *, series: int = 0, name: str | None = None) -> Stack
     return Stack(ArraySource(movie, name), name=name)
 
 
-def _open_path(path: Path, series: int) -> Stack:
+def _open_path(path: Path, series: int, *, growing: bool) -> Stack:
     try:
         if path.is_dir():
-            return open_zarr(path, series) if is_zarr_folder(path) else open_folder(path, series)
+            return open_zarr(path, series) if is_zarr_folder(path) else open_folder(path, series, growing=growing)
         with open(path, "rb") as file:
             head = file.read(16)
     except FileNotFoundError:
@@ -81,7 +84,7 @@ def _open_path(path: Path, series: int) -> Stack:
     if not head:
         raise InputError(f"{path}: the file is empty (0 bytes)")
     if is_tiff(head) or path.suffix.lower() in TIFF_SUFFIXES:
-        return open_tiff(path, series)
+        return open_tiff(path, series, growing=growing)
     if head.startswith(ZIP_START) or path.suffix.lower() == ".zip":
         return open_zarr(path, series)
     raise InputError(f"{path}: not a movie that can be read ({READABLE}); it starts with {head[:12]!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import weakref
 from collections.abc import Iterator, Sequence
@@ -117,6 +118,26 @@ class Stack:
             "dtype": str(self.dtype),
             "frames_sha256": digest.hexdigest()[:16],
         }
+
+    def fingerprint_of_beginning(self) -> dict[str, Any]:
+        """Return what tells whether a movie that may have grown is still the same, like `fingerprint`."""
+        return {
+            "name": self.name,
+            "frame_shape": list(self.frame_shape),
+            "dtype": str(self.dtype),
+            "first_frame_sha256": hashlib.sha256(np.ascontiguousarray(self[0]).tobytes()).hexdigest()[:16],
+        }
+
+    @property
+    def bytes_on_disk(self) -> int:
+        """Bytes of its files now."""
+        return sum(file.stat().st_size for file in self._source.files)
+
+    def beginning(self, n_frames: int) -> Stack:
+        """Return the first frames as a movie of their own; closing it closes this one."""
+        part = copy.copy(self)
+        part.shape = (min(n_frames, self.n_frames), *self.frame_shape)
+        return part
 
     # -- frames ---------------------------------------------------------------------------------------------------
 

@@ -125,8 +125,14 @@ def is_tiff(head: bytes) -> bool:
     return head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
-def read_pages(path: Path) -> TiffPages:
+def read_pages(path: Path, *, growing: bool = False) -> TiffPages:
     """Walk the chain of pages of a TIFF file and check that all of them, and their pixels, are there.
+
+    Parameters
+    ----------
+    path : Path
+    growing : bool
+        The file is still being written: take the pages before the first that is not whole.
 
     Raises
     ------
@@ -135,7 +141,7 @@ def read_pages(path: Path) -> TiffPages:
     """
     try:
         with open(path, "rb") as file:
-            return _Walk(path, file).pages()
+            return _Walk(path, file).pages(growing=growing)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except OSError as error:
@@ -175,22 +181,26 @@ class _Walk:
         self.entry_struct = struct.Struct(self.order + self.entry)
         self.single = {t: struct.Struct(self.order + code) for t, code in NUMBER_TYPES.items()}
 
-    def pages(self) -> TiffPages:
+    def pages(self, *, growing: bool) -> TiffPages:
         index: list[int] = []
         offset: list[int] = []
         layout_of: list[int] = []
         layouts: dict[Layout, int] = {}
         # Most pages are alike: what their tags mean is found out once, which saves much of the time of a long chain.
         known: dict[tuple[Any, ...], _Kind | None] = {}
-        for number, tags in enumerate(self._chain()):
-            about = tuple(tag for tag in tags.items() if tag[0] not in PLACES)
-            if about not in known:
-                known[about] = self._kind(number, tags)
-            if (kind := known[about]) is None:
-                continue
-            index.append(number)
-            offset.append(self._place(number, tags, *kind))
-            layout_of.append(layouts.setdefault(kind.layout, len(layouts)))
+        try:
+            for number, tags in enumerate(self._chain()):
+                about = tuple(tag for tag in tags.items() if tag[0] not in PLACES)
+                if about not in known:
+                    known[about] = self._kind(number, tags)
+                if (kind := known[about]) is None:
+                    continue
+                offset.append(self._place(number, tags, *kind))
+                index.append(number)
+                layout_of.append(layouts.setdefault(kind.layout, len(layouts)))
+        except InputError:
+            if not growing or not index:
+                raise
         columns = (np.array(column, np.int64) for column in (index, offset, layout_of))
         numbers, places, kinds = columns
         return TiffPages(self.path, self.order, numbers, places, self.first, tuple(layouts), kinds, self.file_size)

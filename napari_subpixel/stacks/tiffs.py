@@ -24,14 +24,14 @@ VENDORS = ("stk", "lsm", "fluoview", "sis", "scanimage")
 RESOLUTION_UNITS = {2: "inch", 3: "cm"}
 
 
-def open_tiff(path: Path, series: int) -> Stack:
+def open_tiff(path: Path, series: int, *, growing: bool = False) -> Stack:
     """Open a movie in a TIFF file; an OME-TIFF may name further files beside it."""
-    pages = read_pages(path)
+    pages = read_pages(path, growing=growing)
     if not len(pages):
         raise InputError(f"{path}: the movie has no frames: the TIFF has no pages")
     with opened(path) as tiff:
         if tiff.is_ome and tiff.ome_metadata:
-            return _open_ome(path, tiff.ome_metadata, pages, series)
+            return _open_ome(path, tiff.ome_metadata, pages, series, growing=growing)
         page = _first_image(tiff, pages, 0)
         if tiff.is_imagej:
             axes, shape, pixel_size_nm = _imagej_axes(tiff.imagej_metadata or {}, page)
@@ -39,7 +39,7 @@ def open_tiff(path: Path, series: int) -> Stack:
             (axes, shape), pixel_size_nm = _described_axes(tiff, page), _tag_pixel_size_nm(page)
         check_page(path, page, axes, shape)
         dtype = page.dtype
-        pages, n_series = _frames_of_series(tiff, pages, math.prod(shape), series)
+        pages, n_series = _frames_of_series(tiff, pages, math.prod(shape), series, growing=growing)
     source = TiffFrames([pages], np.zeros(len(pages), int), np.arange(len(pages)), dtype)
     return Stack(source, name=path.name, path=path, pixel_size_nm=pixel_size_nm, n_series=n_series)
 
@@ -67,8 +67,8 @@ def check_page(path: Path, page: Any, axes: str = "", shape: tuple[int, ...] = (
         raise AxesError(f"{path}: expected pages (Y, X), got axes {page.axes} of shape {page.shape}")
 
 
-def _open_ome(path: Path, xml: str, pages: TiffPages, series: int) -> Stack:
-    image = read_ome(path, xml, pages, series)
+def _open_ome(path: Path, xml: str, pages: TiffPages, series: int, *, growing: bool) -> Stack:
+    image = read_ome(path, xml, pages, series, growing=growing)
     first_file, first_page = image.files[image.file_of[0]], int(image.page_of[0])
     with opened(first_file.path) as tiff:
         page = _first_image(tiff, first_file, first_page)
@@ -134,7 +134,9 @@ def _tag_pixel_size_nm(page: Any) -> float | None:
 # -- which pages are the movie ----------------------------------------------------------------------------------------
 
 
-def _frames_of_series(tiff: Any, pages: TiffPages, announced: int, series: int) -> tuple[TiffPages, int]:
+def _frames_of_series(
+    tiff: Any, pages: TiffPages, announced: int, series: int, *, growing: bool
+) -> tuple[TiffPages, int]:
     """Return the pages of one series, as many as were announced, and the number of series."""
     starts = [0]
     if tiff.is_shaped and 1 < announced < len(pages):
@@ -142,7 +144,9 @@ def _frames_of_series(tiff: Any, pages: TiffPages, announced: int, series: int) 
     if not 0 <= series < len(starts):
         raise InputError(f"{pages.path}: series {series} asked for, the file has {len(starts)}, counted from 0")
     if announced > len(pages):
-        return _contiguous(pages, announced), 1
+        if growing and len(pages) > 1:
+            return pages, 1
+        return _contiguous(pages, announced, growing=growing), 1
     if len(starts) > 1:
         pages = pages.part(*[*starts, len(pages)][series : series + 2])
     return pages, len(starts)
@@ -157,7 +161,7 @@ def _shaped_starts(tiff: Any, pages: TiffPages) -> Iterator[int]:
         start += math.prod(_shaped_axes(page)[1]) if page.shaped_description else len(pages)
 
 
-def _contiguous(pages: TiffPages, announced: int) -> TiffPages:
+def _contiguous(pages: TiffPages, announced: int, *, growing: bool) -> TiffPages:
     """Return the pages of a movie whose pixels lie one after another though not all pages are listed.
 
     ImageJ writes movies of more than 4 GB so: one page, and a description with the number of frames.
@@ -168,7 +172,10 @@ def _contiguous(pages: TiffPages, announced: int) -> TiffPages:
         raise InputError(f"{text}, it has {len(pages)} pages")
     end = pages.ifd if pages.ifd > start else pages.file_size
     if start + announced * nbytes > end:
-        raise InputError(f"{text} of {nbytes:,} bytes, the bytes end after {(end - start) // nbytes}")
+        there = (end - start) // nbytes
+        if not growing:
+            raise InputError(f"{text} of {nbytes:,} bytes, the bytes end after {there}")
+        announced = there
     places = start + nbytes * np.arange(announced, dtype=np.int64)
     first = np.zeros(announced, np.int64)
     return replace(pages, index=first, offset=places, layout_of=first)
