@@ -18,7 +18,7 @@ QUARTILE = 0.6745
 #: Noise is looked at in every so-manieth row and column.
 SAMPLED = 4
 #: Side of the square round a place in which points are looked for, and the margin in it where the next place begins.
-SIDE_PX, INNER_PX = 16, 2
+SIDE_PX, INNER_PX = 12, 2
 #: A place is brighter than its neighbours this far.
 NEIGHBOURS_PX = 2
 _FILTER_SIGMA = 3.0

@@ -61,7 +61,8 @@ class Detector:
     device : str
         ``auto`` (CUDA, then MPS, then CPU), ``cpu``, ``cuda`` or ``mps``.
     tile_px : int
-        Longest side of the part of a frame that passes through the network at once; longer frames are tiled.
+        Longest side of the part of a frame that passes through the network at once; longer frames are tiled. At most
+        512, and less for a network that upsamples frames.
 
     Examples
     --------
@@ -210,7 +211,13 @@ class Detector:
         frames = np.arange(len(scaled)) if frames is None else frames
         network = self.network
         return batches_of_tiles(
-            scaled, frames, roi, tile_px=self.tile_px, reach_px=network.reach_px, grid_px=network.grid_px
+            scaled,
+            frames,
+            roi,
+            tile_px=self.tile_px,
+            reach_px=network.reach_px,
+            grid_px=network.grid_px,
+            upsampling=network.upsampling,
         )
 
     def _molecules(self, rows: NDArray, scaled: NDArray, roi: Roi, sigma_px: float) -> NDArray[np.float64]:

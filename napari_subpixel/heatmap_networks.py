@@ -32,17 +32,10 @@ DEEP_STORM_CHANNELS = (32, 64, 128, 512)
 
 
 class HeatmapPredictor(StandardisedNetwork):
-    """What networks that predict heatmaps have in common.
-
-    Attributes
-    ----------
-    upsampling : int
-        Pixels of the heatmap per pixel of the frame, along an axis.
-    """
+    """What networks that predict heatmaps have in common."""
 
     n_classes = 1
     n_points = 1
-    upsampling = 1
     #: The value that a perfect prediction has at a molecule.
     full_value = 1.0
     #: How the heatmaps that it learns from are drawn, and the standard deviation of their Gaussians, on their own grid.

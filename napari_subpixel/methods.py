@@ -74,7 +74,7 @@ METHODS: dict[str, Method] = {
     "dsnt": Method(
         "heatmap's expectation in a window round each maximum, regularised",
         "Nibali et al. 2018 (DSNT)",
-        _heatmap("unbiased", "expectation"),
+        _heatmap("unbiased", "expectation", reach_px=NEAR_PX),
         "dsnt",
     ),
     "upsampling": Method(

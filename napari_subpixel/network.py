@@ -65,6 +65,9 @@ class PixelNetwork(nn.Module):
     Layers give numbers, of which each pixel's points are made without regard to other pixels.
     """
 
+    #: Pixels of the grid that it works on per pixel of the frame, along an axis.
+    upsampling: int = 1
+
     def numbers(self, frames: Tensor) -> Tensor:
         """Return what the layers give for scaled frames, (B, planes, H, W) to (B, C, H, W)."""
         raise NotImplementedError

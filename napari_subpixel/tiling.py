@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from napari_subpixel import candidates
 from napari_subpixel.coordinates import Roi
 
-#: Pixels that pass through the network at once; bounds the memory of its activations.
-BATCH_PIXELS = 1 << 17
+#: Pixels that pass through the network at once, on the grid that it works on, and the longest side of a tile there;
+#: they bound the memory of its activations.
+BATCH_PIXELS, LONGEST_SIDE = 1 << 17, 512
 #: What a network sees round a square, in pixels. What it could see farther off hardly matters to it: points move by
 #: less than a hundredth of a pixel, RMS. To say whether there is anything in a square it sees less.
 SEEN_PX, GLANCED_PX = 12, 4
@@ -54,13 +55,21 @@ class Batch(NamedTuple):
 
 
 def batches_of_tiles(
-    scaled: NDArray[np.float32], frames: NDArray[np.int64], roi: Roi, *, tile_px: int, reach_px: int, grid_px: int
+    scaled: NDArray[np.float32],
+    frames: NDArray[np.int64],
+    roi: Roi,
+    *,
+    tile_px: int,
+    reach_px: int,
+    grid_px: int,
+    upsampling: int = 1,
 ) -> Iterator[Batch]:
-    """Cut some of the frames into tiles; `tiles` says how."""
+    """Cut some of the frames into tiles, smaller ones for a network that upsamples them; `tiles` says how."""
+    tile_px = min(tile_px, max(LONGEST_SIDE // upsampling, 1))
     for tile in tiles(roi, scaled.shape[2:], tile_px, reach_px, grid_px):
         rows, columns = _within(tile.rows, tile.seen_rows), _within(tile.columns, tile.seen_columns)
         pixels = (tile.seen_rows.stop - tile.seen_rows.start) * (tile.seen_columns.stop - tile.seen_columns.start)
-        for some in _in_batches(frames, pixels):
+        for some in _in_batches(frames, pixels * upsampling**2):
             origin = np.column_stack([some, *np.broadcast_arrays(tile.rows.start, tile.columns.start, some)[:2]])
             yield Batch(scaled[some, :, tile.seen_rows, tile.seen_columns], rows, columns, origin)
 

@@ -58,10 +58,10 @@ def test_every_place_lies_well_within_a_square_and_every_pixel_in_one(grid_px, r
 
 
 def test_a_pixel_belongs_to_the_square_whose_middle_is_nearest():
-    corners, own = squares(np.array([[40, 40], [40, 50]]), SHAPE, 1)
-    assert corners.tolist() == [[32, 32], [32, 42]]
-    assert own[0].all(axis=0).tolist() == [k < 13 for k in range(SIDE_PX)]
-    assert own[1].all(axis=0).tolist() == [k >= 3 for k in range(SIDE_PX)]
+    corners, own = squares(np.array([[40, 40], [40, 48]]), SHAPE, 1)
+    assert corners.tolist() == [[34, 34], [34, 42]]
+    assert own[0].all(axis=0).tolist() == [k < 10 for k in range(SIDE_PX)]
+    assert own[1].all(axis=0).tolist() == [k >= 2 for k in range(SIDE_PX)]
 
 
 def test_nothing_gives_no_squares():

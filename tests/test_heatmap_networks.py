@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 
 from napari_subpixel.heatmap_networks import LEAST_VALUE, NO_POINT, POINTS_PER_PIXEL, DeepStorm, HeatmapNetwork
 from napari_subpixel.heatmaps import encode
+from napari_subpixel.tiling import batches_of_tiles
 
 DECODERS = (
     "argmax", "standard", "taylor", "dark", "centre of mass", "activation points", "Gaussian fit", "expectation",
@@ -82,6 +84,15 @@ def test_what_lies_beyond_the_reach_does_not_change_a_point(make, rng):
         part = network(frames[:, :, : 20 + reach]).logits[..., :20, :]
     assert (whole > NO_POINT).any()
     torch.testing.assert_close(whole, part, atol=1e-4, rtol=0)
+
+
+def test_frames_that_a_network_upsamples_pass_through_it_in_smaller_tiles_one_at_a_time():
+    frames = np.zeros((3, 1, 150, 64), np.float32)
+    batches = list(
+        batches_of_tiles(frames, np.arange(3), ((0, 150), (0, 64)), tile_px=256, reach_px=4, grid_px=1, upsampling=8)
+    )
+    assert {batch.seen.shape for batch in batches} == {(1, 1, 54, 64), (1, 1, 58, 64)}
+    assert len(batches) == 9
 
 
 def test_a_dark_heatmap_has_no_point():
