@@ -37,6 +37,8 @@ WEIGHTS_SUFFIX, CARD_SUFFIX = ".safetensors", ".yaml"
 DEFAULT = "default"
 SHIPPED = Path(__file__).parent
 PROGRAM = f"napari-subpixel {__version__}"
+#: The first models of a list; the others are for comparison.
+CHOOSE_FIRST = ("default", "fast", "paper")
 #: What the folder of the user's own models is called.
 KIND = "models"
 
@@ -130,12 +132,13 @@ def checked_threshold(threshold: float) -> float:
 
 
 def shipped() -> list[ModelCard]:
-    """Return the cards of the models that come with the program, by name."""
-    return [read_card(path) for path in sorted(SHIPPED.glob(f"*{CARD_SUFFIX}"))]
+    """Return the cards of the models that come with the program: those to choose first, then the others by name."""
+    cards = [read_card(path) for path in sorted(SHIPPED.glob(f"*{CARD_SUFFIX}"))]
+    return sorted(cards, key=lambda card: CHOOSE_FIRST.index(card.name) if card.name in CHOOSE_FIRST else len(cards))
 
 
 def installed() -> list[ModelCard]:
-    """Return the cards of all models that go by a name: the shipped ones, then the user's own, each by name.
+    """Return the cards of all models that go by a name: the shipped ones, then the user's own by name.
 
     A model of the user's own whose card cannot be used is left out, with a warning that names it and says why.
     """
