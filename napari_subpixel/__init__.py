@@ -17,6 +17,7 @@ _HOMES = {
     "Camera": "camera.Camera",
     "DetectionJob": "jobs.DetectionJob",
     "Detector": "detector.Detector",
+    "Follow": "following.Follow",
     "GaussianPSF": "psf.GaussianPSF",
     "InputError": "errors.InputError",
     "Localizations": "localizations.Localizations",

@@ -42,6 +42,12 @@ def test_every_format_that_is_written_is_timed() -> None:
     ]
 
 
+def test_squares_are_compared_with_whole_frames() -> None:
+    bright, dim = printed("bench_squares")
+    assert bright.startswith("| EMCCD, 2,000 photons | ")
+    assert float(dim.split(" | ")[7]) < 0.01
+
+
 def test_streaming_is_timed_and_its_memory_told() -> None:
     lines = printed("bench_stream")
     assert [line.split(" | ")[0] for line in lines if not line.startswith("| ---")] == [
