@@ -36,7 +36,7 @@ MODELS = (
         "deep-storm",
         "Deep-STORM (Nehme et al. 2018), its architecture and loss, trained anew: the frame upsampled 8-fold, an image "
         "of spikes",
-        "; a hundred times as slow as the others",
+        "; more than a hundred times as slow as paper",
         True,
     ),
 )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from napari_subpixel import records
 from napari_subpixel.camera import Camera
@@ -23,8 +23,12 @@ if TYPE_CHECKING:
     from napari_subpixel.coordinates import Roi
     from napari_subpixel.detector import Detector
     from napari_subpixel.following import Follow
-    from napari_subpixel.jobs import Chunk, DetectionJob
-    from napari_subpixel.pipeline import Detected, Detecting
+    from napari_subpixel.jobs import DetectionJob
+    from napari_subpixel.outputs import Detected
+    from napari_subpixel.pipeline import Detecting
+
+Event = TypeVar("Event")
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -188,6 +192,7 @@ def detect_batch(
     overwrite: bool = False,
     detecting: Detecting | None = None,
     follow: Follow | None = None,
+    image: Path | None = None,
 ) -> Generator[Progress | Outcome, None, None]:
     """Detect movies one after another; one that fails does not stop the others.
 
@@ -213,6 +218,8 @@ def detect_batch(
         What detects the chunks of a movie, as in `detect_to_file`.
     follow : Follow, optional
         The movies are still being written, and are followed to their end; `detecting` does not take part then.
+    image : Path, optional
+        Image of the molecules, for one movie.
 
     Yields
     ------
@@ -225,6 +232,9 @@ def detect_batch(
 
     settings = Settings(detector, camera, psf, estimate_camera, frames, roi)
     pairs = list(pairs)
+    if image is not None and len(pairs) > 1:
+        raise InputError(f"{image}: is the image of one movie, {len(pairs)} were given")
+    how = _How(detecting, follow, image, resume, overwrite)
     for number, (movie, output) in enumerate(pairs, start=1):
         at = Progress(Path(movie), output, number, len(pairs))
         journal = Journal(output)
@@ -234,61 +244,67 @@ def detect_batch(
             continue
         try:
             own = settings.of_movie(movie)
-            if follow is None:
-                outcome = yield from _detect_movie(movie, at, own, detecting, resume=resume, overwrite=overwrite)
-            else:
-                outcome = yield from _follow_movie(movie, at, own, follow, resume=resume, overwrite=overwrite)
+            outcome = yield from (_detect_movie if follow is None else _follow_movie)(movie, at, own, how)
         except (InputError, OSError, MemoryError) as error:
             outcome = Outcome(at.movie, output, error=_in_words(at.movie, error))
         yield outcome
 
 
-def _detect_movie(
-    movie: str | Path, at: Progress, settings: Settings, detecting: Detecting | None, *, resume: bool, overwrite: bool
-) -> Generator[Progress, None, Outcome]:
+class _How(NamedTuple):
+    """What of the arguments of `detect_batch` is the same for all movies."""
+
+    detecting: Detecting | None
+    follow: Follow | None
+    image: Path | None
+    resume: bool
+    overwrite: bool
+
+
+def _detect_movie(movie: str | Path, at: Progress, settings: Settings, how: _How) -> Generator[Progress, None, Outcome]:
     from napari_subpixel.pipeline import check_output, detect, detect_to_file
 
     with open_stack(movie) as stack:
-        check_output(stack, settings.camera, at.output, resume=resume, overwrite=overwrite)
+        check_output(stack, settings.camera, at.output, resume=how.resume, overwrite=how.overwrite)
         job = settings.job(stack)
         at = replace(at, start=job.span[0], stop=job.span[1], done=job.span[0])
         yield at
         began = perf_counter()
-        run = detect_to_file(job, at.output, resume=resume, overwrite=overwrite, detecting=detecting or detect)
-        with closing(run) as chunks:
-            n_detected, found = yield from _progress_of(chunks, at)
+        run = detect_to_file(
+            job,
+            at.output,
+            image=how.image,
+            resume=how.resume,
+            overwrite=how.overwrite,
+            detecting=how.detecting or detect,
+        )
+        n_detected, found = yield from _drained(
+            run, lambda chunk: (chunk.stop - chunk.start, replace(at, done=chunk.stop))
+        )
         seconds = perf_counter() - began
     outcome = _outcome(at, job, found)
     return replace(outcome, n_detected=n_detected, seconds=seconds, own_settings=settings.own)
 
 
-def _follow_movie(
-    movie: str | Path, at: Progress, settings: Settings, follow: Follow, *, resume: bool, overwrite: bool
-) -> Generator[Progress, None, Outcome]:
+def _follow_movie(movie: str | Path, at: Progress, settings: Settings, how: _How) -> Generator[Progress, None, Outcome]:
     from napari_subpixel.following import follow_to_file
 
     start, stop = settings.frames or (None, None)
     at = replace(at, start=start or 0, stop=start or 0, done=start or 0)
     yield at
-    began, n_detected = perf_counter(), 0
+    began = perf_counter()
     run = follow_to_file(
         movie,
         replace(settings, frames=None).job,
         at.output,
-        follow,
+        how.follow,
+        image=how.image,
         frames=(at.start, stop),
-        resume=resume,
-        overwrite=overwrite,
+        resume=how.resume,
+        overwrite=how.overwrite,
     )
-    with closing(run) as growths:
-        while True:
-            try:
-                growth = next(growths)
-            except StopIteration as end:
-                job, found, warning = end.value
-                break
-            n_detected += growth.n_detected
-            yield replace(at, stop=max(growth.n_frames, at.start), done=growth.done)
+    n_detected, (job, found, warning) = yield from _drained(
+        run, lambda growth: (growth.n_detected, replace(at, stop=max(growth.n_frames, at.start), done=growth.done))
+    )
     outcome = _outcome(replace(at, stop=job.span[1]), job, found)
     return replace(
         outcome,
@@ -330,18 +346,20 @@ def _detector_of(sidecar: Sidecar, general: Detector) -> Detector:
     )
 
 
-def _progress_of(
-    chunks: Generator[Chunk, None, Detected], at: Progress
-) -> Generator[Progress, None, tuple[int, Detected]]:
-    """Turn chunks into progress; the value is how many frames were in them, and what was written."""
+def _drained(
+    run: Generator[Event, None, Value], told: Callable[[Event], tuple[int, Progress]]
+) -> Generator[Progress, None, tuple[int, Value]]:
+    """Turn the events of a run into progress; the value is how many frames they tell of, and that of the run."""
     n_detected = 0
-    while True:
-        try:
-            chunk = next(chunks)
-        except StopIteration as end:
-            return n_detected, end.value
-        n_detected += chunk.stop - chunk.start
-        yield replace(at, done=chunk.stop)
+    with closing(run) as events:
+        while True:
+            try:
+                event = next(events)
+            except StopIteration as end:
+                return n_detected, end.value
+            n_frames, progress = told(event)
+            n_detected += n_frames
+            yield progress
 
 
 def _series_warning(stack: Stack) -> str | None:

@@ -8,17 +8,14 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from napari_subpixel import formats
-from napari_subpixel.doubts import Seen, provenance_with_warnings
-from napari_subpixel.errors import InputError, PixelSizeError
+from napari_subpixel.errors import InputError
 from napari_subpixel.jobs import DetectionJob
-from napari_subpixel.journal import FOLLOWED, Journal
-from napari_subpixel.localizations import Localizations, concat
-from napari_subpixel.parts import Parts
-from napari_subpixel.pipeline import Detected, check_output, check_place, detect
-from napari_subpixel.render import SuperResolutionImage, check_image_output, render, save_image
+from napari_subpixel.journal import Journal
+from napari_subpixel.localizations import Localizations
+from napari_subpixel.outputs import Detected, Outputs
+from napari_subpixel.pipeline import check_output, check_place, detect
 from napari_subpixel.stacks import Look, Stack, looks_at, open_stack
 
 #: Frames that a movie must have before its microscope is estimated, from these alone, so that it never matters when.
@@ -27,8 +24,6 @@ FIRST_FRAMES = 100
 IDLE_S = 60.0
 #: What has grown is written again after so many times the seconds that its last writing took, and at least so many.
 REST, WRITE_S = 9.0, 2.0
-#: Rows that are drawn into the image at a time.
-DRAWN_ROWS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -38,13 +33,10 @@ class Follow:
     Attributes
     ----------
     idle_s : float
-        Seconds without a further byte after which it is taken to be complete.
-    image : Path, optional
-        OME-TIFF that the molecules found so far are rendered into, as `render` does by default.
+        Seconds without a further byte after which it is taken to be complete; so long it may take to appear, too.
     """
 
     idle_s: float = IDLE_S
-    image: Path | None = None
 
 
 class Growth(NamedTuple):
@@ -69,6 +61,7 @@ def follow_to_file(
     output: Path,
     follow: Follow | None = None,
     *,
+    image: Path | None = None,
     frames: tuple[int, int | None] = (0, None),
     resume: bool = False,
     overwrite: bool = False,
@@ -87,6 +80,8 @@ def follow_to_file(
     output : Path
         Table to write; its suffix chooses the format.
     follow : Follow, optional
+    image : Path, optional
+        Image of the molecules found so far, as `Outputs` writes it.
     frames : (int, int or None)
         First frame and the one after the last; with the latter the movie is followed no further.
     resume, overwrite : bool
@@ -107,60 +102,82 @@ def follow_to_file(
     InputError
         As from `pipeline.detect_to_file`; or if the movie does not appear, or another one takes its place.
     """
+    start, stop = frames
+    if stop is not None and start >= stop:
+        raise InputError(f"{path}: frames {start}:{stop} hold none: the first lies before the end")
     follow = follow or Follow()
     may_replace = check_place(output, resume=resume, overwrite=overwrite)
-    if follow.image is not None:
-        check_image_output(follow.image, overwrite=may_replace)
+    outputs = Outputs(output, image, overwrite=may_replace)
     with closing(looks_at(path, idle_s=follow.idle_s)) as looks:
-        begun = yield from _enough(path, looks, frames[0])
-        job = job_of(begun[0].beginning(FIRST_FRAMES))
+        begun, ended = yield from _enough(path, looks, frames)
+        job = job_of(begun.beginning(FIRST_FRAMES if stop is None else min(FIRST_FRAMES, stop)))
+        job = _grown(job, begun, frames)
         check_output(job.stack, job.camera, output, resume=resume, overwrite=overwrite)
-        if follow.image is not None and job.pixel_size_nm is None:
-            raise PixelSizeError(f"{job.stack.name}: the pixel size is not known, and an image needs it")
-        with Journal(output).opened(_identity(job, frames[0]), resume=resume, overwrite=overwrite) as journal:
+        outputs.check(job)
+        with Journal(output).opened(job.identity_of_beginning, resume=resume, overwrite=overwrite) as journal:
+            _check_goes_on(job, journal)
             kept = _Kept(journal)
-            files = _Files(output, follow, overwrite=may_replace)
-            for stack, ended in chain([begun], looks):
-                if stack is not None:
-                    job = replace(job, stack=stack, frames=_span(stack, frames))
-                    yield from kept.grow(job)
-                if stack is not None and (ended or job.span[1] == frames[1]):
-                    tail = []
-                    for chunk in detect(job, starts=job.starts[len(kept.starts) :]):  # one at most, too short to keep
-                        tail.append(chunk.table)
-                        yield Growth(job.span[1], chunk.stop, chunk.stop - chunk.start)
-                    found = files.write(job, kept, tail)
+            due_s = time.monotonic() + WRITE_S
+            for stack, no_more in chain([(begun, ended)], looks):
+                if stack is None:
+                    yield Growth(job.span[1], kept.stop(job))
+                    continue
+                job = _grown(job, stack, frames)
+                yield from kept.grow(job, to_end=no_more or job.span[1] == stop)
+                if kept.is_whole:
                     break
-                if kept.starts and files.are_due:
-                    files.write(replace(job, frames=(frames[0], kept.stop(job))), kept)
+                if kept.starts and time.monotonic() >= due_s:
+                    due_s = _written(outputs, replace(job, frames=(start, kept.stop(job))), kept)
+            detected = outputs.write(job, kept.tables)
     journal.remove()
-    return Followed(job, found, None if job.span[1] == frames[1] else _how_it_ends(path))
+    return Followed(job, detected, _what_is_missing(path, job, stop))
 
 
-def _enough(path: str | Path, looks: Iterable[Look], start: int) -> Generator[Growth, None, tuple[Stack, bool]]:
+def _enough(
+    path: str | Path, looks: Iterable[Look], frames: tuple[int, int | None]
+) -> Generator[Growth, None, tuple[Stack, bool]]:
     """Wait until there are frames to begin with."""
+    start, stop = frames
+    least = max(FIRST_FRAMES if stop is None else min(FIRST_FRAMES, stop), start + 1)
     for stack, ended in looks:
         n_frames = stack.n_frames if stack is not None else 0
-        if stack is not None and (ended or n_frames >= max(FIRST_FRAMES, start + 1)):
+        if stack is not None and (ended or n_frames >= least):
             return stack, ended
         yield Growth(n_frames, start)
     raise InputError(f"{path}: no whole frame was written to this movie")
 
 
-def _identity(job: DetectionJob, start: int) -> dict[str, Any]:
-    """Return what an interrupted run must have in common with this one; the movie's end is not part of it."""
-    about = {name: value for name, value in job.provenance.items() if name != "frames"}
-    fingerprint = job.stack.fingerprint_of_beginning()
-    return {FOLLOWED: start, **about, "fingerprint": fingerprint, "chunk_frames": job.chunk_frames}
-
-
-def _span(stack: Stack, frames: tuple[int, int | None]) -> tuple[int, int]:
+def _grown(job: DetectionJob, stack: Stack, frames: tuple[int, int | None]) -> DetectionJob:
+    """Return the job on the movie as it is now."""
     start, stop = frames
-    return start, stack.n_frames if stop is None else min(stop, stack.n_frames)
+    return replace(job, stack=stack, frames=(start, stack.n_frames if stop is None else min(stop, stack.n_frames)))
 
 
-def _how_it_ends(path: str | Path) -> str | None:
-    """Say what is wrong with a movie that no longer grows; None where it is whole."""
+def _check_goes_on(job: DetectionJob, journal: Journal) -> None:
+    """Raise `InputError` if the movie is not the one, or is shorter, of which an interrupted run detected a part."""
+    seen = journal.marked
+    if seen is None:
+        return
+    frame = seen.get("frame", 0)
+    if frame >= job.stack.n_frames or job.stack.frame_sha256(frame) != seen.get("sha256"):
+        raise InputError(
+            f"{job.stack.name}: frame {frame} is not, or no longer, the one that the interrupted run detected; "
+            "--overwrite starts anew"
+        )
+
+
+def _written(outputs: Outputs, job: DetectionJob, kept: _Kept) -> float:
+    """Write what is there so far, and return when to do so again."""
+    began = time.monotonic()
+    outputs.write(job, kept.tables)
+    now = time.monotonic()
+    return now + max(WRITE_S, REST * (now - began))
+
+
+def _what_is_missing(path: str | Path, job: DetectionJob, stop: int | None) -> str | None:
+    """Say what is wrong with a movie that no longer grows; None where nothing is."""
+    if stop is not None:
+        return None if job.span[1] == stop else f"frames up to {stop} were asked for, and it ends at {job.span[1]}"
     try:
         open_stack(path).close()
     except InputError as error:
@@ -169,73 +186,41 @@ def _how_it_ends(path: str | Path) -> str | None:
 
 
 class _Kept:
-    """The finished chunks of a growing movie, from its first frame on."""
+    """The finished chunks of a growing movie, from its first frame on, and in the end what is left over."""
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
         self.starts: list[int] = []
+        self.tail: list[Localizations] = []
+        self.is_whole = False
 
-    def grow(self, job: DetectionJob) -> Generator[Growth, None, None]:
-        """Detect and keep the chunks that became whole, but for those that an interrupted run has kept."""
+    def grow(self, job: DetectionJob, *, to_end: bool) -> Generator[Growth, None, None]:
+        """Detect and keep the chunks that became whole, but for those that an interrupted run has kept.
+
+        To the end, also what is left over, which is not kept: it may be more another time.
+        """
         stop = job.span[1]
-        new = [start for start in job.starts[len(self.starts) :] if start + job.chunk_frames <= stop]
-        with closing(detect(job, starts=[start for start in new if not self.journal.has(start)])) as chunks:
+        further = job.starts[len(self.starts) :]
+        new = [start for start in further if start + job.chunk_frames <= stop]
+        missing = [start for start in new if not self.journal.has(start)]
+        with closing(detect(job, starts=[*missing, *(further[len(new) :] if to_end else ())])) as chunks:
             for chunk in chunks:
-                self.journal.keep(chunk)
+                if chunk.start in new:
+                    self.journal.keep(chunk)
+                else:
+                    self.tail.append(chunk.table)
                 yield Growth(stop, chunk.stop, chunk.stop - chunk.start)
         self.starts += new
-        yield Growth(stop, self.stop(job))
+        if new:
+            last = self.stop(job) - 1
+            self.journal.mark({"frame": last, "sha256": job.stack.frame_sha256(last)})
+        self.is_whole = to_end
+        yield Growth(stop, stop if to_end else self.stop(job))
 
     def stop(self, job: DetectionJob) -> int:
-        """Return the frame after the last that is finished."""
+        """Return the frame after the last that is kept."""
         return self.starts[-1] + job.chunk_frames if self.starts else job.span[0]
 
     def tables(self, number: int = 0) -> Iterator[Localizations]:
         """Yield the table of every chunk, from that of this number on."""
-        return self.journal.tables(self.starts[number:])
-
-
-class _Files:
-    """The table of a growing movie and its image, written again and again."""
-
-    def __init__(self, output: Path, follow: Follow, *, overwrite: bool) -> None:
-        self.output, self.image, self.overwrite = output, follow.image, overwrite
-        self._due_s = time.monotonic() + WRITE_S
-        self._drawn: SuperResolutionImage | None = None
-        self._n_drawn = 0
-
-    @property
-    def are_due(self) -> bool:
-        """Whether the last writing lies back far enough."""
-        return time.monotonic() >= self._due_s
-
-    def write(self, job: DetectionJob, kept: _Kept, tail: Iterable[Localizations] = ()) -> Detected:
-        """Write the finished chunks, and at the end what follows the last of them."""
-        began = time.monotonic()
-        tail = list(tail)
-        seen = Seen.of(chain(kept.tables(), tail))
-        about = {**job.about, "provenance": provenance_with_warnings(job, job.provenance, seen)}
-        formats.write(self.output, Parts(lambda: chain(kept.tables(), tail), about), overwrite=self.overwrite)
-        if self.image is not None:
-            for table in _batches(chain(kept.tables(self._n_drawn), tail)):
-                drawn = render(table.with_about(**about))
-                self._drawn = drawn if self._drawn is None else self._drawn.plus(drawn)
-            self._n_drawn = len(kept.starts)
-            if self._drawn is not None:
-                save_image(self.image, self._drawn, overwrite=self.overwrite)
-        self.overwrite = True
-        now = time.monotonic()
-        self._due_s = now + max(WRITE_S, REST * (now - began))
-        return Detected(seen.n_points, about["provenance"])
-
-
-def _batches(tables: Iterable[Localizations]) -> Iterator[Localizations]:
-    """Join tables until they have many rows, so that an image is gone through seldom."""
-    held: list[Localizations] = []
-    for table in tables:
-        held.append(table)
-        if sum(map(len, held)) >= DRAWN_ROWS:
-            yield concat(held)
-            held = []
-    if held:
-        yield concat(held)
+        return chain(self.journal.tables(self.starts[number:]), self.tail)

@@ -26,6 +26,8 @@ from napari_subpixel.steps import exhausted, in_silence
 CHUNK_PIXELS, PIECE_PIXELS = 1 << 20, 1 << 18
 #: Fields of a camera that turn ADU into photons: where all have their defaults, the camera was not given.
 CAMERA_GAIN = ("baseline", "electrons_per_adu", "em_gain", "quantum_efficiency")
+#: What the identity of a job has that follows a movie while it is written: the first frame of those detected.
+FOLLOWED = "followed from"
 #: Single spots whose axes usually differ from their mean by more than this share are not round: a model for many
 #: microscopes has seen those of a quarter of its samples scatter by up to 0.2, half of which lie within 0.135.
 ELONGATED = 0.15
@@ -115,6 +117,13 @@ class DetectionJob:
     def identity(self) -> dict[str, Any]:
         """What an interrupted run must have in common with this one to be gone on with: for JSON."""
         return {**self.provenance, "fingerprint": self.stack.fingerprint(), "chunk_frames": self.chunk_frames}
+
+    @property
+    def identity_of_beginning(self) -> dict[str, Any]:
+        """The same for a movie that is followed while it is written: its end is no part of it."""
+        about = {name: value for name, value in self.provenance.items() if name != "frames"}
+        fingerprint = self.stack.fingerprint_of_beginning()
+        return {FOLLOWED: self.span[0], **about, "fingerprint": fingerprint, "chunk_frames": self.chunk_frames}
 
     @property
     def provenance(self) -> dict[str, Any]:

@@ -17,12 +17,10 @@ from napari_subpixel import formats
 from napari_subpixel.errors import InputError
 from napari_subpixel.files import atomic_output, make_folder
 from napari_subpixel.formats import parquet
-from napari_subpixel.jobs import Chunk
+from napari_subpixel.jobs import FOLLOWED, Chunk
 from napari_subpixel.localizations import Localizations
 
 LOCK = "lock"
-#: What the identity of a job has that follows a movie while it is written.
-FOLLOWED = "followed from"
 
 
 class Journal:
@@ -121,6 +119,20 @@ class Journal:
         for start in starts:
             yield parquet.read(self._path(start))
 
+    def mark(self, what: Mapping[str, Any]) -> None:
+        """Keep a note of how far the movie is."""
+        with atomic_output(self._mark) as draft:
+            draft.write_text(json.dumps(what), encoding="utf-8")
+
+    @property
+    def marked(self) -> dict[str, Any] | None:
+        """The last such note, where there is one that can be read."""
+        try:
+            what = json.loads(self._mark.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return what if isinstance(what, dict) else None
+
     @property
     def begun(self) -> bool:
         """Whether there is an unfinished run to go on with."""
@@ -137,7 +149,7 @@ class Journal:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def _clear(self) -> None:
-        for file in self.folder.glob("*.parquet"):
+        for file in (*self.folder.glob("*.parquet"), self._mark):
             file.unlink(missing_ok=True)
 
     def _remove_drafts(self) -> None:
@@ -151,6 +163,10 @@ class Journal:
     @property
     def _about(self) -> Path:
         return self.folder / "job.json"
+
+    @property
+    def _mark(self) -> Path:
+        return self.folder / "last.json"
 
     def _path(self, start: int) -> Path:
         return self.folder / f"frames-{start:09d}.parquet"

@@ -133,7 +133,12 @@ def pair_outputs(
     return list(zip(movies, tables, strict=True))
 
 
-def check_inputs_stay(pairs: Iterable[tuple[str | Path, Path]], *, also_read: Iterable[str | Path] = ()) -> None:
+def check_inputs_stay(
+    pairs: Iterable[tuple[str | Path, Path]],
+    *,
+    also_read: Iterable[str | Path] = (),
+    also_written: Iterable[Path] = (),
+) -> None:
     """Raise `InputError` if a table, or a file that comes beside it, is a file that is read.
 
     Parameters
@@ -142,16 +147,18 @@ def check_inputs_stay(pairs: Iterable[tuple[str | Path, Path]], *, also_read: It
         Movies, which are read together with their sidecars, and tables.
     also_read : iterable of path-like
         What else is read: the camera file, the model.
+    also_written : iterable of Path
+        What else is written: the image.
     """
     pairs = list(pairs)
     sidecars = [sidecar_of(movie) for movie, _ in pairs]
     inputs = {
         Path(name).resolve() for name in (*(movie for movie, _ in pairs), *filter(os.path.exists, sidecars), *also_read)
     }
-    for _, output in pairs:
-        for file in formats.format_for(output).outputs(output):
-            if file.resolve() in inputs:
-                raise InputError(f"{file}: is read by this command and would be replaced by its output")
+    tables = (file for _, output in pairs for file in formats.format_for(output).outputs(output))
+    for file in (*tables, *also_written):
+        if file.resolve() in inputs:
+            raise InputError(f"{file}: is read by this command and would be replaced by its output")
 
 
 def sidecar_of(movie: str | Path) -> Path:

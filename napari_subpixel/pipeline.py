@@ -9,19 +9,19 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExec
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_subpixel import formats
 from napari_subpixel.camera import Camera
-from napari_subpixel.doubts import Seen, provenance_with_warnings, with_warnings
+from napari_subpixel.doubts import with_warnings
 from napari_subpixel.errors import PixelSizeError
 from napari_subpixel.jobs import Chunk, DetectionJob
 from napari_subpixel.journal import Journal
 from napari_subpixel.localizations import Localizations, concat
-from napari_subpixel.parts import Parts
+from napari_subpixel.outputs import Detected, Outputs
 from napari_subpixel.stacks import Stack, check_finite
 from napari_subpixel.threads import one_thread_each
 
@@ -91,15 +91,14 @@ def detect_all(job: DetectionJob) -> Localizations:
     return with_warnings(job, concat([chunk.table for chunk in detect(job)]))
 
 
-class Detected(NamedTuple):
-    """What was written: the number of rows, and the provenance, with what is doubtful as ``warnings``."""
-
-    n_molecules: int
-    provenance: dict[str, Any]
-
-
 def detect_to_file(
-    job: DetectionJob, output: Path, *, resume: bool = False, overwrite: bool = False, detecting: Detecting = detect
+    job: DetectionJob,
+    output: Path,
+    *,
+    image: Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    detecting: Detecting = detect,
 ) -> Generator[Chunk, None, Detected]:
     """Detect a movie into a file, which appears only when it is whole; finished chunks wait beside it.
 
@@ -110,6 +109,8 @@ def detect_to_file(
     job : DetectionJob
     output : Path
         Table to write; its suffix chooses the format.
+    image : Path, optional
+        Image of the molecules to write, as `Outputs` does.
     resume : bool
         Go on from the chunks that an interrupted run left; with none, just start.
     overwrite : bool
@@ -133,17 +134,17 @@ def detect_to_file(
         If the output may not or cannot be written, its format needs a pixel size that is not known, what is there
         to resume came from another movie or other settings, or another run is at work on it.
     """
-    overwrite_files = check_output(job.stack, job.camera, output, resume=resume, overwrite=overwrite)
+    may_replace = check_output(job.stack, job.camera, output, resume=resume, overwrite=overwrite)
+    outputs = Outputs(output, image, overwrite=may_replace)
+    outputs.check(job)
     with Journal(output).opened(job.identity, resume=resume, overwrite=overwrite) as journal:
         with closing(detecting(job, starts=[s for s in job.starts if not journal.has(s)])) as chunks:
             for chunk in chunks:
                 journal.keep(chunk)
                 yield chunk
-        seen = Seen.of(journal.tables(job.starts))
-        about = {**job.about, "provenance": provenance_with_warnings(job, job.provenance, seen)}
-        formats.write(output, Parts(lambda: journal.tables(job.starts), about), overwrite=overwrite_files)
+        detected = outputs.write(job, lambda first: journal.tables(job.starts[first:]))
     journal.remove()
-    return Detected(seen.n_points, about["provenance"])
+    return detected
 
 
 def check_output(stack: Stack, camera: Camera | None, output: Path, *, resume: bool, overwrite: bool) -> bool:

@@ -21,6 +21,8 @@ from napari_subpixel.localizations import Localizations
 from napari_subpixel.steps import exhausted
 
 METHODS = ("gaussian", "histogram")
+#: Width of a pixel of the image where none is asked for, in nm.
+PIXEL_SIZE_NM = 10.0
 #: Larger images are refused rather than filling the memory.
 MAX_IMAGE_BYTES = 2 << 30
 #: Width of a point whose uncertainty is not known, in pixels of the super-resolution image.
@@ -74,7 +76,7 @@ class SuperResolutionImage:
         return self.grid.translate_nm
 
     def plus(self, further: SuperResolutionImage) -> SuperResolutionImage:
-        """Return this image with the points of a further one, of the same field and pixels, drawn into it.
+        """Return this image with the points of a further one, of the same field and pixels, which is used up for it.
 
         The provenance is that of the further one, whose points it counts in.
         """
@@ -85,7 +87,7 @@ class SuperResolutionImage:
             for name, value in further.provenance["render"].items()
         }
         return SuperResolutionImage(
-            self.image + further.image,
+            np.add(self.image, further.image, out=further.image),
             self.grid,
             self.n_outside + further.n_outside,
             {**further.provenance, "render": drawn},
@@ -95,7 +97,7 @@ class SuperResolutionImage:
 def render(
     localizations: Localizations,
     *,
-    pixel_size_nm: float = 10.0,
+    pixel_size_nm: float = PIXEL_SIZE_NM,
     method: str = "gaussian",
     sigma_nm: float | None = None,
     frame_shape: Sequence[int] | None = None,
@@ -142,7 +144,7 @@ def render(
 def rendering(
     localizations: Localizations,
     *,
-    pixel_size_nm: float = 10.0,
+    pixel_size_nm: float = PIXEL_SIZE_NM,
     method: str = "gaussian",
     sigma_nm: float | None = None,
     frame_shape: Sequence[int] | None = None,
@@ -186,7 +188,14 @@ def _grid(localizations: Localizations, pixel_size_nm: float, frame_shape: Seque
     shape = localizations.frame_shape if frame_shape is None else checked_frame_shape(frame_shape)
     if shape is None:
         raise InputError("the shape of the frames is not known: give it with --shape-px HEIGHT,WIDTH")
-    grid = SuperResolutionGrid(shape, localizations.known_pixel_size_nm(), pixel_size_nm)
+    return image_grid(shape, localizations.known_pixel_size_nm(), pixel_size_nm)
+
+
+def image_grid(
+    frame_shape: tuple[int, int], frame_pixel_size_nm: float, pixel_size_nm: float = PIXEL_SIZE_NM
+) -> SuperResolutionGrid:
+    """Return the grid of an image over frames, or raise `InputError` if the image would be too large."""
+    grid = SuperResolutionGrid(frame_shape, frame_pixel_size_nm, pixel_size_nm)
     height, width = grid.shape
     if (size := 4.0 * height * width) > MAX_IMAGE_BYTES:
         raise InputError(
@@ -328,14 +337,15 @@ def _ome_metadata(rendered: SuperResolutionImage) -> dict[str, Any]:
     size_nm = rendered.grid.pixel_size_nm
     provenance = {name: json.dumps(value, default=str) for name, value in rendered.provenance.items()}
     # Named after its contents, so that the same image gives the same bytes.
-    digest = hashlib.sha256(rendered.image.tobytes() + json.dumps([size_nm, provenance]).encode()).hexdigest()
+    digest = hashlib.sha256(np.ascontiguousarray(rendered.image).data)
+    digest.update(json.dumps([size_nm, provenance]).encode())
     return {
         "axes": "YX",
         "PhysicalSizeX": size_nm,
         "PhysicalSizeXUnit": "nm",
         "PhysicalSizeY": size_nm,
         "PhysicalSizeYUnit": "nm",
-        "UUID": str(uuid.uuid5(uuid.NAMESPACE_OID, digest)),
+        "UUID": str(uuid.uuid5(uuid.NAMESPACE_OID, digest.hexdigest())),
         "MapAnnotation": {"Namespace": "napari-subpixel/provenance", **provenance},
     }
 

@@ -24,8 +24,8 @@ from napari_subpixel.simulate import Simulation, simulate
 from napari_subpixel.stacks import Stack, growing, looks_at, open_stack
 
 CAMERA = Camera(pixel_size_nm=100)
-#: Seconds without a byte after which a movie is complete here.
-IDLE = 0.3
+#: Seconds without a byte after which a movie is complete, by a clock that moves from one look to the next only.
+IDLE = 3.0
 OME = """<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="movie.ome.tif">
 <Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint16" SizeX="52" SizeY="40" SizeC="1"
 SizeZ="1" SizeT="18">{}</Pixels></Image></OME>"""
@@ -42,15 +42,27 @@ def frames() -> np.ndarray:
     return simulate(movie, np.random.default_rng(3))[0]
 
 
+class Clock:
+    """A clock that stands still but for sleep, so that a busy machine does not end a movie."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
 @pytest.fixture(autouse=True)
 def small_and_quick(monkeypatch):
-    """Chunks of 4 frames, a microscope that is known after 6, and no waiting but for the end."""
+    """Chunks of 4 frames, a microscope that is known after 6, and no waiting."""
+    monkeypatch.setattr(growing, "time", Clock())
     monkeypatch.setattr(jobs, "CHUNK_PIXELS", 4 * 40 * 52)
     monkeypatch.setattr(following, "FIRST_FRAMES", 6)
     monkeypatch.setattr(following, "WRITE_S", 0.0)
     monkeypatch.setattr(following, "REST", 0.0)
-    monkeypatch.setattr(growing, "LOOK_S", 0.01)
-    monkeypatch.setattr(growing, "REST", 0.0)
 
 
 def append(path: Path, frames: np.ndarray) -> None:
@@ -140,9 +152,37 @@ def test_a_movie_that_was_exchanged_is_refused(detector, frames, tmp_path):
         to_end(follow_to_file(movie, job_of(detector), table, Follow(IDLE), resume=True))
     run = follow_to_file(movie, job_of(detector), table, Follow(IDLE), overwrite=True)
     until(run, 8)
+    next(run)
+    movie.unlink()
+    append(movie, frames[2:])
+    with pytest.raises(InputError, match="another movie was put in the place"):
+        to_end(run)
+
+
+def test_frames_that_are_gone_for_a_moment_are_waited_for(detector, frames, tmp_path):
+    movie, table = tmp_path / "movie.tif", tmp_path / "table.csv"
+    append(movie, frames[:8])
+    run = follow_to_file(movie, job_of(detector), table, Follow(IDLE))
+    until(run, 8)
+    next(run)
+    content = movie.read_bytes()
+    movie.write_bytes(content[: len(content) // 2])
+    next(run)
+    next(run)
+    movie.write_bytes(content)
+    append(movie, frames[8:])
+    assert to_end(run).job.span == (0, 18)
+    assert table.read_bytes() == at_once(movie, tmp_path / "whole.csv", detector)
+
+
+def test_frames_that_stay_away_are_told(detector, frames, tmp_path):
+    movie = tmp_path / "movie.tif"
+    append(movie, frames[:8])
+    run = follow_to_file(movie, job_of(detector), tmp_path / "table.csv", Follow(IDLE))
+    until(run, 8)
     movie.unlink()
     append(movie, frames[:3])
-    with pytest.raises(InputError, match="another movie was put in the place"):
+    with pytest.raises(InputError, match="lost frames: it had 8"):
         to_end(run)
 
 
@@ -171,7 +211,7 @@ def test_an_end_that_is_named_is_not_waited_for(detector, frames, tmp_path):
 def test_the_image_grows_too(detector, frames, tmp_path):
     movie, table, image = (tmp_path / name for name in ("movie.tif", "table.csv", "image.tif"))
     append(movie, frames[:9])
-    run = follow_to_file(movie, job_of(detector), table, Follow(IDLE, image))
+    run = follow_to_file(movie, job_of(detector), table, Follow(IDLE), image=image)
     written_after(run, 8)
     part = tifffile.imread(image).sum()
     append(movie, frames[9:])
@@ -190,10 +230,91 @@ def test_an_image_needs_the_pixel_size(detector, frames, tmp_path):
         tmp_path / "movie.tif",
         lambda stack: job_for(stack, detector),
         tmp_path / "table.parquet",
-        Follow(IDLE, tmp_path / "image.tif"),
+        Follow(IDLE),
+        image=tmp_path / "image.tif",
     )
-    with pytest.raises(PixelSizeError, match="an image needs it"):
+    with pytest.raises(PixelSizeError, match="which an image needs"):
         to_end(run)
+    assert not Journal(tmp_path / "table.parquet").folder.exists()
+
+
+def test_an_image_too_large_is_refused_before_the_detection(detector, frames, tmp_path, monkeypatch):
+    append(tmp_path / "movie.tif", frames)
+    monkeypatch.setattr("napari_subpixel.render.MAX_IMAGE_BYTES", 400 * 520 * 4 - 1)
+    run = follow_to_file(
+        tmp_path / "movie.tif", job_of(detector), tmp_path / "t.csv", Follow(IDLE), image=tmp_path / "i.tif"
+    )
+    with pytest.raises(InputError, match="choose larger pixels"):
+        to_end(run)
+    with open_stack(tmp_path / "movie.tif") as stack, pytest.raises(InputError, match="choose larger pixels"):
+        next(detect_to_file(job_of(detector)(stack), tmp_path / "t.csv", image=tmp_path / "i.tif"))
+    assert [path.name for path in tmp_path.iterdir()] == ["movie.tif"]
+
+
+def test_the_files_of_a_movie_are_never_replaced_by_its_image(detector, frames, tmp_path):
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for number in range(8):
+        append(folder / f"img_{number}.tif", frames[number : number + 1])
+    for image in (folder / "img_3.tif", folder / "live.tif"):
+        run = follow_to_file(folder, job_of(detector), tmp_path / "t.csv", Follow(IDLE), image=image, overwrite=True)
+        with pytest.raises(InputError, match="is, or lies among, the files of the movie"):
+            to_end(run)
+    assert len(list(folder.iterdir())) == 8
+
+
+def test_frames_that_are_not_there_in_the_end_are_told(detector, frames, tmp_path):
+    movie = tmp_path / "movie.tif"
+    append(movie, frames)
+    end = to_end(follow_to_file(movie, job_of(detector), tmp_path / "t.csv", Follow(IDLE), frames=(0, 300)))
+    assert end.job.span == (0, 18)
+    assert end.warning == "frames up to 300 were asked for, and it ends at 18"
+    for wrong, why in (((30, 40), "frames 30:18 hold none"), ((5, 3), "frames 5:3 hold none")):
+        run = follow_to_file(movie, job_of(detector), tmp_path / "u.csv", Follow(IDLE), frames=wrong)
+        with pytest.raises(InputError, match=why):
+            to_end(run)
+    assert not Journal(tmp_path / "u.csv").folder.exists()
+
+
+def test_a_folder_is_followed_from_its_first_frame_on(detector, frames, tmp_path):
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    append(folder / "img_0.tif", frames[:1])
+    run = follow_to_file(folder, job_of(detector), tmp_path / "t.csv", Follow(IDLE))
+    next(run)
+    for number in range(1, 10):
+        append(folder / f"img_{number}.tif", frames[number : number + 1])
+    end = to_end(run)
+    assert end.job.span == (0, 10)
+    assert end.job.stack.name == "frames"
+
+
+def test_a_frame_that_comes_after_those_that_follow_it_is_told(detector, frames, tmp_path):
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for number in (0, 1, 2, 3, 4, 5, 7, 8):
+        append(folder / f"img_{number}.tif", frames[number : number + 1])
+    run = follow_to_file(folder, job_of(detector), tmp_path / "t.csv", Follow(IDLE))
+    until(run, 8)
+    append(folder / "img_6.tif", frames[6:7])
+    with pytest.raises(InputError, match=r"img_6\.tif came after frames that follow it"):
+        to_end(run)
+
+
+def test_a_movie_that_goes_on_otherwise_than_before_is_not_resumed(detector, frames, tmp_path):
+    movie, table = tmp_path / "movie.tif", tmp_path / "table.csv"
+    append(movie, frames[:9])
+    run = follow_to_file(movie, job_of(detector), table, Follow(IDLE))
+    written_after(run, 8)
+    run.close()
+    movie.unlink()
+    append(movie, np.concatenate([frames[:1], frames[:12]]))
+    with pytest.raises(InputError, match="frame 7 is not, or no longer, the one"):
+        to_end(follow_to_file(movie, job_of(detector), table, Follow(IDLE), resume=True))
+    movie.unlink()
+    append(movie, frames[:7])
+    with pytest.raises(InputError, match="frame 7 is not, or no longer, the one"):
+        to_end(follow_to_file(movie, job_of(detector), table, Follow(IDLE), resume=True))
 
 
 def test_a_movie_that_never_comes_is_told(detector, tmp_path):
@@ -270,6 +391,10 @@ def test_of_frames_announced_by_ome_xml_those_are_taken_that_are_there(frames, t
                 open_stack(path)
             np.testing.assert_array_equal(whole(path), frames[:9])
     np.testing.assert_array_equal(whole(path), frames)
+    (tmp_path / "movie_1.ome.tif").rename(tmp_path / "kept")
+    (tmp_path / "movie_1.ome.tif").write_bytes(b"II*\0\0\0\0\0")
+    np.testing.assert_array_equal(whole(path), frames[:9])
+    (tmp_path / "kept").replace(tmp_path / "movie_1.ome.tif")
     second = tmp_path / "movie_1.ome.tif"
     second.write_bytes(second.read_bytes()[:-100])
     with pytest.raises(InputError, match="cut off"):
@@ -292,10 +417,33 @@ def test_of_frames_under_one_page_those_are_taken_that_are_there(frames, tmp_pat
 def test_of_a_folder_the_files_before_one_that_is_not_whole_are_taken(frames, tmp_path):
     for number in range(4):
         append(tmp_path / f"img_{number}.tif", frames[number : number + 1])
-    (tmp_path / "img_4.tif").write_bytes(b"")
-    with pytest.raises(InputError, match="img_4"):
-        open_stack(tmp_path)
-    np.testing.assert_array_equal(whole(tmp_path), frames[:4])
+    for content in (b"", b"II*\0\0\0\0\0"):
+        (tmp_path / "img_4.tif").write_bytes(content)
+        with pytest.raises(InputError, match="img_4"):
+            open_stack(tmp_path)
+        np.testing.assert_array_equal(whole(tmp_path), frames[:4])
+
+
+def test_frames_for_which_there_is_only_room_do_not_count(frames, tmp_path):
+    array = zarr.create_array(tmp_path / "m.zarr", shape=(18, 40, 52), chunks=(1, 40, 52), dtype=frames.dtype)
+    looks = looks_at(tmp_path / "m.zarr", idle_s=IDLE)
+    seen = [next(looks), next(looks)]
+    for n in (3, 4, 11):
+        array[:n] = frames[:n]
+        seen.append(next(looks))
+        assert seen[-1].stack.n_frames == n
+    assert [look.stack for look in seen[:2]] == [None, None]
+    *_, last = looks
+    assert last.stack.n_frames == 18
+
+
+def test_a_movie_grows_as_long_as_a_file_does_that_goes_on_with_it(frames, tmp_path):
+    append(tmp_path / "m.tif", frames[:3])
+    looks = looks_at(tmp_path / "m.tif", idle_s=IDLE)
+    for number in range(3, 18):
+        append(tmp_path / "m_1.tif", frames[number : number + 1])
+        assert not next(looks).ended
+    assert sum(1 for _ in looks) == pytest.approx(IDLE / growing.LOOK_S, abs=1)
 
 
 def test_a_frame_counts_once_it_was_there_at_two_looks_and_all_of_them_at_the_end(frames, tmp_path):

@@ -26,7 +26,7 @@ LAYERS = {
     "merging refine scores simulate scenes estimate spots plots curves render coverage evaluate",
     "learned": "samples movie_samples network unet heatmaps heatmap_networks losses windows heatmap_losses likelihood "
     "objectives muon methods models training threads detector",
-    "at scale": "brightness jobs doubts journal pipeline following tuning movies batch summaries cluster",
+    "at scale": "brightness jobs doubts journal outputs pipeline following tuning movies batch summaries cluster",
     "faces": "widgets cli __main__",
 }
 LAYER_OF = {room: layer for layer, rooms in LAYERS.items() for room in rooms.split()}

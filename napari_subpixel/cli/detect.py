@@ -62,7 +62,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--image", type=Path, metavar="IMAGE.tif", help="also render the molecules of one movie")
     parser.add_argument(
         "--follow",
-        type=float,
+        type=_idle_seconds,
         nargs="?",
         const=FOLLOW_S,
         metavar="SECONDS",
@@ -90,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     pairs, summary = _pairs(arguments)
     camera = camera_from(arguments)
-    check_inputs_stay(pairs, also_read=_also_read(arguments))
+    check_inputs_stay(pairs, also_read=_also_read(arguments), also_written=filter(None, [arguments.image]))
     _check_one_movie(arguments, len(pairs))
     with _cluster(arguments) as cluster:
         detector = _detector(arguments)
@@ -100,15 +100,13 @@ def run(arguments: argparse.Namespace) -> int:
         settings["psf"] = psf_from(arguments)
         settings["estimate_camera"] = not tells_gain(arguments)
         settings["detecting"] = cluster.detect if cluster else None
-        settings["follow"] = _follow(arguments)
+        settings["follow"], settings["image"] = _follow(arguments), arguments.image
         events = detect_batch(pairs, detector, camera, **settings)
         n_failed = 0
         for outcome in _watched(summarised(events, summary) if summary else events):
             if outcome.error is not None and len(pairs) == 1:
                 raise InputError(outcome.error)
-            _tell(outcome, str(cluster or detector.device_reason))
-            if arguments.image is not None and arguments.follow is None and not outcome.skipped:
-                _render(outcome.output, arguments.image)
+            _tell(outcome, str(cluster or detector.device_reason), arguments.image)
             n_failed += outcome.status == "failed"
     if len(pairs) > 1:
         failed = f", {n_failed} failed" if n_failed else ""
@@ -117,19 +115,16 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check_one_movie(arguments: argparse.Namespace, n_movies: int) -> None:
-    """Refuse at once what goes with one movie only, and an image that may not be written."""
+    """Refuse at once what goes with one movie only, and an image that cannot be written."""
     for flag in ("follow", "image"):
         if getattr(arguments, flag) is not None and n_movies > 1:
             raise InputError(f"--{flag} is for one movie, {n_movies} were given")
-    if arguments.follow is not None:
-        if not arguments.follow > 0:
-            raise InputError(f"--follow takes a number of seconds above 0, got {arguments.follow:g}")
-        if arguments.workers is not None or arguments.scheduler is not None:
-            raise InputError("--follow detects here: a movie that is still being written is not handed to workers")
     if arguments.image is not None:
         from napari_subpixel.render import check_image_output
 
         check_image_output(arguments.image, overwrite=arguments.overwrite or arguments.resume)
+    if arguments.follow is not None and (arguments.workers is not None or arguments.scheduler is not None):
+        raise InputError("--follow detects here: a movie that is still being written is not handed to workers")
 
 
 def _follow(arguments: argparse.Namespace) -> Follow | None:
@@ -137,16 +132,17 @@ def _follow(arguments: argparse.Namespace) -> Follow | None:
         return None
     from napari_subpixel.following import Follow
 
-    return Follow(arguments.follow, arguments.image)
+    return Follow(arguments.follow)
 
 
-def _render(table: Path, image: Path) -> None:
-    """Render a table that was just written."""
-    from napari_subpixel.cli.common import read_table
-    from napari_subpixel.render import render, save_image
-
-    save_image(image, render(read_table(table)), overwrite=True)
-    say(f"{image}: the molecules of {table.name}")
+def _idle_seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not seconds > 0:
+        raise argparse.ArgumentTypeError(f"takes a number of seconds above 0, got {text!r}; name the movie before it")
+    return seconds
 
 
 def _cluster(arguments: argparse.Namespace) -> AbstractContextManager[Cluster | None]:
@@ -170,7 +166,8 @@ def _pairs(arguments: argparse.Namespace) -> tuple[list[tuple[str | Path, Path]]
     output = Path(arguments.output)
     is_table = any(output.suffix.lower() in format_.suffixes for format_ in formats.FORMATS.values())
     is_folder = arguments.output.endswith(("/", "\\")) or output.is_dir()
-    movies = gather_movies(arguments.movies)
+    # A folder that is being written to is one movie, however few frames it has yet.
+    movies = arguments.movies if arguments.follow is not None else gather_movies(arguments.movies)
     if not movies:
         raise InputError(f"{arguments.movies[0]}: holds settings of a movie; name the movie")
     if is_folder or len(arguments.movies) > 1 or len(movies) > 1:
@@ -238,17 +235,18 @@ def _what_is_kept(at: Progress) -> str:
     return f"{frames} are kept in {Journal(at.output).folder}; --resume goes on"
 
 
-def _tell(outcome: Outcome, where: str) -> None:
+def _tell(outcome: Outcome, where: str, image: Path | None) -> None:
     """Say what became of a movie."""
     if outcome.error is not None:
         say(f"failed: {outcome.error}")
         return
     if outcome.skipped:
-        say(f"{outcome.output}: done already, skipped")
+        say(f"{outcome.output}: done already, skipped" + ("; render draws its image" if image else ""))
         return
     for what in (*filter(None, [outcome.own_settings]), *outcome.assumed):
         say(f"{outcome.movie.name}: {what}")
     for warning in outcome.warnings:
         say(f"warning: {warning}")
     rate = f" ({outcome.frames_per_second:.0f} frames/s)" if outcome.frames_per_second else ""
+    where += f"; the image is {image}" if image else ""
     say(f"{outcome.output}: {outcome.n_frames} frames in {outcome.seconds:.1f} s{rate}; {outcome.how}, on {where}")

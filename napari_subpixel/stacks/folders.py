@@ -24,7 +24,7 @@ def open_folder(path: Path, series: int, *, growing: bool = False) -> Stack:
     if not files:
         held = ", ".join(p.name for p in entries[:5]) or "nothing"
         raise InputError(f"{path}: no TIFF files and no Zarr in this folder; it holds {held}")
-    if len(files) == 1:
+    if len(files) == 1 and not (growing and holds_one_frame(files[0])):
         return open_tiff(files[0], series, growing=growing)
     if series != 0:
         raise InputError(f"{path}: series {series} asked for, a folder of frames has 1, counted from 0")
@@ -52,11 +52,14 @@ def _pages(files: list[Path], *, growing: bool) -> Iterator[TiffPages]:
     """Read the pages of every file, up to the first that is not whole in a folder that is still being written."""
     for number, file in enumerate(files):
         try:
-            yield read_pages(file)
+            pages = read_pages(file)
         except InputError:
             if not growing or not number:
                 raise
             return
+        if growing and number and not len(pages):
+            return
+        yield pages
 
 
 def _entries(path: Path) -> list[Path]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from napari_subpixel.errors import InputError
 from napari_subpixel.stacks.opening import open_stack
@@ -13,6 +15,8 @@ from napari_subpixel.stacks.stack import Stack
 
 #: Seconds between two looks at least, and how many times as long as a look took: files of many pages take their time.
 LOOK_S, REST = 0.5, 10.0
+#: How the name of a movie goes on behind what its further files have in common with it.
+ENDINGS = re.compile(r"(\.ome)?\.[^.]+$", re.IGNORECASE)
 
 
 class Look(NamedTuple):
@@ -21,7 +25,7 @@ class Look(NamedTuple):
     Attributes
     ----------
     stack : Stack or None
-        The frames that are whole and were so at the look before, open until the next look; None where there are none.
+        The frames that are whole, open until the next look; None where there are none.
     ended : bool
         Whether the movie is taken to be complete.
     """
@@ -30,10 +34,19 @@ class Look(NamedTuple):
     ended: bool
 
 
+class _Known(NamedTuple):
+    """What was handed on of a movie, and must stay."""
+
+    shape: tuple[int, int, int]
+    fingerprint: dict[str, Any]
+    files: list[Path]
+
+
 def looks_at(path: str | Path, *, idle_s: float) -> Generator[Look, None, None]:
     """Look at a movie that is still being written, until it has not grown for a while.
 
-    A frame counts once it was there at two looks: some programs make room for pixels before they write them.
+    A frame counts once it was there at two looks and holds more than one value: some programs make room for pixels
+    before they write them.
 
     Parameters
     ----------
@@ -45,52 +58,97 @@ def looks_at(path: str | Path, *, idle_s: float) -> Generator[Look, None, None]:
     Yields
     ------
     Look
-        The last one, and no other, has ended; at once one whose movie does not change until the next.
+        The last one, and no other, has ended.
 
     Raises
     ------
     InputError
-        If it is still no movie after that time; or it has fewer frames, or others, than before.
+        If it is still no movie after that time, or lost frames; or at once if another movie takes its place.
     """
-    before: tuple[int, int] = (-1, -1)
-    known: Stack | None = None
-    grew = time.monotonic()
+    path = Path(path)
+    known: _Known | None = None
+    n_before, before, grew = 0, (-1, -1), time.monotonic()
     while True:
         began = time.monotonic()
-        failure: InputError | None = None
-        stack, seen = None, (0, 0)
-        try:
-            stack = open_stack(path, growing=True)
-            seen = stack.n_frames, stack.bytes_on_disk
-        except InputError as error:
-            failure = error
-        except FileNotFoundError:  # a file of it, since it was opened
-            pass
-        rest_s = max(LOOK_S, REST * (time.monotonic() - began))
-        if seen != before:
-            grew = began
-        ended = began - grew >= idle_s
-        if ended and failure is not None:
-            raise failure
-        if stack is not None:
-            _check_goes_on(stack, known)
-            with stack:
-                settled = seen[0] if ended else min(seen[0], before[0])
-                known = stack.beginning(settled) if settled > 0 else known
-                yield Look(known, ended)
-        else:
-            yield Look(None, ended)
+        with ExitStack() as still_open:
+            stack: Stack | None = None
+            failure: InputError | OSError | None = None
+            try:
+                stack = still_open.enter_context(open_stack(path, growing=True))
+                _check_same(stack, known)
+                if known is not None and stack.n_frames < known.shape[0]:
+                    stack, failure = None, InputError(f"{path}: lost frames: it had {known.shape[0]}")
+            except _ExchangedError as error:
+                raise InputError(str(error)) from None
+            except (InputError, OSError) as error:
+                failure = error
+            seen = stack.n_frames if stack is not None else 0, sum(_sizes(path))
+            grew = began if seen != before else grew
+            ended = began - grew >= idle_s
+            if ended and failure is not None:
+                raise failure if isinstance(failure, InputError) else InputError(f"{path}: {failure}")
+            rest_s = max(LOOK_S, REST * (time.monotonic() - began))
+            part = None
+            if stack is not None:
+                n_frames = stack.n_frames if ended else _filled(stack, min(stack.n_frames, n_before))
+                if n_frames:
+                    part = stack.beginning(n_frames)
+                    known = _Known(part.shape, stack.fingerprint_of_beginning(), list(stack.files))
+                n_before = stack.n_frames
+            yield Look(part, ended)
         if ended:
             return
         before = seen
         time.sleep(rest_s)
 
 
-def _check_goes_on(now: Stack, before: Stack | None) -> None:
+class _ExchangedError(InputError):
+    """The movie is another one."""
+
+
+def _check_same(now: Stack, before: _Known | None) -> None:
     if before is None:
         return
-    if (now.frame_shape, now.dtype) != (before.frame_shape, before.dtype) or now.n_frames < before.n_frames:
-        raise InputError(
-            f"{now.path}: another movie was put in the place of the one that was followed: it was {before.shape} "
-            f"{before.dtype}, and is {now.shape} {now.dtype}"
+    if now.fingerprint_of_beginning() != before.fingerprint:
+        raise _ExchangedError(
+            f"{now.path}: another movie was put in the place of the one that was followed: that was "
+            f"{before.shape[1:]} {before.fingerprint['dtype']}, this is {now.frame_shape} {now.dtype}, and the first "
+            "frames differ"
         )
+    n = before.shape[0]
+    if len(now.files) == now.n_frames and list(now.files[:n]) != before.files[:n]:
+        late = next(new for new, old in zip(now.files, before.files, strict=False) if new != old)
+        raise _ExchangedError(f"{now.path}: {late.name} came after frames that follow it")
+
+
+def _filled(stack: Stack, n_frames: int) -> int:
+    """Return how many of the frames hold pixels: up to the first that has one value only, found by halving."""
+
+    def is_empty(frame: int) -> bool:
+        try:
+            image = stack[frame]
+        except InputError:
+            return True
+        return bool(image.min() == image.max())
+
+    if not n_frames or not is_empty(n_frames - 1):
+        return n_frames
+    full, empty = 0, n_frames - 1
+    while full < empty:
+        middle = (full + empty) // 2
+        full, empty = (full, middle) if is_empty(middle) else (middle + 1, empty)
+    return full
+
+
+def _sizes(path: Path) -> Iterator[int]:
+    """Yield the bytes of what is in a folder, or of a file and of those that go on with it, such as NAME_1.ome.tif."""
+    name = ENDINGS.split(path.name)[0]
+    ending = path.name[len(name) :]
+    further = re.compile(re.escape(name) + r"(_\d+)?" + re.escape(ending))
+    files = path.rglob("*") if path.is_dir() else path.parent.glob("*")
+    for file in files:
+        try:
+            if path.is_dir() or further.fullmatch(file.name):
+                yield file.stat().st_size
+        except OSError:  # it went while it was looked at
+            continue

@@ -200,12 +200,16 @@ class _Places:
             return 0
         if name not in self._numbers:
             companion = self.path.parent / _bare(name)
-            if not companion.is_file():
+            try:
+                if not companion.is_file():
+                    raise InputError(f"{self.path}: part of the movie is in {companion.name}, which is missing")
+                pages = read_pages(companion, growing=self.growing)
+            except InputError:
                 if self.growing:
                     return None
-                raise InputError(f"{self.path}: part of the movie is in {companion.name}, which is missing")
+                raise
             self._numbers[name] = len(self.files)
-            self.files.append(read_pages(companion, growing=self.growing))
+            self.files.append(pages)
         return self._numbers[name]
 
     def _keep_those_there(self) -> None:

@@ -125,13 +125,17 @@ class Stack:
             "name": self.name,
             "frame_shape": list(self.frame_shape),
             "dtype": str(self.dtype),
-            "first_frame_sha256": hashlib.sha256(np.ascontiguousarray(self[0]).tobytes()).hexdigest()[:16],
+            "first_frame_sha256": self.frame_sha256(0),
         }
 
+    def frame_sha256(self, frame: int) -> str:
+        """Return the first 16 digits of the SHA-256 of a frame's bytes."""
+        return hashlib.sha256(np.ascontiguousarray(self[frame]).data).hexdigest()[:16]
+
     @property
-    def bytes_on_disk(self) -> int:
-        """Bytes of its files now."""
-        return sum(file.stat().st_size for file in self._source.files)
+    def files(self) -> Sequence[Path]:
+        """The files that it is read from; none for an array."""
+        return self._source.files
 
     def beginning(self, n_frames: int) -> Stack:
         """Return the first frames as a movie of their own; closing it closes this one."""

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_subpixel import formats
+from napari_subpixel import following, formats
+from napari_subpixel.cli import detect
 from napari_subpixel.simulate import Simulation, simulate
 
 SIZE = 96
@@ -77,11 +78,12 @@ def test_a_run_beside_a_movie_that_grows_is_killed_and_goes_on_and_nothing_is_lo
 
 def test_an_image_comes_with_the_table(frames, run, tmp_path):
     tifffile.imwrite(tmp_path / "movie.tif", frames[:5], photometric="minisblack")
-    arguments = ["detect", tmp_path / "movie.tif", "-o", tmp_path / "t.csv", "--model", "paper", "--pixel-size-nm", 100]
+    table = tmp_path / "t.parquet"
+    arguments = ["detect", tmp_path / "movie.tif", "-o", table, "--model", "paper", "--pixel-size-nm", 100]
     told = run(*arguments, "--image", tmp_path / "i.tif")
     assert told.status == 0
-    assert f"{tmp_path}/i.tif: the molecules of t.csv" in told.err
-    assert run("render", tmp_path / "t.csv", "-o", tmp_path / "same.tif").status == 0
+    assert f"; the image is {tmp_path}/i.tif" in told.err
+    assert run("render", table, "-o", tmp_path / "same.tif").status == 0
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "i.tif"), tifffile.imread(tmp_path / "same.tif"))
     refused = run(*arguments[:2], "-o", tmp_path / "u.csv", "--image", tmp_path / "i.tif")
     assert refused.status == 2
@@ -89,11 +91,27 @@ def test_an_image_comes_with_the_table(frames, run, tmp_path):
     assert not (tmp_path / "u.csv").exists()
 
 
+def test_an_image_is_replaced_where_that_is_asked_for_and_where_a_run_goes_on(frames, run, tmp_path):
+    tifffile.imwrite(tmp_path / "movie.tif", frames[:5], photometric="minisblack")
+    (tmp_path / "i.tif").write_text("mine")
+    arguments = ["detect", tmp_path / "movie.tif", "-o", tmp_path / "t.csv", "--model", "paper", "--pixel-size-nm", 100]
+    refused = run(*arguments, "--image", tmp_path / "i.tif", "--resume")
+    assert (refused.status, (tmp_path / "i.tif").read_text()) == (2, "mine")
+    assert "exists already" in refused.err
+    assert run(*arguments, "--image", tmp_path / "i.tif", "--overwrite").status == 0
+    assert tifffile.imread(tmp_path / "i.tif").sum() > 1
+
+
+def test_the_idle_seconds_of_the_command_are_those_of_the_program():
+    assert detect.FOLLOW_S == following.IDLE_S
+
+
 @pytest.mark.parametrize(
     ("flags", "what"),
     [
-        (["--follow", "0"], "--follow takes a number of seconds above 0, got 0"),
-        (["--follow", "soon"], "argument --follow: invalid float value: 'soon'"),
+        (["--follow", "0"], "takes a number of seconds above 0, got '0'"),
+        (["--follow", "b.tif"], "takes a number of seconds above 0, got 'b.tif'; name the movie before it"),
+        (["--image", "a.tif", "--overwrite"], "a.tif: is read by this command and would be replaced by its output"),
         (["--follow", "--workers", "2"], "--follow detects here"),
         (["--image", "i.jpg"], "i.jpg: the image's name must end in .tif or .tiff"),
         (["b.tif", "--follow"], "--follow is for one movie, 2 were given"),
