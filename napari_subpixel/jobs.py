@@ -23,7 +23,9 @@ from napari_subpixel.steps import exhausted, in_silence
 
 #: Pixels of a chunk of frames, the unit that is read and kept, and of a piece of it, the unit that is detected;
 #: functions of the frame's shape alone, so that every run over a movie has the same.
-CHUNK_PIXELS, PIECE_PIXELS = 1 << 20, 1 << 18
+CHUNK_PIXELS, PIECE_PIXELS = 1 << 21, 1 << 18
+#: A piece has so many frames at least, as long as a chunk holds them: squares of sparse frames are few for each.
+PIECE_FRAMES = 8
 #: Fields of a camera that turn ADU into photons: where all have their defaults, the camera was not given.
 CAMERA_GAIN = ("baseline", "electrons_per_adu", "em_gain", "quantum_efficiency")
 #: What the identity of a job has that follows a movie while it is written: the first frame of those detected.
@@ -101,7 +103,7 @@ class DetectionJob:
     def piece_frames(self) -> int:
         """Frames of a piece."""
         height, width = self.stack.frame_shape
-        return max(1, PIECE_PIXELS // (height * width))
+        return max(PIECE_PIXELS // (height * width), min(PIECE_FRAMES, self.chunk_frames))
 
     @property
     def starts(self) -> range:

@@ -18,12 +18,13 @@ import pytest
 import tifffile
 
 from napari_subpixel import cluster, jobs
-from napari_subpixel.batch import detect_batch, pair_outputs
+from napari_subpixel.batch import detect_batch
 from napari_subpixel.camera import Camera
 from napari_subpixel.cluster import Cluster, connected, local_workers
 from napari_subpixel.detector import Detector
 from napari_subpixel.errors import InputError
 from napari_subpixel.jobs import DetectionJob
+from napari_subpixel.movies import pair_outputs
 from napari_subpixel.pipeline import detect, detect_to_file
 from napari_subpixel.simulate import Simulation, simulate
 from napari_subpixel.stacks import open_stack

@@ -113,7 +113,7 @@ def test_drafts_of_a_killed_run_are_cleared_and_nothing_else(movie, tmp_path):
         others = [".01234567-other.csv", "01234567-out[1].csv", ".012-out[1].csv", ".01234567-out1.csv"]
         for name in (*drafts, *others):
             (tmp_path / name).write_text("")
-        with Journal(tmp_path / "out[1].csv").opened(job, resume=True, overwrite=False):
+        with Journal(tmp_path / "out[1].csv").opened(job.identity, resume=True, overwrite=False):
             assert not any((tmp_path / name).exists() for name in drafts)
         assert all((tmp_path / name).exists() for name in others)
 

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_subpixel import following, formats
+from napari_subpixel import following, formats, jobs
 from napari_subpixel.cli import detect
 from napari_subpixel.simulate import Simulation, simulate
 
-SIZE = 96
-FRAMES_PER_CHUNK = (1 << 20) // SIZE**2
+SIZE = 128
+FRAMES_PER_CHUNK = jobs.CHUNK_PIXELS // SIZE**2
 
 
 @pytest.fixture(scope="module")
