@@ -43,10 +43,11 @@ REPEATS = 3
 def frames_of(side: int, per_um2: float, n_frames: int) -> NDArray[np.uint16]:
     """Simulate frames of the benchmarks' camera, with molecules at random places."""
     n = min(n_frames, max(4, DISTINCT * 64 * 64 // side**2))
+    emitters = side**2 * 0.01 * per_um2
     settings = Simulation(
         frame_shape=(side, side), n_frames=n, camera=CROWDED_CAMERA, psf=GaussianPSF(CROWDED_SIGMA_NM),
-        structure="uniform", emitters_per_frame=side**2 * 0.01 * per_um2, photons=2000.0, background=20.0,
-        on_time_frames=0.0, min_photons=0.0,
+        structure="uniform", emitters_per_frame=emitters, molecules=max(5000, int(3 * emitters)), photons=2000.0,
+        background=20.0, on_time_frames=0.0, min_photons=0.0,
     )  # fmt: skip
     return simulate(settings, np.random.default_rng(SEED))[0]
 

@@ -238,7 +238,7 @@ def detect_batch(
     for number, (movie, output) in enumerate(pairs, start=1):
         at = Progress(Path(movie), output, number, len(pairs))
         journal = Journal(output)
-        if resume and output.exists() and not journal.begun:
+        if resume and output.exists() and not journal.begun and follow is None:  # a movie may go on to grow
             journal.remove()
             yield Outcome(at.movie, output, skipped=True)
             continue

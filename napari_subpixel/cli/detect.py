@@ -122,7 +122,7 @@ def _check_one_movie(arguments: argparse.Namespace, n_movies: int) -> None:
     if arguments.image is not None:
         from napari_subpixel.render import check_image_output
 
-        check_image_output(arguments.image, overwrite=arguments.overwrite or arguments.resume)
+        check_image_output(arguments.image, overwrite=True)  # whether it may be replaced the run knows
     if arguments.follow is not None and (arguments.workers is not None or arguments.scheduler is not None):
         raise InputError("--follow detects here: a movie that is still being written is not handed to workers")
 

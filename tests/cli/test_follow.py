@@ -85,7 +85,7 @@ def test_an_image_comes_with_the_table(frames, run, tmp_path):
     assert f"; the image is {tmp_path}/i.tif" in told.err
     assert run("render", table, "-o", tmp_path / "same.tif").status == 0
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "i.tif"), tifffile.imread(tmp_path / "same.tif"))
-    refused = run(*arguments[:2], "-o", tmp_path / "u.csv", "--image", tmp_path / "i.tif")
+    refused = run(*arguments[:2], "-o", tmp_path / "u.csv", *arguments[4:], "--image", tmp_path / "i.tif")
     assert refused.status == 2
     assert "i.tif: exists already" in refused.err
     assert not (tmp_path / "u.csv").exists()
