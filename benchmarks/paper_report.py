@@ -67,7 +67,8 @@ thirty times as long), seed 0, the rate falling to 0 over the second half. Each 
 best on a simulated movie of filaments (seed {SEED}), not on the test movie. *Published* are the paper's own numbers for
 Jaccard at 25 and at 50 nm. The shipped model `paper` is the row `points` trained for 24,000 steps, over the last 10,000
 of which the weight of counting rises from 0.1 to 4: at 0.1 alone, counting changes little."""
-WORDS = """*p >=* is the threshold; *J* is the Jaccard index, at two tolerances. In the study of decoders *standard* is the
+WORDS = """\
+*p >=* is the threshold; *J* is the Jaccard index, at two tolerances. In the study of decoders *standard* is the
 shift by a quarter of a pixel that the row `quarter` has, and *dark* is *taylor* behind a low-pass filter. That study is
 of one point in each heatmap, where the filter helps against noise; in crowds it takes in the neighbours. The kernel of
 the rows `points` is 0.2 px, the paper's. Rows with 10,000 steps of training may stay below what is published for longer
