@@ -111,6 +111,9 @@ def follow_to_file(
     with closing(looks_at(path, idle_s=follow.idle_s)) as looks:
         begun, ended = yield from _enough(path, looks, frames)
         job = job_of(begun.beginning(FIRST_FRAMES if stop is None else min(FIRST_FRAMES, stop)))
+        # The pieces of a chunk, which are detected one by one in any case, so that something is there sooner.
+        height, width = begun.frame_shape
+        job = replace(job, chunk_pixels=min(job.piece_frames, job.chunk_frames) * height * width)
         job = _grown(job, begun, frames)
         check_output(job.stack, job.camera, output, resume=resume, overwrite=overwrite)
         outputs.check(job)
