@@ -16,19 +16,19 @@ from common import machine, markdown, write_figures
 from numpy.typing import NDArray
 from scipy.special import j1
 
+from napari_subpixel.calibration.from_noise import estimate_sigma_px
 from napari_subpixel.camera import Camera
-from napari_subpixel.detector import Detector
-from napari_subpixel.domain import Domain, draw_evenly
-from napari_subpixel.estimate import estimate_sigma_px
-from napari_subpixel.evaluate import evaluate
-from napari_subpixel.jobs import job_for
+from napari_subpixel.detection.detector import Detector
+from napari_subpixel.detection.job import job_for
+from napari_subpixel.detection.merging import FAINTEST
+from napari_subpixel.evaluation.evaluate import evaluate
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.merging import FAINTEST
-from napari_subpixel.pipeline import detect_all
+from napari_subpixel.models.domain import Domain, draw_evenly
 from napari_subpixel.psf import GaussianPSF, draw_gaussians, pixel_fractions
-from napari_subpixel.scenes import draw_camera, precision_px
-from napari_subpixel.simulate import Simulation, simulate
+from napari_subpixel.runs.pipeline import detect_all
+from napari_subpixel.simulation.simulate import Simulation, simulate
 from napari_subpixel.stacks import open_stack
+from napari_subpixel.training.scenes import draw_camera, precision_px
 
 EMCCD, CCD = Camera(100.0, 100.0, 145.28, 1.0, 300.0), Camera(100.0, 200.0, 1.0)
 #: Movies of the domain, and of each its frames: every other one says whether it counts, the others are measured.

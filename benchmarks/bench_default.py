@@ -18,11 +18,11 @@ from common import CROWDED_CAMERA, CROWDED_SIGMA_NM, data_folder, machine, markd
 from napari_subpixel import formats
 from napari_subpixel.camera import Camera
 from napari_subpixel.coordinates import within_frame
-from napari_subpixel.detector import Detector
-from napari_subpixel.evaluate import evaluate
-from napari_subpixel.jobs import job_for
-from napari_subpixel.pipeline import detect_all
+from napari_subpixel.detection.detector import Detector
+from napari_subpixel.detection.job import job_for
+from napari_subpixel.evaluation.evaluate import evaluate
 from napari_subpixel.psf import GaussianPSF
+from napari_subpixel.runs.pipeline import detect_all
 from napari_subpixel.stacks import open_stack
 
 CCD = Camera(100.0, 200.0, 1.0)

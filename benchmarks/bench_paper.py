@@ -12,8 +12,8 @@ import time
 from common import data_folder, machine, markdown, write_figures
 
 from napari_subpixel import formats
-from napari_subpixel.detector import Detector
-from napari_subpixel.evaluate import evaluate
+from napari_subpixel.detection.detector import Detector
+from napari_subpixel.evaluation.evaluate import evaluate
 from napari_subpixel.stacks import open_stack
 
 #: Table 2 of Schroeter et al., ACCV 2020: Jaccard and F1 at 25 and at 50 nm.

@@ -28,7 +28,7 @@ from point_patterns import PATTERNS, places
 
 from napari_subpixel import formats
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.render import METHODS, render
+from napari_subpixel.rendering.render import METHODS, render
 
 SIDE_PX, CAMERA_PIXEL_NM, IMAGE_PIXEL_NM, UNCERTAINTY_NM = 800, 100.0, 10.0, (5.0, 30.0)
 POINTS, QUICK_POINTS, QUICK_SIDE_PX = 10_000_000, 20_000, 100

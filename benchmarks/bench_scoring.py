@@ -21,9 +21,9 @@ from point_patterns import PATTERNS, places
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
-from napari_subpixel.evaluate import evaluate
+from napari_subpixel.evaluation.evaluate import evaluate
+from napari_subpixel.evaluation.scores import Evaluation
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.scores import Evaluation
 
 POINTS, QUICK_POINTS = 1_000_000, 3_000
 PIXEL_NM, FOUND, ERROR_PX = 100.0, 0.9, 0.15

@@ -29,13 +29,13 @@ from common import (
     write_figures,
 )
 
-from napari_subpixel.detector import Detector
-from napari_subpixel.jobs import job_for
-from napari_subpixel.movie_writer import write_movie
-from napari_subpixel.pipeline import detect_to_file
+from napari_subpixel.detection.detector import Detector
+from napari_subpixel.detection.job import job_for
 from napari_subpixel.psf import GaussianPSF
-from napari_subpixel.simulate import Simulation, simulate
+from napari_subpixel.runs.pipeline import detect_to_file
+from napari_subpixel.simulation.simulate import Simulation, simulate
 from napari_subpixel.stacks import open_stack
+from napari_subpixel.stacks.writing import write_movie
 
 #: The models that are timed where none is named: those of others' methods are not made for speed.
 MODELS = ("default", "fast", "paper")

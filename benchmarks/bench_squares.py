@@ -19,12 +19,12 @@ from common import CROWDED_CAMERA, CROWDED_SIGMA_NM, machine, markdown
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from napari_subpixel import tiling
 from napari_subpixel.camera import Camera
-from napari_subpixel.detector import Detector
-from napari_subpixel.evaluate import evaluate
+from napari_subpixel.detection import tiling
+from napari_subpixel.detection.detector import Detector
+from napari_subpixel.evaluation.evaluate import evaluate
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.simulate import simulate
+from napari_subpixel.simulation.simulate import simulate
 
 CMOS = Camera(100.0, 100.0, 0.5, 0.8, 1.0, 1.5)
 #: What differs from the sparse movie of the other benchmarks: of the simulation, and the camera.

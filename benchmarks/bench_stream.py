@@ -23,11 +23,11 @@ import tifffile
 from common import CROWDED_CAMERA, CROWDED_SIGMA_NM, machine, markdown
 from numpy.typing import NDArray
 
-from napari_subpixel.detector import Detector
-from napari_subpixel.jobs import DetectionJob
-from napari_subpixel.pipeline import Detecting, detect, detect_to_file
+from napari_subpixel.detection.detector import Detector
+from napari_subpixel.detection.job import DetectionJob
 from napari_subpixel.psf import GaussianPSF
-from napari_subpixel.simulate import Simulation, simulate
+from napari_subpixel.runs.pipeline import Detecting, detect, detect_to_file
+from napari_subpixel.simulation.simulate import Simulation, simulate
 from napari_subpixel.stacks import open_stack
 
 #: Frames that are simulated; longer movies repeat them.
@@ -141,7 +141,7 @@ def growth(folder: Path, model: str, quick: bool) -> str:
         row("frame size", side, SPARSE, max(4, (PIXELS // 8 if quick else PIXELS) // side**2))
     for density in DENSITIES[:1] if quick else DENSITIES:
         row("density", 128, density, 40 if quick else 600)
-    from napari_subpixel.cluster import local_workers
+    from napari_subpixel.runs.dask_cluster import local_workers
 
     for n_workers in () if quick else WORKERS:
         with local_workers(n_workers, device="cpu") as cluster:

@@ -15,10 +15,10 @@ import torch
 from common import machine, markdown
 from torch import Tensor
 
-from napari_subpixel.losses import counting, heatmap_matching
-from napari_subpixel.network import PointNetwork
-from napari_subpixel.samples import Batch, SimulatedSamples
-from napari_subpixel.simulate import Simulation
+from napari_subpixel.models.pixel_network import PointNetwork
+from napari_subpixel.simulation.simulate import Simulation
+from napari_subpixel.training.losses import counting, heatmap_matching
+from napari_subpixel.training.simulated_samples import Batch, SimulatedSamples
 
 KERNEL_PX, WEIGHT, ITERATIONS, WARM_UP = 0.2, 0.1, 5, 1
 

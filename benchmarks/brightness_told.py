@@ -3,8 +3,8 @@
     python benchmarks/brightness_told.py [--model NAME|PATH]
 
 Simulated molecules at random places, of photons that are all alike, spread log-normally or exponentially. The model is
-told nothing, and then their median; `napari_subpixel.brightness` decides by the spread whether it is told. The last
-column is what that rule tells, 0 for nothing.
+told nothing, and then their median; `napari_subpixel.detection.brightness` decides by the spread whether it is told.
+The last column is what that rule tells, 0 for nothing.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import numpy as np
 from common import machine, markdown
 from numpy.typing import NDArray
 
-from napari_subpixel.brightness import estimate_molecule_photons
 from napari_subpixel.camera import Camera
-from napari_subpixel.detector import Detector
-from napari_subpixel.evaluate import evaluate
+from napari_subpixel.detection.brightness import estimate_molecule_photons
+from napari_subpixel.detection.detector import Detector
+from napari_subpixel.evaluation.evaluate import evaluate
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.psf import draw_gaussians
 from napari_subpixel.stacks import open_stack

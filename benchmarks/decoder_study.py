@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
-from napari_subpixel import heatmaps
 from napari_subpixel.coordinates import HALF_PIXEL
+from napari_subpixel.models import heatmap_codecs
 
 STUDY = "decoders.json"
 #: Standard deviation of the drawn Gaussians, side of the heatmaps, reach of the decoders' windows, all in pixels.
@@ -28,11 +28,11 @@ def study(draws: int) -> dict[str, Any]:
     """Return errors by noise, encoder and decoder."""
     generator = torch.Generator().manual_seed(SEED)
     truth = SIDE_PX // 2 + torch.rand((draws, 1, 2), generator=generator, dtype=torch.float64) - HALF_PIXEL
-    decoders = {**heatmaps.DECODERS, "dark": heatmaps.dark(WIDTH_PX)}
+    decoders = {**heatmap_codecs.DECODERS, "dark": heatmap_codecs.dark(WIDTH_PX)}
     errors: dict[str, Any] = {}
     for noise in NOISE:
         rows = errors[f"{noise:g}"] = {}
-        for encoder in heatmaps.ENCODERS:
+        for encoder in heatmap_codecs.ENCODERS:
             drawn = learned_from(truth, encoder)
             drawn = drawn + noise * torch.randn(drawn.shape, generator=generator, dtype=drawn.dtype)
             rows[encoder] = {name: error_px(drawn, truth[:, 0], name, decoder) for name, decoder in decoders.items()}
@@ -43,19 +43,19 @@ def learned_from(truth: torch.Tensor, encoder: str) -> torch.Tensor:
     """Return the heatmaps that a perfect network learns: of randomised rounding, the mean over all draws."""
     shape, weights = (SIDE_PX, SIDE_PX), torch.ones(len(truth), 1, 1, dtype=truth.dtype)
     if encoder != "randomised":
-        return heatmaps.encode(truth, weights, shape, width_px=WIDTH_PX, encoder=encoder)
+        return heatmap_codecs.encode(truth, weights, shape, width_px=WIDTH_PX, encoder=encoder)
     low, mean = torch.floor(truth), torch.zeros(len(truth), *shape, dtype=truth.dtype)
     for corner in itertools.product((0.0, 1.0), repeat=2):
         up = torch.tensor(corner, dtype=truth.dtype)
         share = (1 - (truth - low - up).abs()).prod(dim=2)[..., None]
-        mean += share * heatmaps.encode(low + up, weights, shape, width_px=0.0, encoder="unbiased")
+        mean += share * heatmap_codecs.encode(low + up, weights, shape, width_px=0.0, encoder="unbiased")
     return mean
 
 
 def error_px(drawn: torch.Tensor, truth: torch.Tensor, name: str, decoder: Any) -> float:
     """Return the root mean square error along an axis of the highest maximum of each heatmap."""
     # The expectation is one under a softmax: the heatmap of its network is of logits.
-    seen = torch.log(drawn.clamp(min=heatmaps.LEAST)) if name == "expectation" else drawn
+    seen = torch.log(drawn.clamp(min=heatmap_codecs.LEAST)) if name == "expectation" else drawn
     highest = seen.flatten(1).argmax(dim=1)
     pixel = torch.stack([highest // SIDE_PX, highest % SIDE_PX], dim=1)
     step = torch.arange(-REACH_PX, REACH_PX + 1)

@@ -23,20 +23,20 @@ from common import CROWDED_CAMERA, CROWDED_SIGMA_NM, data_folder, machine, picas
 from numpy.typing import NDArray
 
 from napari_subpixel import formats
-from napari_subpixel.detector import Detector
-from napari_subpixel.evaluate import evaluate
-from napari_subpixel.files import atomic_output
-from napari_subpixel.jobs import job_for
+from napari_subpixel._util.files import atomic_output
+from napari_subpixel.detection.detector import Detector
+from napari_subpixel.detection.job import job_for
+from napari_subpixel.evaluation.evaluate import evaluate
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.methods import METHODS
 from napari_subpixel.models import load_model, read_card, save_model
-from napari_subpixel.movie_samples import MovieSamples
-from napari_subpixel.pipeline import detect_all
 from napari_subpixel.psf import GaussianPSF
-from napari_subpixel.simulate import crowded_microtubules, simulate
+from napari_subpixel.runs.pipeline import detect_all
+from napari_subpixel.simulation.simulate import crowded_microtubules, simulate
 from napari_subpixel.stacks import open_stack
-from napari_subpixel.training import TrainingSettings, train
-from napari_subpixel.tuning import runs_half_precision_fast
+from napari_subpixel.training.fine_tuning import runs_half_precision_fast
+from napari_subpixel.training.methods import METHODS
+from napari_subpixel.training.movie_samples import MovieSamples
+from napari_subpixel.training.trainer import TrainingSettings, train
 
 TOLERANCES_NM = (25.0, 50.0)
 #: Thresholds that are tried on the simulated movie, its frames, and their seed.

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from paper_rows import CROPS, ROWS
 
-from napari_subpixel.methods import METHODS
 from napari_subpixel.models import SHIPPED, load_model, read_card, save_model
+from napari_subpixel.training.methods import METHODS
 
 #: What they share: all learn from the frames that `paper` learns from.
 LIMITS = (

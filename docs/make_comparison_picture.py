@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from napari_subpixel import formats
 from napari_subpixel.camera import Camera
-from napari_subpixel.detector import Detector
-from napari_subpixel.jobs import job_for
+from napari_subpixel.detection.detector import Detector
+from napari_subpixel.detection.job import job_for
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.pipeline import detect_all
-from napari_subpixel.render import render, save_preview
+from napari_subpixel.rendering.render import render, save_preview
+from napari_subpixel.runs.pipeline import detect_all
 from napari_subpixel.stacks import open_stack
 
 PICTURE = Path(__file__).parent / "images" / "tubulin.png"

@@ -20,9 +20,9 @@ import numpy as np
 from qtpy.QtWidgets import QApplication
 
 from napari_subpixel import formats
-from napari_subpixel.movie_writer import write_movie
-from napari_subpixel.simulate import crowded_microtubules, simulate
-from napari_subpixel.widgets.work import Work
+from napari_subpixel.simulation.simulate import crowded_microtubules, simulate
+from napari_subpixel.stacks.writing import write_movie
+from napari_subpixel.widgets.background.worker import Work
 
 PICTURES = Path(__file__).parent / "images"
 WINDOW_PX = (1400, 860)

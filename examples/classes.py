@@ -19,10 +19,10 @@ import torch
 from numpy.typing import NDArray
 from points import Points, Score, Trained, arguments, batch_of, draw_points, expect, fit, found_by, score, table
 
-from napari_subpixel.matching import match
-from napari_subpixel.network import PointNetwork
+from napari_subpixel.evaluation.matching import match
+from napari_subpixel.models.pixel_network import PointNetwork
 from napari_subpixel.psf import draw_gaussians
-from napari_subpixel.samples import Batch
+from napari_subpixel.training.simulated_samples import Batch
 
 SHAPE, MOLECULES = (26, 30), 10.0
 CLASSES = ("sharp", "wide")

@@ -21,8 +21,8 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 from torch import Tensor, nn
 
-from napari_subpixel.network import Predictions
-from napari_subpixel.samples import Batch
+from napari_subpixel.models.pixel_network import Predictions
+from napari_subpixel.training.simulated_samples import Batch
 
 LENGTH, EVENTS = 200, 12.0
 #: Standard deviation of a pulse, in samples; the noise, where pulses are about 1 high.

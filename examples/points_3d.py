@@ -20,8 +20,8 @@ from points import Points, Score, Trained, arguments, batch_of, draw_points, exp
 from scipy.ndimage import gaussian_filter, maximum_filter
 from torch import Tensor, nn
 
-from napari_subpixel.network import Predictions
-from napari_subpixel.samples import Batch
+from napari_subpixel.models.pixel_network import Predictions
+from napari_subpixel.training.simulated_samples import Batch
 
 SHAPE, SPOTS = (12, 24, 28), 24.0
 #: Standard deviation of a spot along z, y and x, in voxels; photons of the background in a voxel.

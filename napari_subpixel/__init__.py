@@ -1,8 +1,6 @@
 """Sub-pixel localization of single molecules: find them in a movie, render them, score them.
 
-Public names are loaded when they are first used, so that importing the package loads neither torch nor Qt. The verbs
-that are named like their modules are imported from these: ``from napari_subpixel.render import render``, and likewise
-`simulate` and `evaluate`.
+Public names are loaded when they are first used, so that importing the package loads neither torch nor Qt.
 """
 
 from __future__ import annotations
@@ -15,34 +13,37 @@ from napari_subpixel._version import __version__
 #: Where each public name lives.
 _HOMES = {
     "Camera": "camera.Camera",
-    "DetectionJob": "jobs.DetectionJob",
-    "Detector": "detector.Detector",
-    "Follow": "following.Follow",
+    "DetectionJob": "detection.job.DetectionJob",
+    "Detector": "detection.detector.Detector",
+    "Follow": "runs.live.Follow",
     "GaussianPSF": "psf.GaussianPSF",
     "InputError": "errors.InputError",
     "Localizations": "localizations.Localizations",
-    "Match": "scores.Match",
-    "Outcome": "batch.Outcome",
-    "Simulation": "simulate.Simulation",
-    "SpotPsf": "spots.SpotPsf",
+    "Match": "evaluation.scores.Match",
+    "Outcome": "runs.batch.Outcome",
+    "Simulation": "simulation.simulate.Simulation",
+    "SpotPsf": "calibration.SpotPsf",
     "Stack": "stacks.Stack",
     "SuperResolutionGrid": "coordinates.SuperResolutionGrid",
-    "SuperResolutionImage": "render.SuperResolutionImage",
+    "SuperResolutionImage": "rendering.render.SuperResolutionImage",
     "concat": "localizations.concat",
-    "detect": "pipeline.detect",
-    "detect_all": "pipeline.detect_all",
-    "detect_batch": "batch.detect_batch",
-    "detect_to_file": "pipeline.detect_to_file",
-    "find_movies": "movies.find_movies",
-    "gather_movies": "movies.gather_movies",
-    "job_for": "jobs.job_for",
-    "measure_psf": "spots.measure_psf",
+    "detect": "runs.pipeline.detect",
+    "detect_all": "runs.pipeline.detect_all",
+    "detect_batch": "runs.batch.detect_batch",
+    "detect_to_file": "runs.pipeline.detect_to_file",
+    "evaluate": "evaluation.evaluate.evaluate",
+    "find_movies": "runs.movie_lists.find_movies",
+    "gather_movies": "runs.movie_lists.gather_movies",
+    "job_for": "detection.job.job_for",
+    "measure_psf": "calibration.measure_psf",
     "open_stack": "stacks.open_stack",
-    "pair_outputs": "movies.pair_outputs",
-    "preset": "presets.preset",
+    "pair_outputs": "runs.movie_lists.pair_outputs",
+    "preset": "cameras.presets.preset",
     "read_localizations": "formats.read",
-    "save_image": "render.save_image",
-    "save_preset": "presets.save_preset",
+    "render": "rendering.render.render",
+    "save_image": "rendering.render.save_image",
+    "save_preset": "cameras.presets.save_preset",
+    "simulate": "simulation.simulate.simulate",
     "write_localizations": "formats.write",
 }
 __all__ = ["__version__", *_HOMES]
@@ -51,7 +52,7 @@ __all__ = ["__version__", *_HOMES]
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, attribute = _HOMES[name].split(".")
+    module, _, attribute = _HOMES[name].rpartition(".")
     return getattr(import_module(f"{__name__}.{module}"), attribute)
 
 

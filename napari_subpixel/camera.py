@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_subpixel import records
+from napari_subpixel._util import records
+from napari_subpixel._util.files import atomic_output
 from napari_subpixel.errors import InputError
-from napari_subpixel.files import atomic_output
 
 #: More photons than this in a pixel are beyond any camera, and beyond the generator of Poisson numbers.
 MAX_PHOTONS = 1e15

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from napari_subpixel import records
+from napari_subpixel._util import records
 from napari_subpixel.coordinates import checked_frame_shape, checked_pixel_size
 from napari_subpixel.errors import InputError, PixelSizeError, suggest
 

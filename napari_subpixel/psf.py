@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
-from napari_subpixel import records
+from napari_subpixel._util import records
 from napari_subpixel.coordinates import HALF_PIXEL, checked_pixel_size, home_pixel
 from napari_subpixel.errors import InputError
 

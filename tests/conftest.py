@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_subpixel.user_files import CONFIG
+from napari_subpixel._util.user_folder import CONFIG
 
 ROOT = Path(__file__).resolve().parents[1]
 

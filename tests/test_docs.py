@@ -17,8 +17,8 @@ import napari_subpixel
 from napari_subpixel import formats, models
 from napari_subpixel.cli.main import BAD_INPUT, DONE, INTERRUPTED, SOME_FAILED, build_parser, main
 from napari_subpixel.localizations import COLUMNS
-from napari_subpixel.sidecars import Sidecar
-from napari_subpixel.summaries import COLUMNS as COLUMNS_OF_SUMMARY
+from napari_subpixel.runs.batch_summary import COLUMNS as COLUMNS_OF_SUMMARY
+from napari_subpixel.runs.sidecars import Sidecar
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGES = (

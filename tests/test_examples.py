@@ -18,8 +18,8 @@ import torch
 from torch import nn
 
 from napari_subpixel.coordinates import home_pixel
-from napari_subpixel.network import Predictions
-from napari_subpixel.samples import Batch
+from napari_subpixel.models.pixel_network import Predictions
+from napari_subpixel.training.simulated_samples import Batch
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 NAMES = ("points", "events_1d", "points_3d", "classes")

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from napari_subpixel.camera import Camera
 from napari_subpixel.errors import InputError
 
-#: What ``--device`` takes, as in `napari_subpixel.detector.DEVICES`, which only torch could load.
+#: What ``--device`` takes, as in `napari_subpixel.detection.detector.DEVICES`, which only torch could load.
 DEVICES = ("auto", "cpu", "cuda", "mps")
 #: Camera settings that have a flag, with what the flag's help says.
 CAMERA_FLAGS = {
@@ -92,7 +92,7 @@ def camera_file(text: str) -> Path:
     path = Path(text)
     if path.exists() or path.suffix.lower() in (".yaml", ".yml") or len(path.parts) != 1:
         return path
-    from napari_subpixel.presets import preset_file
+    from napari_subpixel.cameras.presets import preset_file
 
     try:
         return preset_file(text)

@@ -59,14 +59,14 @@ def _demonstrate(movie_path: Path, truth_path: Path, table_path: Path, image_pat
     import numpy as np
 
     from napari_subpixel import formats
-    from napari_subpixel.detector import Detector
-    from napari_subpixel.evaluate import evaluate
-    from napari_subpixel.jobs import job_for
-    from napari_subpixel.movie_writer import write_movie
-    from napari_subpixel.pipeline import detect_to_file
-    from napari_subpixel.render import render, save_image, save_preview
-    from napari_subpixel.simulate import simulate
+    from napari_subpixel.detection.detector import Detector
+    from napari_subpixel.detection.job import job_for
+    from napari_subpixel.evaluation.evaluate import evaluate
+    from napari_subpixel.rendering.render import render, save_image, save_preview
+    from napari_subpixel.runs.pipeline import detect_to_file
+    from napari_subpixel.simulation.simulate import simulate
     from napari_subpixel.stacks import open_stack
+    from napari_subpixel.stacks.writing import write_movie
 
     settings = demo_simulation()
     say(f"1/4 simulating {settings.n_frames} frames of microtubules, {settings.emitters_per_frame:g} molecules each")
@@ -96,7 +96,7 @@ def _demonstrate(movie_path: Path, truth_path: Path, table_path: Path, image_pat
 
 def demo_simulation() -> Any:
     """Return the settings of the demo's movie."""
-    from napari_subpixel.simulate import crowded_microtubules
+    from napari_subpixel.simulation.simulate import crowded_microtubules
 
     return crowded_microtubules(**DEMO)
 

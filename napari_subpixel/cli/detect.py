@@ -23,14 +23,14 @@ from napari_subpixel.cli.simulate import add_psf_argument, psf_from
 from napari_subpixel.errors import InputError
 
 if TYPE_CHECKING:
-    from napari_subpixel.batch import Outcome, Progress
-    from napari_subpixel.cluster import Cluster
-    from napari_subpixel.detector import Detector
-    from napari_subpixel.following import Follow
+    from napari_subpixel.detection.detector import Detector
+    from napari_subpixel.runs.batch import Outcome, Progress
+    from napari_subpixel.runs.dask_cluster import Cluster
+    from napari_subpixel.runs.live import Follow
 
 #: What ``--format`` takes, as in `napari_subpixel.formats.FORMATS`.
 FORMATS = ("csv", "hdf5", "parquet")
-#: Seconds after which a movie is complete that is followed, as in `napari_subpixel.following`, which loads torch.
+#: Seconds after which a movie is complete that is followed, as in `napari_subpixel.runs.live`, which loads torch.
 FOLLOW_S = 60.0
 
 
@@ -84,9 +84,9 @@ def add_cluster_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Detect every movie; one that fails does not stop the others."""
-    from napari_subpixel.batch import detect_batch
-    from napari_subpixel.movies import check_inputs_stay
-    from napari_subpixel.summaries import summarised
+    from napari_subpixel.runs.batch import detect_batch
+    from napari_subpixel.runs.batch_summary import summarised
+    from napari_subpixel.runs.movie_lists import check_inputs_stay
 
     pairs, summary = _pairs(arguments)
     camera = camera_from(arguments)
@@ -120,7 +120,7 @@ def _check_one_movie(arguments: argparse.Namespace, n_movies: int) -> None:
         if getattr(arguments, flag) is not None and n_movies > 1:
             raise InputError(f"--{flag} is for one movie, {n_movies} were given")
     if arguments.image is not None:
-        from napari_subpixel.render import check_image_output
+        from napari_subpixel.rendering.render import check_image_output
 
         check_image_output(arguments.image, overwrite=True)  # whether it may be replaced the run knows
     if arguments.follow is not None and (arguments.workers is not None or arguments.scheduler is not None):
@@ -130,7 +130,7 @@ def _check_one_movie(arguments: argparse.Namespace, n_movies: int) -> None:
 def _follow(arguments: argparse.Namespace) -> Follow | None:
     if arguments.follow is None:
         return None
-    from napari_subpixel.following import Follow
+    from napari_subpixel.runs.live import Follow
 
     return Follow(arguments.follow)
 
@@ -149,7 +149,7 @@ def _cluster(arguments: argparse.Namespace) -> AbstractContextManager[Cluster | 
     """Return the workers that are asked for, or None where this process detects by itself."""
     if arguments.workers is None and arguments.scheduler is None:
         return nullcontext()
-    from napari_subpixel.cluster import connected, local_workers
+    from napari_subpixel.runs.dask_cluster import connected, local_workers
 
     if arguments.scheduler is not None:
         return connected(arguments.scheduler, device=arguments.device)
@@ -159,9 +159,9 @@ def _cluster(arguments: argparse.Namespace) -> AbstractContextManager[Cluster | 
 def _pairs(arguments: argparse.Namespace) -> tuple[list[tuple[str | Path, Path]], Path | None]:
     """Pair every movie with the table it becomes; where these go to a folder, name the summary too."""
     from napari_subpixel import formats
-    from napari_subpixel.files import make_folder
-    from napari_subpixel.movies import gather_movies, pair_outputs
-    from napari_subpixel.summaries import NAME, check_summary
+    from napari_subpixel._util.files import make_folder
+    from napari_subpixel.runs.batch_summary import NAME, check_summary
+    from napari_subpixel.runs.movie_lists import gather_movies, pair_outputs
 
     output = Path(arguments.output)
     is_table = any(output.suffix.lower() in format_.suffixes for format_ in formats.FORMATS.values())
@@ -196,7 +196,7 @@ def _also_read(arguments: argparse.Namespace) -> Iterator[Path]:
 
 
 def _detector(arguments: argparse.Namespace) -> Detector:
-    from napari_subpixel.detector import Detector
+    from napari_subpixel.detection.detector import Detector
 
     # Where others detect, this machine may lack what they have.
     device = arguments.device if arguments.scheduler is None else "auto"
@@ -205,7 +205,7 @@ def _detector(arguments: argparse.Namespace) -> Detector:
 
 def _watched(events: Generator[Progress | Outcome, None, None]) -> Iterator[Outcome]:
     """Show the progress of every movie in a bar, and hand on what became of it."""
-    from napari_subpixel.batch import Outcome
+    from napari_subpixel.runs.batch import Outcome
 
     at: Progress | None = None
     bar: Any = None
@@ -229,7 +229,7 @@ def _watched(events: Generator[Progress | Outcome, None, None]) -> Iterator[Outc
 
 
 def _what_is_kept(at: Progress) -> str:
-    from napari_subpixel.journal import Journal
+    from napari_subpixel.runs.checkpoints import Journal
 
     frames = f"frames {at.start} to {at.done} of {at.stop} of {at.movie.name}"
     return f"{frames} are kept in {Journal(at.output).folder}; --resume goes on"

@@ -45,7 +45,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Score and print."""
-    from napari_subpixel.evaluate import evaluate
+    from napari_subpixel.evaluation.evaluate import evaluate
 
     found, truth = _tables(arguments)
     result = evaluate(

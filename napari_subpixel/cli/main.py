@@ -7,10 +7,10 @@ import sys
 from collections.abc import Sequence
 
 from napari_subpixel import __version__
+from napari_subpixel._util.files import write_failure
 from napari_subpixel.cli import demo, detect, evaluate, models, psf, render, simulate, train
 from napari_subpixel.cli.common import Parser, StoppedError, UsageError, say
 from napari_subpixel.errors import InputError
-from napari_subpixel.files import write_failure
 
 #: Exit status: done; some inputs of several failed; bad arguments or input; interrupted (128 + SIGINT).
 DONE, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130

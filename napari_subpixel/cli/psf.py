@@ -8,7 +8,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_subpixel import __version__, records
+from napari_subpixel import __version__
+from napari_subpixel._util import records
+from napari_subpixel._util.files import atomic_output, check_can_write
 from napari_subpixel.camera import MAPS, Camera
 from napari_subpixel.cli.common import (
     CAMERA_FLAGS,
@@ -21,15 +23,14 @@ from napari_subpixel.cli.common import (
     tells_gain,
 )
 from napari_subpixel.errors import InputError, PixelSizeError
-from napari_subpixel.files import atomic_output, check_can_write
 
 if TYPE_CHECKING:
-    from napari_subpixel.spots import SpotPsf
+    from napari_subpixel.calibration import SpotPsf
     from napari_subpixel.stacks import Stack
 
 #: What a camera file's name may end in.
 SUFFIXES = (".yaml", ".yml")
-#: What ``--z-stack`` takes, and what it means to `napari_subpixel.spots.measure_psf`.
+#: What ``--z-stack`` takes, and what it means to `napari_subpixel.calibration.measure_psf`.
 Z_STACK = {"auto": None, "yes": True, "no": False}
 
 
@@ -77,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output and pixel_size_nm is not None:
         _write(arguments, camera, pixel_size_nm, measured)
     if arguments.plot:
-        from napari_subpixel.plots import plot_psf
+        from napari_subpixel.calibration.plots import plot_psf
 
         plot_psf(measured, arguments.plot, pixel_size_nm=pixel_size_nm, overwrite=arguments.overwrite)
     if arguments.json:
@@ -101,14 +102,14 @@ def _check_outputs(arguments: argparse.Namespace) -> None:
             raise InputError(f"{arguments.output}: a camera file's name must end in {' or '.join(SUFFIXES)}")
         check_can_write(arguments.output, overwrite=arguments.overwrite)
     if arguments.plot:
-        from napari_subpixel.plots import check_plot_output
+        from napari_subpixel.calibration.plots import check_plot_output
 
         check_plot_output(arguments.plot, overwrite=arguments.overwrite)
 
 
 def _camera(stack: Stack, given: Camera, arguments: argparse.Namespace) -> tuple[Camera, tuple[str, ...]]:
     """Return the camera, completed by what the movie says where its gain is not given, and what was estimated."""
-    from napari_subpixel.estimate import NO_SIGMA_PX, microscope_of
+    from napari_subpixel.calibration.from_noise import NO_SIGMA_PX, microscope_of
 
     if tells_gain(arguments):
         return given, ()
@@ -123,7 +124,7 @@ def _camera(stack: Stack, given: Camera, arguments: argparse.Namespace) -> tuple
 
 def _measured(stack: Stack, camera: Camera, arguments: argparse.Namespace) -> SpotPsf:
     """Measure, and show how far it is."""
-    from napari_subpixel.spots import measuring_psf
+    from napari_subpixel.calibration import measuring_psf
 
     steps = measuring_psf(stack, camera, frames=arguments.frames, roi=arguments.roi, z_stack=Z_STACK[arguments.z_stack])
     with progress_bar(100, "%", "psf") as bar:

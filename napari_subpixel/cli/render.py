@@ -34,7 +34,13 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Render and save."""
-    from napari_subpixel.render import check_image_output, check_preview_output, render, save_image, save_preview
+    from napari_subpixel.rendering.render import (
+        check_image_output,
+        check_preview_output,
+        render,
+        save_image,
+        save_preview,
+    )
 
     check_image_output(arguments.output, overwrite=arguments.overwrite)
     if arguments.preview:

@@ -49,7 +49,7 @@ def add_simulation_arguments(parser: argparse.ArgumentParser) -> None:
 
 def simulation_from(arguments: argparse.Namespace, **settings: Any) -> Any:
     """Return the `Simulation` that the flags describe, with further settings."""
-    from napari_subpixel.simulate import Simulation
+    from napari_subpixel.simulation.simulate import Simulation
 
     default = Simulation()
     given = {name: getattr(arguments, name) for name in FLAGS if getattr(arguments, name) is not None}
@@ -72,7 +72,7 @@ def add_psf_argument(group: Any) -> None:
 
 def psf_from(arguments: argparse.Namespace) -> Any:
     """Return the PSF that the flag or the camera file gives, or None."""
-    from napari_subpixel import records
+    from napari_subpixel._util import records
     from napari_subpixel.psf import GaussianPSF
 
     if arguments.psf_sigma_nm is not None:
@@ -88,8 +88,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     from napari_subpixel import formats
     from napari_subpixel.localizations import Localizations, concat
-    from napari_subpixel.movie_writer import check_movie_output, write_movie
-    from napari_subpixel.simulate import simulate_chunks
+    from napari_subpixel.simulation.simulate import simulate_chunks
+    from napari_subpixel.stacks.writing import check_movie_output, write_movie
 
     simulation = simulation_from(arguments, frame_shape=arguments.shape_px, n_frames=arguments.frames)
     if arguments.seed < 0:

@@ -9,11 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from napari_subpixel._util.files import make_folder
 from napari_subpixel.cli.common import DEVICES, StoppedError, progress_bar, say
 from napari_subpixel.cli.simulate import add_simulation_arguments
 from napari_subpixel.cli.train_plans import Plan, add_plan_arguments, plan_for
 from napari_subpixel.errors import InputError
-from napari_subpixel.files import make_folder
 
 #: What the folder of checkpoints also receives: frames like those learned from, and the curves of the training.
 SHOWN, CURVES = "samples.tif", "curves.png"
@@ -49,9 +49,9 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, with checkpoints beside the model, and write the model with its card."""
-    from napari_subpixel.detector import choose_device
+    from napari_subpixel.detection.detector import choose_device
     from napari_subpixel.models import checked_threshold, path_for, save_model
-    from napari_subpixel.training import check_can_go_on
+    from napari_subpixel.training.trainer import check_can_go_on
 
     output = path_for(arguments.output)
     _check_output(arguments, output)
@@ -105,7 +105,7 @@ def _run_folder(arguments: argparse.Namespace, output: Path) -> Path:
 def _trained(plan: Plan, card: dict[str, Any], folder: Path, device: str) -> dict[str, Any]:
     """Train the plan's network, say how it goes, and return the figures of the card."""
     from napari_subpixel.models import ModelCard
-    from napari_subpixel.tuning import TOLERANCE_NM, measuring
+    from napari_subpixel.training.fine_tuning import TOLERANCE_NM, measuring
 
     measure: Callable[[Any], float] | None = None
     figures = {}
@@ -127,7 +127,7 @@ def _trained(plan: Plan, card: dict[str, Any], folder: Path, device: str) -> dic
 
 
 def _train(plan: Plan, folder: Path, device: str, measure: Callable[[Any], float] | None) -> None:
-    from napari_subpixel.training import kept_iterations, train
+    from napari_subpixel.training.trainer import kept_iterations, train
 
     settings = plan.settings
     make_folder(folder)
@@ -154,7 +154,7 @@ def _train(plan: Plan, folder: Path, device: str, measure: Callable[[Any], float
 
 def _show(plan: Plan, folder: Path) -> None:
     """Write frames to look at, once."""
-    from napari_subpixel.movie_writer import write_movie
+    from napari_subpixel.stacks.writing import write_movie
 
     path = folder / SHOWN
     if plan.shown is None or plan.pixel_size_nm is None or path.exists():
@@ -166,8 +166,8 @@ def _show(plan: Plan, folder: Path) -> None:
 
 def _draw_curves(folder: Path) -> None:
     """Draw the losses and what was measured, where that is possible."""
-    from napari_subpixel.curves import plot_curves
-    from napari_subpixel.training import LOG
+    from napari_subpixel.training.curves import plot_curves
+    from napari_subpixel.training.trainer import LOG
 
     try:
         plot_curves(folder / LOG, folder / CURVES, overwrite=True)

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_subpixel.camera import Camera
-    from napari_subpixel.domain import Domain
-    from napari_subpixel.jobs import DetectionJob
+    from napari_subpixel.detection.job import DetectionJob
     from napari_subpixel.models import Model
+    from napari_subpixel.models.domain import Domain
     from napari_subpixel.psf import GaussianPSF
-    from napari_subpixel.tuning import HeldOut
+    from napari_subpixel.training.fine_tuning import HeldOut
 
 #: Settings of `TrainingSettings` that have a flag: name of the field, type, help.
 SETTINGS = {
@@ -153,8 +153,8 @@ def _as_in_the_paper(arguments: argparse.Namespace, base: Model | None) -> Plan:
     """Plan a method of the papers, anew, or a model of one that goes on learning."""
     import torch
 
-    from napari_subpixel.methods import METHODS, method
-    from napari_subpixel.training import TrainingSettings
+    from napari_subpixel.training.methods import METHODS, method
+    from napari_subpixel.training.trainer import TrainingSettings
 
     if base is not None and arguments.method:
         raise InputError(f"--method is for training anew; {base.card.name} has its own")
@@ -188,9 +188,9 @@ def _movie_samples(arguments: argparse.Namespace, seed: int) -> tuple[Any, dict[
     """Return where batches come from, what the card says of it, and what is held out."""
     import numpy as np
 
-    from napari_subpixel.movie_samples import MovieSamples
     from napari_subpixel.stacks import open_stack
-    from napari_subpixel.tuning import HeldOut, split_movie, thinned
+    from napari_subpixel.training.fine_tuning import HeldOut, split_movie, thinned
+    from napari_subpixel.training.movie_samples import MovieSamples
 
     camera, psf = camera_from(arguments), psf_from(arguments)
     with open_stack(arguments.movie) as stack:
@@ -219,8 +219,8 @@ def _simulated_samples(arguments: argparse.Namespace, seed: int) -> tuple[Any, d
     """Return endless simulation with the camera and PSF given, what the card says of it, and what is held out."""
     import numpy as np
 
-    from napari_subpixel.samples import SimulatedSamples
-    from napari_subpixel.tuning import held_out_simulation
+    from napari_subpixel.training.fine_tuning import held_out_simulation
+    from napari_subpixel.training.simulated_samples import SimulatedSamples
 
     _refuse(arguments, OF_MOVIES, "is for a movie with truth; this learns from simulations")
     simulation = simulation_from(
@@ -241,9 +241,9 @@ def _of_simulation(arguments: argparse.Namespace, base: Model, device: str) -> P
     """Plan to go on from a model with simulations of one microscope, within ranges."""
     import numpy as np
 
-    from napari_subpixel.samples import DomainSamples
     from napari_subpixel.stacks import open_stack
-    from napari_subpixel.tuning import held_out_simulations, shown_frames
+    from napari_subpixel.training.fine_tuning import held_out_simulations, shown_frames
+    from napari_subpixel.training.simulated_samples import DomainSamples
 
     if arguments.held_out is not None:
         raise InputError("--held-out is for a movie with truth; of simulations others are held out anyway")
@@ -290,8 +290,8 @@ def _of_simulation(arguments: argparse.Namespace, base: Model, device: str) -> P
 
 def _of_movie(arguments: argparse.Namespace, base: Model, device: str) -> Plan:
     """Plan to go on from a model with a movie and its truth."""
-    from napari_subpixel.movie_samples import MovieCounts
-    from napari_subpixel.tuning import HeldOut, split_movie, thinned
+    from napari_subpixel.training.fine_tuning import HeldOut, split_movie, thinned
+    from napari_subpixel.training.movie_samples import MovieCounts
 
     _refuse(arguments, ONLY_TUNING, "is for simulations: a movie with truth says all itself")
     with _job(arguments, base, arguments.movie, device) as job:
@@ -339,7 +339,7 @@ def _tuned_card(base: Model, about: dict[str, Any], camera: Camera, **fields: An
 
 
 def _tuning_settings(arguments: argparse.Namespace, device: str) -> Any:
-    from napari_subpixel.tuning import runs_half_precision_fast, tuning_settings
+    from napari_subpixel.training.fine_tuning import runs_half_precision_fast, tuning_settings
 
     given = _given(arguments, OF_TUNING)
     return tuning_settings(half_precision=runs_half_precision_fast(device), **given)
@@ -348,8 +348,8 @@ def _tuning_settings(arguments: argparse.Namespace, device: str) -> Any:
 @contextmanager
 def _job(arguments: argparse.Namespace, base: Model, movie: str, device: str) -> Iterator[DetectionJob]:
     """Open a movie and say how the base model would detect it; what is not given of its microscope is estimated."""
-    from napari_subpixel.detector import Detector
-    from napari_subpixel.jobs import job_for
+    from napari_subpixel.detection.detector import Detector
+    from napari_subpixel.detection.job import job_for
     from napari_subpixel.stacks import open_stack
 
     estimate = not tells_gain(arguments)
@@ -367,7 +367,7 @@ def _job(arguments: argparse.Namespace, base: Model, movie: str, device: str) ->
 
 def _beyond(base: Model, domain: Domain) -> list[str]:
     """Say what of the ranges lies outside of what the base model was trained on: it may take longer to learn."""
-    from napari_subpixel.domain import Domain
+    from napari_subpixel.models.domain import Domain
 
     if not base.card.domain:
         return []
@@ -393,8 +393,8 @@ def _known_camera(arguments: argparse.Namespace) -> Camera:
 
 def _domain(arguments: argparse.Namespace, base: Model, camera: Camera, like: DetectionJob | None = None) -> Domain:
     """Return the ranges that are given, else those of a movie, else those of the base model."""
-    from napari_subpixel.domain import Domain
-    from napari_subpixel.tuning import domain_like, sigma_range
+    from napari_subpixel.models.domain import Domain
+    from napari_subpixel.training.fine_tuning import domain_like, sigma_range
 
     size = camera.pixel_size_nm
     assert size is not None
@@ -422,8 +422,8 @@ def _domain(arguments: argparse.Namespace, base: Model, camera: Camera, like: De
 
 def _movie_with_truth(arguments: argparse.Namespace, stack: Any, camera: Camera) -> tuple[Any, Any]:
     """Read a whole movie and its truth."""
-    from napari_subpixel.movie_samples import check_movie_with_truth
     from napari_subpixel.stacks import check_finite
+    from napari_subpixel.training.movie_samples import check_movie_with_truth
 
     truth = read_table(arguments.truth, pixel_size_nm=camera.pixel_size_nm or stack.pixel_size_nm)
     frames = stack.read(0, stack.n_frames)

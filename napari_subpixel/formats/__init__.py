@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_subpixel import files
+from napari_subpixel._util import files
 from napari_subpixel.errors import InputError
 from napari_subpixel.formats import challenge, decode, liteloc, nairr, parquet, picasso, smap, thunderstorm
 from napari_subpixel.formats.csv_table import is_flavoured, read_csv

@@ -15,13 +15,13 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_subpixel._util.files import atomic_output, check_can_write
+from napari_subpixel._util.records import naming
 from napari_subpixel.coordinates import CENTRE_AT_ZERO, checked_pixel_size, nm_to_px, px_to_nm
 from napari_subpixel.errors import InputError, PixelSizeError
-from napari_subpixel.files import atomic_output, check_can_write
 from napari_subpixel.formats import notes
 from napari_subpixel.localizations import COLUMNS, Localizations
 from napari_subpixel.parts import Parts
-from napari_subpixel.records import naming
 
 #: A header longer than this is none.
 MAX_HEADER_CHARACTERS = 1 << 16

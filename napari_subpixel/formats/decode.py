@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_subpixel._util.records import naming
 from napari_subpixel.coordinates import CENTRE_AT_ZERO, nm_to_px
 from napari_subpixel.errors import InputError, PixelSizeError
 from napari_subpixel.formats.hdf5_file import open_hdf5
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.records import naming
 
 #: The datasets of ``/data`` that are one column each, and ours that they fill.
 COLUMNS = {"prob": "probability", "phot": "photons", "bg": "background"}

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_subpixel._util.files import atomic_output, check_can_write
+from napari_subpixel._util.records import naming
 from napari_subpixel.errors import InputError
-from napari_subpixel.files import atomic_output, check_can_write
 from napari_subpixel.formats import notes
 from napari_subpixel.localizations import COLUMNS, REQUIRED, Localizations
 from napari_subpixel.parts import Parts
-from napari_subpixel.records import naming
 
 KEY = notes.PROGRAM.encode()
 #: Parts are written together until there are so many rows.

@@ -13,14 +13,14 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from napari_subpixel._util.files import atomic_output, check_can_write
+from napari_subpixel._util.records import naming
 from napari_subpixel.coordinates import home_pixel
 from napari_subpixel.errors import InputError
-from napari_subpixel.files import atomic_output, check_can_write
 from napari_subpixel.formats import notes
 from napari_subpixel.formats.hdf5_file import open_hdf5
 from napari_subpixel.localizations import COLUMNS, Localizations
 from napari_subpixel.parts import Parts
-from napari_subpixel.records import naming
 
 #: Picasso's columns, in its order, and ours that each holds; both directions use this one table.
 HOLDS = {

@@ -14,9 +14,9 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QPushButton, QWidget
 
 from napari_subpixel import formats, models
-from napari_subpixel.batch import Outcome, Progress
 from napari_subpixel.errors import InputError
-from napari_subpixel.widgets.batch_run import (
+from napari_subpixel.runs.batch import Outcome, Progress
+from napari_subpixel.widgets.background.batch import (
     REFUSE,
     REPLACE,
     SKIP,
@@ -28,16 +28,16 @@ from napari_subpixel.widgets.batch_run import (
     open_result,
     run,
 )
-from napari_subpixel.widgets.camera_choice import CameraChoice
-from napari_subpixel.widgets.detectors import DetectorChoice
-from napari_subpixel.widgets.messages import report, reported, show_error
-from napari_subpixel.widgets.model_form import ModelForm
-from napari_subpixel.widgets.movie_layers import MovieLayer
-from napari_subpixel.widgets.movie_table import MovieTable, tip_of
-from napari_subpixel.widgets.panel import Panel
-from napari_subpixel.widgets.point_layers import point_layer_data
-from napari_subpixel.widgets.progress import ProgressRow, duration
-from napari_subpixel.widgets.work import Work
+from napari_subpixel.widgets.background.detector_cache import DetectorChoice
+from napari_subpixel.widgets.background.worker import Work
+from napari_subpixel.widgets.controls.camera_choice import CameraChoice
+from napari_subpixel.widgets.controls.messages import report, reported, show_error
+from napari_subpixel.widgets.controls.model_form import ModelForm
+from napari_subpixel.widgets.controls.movie_table import MovieTable, tip_of
+from napari_subpixel.widgets.controls.panel import Panel
+from napari_subpixel.widgets.controls.progress import ProgressRow, duration
+from napari_subpixel.widgets.layers.movies import MovieLayer
+from napari_subpixel.widgets.layers.points import point_layer_data
 
 if TYPE_CHECKING:
     from napari import Viewer

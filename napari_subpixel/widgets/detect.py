@@ -13,18 +13,18 @@ from superqt import QCollapsible
 from napari_subpixel import formats
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.widgets.detection_run import DetectionRun, RunSettings, RunSummary
-from napari_subpixel.widgets.detectors import DetectorChoice, floor_for
-from napari_subpixel.widgets.live_preview import LivePreview
-from napari_subpixel.widgets.messages import show_error
-from napari_subpixel.widgets.model_form import ModelForm
-from napari_subpixel.widgets.movie_layers import KEY, MovieLayer, belongs_to, is_movie
-from napari_subpixel.widgets.panel import Panel
-from napari_subpixel.widgets.point_layers import PointNotes, notes_of, set_threshold
-from napari_subpixel.widgets.preview import PreviewRequest
-from napari_subpixel.widgets.progress import ProgressRow, duration
-from napari_subpixel.widgets.result_layers import snapshot
-from napari_subpixel.widgets.work import Work
+from napari_subpixel.widgets.background.detection import DetectionRun, RunSettings, RunSummary
+from napari_subpixel.widgets.background.detector_cache import DetectorChoice, floor_for
+from napari_subpixel.widgets.background.preview import PreviewRequest
+from napari_subpixel.widgets.background.worker import Work
+from napari_subpixel.widgets.controls.live_preview import LivePreview
+from napari_subpixel.widgets.controls.messages import show_error
+from napari_subpixel.widgets.controls.model_form import ModelForm
+from napari_subpixel.widgets.controls.panel import Panel
+from napari_subpixel.widgets.controls.progress import ProgressRow, duration
+from napari_subpixel.widgets.layers.movies import KEY, MovieLayer, belongs_to, is_movie
+from napari_subpixel.widgets.layers.points import PointNotes, notes_of, set_threshold
+from napari_subpixel.widgets.layers.results import snapshot
 
 if TYPE_CHECKING:
     from napari import Viewer

@@ -11,15 +11,18 @@ from magicgui.widgets import CheckBox, ComboBox, FileEdit, FloatSpinBox, LineEdi
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QSpinBox, QVBoxLayout, QWidget
 
 from napari_subpixel.errors import InputError
-from napari_subpixel.scores import Evaluation, Match
-from napari_subpixel.widgets.evaluation_run import Outcome, Request, in_words
-from napari_subpixel.widgets.latest import LatestWork
-from napari_subpixel.widgets.match_layers import KINDS, show_matches
-from napari_subpixel.widgets.messages import reported, show_warning
-from napari_subpixel.widgets.panel import Panel
-from napari_subpixel.widgets.point_layers import notes_of
-from napari_subpixel.widgets.progress import ProgressRow
-from napari_subpixel.widgets.result_layers import (
+from napari_subpixel.evaluation.scores import Evaluation, Match
+from napari_subpixel.widgets.background.evaluation import Outcome, Request, in_words
+from napari_subpixel.widgets.background.latest_request import LatestWork
+from napari_subpixel.widgets.controls.messages import reported, show_warning
+from napari_subpixel.widgets.controls.panel import Panel
+from napari_subpixel.widgets.controls.progress import ProgressRow
+from napari_subpixel.widgets.controls.scores import SCORES, parsed_tolerances, save_scores
+from napari_subpixel.widgets.controls.staleness import Outdated
+from napari_subpixel.widgets.controls.table import ReadOnlyTable
+from napari_subpixel.widgets.layers.matches import KINDS, show_matches
+from napari_subpixel.widgets.layers.points import notes_of
+from napari_subpixel.widgets.layers.results import (
     ground_of,
     is_foreign,
     is_result,
@@ -28,9 +31,6 @@ from napari_subpixel.widgets.result_layers import (
     movie_of,
     on_movie,
 )
-from napari_subpixel.widgets.scores import SCORES, parsed_tolerances, save_scores
-from napari_subpixel.widgets.staleness import Outdated
-from napari_subpixel.widgets.table import ReadOnlyTable
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -228,7 +228,7 @@ class EvaluateAgainstTruth(Panel):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """How to score: keyword arguments of `napari_subpixel.evaluate.evaluate`."""
+        """How to score: keyword arguments of `napari_subpixel.evaluation.evaluate.evaluate`."""
         first, last = self.first.value(), self.last.value()
         if 0 <= last < first:
             raise InputError(f"the first frame, {first}, lies behind the last, {last}")

@@ -11,11 +11,11 @@ from qtpy.QtWidgets import QFileDialog, QGridLayout, QHBoxLayout, QLabel, QLineE
 
 from napari_subpixel.camera import Camera
 from napari_subpixel.stacks import Stack, open_stack
-from napari_subpixel.widgets.camera_form import CameraForm
-from napari_subpixel.widgets.messages import reported
-from napari_subpixel.widgets.movie_layers import LayerData, MovieLayer, is_movie, movie_layer_data
-from napari_subpixel.widgets.panel import Panel
-from napari_subpixel.widgets.work import Work
+from napari_subpixel.widgets.background.worker import Work
+from napari_subpixel.widgets.controls.camera_form import CameraForm
+from napari_subpixel.widgets.controls.messages import reported
+from napari_subpixel.widgets.controls.panel import Panel
+from napari_subpixel.widgets.layers.movies import LayerData, MovieLayer, is_movie, movie_layer_data
 
 if TYPE_CHECKING:
     from napari import Viewer

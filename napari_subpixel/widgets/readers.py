@@ -16,8 +16,8 @@ from napari_subpixel.stacks import open_stack, time_axis
 from napari_subpixel.stacks.folders import TIFF_SUFFIXES
 from napari_subpixel.stacks.tiffs import opened
 from napari_subpixel.stacks.zarrs import is_zarr_folder
-from napari_subpixel.widgets.messages import show_warning
-from napari_subpixel.widgets.movie_layers import (
+from napari_subpixel.widgets.controls.messages import show_warning
+from napari_subpixel.widgets.layers.movies import (
     KEY,
     LayerData,
     MovieLayer,
@@ -26,7 +26,7 @@ from napari_subpixel.widgets.movie_layers import (
     movie_layer_data,
     pixel_size_of,
 )
-from napari_subpixel.widgets.point_layers import point_layer_data
+from napari_subpixel.widgets.layers.points import point_layer_data
 
 if TYPE_CHECKING:
     from napari import Viewer

@@ -11,15 +11,17 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton
 
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.render import METHODS, SuperResolutionImage, rendering, save_image
-from napari_subpixel.widgets.latest import LatestWork
-from napari_subpixel.widgets.messages import reported
-from napari_subpixel.widgets.movie_layers import is_movie
-from napari_subpixel.widgets.panel import Panel
-from napari_subpixel.widgets.point_layers import notes_of
-from napari_subpixel.widgets.progress import ProgressRow
-from napari_subpixel.widgets.rendering_layers import fill, rendered_image, rendering_layer_data, rendering_of
-from napari_subpixel.widgets.result_layers import (
+from napari_subpixel.rendering.render import METHODS, SuperResolutionImage, rendering, save_image
+from napari_subpixel.widgets.background.latest_request import LatestWork
+from napari_subpixel.widgets.background.worker import Work
+from napari_subpixel.widgets.controls.messages import reported
+from napari_subpixel.widgets.controls.panel import Panel
+from napari_subpixel.widgets.controls.progress import ProgressRow
+from napari_subpixel.widgets.controls.saving import named
+from napari_subpixel.widgets.layers.movies import is_movie
+from napari_subpixel.widgets.layers.points import notes_of
+from napari_subpixel.widgets.layers.renderings import fill, rendered_image, rendering_layer_data, rendering_of
+from napari_subpixel.widgets.layers.results import (
     Ground,
     ground_of,
     is_result,
@@ -27,8 +29,6 @@ from napari_subpixel.widgets.result_layers import (
     needs_movie,
     snapshot,
 )
-from napari_subpixel.widgets.saving import named
-from napari_subpixel.widgets.work import Work
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -190,7 +190,7 @@ class RenderSuperResolution(Panel):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """How to render: keyword arguments of `napari_subpixel.render.render`."""
+        """How to render: keyword arguments of `napari_subpixel.rendering.render.render`."""
         wide = self.method.value == "gaussian" and self.sigma_nm.value > 0
         return {
             "pixel_size_nm": self.pixel_size_nm.value,

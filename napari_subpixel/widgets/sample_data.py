@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_subpixel.simulate import crowded_microtubules, simulate
+from napari_subpixel.simulation.simulate import crowded_microtubules, simulate
 from napari_subpixel.stacks import open_stack
-from napari_subpixel.widgets.movie_layers import KEY, LayerData, MovieLayer, movie_layer_data
-from napari_subpixel.widgets.point_layers import point_layer_data
+from napari_subpixel.widgets.layers.movies import KEY, LayerData, MovieLayer, movie_layer_data
+from napari_subpixel.widgets.layers.points import point_layer_data
 
 N_FRAMES, SEED = 200, 7
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.render import SuperResolutionImage
+from napari_subpixel.rendering.render import SuperResolutionImage
 from napari_subpixel.stacks import Stack
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ def add_result(
     """
     from napari.layers import Layer
 
-    from napari_subpixel.widgets.movie_layers import MovieLayer, movie_layer_data
-    from napari_subpixel.widgets.point_layers import point_layer_data
-    from napari_subpixel.widgets.rendering_layers import rendering_layer_data
+    from napari_subpixel.widgets.layers.movies import MovieLayer, movie_layer_data
+    from napari_subpixel.widgets.layers.points import point_layer_data
+    from napari_subpixel.widgets.layers.renderings import rendering_layer_data
 
     shown = viewer.add_layer(Layer.create(*movie_layer_data(movie, camera, name="movie")))
     on_movie = MovieLayer(shown)

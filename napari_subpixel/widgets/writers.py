@@ -7,8 +7,8 @@ from typing import Any
 
 from napari_subpixel import formats
 from napari_subpixel.errors import InputError, PixelSizeError
-from napari_subpixel.widgets.movie_layers import KEY, pixel_size_of
-from napari_subpixel.widgets.point_layers import table_of
+from napari_subpixel.widgets.layers.movies import KEY, pixel_size_of
+from napari_subpixel.widgets.layers.points import table_of
 
 
 def write_csv(path: str, data: Any, meta: dict[str, Any]) -> list[str]:

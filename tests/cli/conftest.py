@@ -10,8 +10,8 @@ import pytest
 
 from napari_subpixel import formats
 from napari_subpixel.cli import main
-from napari_subpixel.movie_writer import write_movie
-from napari_subpixel.simulate import Simulation, simulate
+from napari_subpixel.simulation.simulate import Simulation, simulate
+from napari_subpixel.stacks.writing import write_movie
 
 SIMULATION = Simulation(
     frame_shape=(40, 52), n_frames=12, structure="uniform", emitters_per_frame=80, photons=2250, on_time_frames=0

@@ -14,7 +14,7 @@ import tifffile
 from napari_subpixel import formats
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.models import save_model
-from napari_subpixel.network import PointNetwork
+from napari_subpixel.models.pixel_network import PointNetwork
 
 FRAMES = np.random.default_rng(0).poisson(50, (9, 20, 24)).astype(np.uint16)
 

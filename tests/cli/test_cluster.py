@@ -17,7 +17,7 @@ def test_workers_write_the_table_that_one_process_writes(run, movie, tmp_path):
 
 
 def test_a_scheduler_is_given_by_its_address(run, movie, tmp_path):
-    from napari_subpixel.cluster import local_workers
+    from napari_subpixel.runs.dask_cluster import local_workers
 
     with local_workers(1) as cluster:
         address = cluster.client.scheduler.address
@@ -28,9 +28,9 @@ def test_a_scheduler_is_given_by_its_address(run, movie, tmp_path):
 
 
 def test_a_scheduler_that_does_not_answer_is_told_in_a_line(refuse, movie, tmp_path, monkeypatch):
-    from napari_subpixel import cluster
+    from napari_subpixel.runs import dask_cluster
 
-    monkeypatch.setattr(cluster, "CONNECT_S", 0.5)
+    monkeypatch.setattr(dask_cluster, "CONNECT_S", 0.5)
     message = refuse("detect", movie, "-o", tmp_path / "o.csv", "--scheduler", "127.0.0.1:9")
     assert "127.0.0.1:9: no Dask scheduler answers at this address" in message
     assert "not allowed with" in refuse("detect", movie, "-o", "o.csv", "--scheduler", "127.0.0.1:9", "--workers", 2)

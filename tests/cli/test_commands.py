@@ -13,10 +13,10 @@ import tifffile
 
 from napari_subpixel import formats
 from napari_subpixel.camera import Camera
+from napari_subpixel.cameras.presets import save_preset
 from napari_subpixel.models import read_card
-from napari_subpixel.movie_writer import write_movie
-from napari_subpixel.presets import save_preset
 from napari_subpixel.stacks import open_stack
+from napari_subpixel.stacks.writing import write_movie
 
 
 def test_detect_writes_the_format_that_the_suffix_names(run, movie, tmp_path):
@@ -124,7 +124,7 @@ def test_resume_with_nothing_to_resume_just_starts(run, movie, tmp_path):
 
 
 def test_ctrl_c_before_anything_is_finished_says_only_that(run, movie, tmp_path, monkeypatch):
-    from napari_subpixel.detector import Detector
+    from napari_subpixel.detection.detector import Detector
 
     def interrupt(*_arguments, **_settings):
         raise KeyboardInterrupt
@@ -134,10 +134,11 @@ def test_ctrl_c_before_anything_is_finished_says_only_that(run, movie, tmp_path,
 
 
 def test_ctrl_c_keeps_what_was_finished_and_says_so(run, movie, tmp_path, monkeypatch):
-    from napari_subpixel import jobs, journal
+    from napari_subpixel.detection import job as job_module
+    from napari_subpixel.runs import checkpoints
 
-    monkeypatch.setattr(jobs, "CHUNK_PIXELS", 4 * 40 * 52)
-    keep, kept = journal.Journal.keep, []
+    monkeypatch.setattr(job_module, "CHUNK_PIXELS", 4 * 40 * 52)
+    keep, kept = checkpoints.Journal.keep, []
 
     def keep_two_then_interrupt(journal, chunk):
         if len(kept) == 2:
@@ -145,13 +146,13 @@ def test_ctrl_c_keeps_what_was_finished_and_says_so(run, movie, tmp_path, monkey
         kept.append(chunk)
         keep(journal, chunk)
 
-    monkeypatch.setattr(journal.Journal, "keep", keep_two_then_interrupt)
+    monkeypatch.setattr(checkpoints.Journal, "keep", keep_two_then_interrupt)
     status, _, err = run("detect", movie, "-o", tmp_path / "a.csv")
     assert status == 130
     kept = tmp_path / "a.csv.partial"
     assert f"interrupted; frames 0 to 8 of 12 of movie.tif are kept in {kept}; --resume goes on" in err
     assert not (tmp_path / "a.csv").exists()
-    monkeypatch.setattr(journal.Journal, "keep", keep)
+    monkeypatch.setattr(checkpoints.Journal, "keep", keep)
     assert run("detect", movie, "-o", tmp_path / "a.csv", "--resume").status == 0
     assert set(formats.read(tmp_path / "a.csv").frame) == set(range(12))
 
@@ -326,7 +327,7 @@ def test_the_formats_of_the_flag_are_those_that_are_written():
 
 
 def test_the_devices_of_the_flag_are_those_of_the_detector():
-    from napari_subpixel import detector
     from napari_subpixel.cli import common
+    from napari_subpixel.detection import detector
 
     assert common.DEVICES == detector.DEVICES

@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_subpixel import following, formats, jobs
+from napari_subpixel import formats
 from napari_subpixel.cli import detect
-from napari_subpixel.simulate import Simulation, simulate
+from napari_subpixel.detection import job as job_module
+from napari_subpixel.runs import live
+from napari_subpixel.simulation.simulate import Simulation, simulate
 
 SIZE = 128
-FRAMES_PER_CHUNK = jobs.CHUNK_PIXELS // SIZE**2
+FRAMES_PER_CHUNK = job_module.CHUNK_PIXELS // SIZE**2
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +105,7 @@ def test_an_image_is_replaced_where_that_is_asked_for_and_where_a_run_goes_on(fr
 
 
 def test_the_idle_seconds_of_the_command_are_those_of_the_program():
-    assert detect.FOLLOW_S == following.IDLE_S
+    assert detect.FOLLOW_S == live.IDLE_S
 
 
 @pytest.mark.parametrize(

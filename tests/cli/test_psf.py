@@ -11,8 +11,8 @@ import tifffile
 import yaml
 
 from napari_subpixel.camera import Camera
-from napari_subpixel.movie_writer import write_movie
 from napari_subpixel.psf import GaussianPSF, draw_gaussians
+from napari_subpixel.stacks.writing import write_movie
 
 CAMERA = Camera(100.0, 100.0, 0.5)
 FLAGS = ("--baseline", 100, "--electrons-per-adu", 0.5)

@@ -11,13 +11,13 @@ import torch
 import yaml
 
 from napari_subpixel import formats
-from napari_subpixel.domain import Domain
+from napari_subpixel._util.user_folder import user_folder
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.models import load_model, read_card, save_model
-from napari_subpixel.movie_writer import write_movie
+from napari_subpixel.models.domain import Domain
+from napari_subpixel.models.unet import UNet
 from napari_subpixel.stacks import open_stack
-from napari_subpixel.unet import UNet
-from napari_subpixel.user_files import user_folder
+from napari_subpixel.stacks.writing import write_movie
 
 SHORT = ("--iterations", 2, "--batch-size", 2, "--crop-px", 16)
 RANGES = ("--photons-range", "500:1500", "--background-range", "5:20", "--density-um2", "0.5:2")
@@ -25,9 +25,9 @@ RANGES = ("--photons-range", "500:1500", "--background-range", "5:20", "--densit
 
 @pytest.fixture(autouse=True)
 def small_measurements(monkeypatch):
-    from napari_subpixel import tuning
+    from napari_subpixel.training.trainer import fine_tuning
 
-    monkeypatch.setattr(tuning, "HELD_OUT_MOVIES", 2)
+    monkeypatch.setattr(fine_tuning, "HELD_OUT_MOVIES", 2)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import threading
 import pytest
 from napari.utils.notifications import notification_manager
 
-from napari_subpixel.widgets.work import Work
+from napari_subpixel.widgets.background.worker import Work
 
 
 @pytest.fixture(autouse=True)

@@ -15,20 +15,22 @@ import tifffile
 from napari.layers import Layer
 from qtpy.QtWidgets import QFileDialog
 
-from napari_subpixel import formats, jobs, models, presets
+from napari_subpixel import formats, models
+from napari_subpixel._util.user_folder import CONFIG
 from napari_subpixel.camera import Camera
-from napari_subpixel.detector import Detector
-from napari_subpixel.jobs import DetectionJob
-from napari_subpixel.movie_writer import write_movie
-from napari_subpixel.pipeline import detect_to_file
-from napari_subpixel.simulate import crowded_microtubules, simulate
+from napari_subpixel.cameras import presets
+from napari_subpixel.detection import job as job_module
+from napari_subpixel.detection.detector import Detector
+from napari_subpixel.detection.job import DetectionJob
+from napari_subpixel.runs.pipeline import detect_to_file
+from napari_subpixel.simulation.simulate import crowded_microtubules, simulate
 from napari_subpixel.stacks import open_stack
-from napari_subpixel.user_files import CONFIG
+from napari_subpixel.stacks.writing import write_movie
+from napari_subpixel.widgets.background.batch import REPLACE, SKIP
+from napari_subpixel.widgets.background.worker import Work
 from napari_subpixel.widgets.batch import BatchProcess
-from napari_subpixel.widgets.batch_run import REPLACE, SKIP
-from napari_subpixel.widgets.movie_layers import MovieLayer, movie_layer_data
-from napari_subpixel.widgets.point_layers import table_of
-from napari_subpixel.widgets.work import Work
+from napari_subpixel.widgets.layers.movies import MovieLayer, movie_layer_data
+from napari_subpixel.widgets.layers.points import table_of
 
 SHAPE, N_FRAMES = (32, 44), 24
 #: Frames of a chunk in these tests, so that a movie has several.
@@ -44,7 +46,7 @@ def frames():
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
-    monkeypatch.setattr(jobs, "CHUNK_PIXELS", CHUNK_FRAMES * SHAPE[0] * SHAPE[1])
+    monkeypatch.setattr(job_module, "CHUNK_PIXELS", CHUNK_FRAMES * SHAPE[0] * SHAPE[1])
 
 
 @pytest.fixture(autouse=True)

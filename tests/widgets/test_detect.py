@@ -16,18 +16,18 @@ from scipy.ndimage import gaussian_filter
 from napari_subpixel import formats, models
 from napari_subpixel.camera import Camera
 from napari_subpixel.cli.demo import demo_simulation
-from napari_subpixel.detector import Detector
-from napari_subpixel.evaluate import evaluate
-from napari_subpixel.jobs import DetectionJob, job_for
+from napari_subpixel.detection.detector import Detector
+from napari_subpixel.detection.job import DetectionJob, job_for
+from napari_subpixel.evaluation.evaluate import evaluate
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.pipeline import detect_all
-from napari_subpixel.simulate import simulate
+from napari_subpixel.runs.pipeline import detect_all
+from napari_subpixel.simulation.simulate import simulate
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.widgets import detection_run
+from napari_subpixel.widgets.background.worker import Work
 from napari_subpixel.widgets.detect import DetectMolecules
-from napari_subpixel.widgets.movie_layers import MovieLayer, movie_layer_data
-from napari_subpixel.widgets.point_layers import table_of
-from napari_subpixel.widgets.work import Work
+from napari_subpixel.widgets.layers.movies import MovieLayer, movie_layer_data
+from napari_subpixel.widgets.layers.points import table_of
 
 SHAPE, N_FRAMES = (32, 44), 24
 #: Frames of a chunk in these tests, so that a run has several.

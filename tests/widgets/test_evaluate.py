@@ -12,18 +12,19 @@ import pytest
 from napari.layers import Layer
 from qtpy.QtWidgets import QFileDialog
 
-from napari_subpixel import coverage, formats
+from napari_subpixel import formats
 from napari_subpixel.camera import Camera
-from napari_subpixel.evaluate import evaluate, evaluating
+from napari_subpixel.evaluation import coverage
+from napari_subpixel.evaluation.evaluate import evaluate, evaluating
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.widgets import evaluation_run as module
+from napari_subpixel.widgets.background.worker import Work
+from napari_subpixel.widgets.controls.scores import SCORES
 from napari_subpixel.widgets.evaluate import EvaluateAgainstTruth
-from napari_subpixel.widgets.match_layers import FALSE_POSITIVES, KINDS, MISSES, TRUE_POSITIVES, match_layers
-from napari_subpixel.widgets.movie_layers import KEY, MovieLayer, movie_layer_data
-from napari_subpixel.widgets.point_layers import point_layer_data, set_threshold, table_of
-from napari_subpixel.widgets.scores import SCORES
-from napari_subpixel.widgets.work import Work
+from napari_subpixel.widgets.layers.matches import FALSE_POSITIVES, KINDS, MISSES, TRUE_POSITIVES, match_layers
+from napari_subpixel.widgets.layers.movies import KEY, MovieLayer, movie_layer_data
+from napari_subpixel.widgets.layers.points import point_layer_data, set_threshold, table_of
 
 SHAPE = (30, 44)
 MOVIE = np.random.default_rng(0).poisson(20, (5, *SHAPE)).astype(np.uint16)
@@ -618,7 +619,7 @@ def test_closing_the_dock_leaves_hidden_what_the_user_hid(make_widget, qtbot, vi
 @pytest.fixture
 def long_work(add, monkeypatch):
     """A result and its truth that take hundreds of steps to match."""
-    monkeypatch.setattr(sys.modules["napari_subpixel.evaluate"], "BLOCK_ROWS", 20)
+    monkeypatch.setattr(sys.modules["napari_subpixel.evaluation.evaluate"], "BLOCK_ROWS", 20)
     rng = np.random.default_rng(3)
     n, n_frames = 6_000, 900
     columns = {"frame": rng.integers(0, n_frames, n), "y": rng.uniform(0, 29, n), "x": rng.uniform(0, 43, n)}

@@ -17,18 +17,19 @@ import zarr
 from napari.layers import Layer
 from qtpy.QtWidgets import QFileDialog
 
-from napari_subpixel import presets, user_files
+from napari_subpixel._util import user_folder
 from napari_subpixel.camera import Camera
+from napari_subpixel.cameras import presets
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.movie_writer import write_movie
-from napari_subpixel.render import render
+from napari_subpixel.rendering.render import render
 from napari_subpixel.stacks import open_stack
+from napari_subpixel.stacks.writing import write_movie
 from napari_subpixel.widgets import load
+from napari_subpixel.widgets.background.worker import Work
+from napari_subpixel.widgets.layers.movies import MovieLayer
+from napari_subpixel.widgets.layers.points import point_layer_data
+from napari_subpixel.widgets.layers.renderings import rendering_layer_data
 from napari_subpixel.widgets.load import LoadStack, in_words
-from napari_subpixel.widgets.movie_layers import MovieLayer
-from napari_subpixel.widgets.point_layers import point_layer_data
-from napari_subpixel.widgets.rendering_layers import rendering_layer_data
-from napari_subpixel.widgets.work import Work
 
 MOVIE = np.random.default_rng(0).poisson(20, (5, 12, 18)).astype(np.uint16)
 EMCCD = Camera(baseline=200, electrons_per_adu=5.2, em_gain=300, name="EMCCD")
@@ -36,7 +37,7 @@ EMCCD = Camera(baseline=200, electrons_per_adu=5.2, em_gain=300, name="EMCCD")
 
 @pytest.fixture(autouse=True)
 def settings(tmp_path, monkeypatch):
-    monkeypatch.setenv(user_files.CONFIG, str(tmp_path / "settings"))
+    monkeypatch.setenv(user_folder.CONFIG, str(tmp_path / "settings"))
 
 
 @pytest.fixture

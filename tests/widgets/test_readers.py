@@ -15,10 +15,10 @@ from napari_subpixel import formats
 from napari_subpixel.camera import Camera
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.movie_writer import write_movie
+from napari_subpixel.stacks.writing import write_movie
 from napari_subpixel.widgets.detect import DetectMolecules
-from napari_subpixel.widgets.movie_layers import MovieLayer, belongs_to
-from napari_subpixel.widgets.point_layers import table_of
+from napari_subpixel.widgets.layers.movies import MovieLayer, belongs_to
+from napari_subpixel.widgets.layers.points import table_of
 from napari_subpixel.widgets.readers import get_movie_reader, get_table_reader
 
 PLUGIN = "napari-subpixel"

@@ -14,13 +14,13 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_subpixel.camera import Camera
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.render import render, rendering
+from napari_subpixel.rendering.render import render, rendering
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.widgets import render as module
-from napari_subpixel.widgets.movie_layers import KEY, MovieLayer, movie_layer_data
-from napari_subpixel.widgets.point_layers import point_layer_data, set_threshold, table_of
+from napari_subpixel.widgets.layers.movies import KEY, MovieLayer, movie_layer_data
+from napari_subpixel.widgets.layers.points import point_layer_data, set_threshold, table_of
+from napari_subpixel.widgets.layers.renderings import RenderingNotes
 from napari_subpixel.widgets.render import RenderSuperResolution
-from napari_subpixel.widgets.rendering_layers import RenderingNotes
 
 SHAPE = (30, 44)
 MOVIE = np.random.default_rng(0).poisson(20, (5, *SHAPE)).astype(np.uint16)

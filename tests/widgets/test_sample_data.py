@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from napari_subpixel.cli.demo import demo_simulation
-from napari_subpixel.widgets.movie_layers import MovieLayer, belongs_to
-from napari_subpixel.widgets.point_layers import notes_of, table_of
+from napari_subpixel.widgets.layers.movies import MovieLayer, belongs_to
+from napari_subpixel.widgets.layers.points import notes_of, table_of
 from napari_subpixel.widgets.sample_data import N_FRAMES, microtubules
 
 

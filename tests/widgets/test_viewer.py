@@ -10,7 +10,7 @@ import pytest
 
 from napari_subpixel.camera import Camera
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.render import render
+from napari_subpixel.rendering.render import render
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.widgets.viewer import add_result
 

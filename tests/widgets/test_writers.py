@@ -14,8 +14,8 @@ from napari_subpixel import formats
 from napari_subpixel.camera import Camera
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.stacks import open_stack
-from napari_subpixel.widgets.movie_layers import MovieLayer, movie_layer_data
-from napari_subpixel.widgets.point_layers import notes_of, point_layer_data, set_threshold, table_of
+from napari_subpixel.widgets.layers.movies import MovieLayer, movie_layer_data
+from napari_subpixel.widgets.layers.points import notes_of, point_layer_data, set_threshold, table_of
 from napari_subpixel.widgets.writers import write_csv, write_hdf5, write_parquet
 
 PLUGIN = "napari-subpixel"

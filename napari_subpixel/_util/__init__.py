@@ -1,0 +1,1 @@
+"""Plumbing that knows nothing of molecules: files, records, generators, compiled loops, threads."""

@@ -1,0 +1,68 @@
+"""The user's own files: the folder where cameras and models of one's own are kept, each under its name."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from napari_subpixel._util.files import make_folder
+from napari_subpixel.errors import InputError
+
+#: Environment variable that names another folder for the user's own files.
+CONFIG = "NAPARI_SUBPIXEL_CONFIG"
+#: What no file name may have on one system or another, and the names that Windows keeps for devices.
+UNFIT = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
+DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+LONGEST_NAME = 100
+
+
+def user_root() -> Path:
+    """Return the folder of all of the user's own files, there or not."""
+    import platformdirs
+
+    given = os.environ.get(CONFIG)
+    return Path(given).expanduser() if given else platformdirs.user_config_path("napari-subpixel", appauthor=False)
+
+
+def user_folder(kind: str) -> Path:
+    """Return the folder of the user's own files of a kind, ``cameras`` or ``models``, there or not."""
+    return user_root() / kind
+
+
+def made_user_folder(kind: str) -> Path:
+    """Return the same folder, and make it where it is not there.
+
+    Raises
+    ------
+    InputError
+        If it cannot be made.
+    """
+    folder = user_folder(kind)
+    make_folder(folder)
+    return folder
+
+
+def checked_file_name(kind: str, name: str) -> str:
+    """Return a name if it can be that of a file, on every system; `kind` says whose it is.
+
+    Raises
+    ------
+    InputError
+        If it cannot.
+
+    Examples
+    --------
+    >>> checked_file_name("camera", "our iXon")
+    'our iXon'
+    """
+    if not name:
+        raise InputError(f"the {kind} needs a name to be kept under")
+    if unfit := UNFIT.search(name):
+        raise InputError(f"{kind} name {name!r}: {unfit[0]!r} cannot be in a file's name")
+    if name != name.strip(" .") or DEVICES.fullmatch(name) or len(name) > LONGEST_NAME:
+        raise InputError(
+            f"{kind} name {name!r} cannot be a file's name: it begins or ends with a space or a point, is longer than "
+            f"{LONGEST_NAME} characters, or is the name of a device on Windows"
+        )
+    return name

@@ -1,0 +1,51 @@
+"""How much longer than wide single spots are: those of an astigmatic lens, or out of focus, are no round molecules."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import NamedTuple
+
+import numpy as np
+
+from napari_subpixel._util.generators import exhausted
+from napari_subpixel.calibration.spot_finding import frames_to_look_at, looked
+from napari_subpixel.camera import Camera
+from napari_subpixel.errors import InputError
+from napari_subpixel.stacks import Stack
+
+#: Frames that are looked at, at most.
+MOST_FRAMES = 12
+
+
+class Elongation(NamedTuple):
+    """The usual width of spots along their longer and their shorter of the two axes, in pixels."""
+
+    long_px: float
+    short_px: float
+
+    @property
+    def half_log_ratio(self) -> float:
+        """Half the logarithm of their ratio: by so much each axis differs from the mean."""
+        return float(np.log(self.long_px / self.short_px)) / 2
+
+
+def elongation_of(stack: Stack, camera: Camera) -> Elongation | None:
+    """Return how long and how wide the spots of a movie are that stand alone, None where too few do.
+
+    Each spot counts along the axis in which it is longer, so that spots above and below the focus of an astigmatic lens
+    do not make up for each other.
+    """
+    return exhausted(measuring_elongation(stack, camera))
+
+
+def measuring_elongation(stack: Stack, camera: Camera) -> Generator[float, None, Elongation | None]:
+    """Return the same, for whoever may stop; yields the share of the current look that is done."""
+    try:
+        whole = (slice(None), slice(None))
+        look = yield from looked(stack, camera, frames_to_look_at(stack, None, MOST_FRAMES), whole)
+    except InputError:  # too few, or too crowded
+        return None
+    y, x = look.spots.fits.at[:, 4:].T
+    ratio = np.exp(np.median(np.abs(np.log(y / x))))
+    middle = np.median(np.sqrt(y * x))
+    return Elongation(float(middle * np.sqrt(ratio)), float(middle / np.sqrt(ratio)))

@@ -1,0 +1,102 @@
+"""Cameras by name: those that come with the program, with the data sheets' typical values, and the user's own."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+from napari_subpixel._util.user_folder import checked_file_name, made_user_folder, user_folder
+from napari_subpixel.camera import Camera
+from napari_subpixel.errors import InputError, suggest
+
+#: The folder of the cameras that come with the program; each file says where its numbers come from.
+SHIPPED = Path(__file__).parent
+SUFFIX = ".yaml"
+#: What the folder of the user's own cameras is called: a camera file each.
+KIND = "cameras"
+
+
+def presets() -> dict[str, Camera]:
+    """Return every camera by its name, the shipped ones first.
+
+    A file of the user's own that cannot be used is left out, with a warning that names it and says why.
+    """
+    own, problems = _own()
+    for problem in problems:
+        warnings.warn(f"{problem}; this camera is left out", stacklevel=2)
+    return {name: camera for name, (_, camera) in (_shipped() | own).items()}
+
+
+def preset(name: str) -> Camera:
+    """Return the camera of this name.
+
+    Raises
+    ------
+    InputError
+        If there is none; the message lists the names, and guesses which was meant.
+    """
+    return _found(name)[1]
+
+
+def preset_file(name: str) -> Path:
+    """Return the file of the camera of this name, or raise `InputError` as `preset` does."""
+    return _found(name)[0]
+
+
+def save_preset(camera: Camera) -> Path:
+    """Write a camera of the user's own under its name, over an earlier one of that name.
+
+    Returns
+    -------
+    Path
+        The camera file; maps go to .npy files beside it.
+
+    Raises
+    ------
+    InputError
+        If the camera has no name, one that cannot be a file's name or that of a shipped camera, or cannot be written.
+    """
+    name = checked_file_name("camera", camera.name)
+    if _is_shipped(name):
+        raise InputError(f"{name!r} is a camera that comes with the program; give yours another name")
+    own, _ = _own()
+    path = own[name][0] if name in own else made_user_folder(KIND) / f"{name}{SUFFIX}"
+    camera.to_yaml(path)
+    return path
+
+
+def _shipped() -> dict[str, tuple[Path, Camera]]:
+    cameras = [(path, Camera.from_yaml(path)) for path in sorted(SHIPPED.glob(f"*{SUFFIX}"))]
+    return {camera.name: (path, camera) for path, camera in cameras}
+
+
+def _own() -> tuple[dict[str, tuple[Path, Camera]], list[str]]:
+    """Return the user's own cameras and, in words, what is wrong with the files that cannot be used."""
+    own: dict[str, tuple[Path, Camera]] = {}
+    problems = []
+    for path in sorted(user_folder(KIND).glob(f"[!.]*{SUFFIX}")):
+        try:
+            camera = Camera.from_yaml(path)
+            name = camera.name or path.stem
+            if name in own or _is_shipped(name):
+                raise InputError(f"{path}: another camera has the name {name!r}")
+        except InputError as error:
+            problems.append(str(error))
+            continue
+        own[name] = path, replace(camera, name=name)
+    return own, problems
+
+
+def _found(name: str) -> tuple[Path, Camera]:
+    own, problems = _own()
+    known = _shipped() | own
+    for key, found in known.items():
+        if key.casefold() == name.casefold():
+            return known.get(name, found)
+    left_out = f"; left out: {'; '.join(problems)}" if problems else ""
+    raise InputError(f"no camera {name!r}{suggest(name, known)}; there are {', '.join(known)}{left_out}")
+
+
+def _is_shipped(name: str) -> bool:
+    return name.casefold() in {shipped.casefold() for shipped in _shipped()}

@@ -1,0 +1,244 @@
+"""One movie to be detected, and how: what is not told of its microscope is estimated from it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from napari_subpixel import __version__
+from napari_subpixel._util.generators import exhausted, in_silence
+from napari_subpixel.calibration import Elongation, measuring_elongation
+from napari_subpixel.calibration.from_noise import NO_SIGMA_PX, microscope_of
+from napari_subpixel.camera import Camera
+from napari_subpixel.coordinates import Roi, checked_roi
+from napari_subpixel.detection.brightness import estimating_molecule_photons
+from napari_subpixel.detection.detector import Detector
+from napari_subpixel.errors import InputError, PixelSizeError
+from napari_subpixel.localizations import Localizations
+from napari_subpixel.psf import GaussianPSF
+from napari_subpixel.stacks import Stack
+
+#: Pixels of a chunk of frames, the unit that is read and kept, and of a piece of it, the unit that is detected;
+#: functions of the frame's shape alone, so that every run over a movie has the same.
+CHUNK_PIXELS, PIECE_PIXELS = 1 << 21, 1 << 18
+#: A piece has so many frames at least, as long as a chunk holds them: squares of sparse frames are few for each.
+PIECE_FRAMES = 8
+#: Fields of a camera that turn ADU into photons: where all have their defaults, the camera was not given.
+CAMERA_GAIN = ("baseline", "electrons_per_adu", "em_gain", "quantum_efficiency")
+#: What the identity of a job has that follows a movie while it is written: the first frame of those detected.
+FOLLOWED = "followed from"
+#: Single spots whose axes usually differ from their mean by more than this share are not round: a model for many
+#: microscopes has seen those of a quarter of its samples scatter by up to 0.2, half of which lie within 0.135.
+ELONGATED = 0.15
+
+
+@dataclass(frozen=True)
+class DetectionJob:
+    """One movie to be detected, and how.
+
+    Attributes
+    ----------
+    stack : Stack
+        The movie.
+    detector : Detector
+    camera : Camera
+        Its pixel size, where it has one, goes before that of the movie's metadata.
+    frames : (int, int), optional
+        First frame and the one after the last; all frames if not given.
+    roi : ((y0, y1), (x0, x1)), optional
+        Part of the frame, ends excluded.
+    sigma_px : float, optional
+        Standard deviation of the point spread function in pixels, for a model that asks for it.
+    molecule_photons : float
+        What a usual molecule gives in a frame, for the same; 0 where it is not known.
+    assumed : tuple of str
+        What was estimated of the microscope and not given, in words, for the provenance.
+    cautions : tuple of str
+        In what the movie is seen beforehand to lie outside of what the model knows, in words.
+    chunk_pixels : int, optional
+        Pixels of a chunk; `CHUNK_PIXELS` if not given.
+    """
+
+    stack: Stack
+    detector: Detector
+    camera: Camera = field(default_factory=Camera)
+    frames: tuple[int, int] | None = None
+    roi: Roi | None = None
+    sigma_px: float | None = None
+    molecule_photons: float = 0.0
+    assumed: tuple[str, ...] = ()
+    cautions: tuple[str, ...] = ()
+    chunk_pixels: int | None = None
+
+    def __post_init__(self) -> None:
+        self.camera.check_fits(self.stack.frame_shape)
+        checked_roi(self.roi, self.stack.frame_shape)
+        start, stop = self.span
+        if start >= stop:
+            raise InputError(f"{self.stack.name}: frames {start}:{stop} hold none: the first lies before the end")
+        if not 0 <= start < stop <= self.stack.n_frames:
+            raise InputError(
+                f"{self.stack.name}: frames {start}:{stop} do not lie within the movie's 0:{self.stack.n_frames}"
+            )
+        if self.detector.measures and self.sigma_px is None:
+            raise InputError(
+                f"{self.stack.name}: the model {self.detector.card.name} needs the width of the point spread function"
+            )
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """First frame and the one after the last."""
+        return self.frames or (0, self.stack.n_frames)
+
+    @property
+    def chunk_frames(self) -> int:
+        """Frames of a chunk."""
+        height, width = self.stack.frame_shape
+        return max(1, (self.chunk_pixels or CHUNK_PIXELS) // (height * width))
+
+    @property
+    def piece_frames(self) -> int:
+        """Frames of a piece."""
+        height, width = self.stack.frame_shape
+        return max(PIECE_PIXELS // (height * width), min(PIECE_FRAMES, self.chunk_frames))
+
+    @property
+    def starts(self) -> range:
+        """First frames of the chunks."""
+        return range(*self.span, self.chunk_frames)
+
+    @property
+    def pixel_size_nm(self) -> float | None:
+        """Pixel size of the camera, else of the movie's metadata."""
+        return self.camera.pixel_size_nm or self.stack.pixel_size_nm
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What an interrupted run must have in common with this one to be gone on with: for JSON."""
+        return {**self.provenance, "fingerprint": self.stack.fingerprint(), "chunk_frames": self.chunk_frames}
+
+    @property
+    def identity_of_beginning(self) -> dict[str, Any]:
+        """The same for a movie that is followed while it is written: its end is no part of it."""
+        about = {name: value for name, value in self.provenance.items() if name != "frames"}
+        fingerprint = self.stack.fingerprint_of_beginning()
+        return {FOLLOWED: self.span[0], **about, "fingerprint": fingerprint, "chunk_frames": self.chunk_frames}
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Everything the table has to say of where it comes from."""
+        return {
+            "program": f"napari-subpixel {__version__}",
+            "movie": self.stack.name,
+            **self.detector.provenance,
+            "camera": self.camera.summary(),
+            **(self._microscope if self.detector.measures else {}),
+            "frames": list(self.span),
+            "roi": [list(side) for side in self.roi] if self.roi else None,
+        }
+
+    @property
+    def _microscope(self) -> dict[str, Any]:
+        return {
+            "sigma_px": self.sigma_px, "molecule_photons": self.molecule_photons, "assumed": list(self.assumed)
+        }  # fmt: skip
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What is known of a table of this movie beside its rows, as keyword arguments of `Localizations`."""
+        return {
+            "pixel_size_nm": self.pixel_size_nm,
+            "frame_shape": self.stack.frame_shape,
+            "n_frames": self.stack.n_frames,
+            "provenance": self.provenance,
+        }
+
+
+def job_for(
+    stack: Stack,
+    detector: Detector,
+    camera: Camera | None = None,
+    *,
+    psf: GaussianPSF | None = None,
+    estimate_camera: bool | None = None,
+    frames: tuple[int, int] | None = None,
+    roi: Roi | None = None,
+) -> DetectionJob:
+    """Return a job; what the detector has to know of the microscope and is not given is estimated from the movie.
+
+    Parameters
+    ----------
+    stack : Stack
+    detector : Detector
+    camera : Camera, optional
+    psf : GaussianPSF, optional
+        The point spread function.
+    estimate_camera : bool, optional
+        Whether the camera's baseline and gain are not known; without it, they are not where they have their defaults.
+    frames, roi
+        As in `DetectionJob`.
+
+    Raises
+    ------
+    InputError
+        If the movie does not say what is asked of it, or the PSF is given and the pixel size is not known.
+    """
+    return exhausted(
+        preparing(stack, detector, camera, psf=psf, estimate_camera=estimate_camera, frames=frames, roi=roi)
+    )
+
+
+def preparing(
+    stack: Stack,
+    detector: Detector,
+    camera: Camera | None = None,
+    *,
+    psf: GaussianPSF | None = None,
+    estimate_camera: bool | None = None,
+    frames: tuple[int, int] | None = None,
+    roi: Roi | None = None,
+) -> Generator[None, None, DetectionJob]:
+    """Make a job as `job_for` does, step by step, for whoever may stop: the estimates take a while."""
+    camera = camera or Camera()
+    draft = DetectionJob(stack, detector, camera, frames, roi, sigma_px=NO_SIGMA_PX)  # refuses at once what it can
+    if not detector.measures:
+        return replace(draft, sigma_px=None)
+    if estimate_camera is None:
+        estimate_camera = all(np.array_equal(getattr(camera, name), getattr(Camera(), name)) for name in CAMERA_GAIN)
+    size = camera.pixel_size_nm or stack.pixel_size_nm
+    if psf is not None and size is None:
+        raise PixelSizeError(f"{stack.name}: the width of the PSF is given in nm, and the pixel size is not known")
+    sigma_px = psf.sigma_px(size) if psf is not None and size is not None else None
+    known = microscope_of(stack, camera, sigma_px, estimate_gain=estimate_camera)
+    usual = yield from estimating_molecule_photons(stack, detector, known.camera, known.sigma_px)
+    told = f"brightness from the movie: a molecule gives {usual:,.0f} photons in a frame"
+    assumed = (*known.assumed, told) if usual else known.assumed
+    return replace(
+        draft,
+        camera=known.camera,
+        sigma_px=known.sigma_px,
+        molecule_photons=usual,
+        assumed=assumed,
+        cautions=_cautions((yield from in_silence(measuring_elongation(stack, known.camera)))),
+    )
+
+
+def _cautions(spots: Elongation | None) -> tuple[str, ...]:
+    """Say what of a movie is not as a model of round molecules expects."""
+    if spots is None or spots.half_log_ratio <= ELONGATED:
+        return ()
+    return (
+        f"single spots are not round, but usually {spots.long_px:.1f} by {spots.short_px:.1f} px wide, as through an "
+        "astigmatic lens or out of focus: one may be taken for several molecules",
+    )
+
+
+class Chunk(NamedTuple):
+    """The molecules of the frames `start` up to but without `stop`."""
+
+    start: int
+    stop: int
+    table: Localizations

@@ -1,0 +1,386 @@
+"""Scores of localizations against the truth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_subpixel._util.generators import exhausted
+from napari_subpixel.coordinates import CENTRE_AT_ZERO, checked_pixel_size, px_to_nm, within_frame
+from napari_subpixel.errors import InputError
+from napari_subpixel.evaluation.coverage import gaps
+from napari_subpixel.evaluation.matching import Shift, estimating_shift, match
+from napari_subpixel.evaluation.scores import Evaluation, Match
+from napari_subpixel.localizations import Localizations
+
+#: A tolerance of a metre is a slip of the keyboard.
+MAX_TOLERANCE_NM = 1e9
+#: Pixel sizes of two tables that differ by more than this share do not belong to one movie.
+PIXEL_SIZE_AGREEMENT = 1e-3
+#: A constant offset is sought this far, in nm, which covers a shift by a whole pixel in y and x.
+OFFSET_REACH_NM = 250.0
+#: An offset is worth a warning above this length (nm), this many standard errors and this share of the tolerance.
+OFFSET_WORTH_NM = 5.0
+OFFSET_WORTH_ERRORS = 5.0
+OFFSET_WORTH_SHARE = 0.1
+#: An offset that rests on fewer pairs than this is not to be relied on.
+OFFSET_MIN_PAIRS = 5
+#: Rows of both tables that are matched at a time, in whole frames: some tenths of a second's work.
+BLOCK_ROWS = 1 << 16
+
+
+def evaluate(
+    localizations: Localizations,
+    truth: Localizations,
+    tolerances_nm: float | Sequence[float] = (25.0, 50.0),
+    *,
+    frames: tuple[int | None, int | None] | None = None,
+    border_nm: float = 0.0,
+    remove_offset: bool = False,
+    pixel_size_nm: float | None = None,
+    frame_shape: tuple[int, int] | None = None,
+) -> Evaluation:
+    """Match localizations with the truth, frame by frame and one-to-one, and score them.
+
+    The matching is optimal: the most pairs that the tolerance allows, and of these the least total distance. A frame
+    that only one of the tables has counts too: all its rows are false positives, or missed.
+
+    Parameters
+    ----------
+    localizations, truth : Localizations
+        The result and the ground truth, two tables of the same kind.
+    tolerances_nm : float or sequence of float
+        Largest distance of a pair, in nm; a `Match` is made for each.
+    frames : (start, stop), optional
+        Score only frames from `start` up to but without `stop`, counted from 0; None leaves that end open.
+    border_nm : float
+        Leave out a border of this width along the frames' outer edge (the SMLM challenge takes 450 nm). All rows
+        take part in the matching; then a pair is dropped if its molecule lies in the border, an unmatched molecule
+        or localization if it does itself. Had the border been cut off first, a molecule just outside the line and
+        its localization just inside would make a false positive of a good result.
+    remove_offset : bool
+        Subtract a constant offset, estimated from matched pairs, from the localizations first.
+    pixel_size_nm : float, optional
+        Width of a pixel in nm, where neither table knows it.
+    frame_shape : (int, int), optional
+        (height, width) of the frames in pixels, for the border, where neither table knows it.
+
+    Returns
+    -------
+    Evaluation
+        A sequence of `Match`, with what they have in common and warnings in words.
+
+    Raises
+    ------
+    InputError
+        If both tables have rows and no frame in common, the pixel sizes or frame shapes disagree or are not known,
+        or an argument is out of range.
+
+    References
+    ----------
+    Sage et al. 2019, Super-resolution fight club, doi:10.1038/s41592-019-0364-4
+
+    Examples
+    --------
+    >>> truth = Localizations({"frame": [0, 0], "y": [2.0, 5.0], "x": [3.0, 7.0]}, pixel_size_nm=100)
+    >>> found = Localizations({"frame": [0, 0], "y": [2.3, 9.0], "x": [3.4, 9.0]}, pixel_size_nm=100)
+    >>> for score in evaluate(found, truth, (25, 50)):
+    ...     print(score.tolerance_nm, score.true_positives, round(score.jaccard, 3), round(score.rmse_nm, 3))
+    25.0 0 0.0 nan
+    50.0 1 0.333 50.0
+    """
+    return exhausted(
+        evaluating(
+            localizations,
+            truth,
+            tolerances_nm,
+            frames=frames,
+            border_nm=border_nm,
+            remove_offset=remove_offset,
+            pixel_size_nm=pixel_size_nm,
+            frame_shape=frame_shape,
+        )
+    )
+
+
+def evaluating(
+    localizations: Localizations,
+    truth: Localizations,
+    tolerances_nm: float | Sequence[float] = (25.0, 50.0),
+    *,
+    frames: tuple[int | None, int | None] | None = None,
+    border_nm: float = 0.0,
+    remove_offset: bool = False,
+    pixel_size_nm: float | None = None,
+    frame_shape: tuple[int, int] | None = None,
+) -> Generator[float, None, Evaluation]:
+    """Score as `evaluate` does, step by step, for whoever shows progress or may stop.
+
+    Yields
+    ------
+    float
+        Share of the matching that is done, from 0 to 1; the scores are the generator's value.
+    """
+    tolerances = _checked_tolerances(tolerances_nm)
+    pixel_nm = _common_pixel_size(localizations, truth, pixel_size_nm)
+    border_nm = _checked_border(border_nm)
+    shape = _border_frame_shape(localizations, truth, frame_shape, border_nm / pixel_nm) if border_nm else None
+    _check_common_frame(localizations, truth)
+    start, stop = _checked_frames(frames, localizations, truth)
+    found = _Points.of(localizations, start, stop, pixel_nm)
+    real = _Points.of(truth, start, stop, pixel_nm)
+    yield 0.0
+    shift, warnings = yield from _offset(found, real, tolerances, remove_offset, pixel_nm)
+    yield 0.0
+    if remove_offset:
+        found = found.moved(-np.asarray(shift.yx_nm))
+    found_counts, real_counts = (p.inside(shape, border_nm, pixel_nm) for p in (found, real))
+    matches = yield from _matches(found, real, found_counts, real_counts, tolerances)
+    return Evaluation(
+        matches=matches,
+        n_frames=np.union1d(found.frame, real.frame).size,
+        n_localizations=found.row.size,
+        n_truth=real.row.size,
+        pixel_size_nm=pixel_nm,
+        border_nm=border_nm,
+        offset_removed_nm=shift.yx_nm if remove_offset else None,
+        warnings=(*_not_covered(localizations, real), *warnings),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Points:
+    """The rows of a table in the frames asked: their number in the table, frame, and position in nm, shape (N, 2)."""
+
+    row: NDArray[np.int64]
+    frame: NDArray[np.int64]
+    yx_nm: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, table: Localizations, start: int, stop: int | None, pixel_nm: float) -> _Points:
+        keep = table.frame >= start
+        if stop is not None:
+            keep &= table.frame < stop
+        row = np.flatnonzero(keep)
+        return cls(row, table.frame[row], px_to_nm(table.yx[row], pixel_nm, first_centre_px=CENTRE_AT_ZERO))
+
+    def moved(self, by_nm: NDArray[np.float64]) -> _Points:
+        return _Points(self.row, self.frame, self.yx_nm + by_nm)
+
+    def inside(self, shape: tuple[int, int] | None, border_nm: float, pixel_nm: float) -> NDArray[np.bool_]:
+        """Say which points lie inside the border; all do where there is none."""
+        if shape is None:
+            return np.ones(self.row.size, bool)
+        y, x = (self.yx_nm / pixel_nm).T
+        return within_frame(y, x, shape, border_px=border_nm / pixel_nm)
+
+
+def _not_covered(localizations: Localizations, real: _Points) -> tuple[str, ...]:
+    """Say so where the truth has molecules in what was not detected, or behind the end of the movie."""
+    if not real.frame.size:
+        return ()
+    last, length = int(real.frame.max()), localizations.n_frames
+    words = gaps(localizations, (int(real.frame.min()), last + 1))
+    if length is None or last < length:
+        return words
+    return (
+        *words,
+        f"the truth has molecules up to frame {last}, and the movie of the localizations has {length} frames: is it "
+        "another movie's?",
+    )
+
+
+def _matches(
+    found: _Points,
+    real: _Points,
+    found_counts: NDArray[np.bool_],
+    real_counts: NDArray[np.bool_],
+    tolerances: Sequence[float],
+) -> Generator[float, None, tuple[Match, ...]]:
+    """Match at each tolerance, block by block of frames, and yield the share that is done."""
+    blocks = _blocks(found.frame, real.frame)
+    matches = []
+    for number, tolerance in enumerate(tolerances):
+        pairs = []
+        for done, (rows, others) in enumerate(blocks, 1):
+            pairs.append(_pairs(found, real, rows, others, tolerance))
+            yield (number + done / len(blocks)) / len(tolerances)
+        joined = np.concatenate(pairs)
+        joined = joined[np.argsort(joined[:, 0])]
+        matches.append(_scored(found, real, found_counts, real_counts, joined, tolerance))
+    return tuple(matches)
+
+
+def _blocks(
+    frame: NDArray[np.int64], other_frame: NDArray[np.int64]
+) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Cut two sets into the rows of the same whole frames, about `BLOCK_ROWS` of them together."""
+    frames = np.sort(np.concatenate([frame, other_frame]))
+    edges = np.unique(frames[BLOCK_ROWS::BLOCK_ROWS])
+    return list(zip(_cut(frame, edges), _cut(other_frame, edges), strict=True))
+
+
+def _cut(frame: NDArray[np.int64], edges: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Return the rows of the frames before the first edge, from there to the next, and so on."""
+    order = np.argsort(frame, kind="stable")
+    return np.split(order, np.searchsorted(frame[order], edges))
+
+
+def _pairs(
+    found: _Points, real: _Points, rows: NDArray[np.int64], others: NDArray[np.int64], tolerance_nm: float
+) -> NDArray[np.int64]:
+    """Match some rows of both sets."""
+    pairs = match(found.frame[rows], found.yx_nm[rows], real.frame[others], real.yx_nm[others], tolerance_nm)
+    return np.column_stack([rows[pairs[:, 0]], others[pairs[:, 1]]])
+
+
+def _scored(
+    found: _Points,
+    real: _Points,
+    found_counts: NDArray[np.bool_],
+    real_counts: NDArray[np.bool_],
+    pairs: NDArray[np.int64],
+    tolerance_nm: float,
+) -> Match:
+    alone, missed = found_counts.copy(), real_counts.copy()
+    alone[pairs[:, 0]] = missed[pairs[:, 1]] = False
+    pairs = pairs[real_counts[pairs[:, 1]]]
+    return Match(
+        tolerance_nm=tolerance_nm,
+        pairs=np.column_stack([found.row[pairs[:, 0]], real.row[pairs[:, 1]]]),
+        offsets_nm=found.yx_nm[pairs[:, 0]] - real.yx_nm[pairs[:, 1]],
+        false_positive_rows=found.row[alone],
+        missed_rows=real.row[missed],
+    )
+
+
+# -- the constant offset ----------------------------------------------------------------------------------------------
+
+
+def _offset(
+    found: _Points, real: _Points, tolerances: Sequence[float], remove: bool, pixel_nm: float
+) -> Generator[float, None, tuple[Shift, tuple[str, ...]]]:
+    """Estimate the constant offset, and say in words what the user should know of it; each round yields 0."""
+    reach = max(*tolerances, OFFSET_REACH_NM)
+    try:
+        shift = yield from estimating_shift(found.frame, found.yx_nm, real.frame, real.yx_nm, reach)
+    except InputError:
+        if remove:
+            raise
+        # Too many candidates this far out in one frame; the scores, at their own tolerance, can do without.
+        return Shift(), ()
+    if remove:
+        return shift, _removal_warnings(shift, reach) if found.row.size and real.row.size else ()
+    return shift, _offset_warnings(shift, reach, max(tolerances), pixel_nm)
+
+
+def _certain(shift: Shift) -> bool:
+    return shift.n_pairs >= OFFSET_MIN_PAIRS and shift.standard_errors > OFFSET_WORTH_ERRORS
+
+
+def _removal_warnings(shift: Shift, reach_nm: float) -> tuple[str, ...]:
+    if not shift.n_pairs:
+        return (f"no offset was removed: none was found up to {reach_nm:g} nm",)
+    if shift.length_nm > OFFSET_WORTH_NM and not _certain(shift):
+        dy, dx = shift.yx_nm
+        return (
+            f"the offset removed, (y, x) = ({dy:+.1f}, {dx:+.1f}) nm, is uncertain: matched pairs {shift.n_pairs:,}",
+        )
+    return ()
+
+
+def _offset_warnings(shift: Shift, reach_nm: float, tolerance_nm: float, pixel_nm: float) -> tuple[str, ...]:
+    worth = max(OFFSET_WORTH_NM, OFFSET_WORTH_SHARE * tolerance_nm)
+    if shift.length_nm <= worth or not _certain(shift):
+        return ()
+    dy, dx = shift.yx_nm
+    return (
+        f"the localizations lie off the truth by a constant (y, x) = ({dy:+.1f}, {dx:+.1f}) nm = "
+        f"({dy / pixel_nm:+.2f}, {dx / pixel_nm:+.2f}) px ({shift.n_pairs:,} pairs within {reach_nm:g} nm): "
+        "do both files measure from the same corner or centre of the first pixel?",
+    )
+
+
+# -- checks -----------------------------------------------------------------------------------------------------------
+
+
+def _checked_tolerances(tolerances_nm: float | Sequence[float]) -> tuple[float, ...]:
+    try:
+        values = tuple(float(v) for v in np.atleast_1d(np.asarray(tolerances_nm, dtype=np.float64)))
+    except (TypeError, ValueError):
+        raise InputError(f"tolerances must be numbers in nm, got {tolerances_nm!r}") from None
+    if not values:
+        raise InputError("no tolerance was given: name at least one, in nm")
+    for value in values:
+        if not 0 < value <= MAX_TOLERANCE_NM:
+            raise InputError(f"a tolerance must be positive and at most {MAX_TOLERANCE_NM:g} nm, got {value:g} nm")
+    return values
+
+
+def _checked_border(border_nm: float) -> float:
+    if not (math.isfinite(border_nm) and border_nm >= 0):
+        raise InputError(f"the border must be 0 or a positive number of nm, got {border_nm:g} nm")
+    return float(border_nm)
+
+
+def _common_pixel_size(localizations: Localizations, truth: Localizations, pixel_size_nm: float | None) -> float:
+    given = None if pixel_size_nm is None else checked_pixel_size(pixel_size_nm)
+    sizes = {"given": given, "localizations": localizations.pixel_size_nm, "truth": truth.pixel_size_nm}
+    known = {name: size for name, size in sizes.items() if size is not None}
+    if not known:
+        raise InputError("the pixel size is known neither of the localizations nor of the truth: give it in nm")
+    if max(known.values()) > min(known.values()) * (1 + PIXEL_SIZE_AGREEMENT):
+        seen = ", ".join(f"{name} {size:g} nm" for name, size in known.items())
+        raise InputError(f"pixel sizes differ: {seen}")
+    return next(iter(known.values()))
+
+
+def _border_frame_shape(
+    localizations: Localizations, truth: Localizations, frame_shape: tuple[int, int] | None, border_px: float
+) -> tuple[int, int]:
+    sizes = {"given": frame_shape, "localizations": localizations.frame_shape, "truth": truth.frame_shape}
+    known = {name: tuple(shape) for name, shape in sizes.items() if shape is not None}
+    if not known:
+        raise InputError(
+            "a border needs the shape of the frames, which neither table knows: give (height, width) in px"
+        )
+    if len(set(known.values())) > 1:
+        raise InputError(f"frame shapes differ: {', '.join(f'{name} {shape}' for name, shape in known.items())}")
+    height, width = next(iter(known.values()))
+    if 2 * border_px >= min(height, width):
+        raise InputError(f"a border of {border_px:g} px leaves nothing of frames of {height} x {width} px")
+    return height, width
+
+
+def _check_common_frame(localizations: Localizations, truth: Localizations) -> None:
+    if len(localizations) and len(truth) and not np.isin(localizations.frame, truth.frame).any():
+        raise InputError(
+            "localizations and truth have no frame in common: "
+            f"frames {_span(localizations)} against {_span(truth)}, counted from 0"
+        )
+
+
+def _checked_frames(
+    frames: tuple[int | None, int | None] | None, localizations: Localizations, truth: Localizations
+) -> tuple[int, int | None]:
+    start, stop = (None, None) if frames is None else frames
+    start = 0 if start is None else start
+    if start < 0 or (stop is not None and stop <= start):
+        raise InputError(f"frames must be a range from 0 such as 0:100, got {start}:{'' if stop is None else stop}")
+    end = max(_end(localizations), _end(truth))
+    if frames is not None and start >= end > 0:
+        raise InputError(f"no frame to score from frame {start} on: the tables end before frame {end}, counted from 0")
+    return start, stop
+
+
+def _end(table: Localizations) -> int:
+    """Frames up to the last that the table knows of."""
+    return max(table.n_frames or 0, int(table.frame.max()) + 1 if len(table) else 0)
+
+
+def _span(table: Localizations) -> str:
+    return f"{table.frame.min()} to {table.frame.max()}"

@@ -1,0 +1,1 @@
+"""Localizations in, super-resolution images out."""

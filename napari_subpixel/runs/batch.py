@@ -1,0 +1,378 @@
+"""Several movies into as many tables: detect one after another, say what became of each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from napari_subpixel._util import records
+from napari_subpixel.camera import Camera
+from napari_subpixel.errors import InputError
+from napari_subpixel._util.files import write_failure
+from napari_subpixel.runs.movie_lists import sidecar_of
+from napari_subpixel.psf import GaussianPSF
+from napari_subpixel.runs.sidecars import Sidecar
+from napari_subpixel.stacks import Stack, open_stack
+
+if TYPE_CHECKING:
+    from napari_subpixel.coordinates import Roi
+    from napari_subpixel.detection.detector import Detector
+    from napari_subpixel.runs.live import Follow
+    from napari_subpixel.detection.job import DetectionJob
+    from napari_subpixel.runs.outputs import Detected
+    from napari_subpixel.runs.pipeline import Detecting
+
+Event = TypeVar("Event")
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a movie is.
+
+    Attributes
+    ----------
+    movie, output : Path
+        The movie, and the table that it becomes.
+    number, n_movies : int
+        Which movie it is, counted from 1, and how many there are.
+    start, stop : int
+        First frame of those that are detected, and the one after the last.
+    done : int
+        The frame after the last one that is finished; `start` before any is.
+    """
+
+    movie: Path
+    output: Path
+    number: int
+    n_movies: int
+    start: int = 0
+    stop: int = 0
+    done: int = 0
+
+    @property
+    def n_done(self) -> int:
+        """Frames that are finished."""
+        return self.done - self.start
+
+    @property
+    def n_frames(self) -> int:
+        """Frames in all."""
+        return self.stop - self.start
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a movie.
+
+    Attributes
+    ----------
+    movie, output : Path
+        The movie, and the table that it became or should have become.
+    n_frames, n_molecules : int
+        Frames and rows of the table; 0 where none was written.
+    n_detected : int
+        Frames that were detected now: fewer than `n_frames` where an interrupted run was resumed.
+    seconds : float
+        How long that took.
+    warnings : tuple of str
+        What is doubtful about the result, one sentence each.
+    assumed : tuple of str
+        What was estimated of the microscope, one phrase each.
+    how : str
+        Model and threshold, in words.
+    own_settings : str
+        What the movie's sidecar said, in words; empty without one.
+    error : str or None
+        Why there is no table, on one line that names the movie.
+    skipped : bool
+        Whether the table was there already and `resume` let it be.
+    """
+
+    movie: Path
+    output: Path
+    n_frames: int = 0
+    n_molecules: int = 0
+    n_detected: int = 0
+    seconds: float = 0.0
+    warnings: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
+    how: str = ""
+    own_settings: str = ""
+    error: str | None = None
+    skipped: bool = False
+
+    @property
+    def frames_per_second(self) -> float | None:
+        """Frames detected per second; None where none was."""
+        return self.n_detected / self.seconds if self.n_detected and self.seconds > 0 else None
+
+    @property
+    def status(self) -> str:
+        """``done``, ``skipped`` or ``failed``."""
+        return "failed" if self.error is not None else "skipped" if self.skipped else "done"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a movie is detected: the arguments of `detect_batch`, or what a sidecar made of them.
+
+    Attributes
+    ----------
+    detector, camera, psf, estimate_camera, frames, roi
+        As in `detect_batch`.
+    own : str
+        What of this the movie's sidecar said, in words.
+    """
+
+    detector: Detector
+    camera: Camera | None = None
+    psf: GaussianPSF | None = None
+    estimate_camera: bool | None = None
+    frames: tuple[int | None, int | None] | None = None
+    roi: Roi | None = None
+    own: str = ""
+
+    def of_movie(self, movie: str | Path) -> Settings:
+        """Return the settings of one movie: where it has a sidecar, what that says goes before these.
+
+        Raises
+        ------
+        InputError
+            If the sidecar holds an unknown or impossible setting; the message names the file and the setting.
+        """
+        path = sidecar_of(movie)
+        if not os.path.exists(path):
+            return self
+        sidecar = Sidecar.from_yaml(path)
+        with records.naming(path):
+            return replace(
+                self,
+                detector=_detector_of(sidecar, self.detector),
+                camera=sidecar.over(self.camera or Camera()),
+                psf=GaussianPSF.from_dict(sidecar.psf) if sidecar.psf else self.psf,
+                estimate_camera=False if sidecar.tells_gain else self.estimate_camera,
+                frames=sidecar.frames or self.frames,
+                roi=sidecar.roi or self.roi,
+                own=f"{', '.join(sidecar.names)} from {path.name}" if sidecar.names else "",
+            )
+
+    def job(self, stack: Stack) -> DetectionJob:
+        """Return the job of detecting a movie so."""
+        from napari_subpixel.detection.job import job_for  # loads torch
+
+        start, stop = self.frames or (None, None)
+        span = start or 0, stack.n_frames if stop is None else stop
+        return job_for(
+            stack,
+            self.detector,
+            self.camera,
+            psf=self.psf,
+            estimate_camera=self.estimate_camera,
+            frames=span,
+            roi=self.roi,
+        )
+
+
+def detect_batch(
+    pairs: Iterable[tuple[str | Path, Path]],
+    detector: Detector,
+    camera: Camera | None = None,
+    *,
+    psf: GaussianPSF | None = None,
+    estimate_camera: bool | None = None,
+    frames: tuple[int | None, int | None] | None = None,
+    roi: Roi | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    detecting: Detecting | None = None,
+    follow: Follow | None = None,
+    image: Path | None = None,
+) -> Generator[Progress | Outcome, None, None]:
+    """Detect movies one after another; one that fails does not stop the others.
+
+    Parameters
+    ----------
+    pairs : iterable of (path-like, Path)
+        Movies and tables, as `pair_outputs` gives them; the suffix of a table chooses its format. Where `sidecar_of`
+        a movie is there, its settings go before all that follow.
+    detector : Detector
+    camera : Camera, optional
+        Of all the movies.
+    psf, estimate_camera
+        As in `job_for`.
+    frames : (int or None, int or None), optional
+        First frame and the one after the last, of every movie; None is the movie's own.
+    roi : ((y0, y1), (x0, x1)), optional
+        Part of the frame, ends excluded.
+    resume : bool
+        Go on with interrupted runs, and skip movies whose table is there.
+    overwrite : bool
+        Replace tables that are there, and drop what interrupted runs left.
+    detecting : callable, optional
+        What detects the chunks of a movie, as in `detect_to_file`.
+    follow : Follow, optional
+        The movies are still being written, and are followed to their end; `detecting` does not take part then.
+    image : Path, optional
+        Image of the molecules, for one movie.
+
+    Yields
+    ------
+    Progress or Outcome
+        For every movie: its progress, the first time before any frame is done, then what became of it. A movie that
+        is skipped or cannot be opened has no progress. Where the generator is closed before its end, finished chunks
+        of the movie at work are kept for `resume`.
+    """
+    from napari_subpixel.runs.checkpoints import Journal  # loads torch
+
+    settings = Settings(detector, camera, psf, estimate_camera, frames, roi)
+    pairs = list(pairs)
+    if image is not None and len(pairs) > 1:
+        raise InputError(f"{image}: is the image of one movie, {len(pairs)} were given")
+    how = _How(detecting, follow, image, resume, overwrite)
+    for number, (movie, output) in enumerate(pairs, start=1):
+        at = Progress(Path(movie), output, number, len(pairs))
+        journal = Journal(output)
+        if resume and output.exists() and not journal.begun and follow is None:  # a movie may go on to grow
+            journal.remove()
+            yield Outcome(at.movie, output, skipped=True)
+            continue
+        try:
+            own = settings.of_movie(movie)
+            outcome = yield from (_detect_movie if follow is None else _follow_movie)(movie, at, own, how)
+        except (InputError, OSError, MemoryError) as error:
+            outcome = Outcome(at.movie, output, error=_in_words(at.movie, error))
+        yield outcome
+
+
+class _How(NamedTuple):
+    """What of the arguments of `detect_batch` is the same for all movies."""
+
+    detecting: Detecting | None
+    follow: Follow | None
+    image: Path | None
+    resume: bool
+    overwrite: bool
+
+
+def _detect_movie(movie: str | Path, at: Progress, settings: Settings, how: _How) -> Generator[Progress, None, Outcome]:
+    from napari_subpixel.runs.pipeline import check_output, detect, detect_to_file
+
+    with open_stack(movie) as stack:
+        check_output(stack, settings.camera, at.output, resume=how.resume, overwrite=how.overwrite)
+        job = settings.job(stack)
+        at = replace(at, start=job.span[0], stop=job.span[1], done=job.span[0])
+        yield at
+        began = perf_counter()
+        run = detect_to_file(
+            job,
+            at.output,
+            image=how.image,
+            resume=how.resume,
+            overwrite=how.overwrite,
+            detecting=how.detecting or detect,
+        )
+        n_detected, found = yield from _drained(
+            run, lambda chunk: (chunk.stop - chunk.start, replace(at, done=chunk.stop))
+        )
+        seconds = perf_counter() - began
+    outcome = _outcome(at, job, found)
+    return replace(outcome, n_detected=n_detected, seconds=seconds, own_settings=settings.own)
+
+
+def _follow_movie(movie: str | Path, at: Progress, settings: Settings, how: _How) -> Generator[Progress, None, Outcome]:
+    from napari_subpixel.runs.live import follow_to_file
+
+    start, stop = settings.frames or (None, None)
+    at = replace(at, start=start or 0, stop=start or 0, done=start or 0)
+    yield at
+    began = perf_counter()
+    run = follow_to_file(
+        movie,
+        replace(settings, frames=None).job,
+        at.output,
+        how.follow,
+        image=how.image,
+        frames=(at.start, stop),
+        resume=how.resume,
+        overwrite=how.overwrite,
+    )
+    n_detected, (job, found, warning) = yield from _drained(
+        run, lambda growth: (growth.n_detected, replace(at, stop=max(growth.n_frames, at.start), done=growth.done))
+    )
+    outcome = _outcome(replace(at, stop=job.span[1]), job, found)
+    return replace(
+        outcome,
+        n_detected=n_detected,
+        seconds=perf_counter() - began,
+        own_settings=settings.own,
+        warnings=(*outcome.warnings, *([f"{job.stack.name}: {warning}"] if warning else [])),
+    )
+
+
+def _outcome(at: Progress, job: DetectionJob, found: Detected) -> Outcome:
+    """Say what became of a movie whose table is in place."""
+    from napari_subpixel.runs.quality_warnings import crowding_warning
+
+    crowding = crowding_warning(job, found.n_molecules, at.n_frames)
+    outside = [f"{job.stack.name}: {warning}" for warning in found.provenance.get("warnings", ())]
+    return Outcome(
+        at.movie,
+        at.output,
+        n_frames=at.n_frames,
+        n_molecules=found.n_molecules,
+        warnings=tuple(filter(None, [_series_warning(job.stack), crowding, *outside])),
+        assumed=job.assumed,
+        how=f"model {job.detector.card.name}, threshold {job.detector.threshold:g}",
+    )
+
+
+def _detector_of(sidecar: Sidecar, general: Detector) -> Detector:
+    """Return the detector that a sidecar asks for; another model comes with its own threshold, unless one is given."""
+    from napari_subpixel.detection.detector import Detector
+
+    if sidecar.model is None and sidecar.threshold is None:
+        return general
+    return Detector(
+        sidecar.model or general.model,
+        threshold=sidecar.threshold,
+        device=general.device.type,
+        tile_px=general.tile_px,
+    )
+
+
+def _drained(
+    run: Generator[Event, None, Value], told: Callable[[Event], tuple[int, Progress]]
+) -> Generator[Progress, None, tuple[int, Value]]:
+    """Turn the events of a run into progress; the value is how many frames they tell of, and that of the run."""
+    n_detected = 0
+    with closing(run) as events:
+        while True:
+            try:
+                event = next(events)
+            except StopIteration as end:
+                return n_detected, end.value
+            n_frames, progress = told(event)
+            n_detected += n_frames
+            yield progress
+
+
+def _series_warning(stack: Stack) -> str | None:
+    if stack.n_series == 1:
+        return None
+    return f"{stack.name}: the file tells of {stack.n_series} images, of which one was detected"
+
+
+def _in_words(movie: Path, error: Exception) -> str:
+    """Say on one line, which names the movie, why it failed."""
+    if isinstance(error, MemoryError):
+        return f"{movie}: there is not enough memory for this"
+    if isinstance(error, OSError):
+        return f"{error.filename or movie}: {write_failure(error)}"
+    message = " ".join(str(error).split())
+    return message if movie.name in message else f"{movie}: {message}"

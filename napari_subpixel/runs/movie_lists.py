@@ -1,0 +1,286 @@
+"""Which movies names, folders, patterns and lists stand for, and what the tables are called that they become."""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+from collections.abc import Iterable, Sequence
+from glob import glob, has_magic
+from pathlib import Path
+
+from napari_subpixel import formats
+from napari_subpixel.errors import InputError, suggest
+from napari_subpixel.runs.sidecars import SUFFIX as SIDECAR_SUFFIX
+from napari_subpixel.stacks.folders import is_folder_of_frames, natural_key
+from napari_subpixel.stacks.zarrs import is_zarr_folder
+
+#: Endings of files that are movies; what such a file really is shows when it is opened.
+MOVIE_SUFFIXES = (".tif", ".tiff", ".btf", ".tf2", ".tf8", ".stk", ".lsm", ".zarr.zip")
+#: Endings of two parts that a table's name does not keep, and those of movies that are folders.
+DOUBLE_SUFFIXES = (".ome.tif", ".ome.tiff", ".ome.btf", ".ome.tf2", ".ome.tf8", ".ome.zarr.zip", ".zarr.zip")
+FOLDER_SUFFIXES = (".ome.zarr", ".zarr")
+
+
+def gather_movies(names: Iterable[str | Path]) -> list[str | Path]:
+    """List the movies that names stand for: movies, folders of movies, patterns, and lists of all these.
+
+    Parameters
+    ----------
+    names : iterable of path-like
+        A movie: a file, a Zarr, or a folder of frames, a file each. A folder of movies: any other folder, with the
+        movies that `find_movies` finds in it. A pattern, such as ``cell*.tif`` or ``**/*.tif``, where there is no file
+        of this very name. A list: ``@`` and the name of a text file with one of all these on a line, relative to the
+        folder of that file; empty lines and those that start with ``#`` are passed over. Sidecars are too.
+
+    Returns
+    -------
+    list of path-like
+        In the order of the names, each movie once. A name that stands for nothing is there too: what is wrong with it
+        is told when it is opened.
+
+    Raises
+    ------
+    InputError
+        If a pattern has no movies, or a list cannot be read or names none.
+    """
+    movies: dict[str, str | Path] = {}
+    for name in names:
+        if str(name).endswith(SIDECAR_SUFFIX):
+            continue  # of a pattern that the shell looked up
+        for movie in _named(str(name)):
+            movies.setdefault(os.path.realpath(movie) if str(movie) else "", movie)
+    return list(movies.values())
+
+
+def find_movies(folder: str | Path, pattern: str = "*") -> list[Path]:
+    """List the movies in a folder: TIFF files of every kind and Zarr.
+
+    Parameters
+    ----------
+    folder : path-like
+        Where to look; hidden files are left out, and so are folders of single frames.
+    pattern : str
+        What the names look like, such as ``cell*.tif``; ``**/*.tif`` looks into folders within the folder too.
+
+    Returns
+    -------
+    list of Path
+        Sorted as people number files, movie2 before movie10. An OME-TIFF of several files is listed once. A folder
+        that is itself a movie, of single frames, is the only one.
+
+    Raises
+    ------
+    InputError
+        If there is no such folder, or no movie in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: {'is not a folder' if folder.exists() else 'no such folder'}")
+    if is_zarr_folder(folder):
+        raise InputError(f"{folder}: is itself a movie (Zarr); give the folder that it is in")
+    if pattern == "*" and is_folder_of_frames(folder):
+        return [folder]
+    try:
+        there = [path for path in folder.glob(pattern) if _is_movie(path, folder)]
+    except (ValueError, NotImplementedError):
+        raise InputError(f"{pattern!r} is not a pattern of names in a folder; an example is 'cell*.tif'") from None
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read: {error.strerror}") from None
+    movies = _one_of_each_set(sorted(there, key=_natural_parts))
+    if not movies:
+        held = ", ".join(p.name for p in sorted(folder.iterdir(), key=natural_key)[:5]) or "nothing"
+        raise InputError(f"{folder}: no TIFF files and no Zarr named {pattern!r} in this folder; it holds {held}")
+    return movies
+
+
+def pair_outputs(
+    movies: Sequence[str | Path], folder: str | Path, format: str = "csv"
+) -> list[tuple[str | Path, Path]]:
+    """Name the table that every movie becomes, after the movie.
+
+    Parameters
+    ----------
+    movies : sequence of path-like
+    folder : path-like
+        Where the tables go; it is neither made nor looked at.
+    format : str
+        Of the tables: ``csv``, ``hdf5`` or ``parquet``.
+
+    Returns
+    -------
+    list of (path-like, Path)
+        Movies, as they were given, and tables.
+
+    Raises
+    ------
+    InputError
+        If two movies would become one table, or the format is unknown.
+
+    Examples
+    --------
+    >>> [(movie, table.name) for movie, table in pair_outputs(["a/cell.1.ome.tif", "b/cell.2.tif"], "tables")]
+    [('a/cell.1.ome.tif', 'cell.1.csv'), ('b/cell.2.tif', 'cell.2.csv')]
+    """
+    if format not in formats.FORMATS:
+        known = ", ".join(formats.FORMATS)
+        raise InputError(f"unknown format {format!r}{suggest(format, formats.FORMATS)}; there are {known}")
+    suffix = formats.FORMATS[format].suffixes[0]
+    tables = [Path(folder) / (_stem(Path(movie)) + suffix) for movie in movies]
+    twice = {table for table in tables if tables.count(table) > 1}
+    if twice:
+        raise InputError(f"{min(twice)}: several movies would become this table; rename one or use another folder")
+    return list(zip(movies, tables, strict=True))
+
+
+def check_inputs_stay(
+    pairs: Iterable[tuple[str | Path, Path]],
+    *,
+    also_read: Iterable[str | Path] = (),
+    also_written: Iterable[Path] = (),
+) -> None:
+    """Raise `InputError` if a table, or a file that comes beside it, is a file that is read.
+
+    Parameters
+    ----------
+    pairs : iterable of (path-like, Path)
+        Movies, which are read together with their sidecars, and tables.
+    also_read : iterable of path-like
+        What else is read: the camera file, the model.
+    also_written : iterable of Path
+        What else is written: the image.
+    """
+    pairs = list(pairs)
+    sidecars = [sidecar_of(movie) for movie, _ in pairs]
+    inputs = {
+        Path(name).resolve() for name in (*(movie for movie, _ in pairs), *filter(os.path.exists, sidecars), *also_read)
+    }
+    tables = (file for _, output in pairs for file in formats.format_for(output).outputs(output))
+    for file in (*tables, *also_written):
+        if file.resolve() in inputs:
+            raise InputError(f"{file}: is read by this command and would be replaced by its output")
+
+
+def sidecar_of(movie: str | Path) -> Path:
+    """Return the name of the file beside a movie that holds its own settings, there or not.
+
+    Examples
+    --------
+    >>> sidecar_of("data/cell.1.ome.tif").name
+    'cell.1.subpixel.yaml'
+    """
+    movie = Path(movie)
+    named = movie if movie.name.strip(".") else Path(os.path.abspath(movie))  # "." and "..", which have no name
+    return named.with_name(_stem(movie) + SIDECAR_SUFFIX)
+
+
+def _named(name: str) -> list[str | Path]:
+    """Return the movies that one name stands for."""
+    if name.startswith("@") and not os.path.exists(name):
+        return [movie for entry in _listed(Path(name[1:])) for movie in _named(entry)]
+    if os.path.isdir(name):
+        return [*_movies_in(Path(name))] or [name]
+    if os.path.exists(name) or not has_magic(name):
+        return [name]
+    return [*_matching(name)]
+
+
+def _listed(path: Path) -> list[str]:
+    """Return the names in a list of movies."""
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such list of movies") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: is no list of movies, a name on a line: {error}") from None
+    names = [os.path.join(path.parent, line) for line in lines if line and not line.startswith("#")]
+    if not names:
+        raise InputError(f"{path}: names no movies")
+    return names
+
+
+def _movies_in(folder: Path) -> list[Path]:
+    """Return the movie that a folder is, else those in it; none where it is neither."""
+    if is_zarr_folder(folder):
+        return [folder]
+    try:
+        return find_movies(folder)
+    except InputError:
+        return []
+
+
+def _matching(pattern: str) -> list[Path]:
+    there = sorted(map(Path, glob(pattern, recursive=True)), key=_natural_parts)
+    folders = [path for path in there if path.is_dir()]
+    movies = [path for path in there if path.is_file() and _has_movie_suffix(path)]
+    movies += [movie for folder in folders for movie in _movies_in(folder)]
+    of_several_files = {folder for folder in folders if is_zarr_folder(folder) or is_folder_of_frames(folder)}
+    movies = [movie for movie in movies if of_several_files.isdisjoint(movie.parents)]
+    if not movies:
+        raise InputError(f"{pattern}: no movie has such a name")
+    return _one_of_each_set(sorted(movies, key=_natural_parts))
+
+
+def _natural_parts(path: Path) -> list[list[tuple[int, int, str]]]:
+    return [natural_key(Path(part)) for part in path.parts]
+
+
+def _has_movie_suffix(path: Path) -> bool:
+    return path.name.lower().endswith(MOVIE_SUFFIXES)
+
+
+def _is_movie(path: Path, folder: Path) -> bool:
+    parts = path.relative_to(folder).parts
+    if any(part.startswith(".") for part in parts):
+        return False
+    if path.is_dir():
+        return is_zarr_folder(path) and not any(is_zarr_folder(p) for p in path.parents if p.is_relative_to(folder))
+    return _has_movie_suffix(path)
+
+
+def _stem(movie: Path) -> str:
+    """Name of a movie without what says its kind; a folder of frames keeps its dots."""
+    name = movie.resolve().name
+    is_folder = os.path.isdir(movie)
+    for suffix in FOLDER_SUFFIXES if is_folder else (*DOUBLE_SUFFIXES, *FOLDER_SUFFIXES):
+        if name.lower().endswith(suffix):
+            return name[: -len(suffix)]
+    return name if is_folder else Path(name).stem
+
+
+def _one_of_each_set(movies: list[Path]) -> list[Path]:
+    """Leave out the further files of OME-TIFFs that consist of several, by what the first file says of itself."""
+    further = set[Path]()
+    for path in movies:
+        if path not in further and ".ome." in path.name.lower():
+            files = _files_of_movie(path)
+            if path in files:  # else the file was renamed, and what it names is not its own
+                further |= files - {path}
+    return [path for path in movies if path not in further]
+
+
+def _files_of_movie(path: Path) -> set[Path]:
+    """Return the files of the first image of an OME-TIFF, as its XML, or the file that holds it, names them."""
+    first = _first_image(path)
+    if holder := re.search(r'\bMetadataFile="([^"]+)"', first):
+        first = _first_image(path.parent / _file_name(holder[1]))
+    return {path.parent / _file_name(name) for name in re.findall(r'\bFileName="([^"]+)"', first)}
+
+
+def _first_image(path: Path) -> str:
+    """Return the OME-XML of a file up to the end of its first image."""
+    import tifffile
+
+    try:
+        if path.suffix.lower() == ".ome":
+            xml = path.read_text(encoding="utf-8")
+        else:
+            with tifffile.TiffFile(path) as tiff:
+                xml = tiff.ome_metadata or ""
+    except Exception:  # a damaged file is a movie all the same: what is wrong with it is told when it is opened
+        return ""
+    return re.split(r"</(?:\w+:)?Image>", xml, maxsplit=1)[0]
+
+
+def _file_name(in_xml: str) -> str:
+    return re.split(r"[\\/]", html.unescape(in_xml))[-1]

@@ -1,0 +1,108 @@
+"""What a run writes: its table, and an image of the molecules in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from napari_subpixel import formats
+from napari_subpixel.runs.quality_warnings import Seen, provenance_with_warnings
+from napari_subpixel.errors import InputError, PixelSizeError
+from napari_subpixel.detection.job import DetectionJob
+from napari_subpixel.localizations import Localizations, concat
+from napari_subpixel.parts import Parts
+from napari_subpixel.rendering.render import SuperResolutionImage, check_image_output, image_grid, render, save_image
+
+#: Rows that are drawn into an image at a time.
+DRAWN_ROWS = 1 << 20
+
+
+class Detected(NamedTuple):
+    """What was written: the number of rows, and the provenance, with what is doubtful as ``warnings``."""
+
+    n_molecules: int
+    provenance: dict[str, Any]
+
+
+class Outputs:
+    """A table, and an image where one is asked for, each put in place when it is whole, and again when it has grown.
+
+    Parameters
+    ----------
+    table : Path
+        Its suffix chooses the format.
+    image : Path, optional
+        OME-TIFF, rendered as `render` does by default.
+    overwrite : bool
+        Replace what is there before; what was written here is replaced in any case.
+
+    Raises
+    ------
+    InputError
+        If the image may not or cannot be written there.
+    """
+
+    def __init__(self, table: Path, image: Path | None = None, *, overwrite: bool = False) -> None:
+        self.table, self.image, self.overwrite = table, image, overwrite
+        self._drawn: SuperResolutionImage | None = None
+        self._n_drawn = 0
+        if image is not None:
+            check_image_output(image, overwrite=overwrite)
+
+    def check(self, job: DetectionJob) -> None:
+        """Raise `InputError` if the image could not be drawn in the end, or would replace a file of the movie."""
+        if self.image is None:
+            return
+        path, stack = self.image.resolve(), job.stack
+        frames = stack.path.resolve() if stack.path is not None and stack.path.is_dir() else None
+        if path in {file.resolve() for file in stack.files} or path.parent == frames:
+            raise InputError(f"{self.image}: is, or lies among, the files of the movie, which is read")
+        if job.pixel_size_nm is None:
+            raise PixelSizeError(
+                f"{stack.name}: the movie does not say its pixel size, which an image needs: give --pixel-size-nm or a "
+                "camera file"
+            )
+        image_grid(stack.frame_shape, job.pixel_size_nm)
+
+    def write(self, job: DetectionJob, tables: Callable[[int], Iterable[Localizations]]) -> Detected:
+        """Write the table, and draw what was not drawn before.
+
+        Parameters
+        ----------
+        job : DetectionJob
+            What was detected.
+        tables : callable
+            Gives the tables of the chunks in their order, from that of a number on.
+        """
+        seen = Seen.of(tables(0))
+        about = {**job.about, "provenance": provenance_with_warnings(job, job.provenance, seen)}
+        formats.write(self.table, Parts(lambda: tables(0), about), overwrite=self.overwrite)
+        if self.image is not None:
+            save_image(self.image, self._draw(about, tables), overwrite=self.overwrite)
+        self.overwrite = True
+        return Detected(seen.n_points, about["provenance"])
+
+    def _draw(self, about: dict[str, Any], tables: Callable[[int], Iterable[Localizations]]) -> SuperResolutionImage:
+        drawn = self._drawn
+        if drawn is not None and drawn.grid != image_grid(about["frame_shape"], about["pixel_size_nm"]):
+            drawn, self._n_drawn = None, 0  # only a movie's end told its pixel size
+        for n_tables, table in _batches(tables(self._n_drawn)):
+            part = render(table.with_about(**about))
+            drawn = part if drawn is None else drawn.plus(part)
+            self._n_drawn += n_tables
+        assert drawn is not None, "there is at least one table"
+        self._drawn = drawn
+        return drawn
+
+
+def _batches(tables: Iterable[Localizations]) -> Iterator[tuple[int, Localizations]]:
+    """Join tables until they have many rows, so that an image is gone through seldom; tell how many they are."""
+    held: list[Localizations] = []
+    for table in tables:
+        held.append(table)
+        if sum(map(len, held)) >= DRAWN_ROWS:
+            yield len(held), concat(held)
+            held = []
+    if held:
+        yield len(held), concat(held)

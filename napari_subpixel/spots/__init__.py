@@ -1,9 +1,0 @@
-"""The point spread function measured on beads or molecules that stand alone: its width, and whether a Gaussian fits."""
-
-from __future__ import annotations
-
-from napari_subpixel.spots.elongation import Elongation, elongation_of, measuring_elongation
-from napari_subpixel.spots.measuring import measure_psf, measuring_psf
-from napari_subpixel.spots.psf import SpotPsf
-
-__all__ = ["Elongation", "SpotPsf", "elongation_of", "measure_psf", "measuring_elongation", "measuring_psf"]

@@ -1,0 +1,1 @@
+"""Learn from samples, or go on learning."""

@@ -1,0 +1,122 @@
+"""What training can minimise: the paper's terms, the likelihood, and those of the heatmap methods."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from napari_subpixel.models.heatmap_networks import HeatmapNetwork, HeatmapPredictor
+from napari_subpixel.training.counting_windows import Windows, counting_in_windows
+from napari_subpixel.training.heatmap_losses import dsnt_error, heatmap_error, spikes_error, spikes_for, target_for
+from napari_subpixel.training.likelihood import background_error, likelihood
+from napari_subpixel.training.losses import SPARSITY, heatmap_matching
+from napari_subpixel.training.simulated_samples import Batch
+
+if TYPE_CHECKING:
+    from napari_subpixel.training.trainer import TrainingSettings
+
+#: Sides of the windows, in pixels, in which the likelihood counts; one is drawn for every step.
+WINDOWS_PX = (4, 8, 12)
+#: In the likelihood an image of n molecules has the weight 1 / sqrt(1 + n / this): crowded ones shall not rule alone.
+MANY = 8.0
+#: Weight of the background's error beside the likelihood, which is much larger.
+BACKGROUND_WEIGHT = 0.5
+
+
+def paper_objective(
+    network: nn.Module, batch: Batch, settings: TrainingSettings, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Mean heatmap-matching loss (Eq. 4) and mean sparsity term of a batch, unweighted."""
+    with _precision(batch, settings):
+        predicted = network(batch.frames)
+    p = predicted.probabilities
+    if not torch.isfinite(p).all():
+        nan = p.new_tensor(float("nan"))
+        return nan, nan
+    match = heatmap_matching(predicted.offsets, p, batch.truth, batch.weights, kernel_px=settings.kernel_px)
+    if settings.sparsity == "counting" and settings.counting_window_px:
+        windows = _shifted_windows(p, settings.counting_window_px, rng)
+        return match.mean(), counting_in_windows(p, batch.truth, batch.weights, windows).mean()
+    return match.mean(), SPARSITY[settings.sparsity](p, batch.weights).mean()
+
+
+def likelihood_objective(
+    network: nn.Module, batch: Batch, settings: TrainingSettings, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Mean negative log-likelihood of a batch: of places and light, with the background's error; and of numbers.
+
+    Light and background are left out where the batch does not know them.
+    """
+    with _precision(batch, settings):
+        predicted = network(batch.frames)
+    if not torch.isfinite(predicted.logits).all():
+        nan = predicted.logits.new_tensor(float("nan"))
+        return nan, nan
+    windows = _shifted_windows(predicted.logits, int(rng.choice(WINDOWS_PX)), rng)
+    found = likelihood(predicted, batch.truth, batch.light, batch.weights, windows)
+    weight = (1 + batch.weights.sum(dim=(1, 2)) / MANY).rsqrt()
+    places = weight * found.places
+    if batch.background is not None:
+        places = places + BACKGROUND_WEIGHT * background_error(predicted, batch.frames, batch.background)
+    return places.mean(), (weight * found.numbers).mean()
+
+
+def heatmap_objective(
+    network: nn.Module, batch: Batch, settings: TrainingSettings, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Mean squared error of the heatmaps that a network predicts, summed over each; no second term."""
+    assert isinstance(network, HeatmapPredictor)
+    raw = _heatmap(network, batch, settings)
+    target = target_for(network, batch, (raw.shape[1], raw.shape[2]), rng)
+    return heatmap_error(raw, target).mean(), raw.new_zeros(())
+
+
+def spikes_objective(
+    network: nn.Module, batch: Batch, settings: TrainingSettings, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Deep-STORM's squared error and l1 norm, means over a batch."""
+    assert isinstance(network, HeatmapPredictor)
+    raw = _heatmap(network, batch, settings)
+    error, norm = spikes_error(raw, spikes_for(network, batch, (raw.shape[1], raw.shape[2])))
+    return error.mean(), norm.mean()
+
+
+def dsnt_objective(
+    network: nn.Module, batch: Batch, settings: TrainingSettings, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """DSNT's distance and regulariser round the true points, beside the cross-entropy that says where points are."""
+    assert isinstance(network, HeatmapNetwork)
+    logits = _heatmap(network, batch, settings)
+    target = target_for(network, batch, (logits.shape[1], logits.shape[2]), rng)
+    seen = functional.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(dim=(1, 2))
+    distance, divergence = dsnt_error(
+        logits, batch.truth, batch.weights, width_px=network.width_px, reach_px=network.window_px
+    )
+    return (seen + distance + divergence).mean(), logits.new_zeros(())
+
+
+def _precision(batch: Batch, settings: TrainingSettings) -> torch.autocast:
+    return torch.autocast(batch.frames.device.type, torch.bfloat16, enabled=settings.half_precision)
+
+
+def _heatmap(network: HeatmapPredictor, batch: Batch, settings: TrainingSettings) -> Tensor:
+    with _precision(batch, settings):
+        return network.heatmap(batch.frames).float()
+
+
+def _shifted_windows(p: Tensor, side_px: int, rng: np.random.Generator) -> Windows:
+    return Windows((p.shape[-2], p.shape[-1]), side_px, (int(rng.integers(side_px)), int(rng.integers(side_px))))
+
+
+#: What training can minimise, by name: a first term, and a second with the sparsity weight.
+OBJECTIVES = {
+    "paper": paper_objective,
+    "likelihood": likelihood_objective,
+    "heatmap": heatmap_objective,
+    "spikes": spikes_objective,
+    "dsnt": dsnt_objective,
+}

@@ -1,0 +1,427 @@
+"""Training: samples in, weights out, in a folder from which a killed run goes on."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import io
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from napari_subpixel._util.files import atomic_output, make_folder, write_failure
+from napari_subpixel.errors import InputError
+from napari_subpixel.models.pixel_network import lay_out
+from napari_subpixel.training.losses import SPARSITY
+from napari_subpixel.training.muon import Muon
+from napari_subpixel.training.objectives import OBJECTIVES
+from napari_subpixel.training.simulated_samples import Batch, Samples
+
+CHECKPOINT, LOG = "checkpoint.pt", "log.csv"
+LOG_COLUMNS = ("iteration", "heatmap", "sparsity", "jaccard", "seconds")
+#: However many iterations it takes, a checkpoint is written when the last is so old.
+CHECKPOINT_SECONDS = 60.0
+#: Settings that a resumed run may change: they say how far to go, not how to go.
+FREE_TO_CHANGE = (
+    "iterations", "cooldown", "final_sparsity_weight", "half_precision", "checkpoint_every", "log_every",
+    "measure_every",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How to train; the defaults are those of the paper's section 4.1, as its authors' published code has them.
+
+    Attributes
+    ----------
+    iterations : int
+        Steps of the optimiser.
+    batch_size : int
+        Samples per step.
+    learning_rate : float
+        Of the optimiser.
+    cooldown : int
+        Over this many last iterations the learning rate falls linearly to 0.
+    kernel_px : float
+        Width lambda of the heatmap kernel, in pixels.
+    sparsity : str
+        ``counting``, ``l1`` or ``none`` (Table 3).
+    counting_window_px : int
+        Side of the windows, on a grid that is shifted anew in every step, in which the paper's objective counts; 0
+        counts in the whole patch, as the paper does.
+    sparsity_weight : float
+        Weight of the sparsity term.
+    final_sparsity_weight : float, optional
+        Weight that it reaches at the end, growing evenly over the cooldown; the same if not given.
+    objective : str
+        ``paper``: heatmap matching and a sparsity term; ``likelihood``: that of the true molecules' places and light,
+        and, with the sparsity weight, of their number in windows (`napari_subpixel.training.likelihood`).
+    optimizer : str
+        ``adam`` (AdamW, which is Adam without weight decay) or ``muon`` (`napari_subpixel.training.muon`).
+    weight_decay : float
+        Of the optimiser.
+    warm_up : int
+        Over this many first iterations the learning rate rises linearly from 0.
+    clip_norm : float, optional
+        Gradients are scaled down to this norm.
+    averaging : float
+        Share of the running mean of the weights that every step keeps, and which is the result; 0 takes the last
+        weights.
+    half_precision : bool
+        Run the layers and the optimiser's products of matrices in bfloat16, several times faster where the processor
+        can.
+    seed : int
+        Seeds the weights and every draw.
+    checkpoint_every, log_every, measure_every : int
+        Iterations between checkpoints at most, between rows of the log, and between measurements on what is held out.
+    """
+
+    iterations: int = 50_000
+    batch_size: int = 16
+    learning_rate: float = 1e-3
+    cooldown: int = 0
+    kernel_px: float = 0.2
+    sparsity: str = "counting"
+    counting_window_px: int = 0
+    sparsity_weight: float = 0.1
+    final_sparsity_weight: float | None = None
+    objective: str = "paper"
+    optimizer: str = "adam"
+    weight_decay: float = 0.0
+    warm_up: int = 0
+    clip_norm: float | None = None
+    averaging: float = 0.0
+    half_precision: bool = False
+    seed: int = 0
+    checkpoint_every: int = 1000
+    log_every: int = 100
+    measure_every: int = 500
+
+    def __post_init__(self) -> None:
+        for name in ("iterations", "batch_size", "checkpoint_every", "log_every", "measure_every"):
+            if getattr(self, name) < 1:
+                raise InputError(f"training: {name} must be at least 1, got {getattr(self, name)}")
+        for name in ("learning_rate", "kernel_px"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"training: {name} must be positive, got {getattr(self, name)}")
+        for name in (
+            "sparsity_weight", "counting_window_px", "cooldown", "seed", "final_sparsity_weight", "weight_decay",
+            "warm_up",
+        ):  # fmt: skip
+            if getattr(self, name) is not None and not getattr(self, name) >= 0:
+                raise InputError(f"training: {name} must not be negative, got {getattr(self, name)}")
+        if self.sparsity not in SPARSITY:
+            raise InputError(f"training: sparsity must be one of {', '.join(SPARSITY)}, got {self.sparsity!r}")
+        if self.objective not in OBJECTIVES:
+            raise InputError(f"training: objective must be one of {', '.join(OBJECTIVES)}, got {self.objective!r}")
+        if self.optimizer not in OPTIMIZERS:
+            raise InputError(f"training: optimizer must be one of {', '.join(OPTIMIZERS)}, got {self.optimizer!r}")
+        if self.clip_norm is not None and not self.clip_norm > 0:
+            raise InputError(f"training: clip_norm must be positive, got {self.clip_norm}")
+        if not 0 <= self.averaging < 1:
+            raise InputError(f"training: averaging must be at least 0 and below 1, got {self.averaging}")
+
+    def learning_rate_at(self, iteration: int) -> float:
+        """Learning rate of one step, counted from 0."""
+        warmth = min(1.0, (iteration + 1) / self.warm_up) if self.warm_up else 1.0
+        return self.learning_rate * warmth * self._cooldown_left(iteration)
+
+    def sparsity_weight_at(self, iteration: int) -> float:
+        """Weight of the sparsity term in one step, counted from 0."""
+        if self.final_sparsity_weight is None:
+            return self.sparsity_weight
+        done = 1.0 - self._cooldown_left(iteration)
+        return self.sparsity_weight + done * (self.final_sparsity_weight - self.sparsity_weight)
+
+    def _cooldown_left(self, iteration: int) -> float:
+        return min(1.0, (self.iterations - iteration) / self.cooldown) if self.cooldown else 1.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where training stands.
+
+    Attributes
+    ----------
+    iteration : int
+        Iterations done.
+    heatmap, sparsity : float
+        The mean of the two terms of the loss since the last report.
+    seconds : float
+        Spent in all.
+    jaccard : float, optional
+        What was just measured on what is held out.
+    """
+
+    iteration: int
+    heatmap: float
+    sparsity: float
+    seconds: float
+    jaccard: float | None = None
+
+
+OPTIMIZERS: dict[str, Any] = {"adam": torch.optim.AdamW, "muon": Muon}
+
+
+def train(
+    network: nn.Module,
+    samples: Samples,
+    settings: TrainingSettings,
+    folder: Path,
+    *,
+    device: str = "cpu",
+    about: Mapping[str, Any] | None = None,
+    measure: Callable[[nn.Module], float] | None = None,
+) -> Iterator[Progress]:
+    """Train a network in place, a report at a time; a folder that holds a checkpoint is gone on from.
+
+    Every draw depends on the seed and the number of the iteration alone, so that an interrupted and resumed run
+    equals an uninterrupted one.
+
+    Parameters
+    ----------
+    network : Module
+        Maps frames (B, planes, h, w) to `Predictions`; changed in place.
+    samples : Samples
+    settings : TrainingSettings
+    folder : Path
+        Receives ``checkpoint.pt`` (weights and optimiser) and ``log.csv``.
+    device : str
+        Where to train.
+    about : mapping, optional
+        What the samples are, as plain values; a run is gone on from only with the same.
+    measure : callable, optional
+        Returns the Jaccard index that a network reaches on what is held out.
+
+    Yields
+    ------
+    Progress
+        After every `settings.log_every` iterations, after every `settings.measure_every` where something is held out,
+        and at the end.
+
+    Raises
+    ------
+    InputError
+        If the folder holds a run with other settings or on other samples, it cannot be written, or a loss is no
+        longer finite.
+    """
+    make_folder(folder)
+    lay_out(network)
+    run = _Run(network.to(device).train(), settings)
+    state = _resume(folder, run, about)
+    if state["iteration"] == settings.iterations:
+        run.finish()
+    _trim_log(folder / LOG, state["iteration"])
+    began, sums, steps = time.perf_counter() - state["seconds"], np.zeros(2), 0
+    saved = time.perf_counter()
+    for iteration, batch in _batches(samples, settings, state["iteration"]):
+        losses = run.step(batch.to(device), iteration)
+        sums, steps, done = sums + losses, steps + 1, iteration + 1
+        last = done == settings.iterations
+        measured = measure is not None and (done % settings.measure_every == 0 or last)
+        told = measured or done % settings.log_every == 0 or last
+        if told:
+            seconds = time.perf_counter() - began
+            jaccard = measure(run.result()) if measure is not None and measured else None
+            progress = Progress(done, float(sums[0] / steps), float(sums[1] / steps), seconds, jaccard)
+            sums, steps = np.zeros(2), 0
+            _append_log(folder / LOG, progress)
+        if done % settings.checkpoint_every == 0 or last or time.perf_counter() - saved > CHECKPOINT_SECONDS:
+            _save(folder, run, about, done, time.perf_counter() - began)
+            saved = time.perf_counter()
+        if last:
+            run.finish()
+        if told:
+            yield progress
+
+
+def check_can_go_on(folder: Path, settings: TrainingSettings, about: Mapping[str, Any] | None) -> None:
+    """Raise `InputError` now if `train` would refuse to go on from what a folder holds; one with no run is fine."""
+    _kept(folder, settings, about)
+
+
+def kept_iterations(folder: Path) -> int:
+    """Return how many iterations the checkpoint in a folder holds; 0 where there is none."""
+    path = folder / CHECKPOINT
+    return int(torch.load(path, map_location="cpu", weights_only=True)["iteration"]) if path.exists() else 0
+
+
+def load_result(network: nn.Module, folder: Path) -> None:
+    """Give a network the weights that would be the result if training ended at the checkpoint in a folder.
+
+    Raises
+    ------
+    InputError
+        If there is no checkpoint, or not one of this network.
+    """
+    path = folder / CHECKPOINT
+    if not path.exists():
+        raise InputError(f"{path}: no such checkpoint")
+    with _naming_what_is_no_checkpoint(path):
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        network.load_state_dict(state.get("average") or state["network"])
+
+
+class _Run:
+    """A network that is trained, with its optimiser and, where wanted, the running mean of its weights."""
+
+    def __init__(self, network: nn.Module, settings: TrainingSettings) -> None:
+        self.network, self.settings = network, settings
+        self.optimizer = OPTIMIZERS[settings.optimizer](
+            network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
+        self.average = copy.deepcopy(network) if settings.averaging else None
+
+    def step(self, batch: Batch, iteration: int) -> np.ndarray:
+        """Take one step, and return the two terms of the loss."""
+        settings = self.settings
+        for group in self.optimizer.param_groups:
+            group["lr"] = settings.learning_rate_at(iteration)
+        rng = np.random.default_rng([settings.seed, iteration, 1])
+        match, sparsity = OBJECTIVES[settings.objective](self.network, batch, settings, rng)
+        if not (torch.isfinite(match) and torch.isfinite(sparsity)):
+            raise InputError(f"training: the loss is no longer finite at iteration {iteration}; try a lower rate")
+        self.optimizer.zero_grad(set_to_none=True)
+        (match + settings.sparsity_weight_at(iteration) * sparsity).backward()
+        if settings.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip_norm)
+        # Muon's products of matrices bear low precision as layers do; AdamW has none.
+        with torch.autocast(batch.frames.device.type, torch.bfloat16, enabled=settings.half_precision):
+            self.optimizer.step()
+        self._add_to_average(iteration)
+        return np.array([match.item(), sparsity.item()])
+
+    def _add_to_average(self, iteration: int) -> None:
+        if self.average is None:
+            return
+        # The first weights are far off: until there are enough steps to average, the mean forgets faster.
+        keep = min(self.settings.averaging, (1 + iteration) / (10 + iteration))
+        with torch.no_grad():
+            for mean, now in zip(self.average.parameters(), self.network.parameters(), strict=True):
+                mean.lerp_(now, 1 - keep)
+
+    def result(self) -> nn.Module:
+        """Return what would be the result if training ended now, a copy."""
+        return copy.deepcopy(self.network if self.average is None else self.average).eval()
+
+    def finish(self) -> None:
+        """Give the network the averaged weights."""
+        if self.average is not None:
+            self.network.load_state_dict(self.average.state_dict())
+
+
+def _batches(samples: Samples, settings: TrainingSettings, start: int) -> Iterator[tuple[int, Batch]]:
+    """Yield the number of each iteration and its batch; the next one is drawn meanwhile."""
+
+    def draw(iteration: int) -> Batch:
+        return samples.batch(settings.batch_size, np.random.default_rng([settings.seed, iteration]))
+
+    with ThreadPoolExecutor(1, "samples") as drawing:
+        coming = drawing.submit(draw, start)
+        for iteration in range(start, settings.iterations):
+            batch = coming.result()
+            if iteration + 1 < settings.iterations:
+                coming = drawing.submit(draw, iteration + 1)
+            yield iteration, batch
+
+
+def _save(folder: Path, run: _Run, about: Mapping[str, Any] | None, iteration: int, seconds: float) -> None:
+    state = {
+        "network": run.network.state_dict(),
+        "average": run.average.state_dict() if run.average is not None else None,
+        "optimizer": run.optimizer.state_dict(),
+        "settings": json.dumps(asdict(run.settings)),
+        "about": json.dumps(about),
+        "iteration": iteration,
+        "seconds": seconds,
+    }
+    content = io.BytesIO()  # on a full disk, torch's own writing raises what nobody recognises
+    torch.save(state, content)
+    with atomic_output(folder / CHECKPOINT) as draft:
+        draft.write_bytes(content.getvalue())
+
+
+def _resume(folder: Path, run: _Run, about: Mapping[str, Any] | None) -> dict[str, Any]:
+    state = _kept(folder, run.settings, about)
+    if not state:
+        return {"iteration": 0, "seconds": 0.0}
+    with _naming_what_is_no_checkpoint(folder / CHECKPOINT):
+        run.network.load_state_dict(state["network"])
+        run.optimizer.load_state_dict(state["optimizer"])
+        if run.average is not None:
+            run.average.load_state_dict(state["average"] or state["network"])
+    return state
+
+
+def _kept(folder: Path, settings: TrainingSettings, about: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the state of a run that the folder keeps, empty if there is none; it is one of these settings."""
+    path = folder / CHECKPOINT
+    if not path.exists():
+        return {}
+    with _naming_what_is_no_checkpoint(path):
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        before, samples_before = json.loads(state["settings"]), json.loads(state["about"])
+    for field in fields(settings):
+        name, value = field.name, getattr(settings, field.name)
+        if name not in FREE_TO_CHANGE and before.get(name, field.default) != value:
+            raise InputError(
+                f"{path}: was trained with {name} {before.get(name)}, not {value}; give the model another name"
+            )
+    if samples_before != (now := json.loads(json.dumps(about))):
+        what = "; ".join(_differences(samples_before, now))
+        raise InputError(f"{path}: was trained on other samples ({what}); give the model another name")
+    if state["iteration"] > settings.iterations:
+        raise InputError(f"{path}: has {state['iteration']} iterations already, more than {settings.iterations}")
+    return state
+
+
+def _differences(before: Any, now: Any, name: str = "") -> Iterator[str]:
+    """Say in which entries two records differ."""
+    if not (isinstance(before, dict) and isinstance(now, dict)):
+        yield f"{name or 'samples'} {before}, not {now}"
+        return
+    for key in {**before, **now}:
+        if before.get(key) != now.get(key):
+            yield from _differences(before.get(key), now.get(key), f"{name} {key}".strip())
+
+
+@contextmanager
+def _naming_what_is_no_checkpoint(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (RuntimeError, KeyError, ValueError, EOFError, UnpicklingError) as error:
+        raise InputError(f"{path}: not a checkpoint of this network: {' '.join(str(error).split())[:200]}") from None
+
+
+def _trim_log(path: Path, iteration: int) -> None:
+    """Drop rows that an interrupted run logged after its last checkpoint: these iterations are done again."""
+    if not path.exists():
+        return
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.reader(file) if len(row) == len(LOG_COLUMNS) and row[0].isdigit()]
+    with atomic_output(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([LOG_COLUMNS, *(row for row in rows if int(row[0]) <= iteration)])
+
+
+def _append_log(path: Path, now: Progress) -> None:
+    fresh = not path.exists()
+    try:
+        with path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            if fresh:
+                writer.writerow(LOG_COLUMNS)
+            jaccard = "" if now.jaccard is None else f"{now.jaccard:.4f}"
+            losses = f"{now.heatmap:.6g}", f"{now.sparsity:.6g}"
+            writer.writerow([now.iteration, *losses, jaccard, f"{now.seconds:.1f}"])
+    except OSError as error:
+        raise InputError(f"{path}: {write_failure(error)}") from None

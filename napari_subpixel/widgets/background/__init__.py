@@ -1,0 +1,1 @@
+"""What runs beside the window: detection, evaluation, batch, and the thread that they run on."""

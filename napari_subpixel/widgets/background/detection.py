@@ -1,0 +1,173 @@
+"""One run of detection over a movie in the viewer: its chunks become one points layer, whole or partial."""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections.abc import Generator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_subpixel.coordinates import Roi
+from napari_subpixel.localizations import Localizations, concat
+from napari_subpixel.widgets.background.detector_cache import DetectorChoice, preparing_job
+from napari_subpixel.widgets.background.worker import Work
+from napari_subpixel.widgets.controls.messages import report, show_warning
+from napari_subpixel.widgets.layers.movies import MovieLayer
+from napari_subpixel.widgets.layers.points import point_layer_data, set_threshold
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Points
+
+    from napari_subpixel.detection.job import Chunk, DetectionJob
+
+
+#: Pixels of the pieces that a run goes through, fewer than a file needs: progress is seen, and a click on Cancel heard.
+CHUNK_PIXELS = 1 << 17
+
+
+class RunSettings(NamedTuple):
+    """What to detect and how."""
+
+    choice: DetectorChoice
+    frames: tuple[int, int]
+    roi: Roi | None
+
+
+class RunSummary(NamedTuple):
+    """How a run ended."""
+
+    layer: Points | None
+    n_frames: int
+    of_frames: int
+    seconds: float
+    ending: str
+    assumed: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every frame that was asked for was done."""
+        return self.n_frames == self.of_frames
+
+
+class DetectionRun(QObject):
+    """Detects a movie in the background; its result belongs to the movie's layer as it was when the run began.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        Where the points layer is added at the end.
+    movie : MovieLayer
+        The movie; what is chosen, renamed or removed in the viewer meanwhile changes nothing.
+    settings : RunSettings
+    threshold : float
+        Probability from which points are shown at the end, unless `threshold` is set to another meanwhile.
+
+    Attributes
+    ----------
+    began : Signal(str)
+        The detector is there; on which device, and why.
+    progressed : Signal(int, int)
+        Frames done, localizations found so far at the threshold.
+    ended : Signal(object)
+        `RunSummary`; the last signal.
+    """
+
+    began = Signal(str)
+    progressed = Signal(int, int)
+    ended = Signal(object)
+
+    def __init__(self, viewer: Viewer, movie: MovieLayer, settings: RunSettings, threshold: float) -> None:
+        super().__init__()
+        self._viewer = weakref.ref(viewer)
+        self.movie, self.settings, self.threshold = movie, settings, threshold
+        self._job: DetectionJob | None = None
+        self._tables: list[Localizations] = []
+        self._warnings: list[str] = []
+        self._frames_done, self._n_found = 0, 0
+        self._start = time.perf_counter()
+        self.work = Work(_chunks, movie.notes.key, movie.stack(), movie.camera, settings)
+        self.work.yielded.connect(self._take)
+        # These hold on to the run while the work goes on, also when the widget that began it is gone.
+        self.work.returned.connect(lambda _: self._end("done"))
+        self.work.cancelled.connect(lambda: self._end("cancelled"))
+        self.work.failed.connect(lambda _: self._end("failed"))
+
+    def is_of(self, movie: MovieLayer, model: str) -> bool:
+        """Say whether this is a run over a movie, with a model."""
+        return self.movie.notes.key == movie.notes.key and self.settings.choice.model == model
+
+    def _take(self, arrived: Any) -> None:
+        if arrived is None:
+            return  # the microscope is being estimated
+        if self._job is None:
+            self._job = arrived
+            self._start = time.perf_counter()
+            self.began.emit(arrived.detector.device_reason)
+            return
+        if self.work.is_cancelled:
+            return  # it was under way when the user had seen enough
+        chunk: Chunk = arrived
+        self._tables.append(chunk.table)
+        self._frames_done += chunk.stop - chunk.start
+        self._n_found += int((chunk.table["probability"] >= self.threshold).sum())
+        self.progressed.emit(self._frames_done, self._n_found)
+
+    def _end(self, ending: str) -> None:
+        seconds = time.perf_counter() - self._start
+        first, last = self.settings.frames
+        layer = None
+        try:
+            layer = self._add_layer() if self._tables else None
+        except Exception as error:  # whoever waits for the end has to hear of it, whatever went wrong
+            report(error)
+            ending = "failed"
+        assumed = self._job.assumed if self._job is not None else ()
+        n_done, warnings = self._frames_done, tuple(self._warnings)
+        self.ended.emit(RunSummary(layer, n_done, last - first, seconds, ending, assumed, warnings))
+        self.deleteLater()
+
+    def _add_layer(self) -> Points | None:
+        from napari.layers import Layer
+
+        from napari_subpixel.runs.quality_warnings import crowding_warning, with_warnings
+
+        assert self._job is not None
+        viewer = self._viewer()
+        if viewer is None:
+            return None
+        first, last = self.settings.frames
+        done = first + self._frames_done
+        table = concat(self._tables)
+        provenance = {**table.provenance, "frames": [first, done]}
+        # The camera may have been set meanwhile: the layer's own pixel size is the one that the points lie at.
+        table = table.with_about(
+            provenance=provenance, pixel_size_nm=self.movie.camera.pixel_size_nm or table.pixel_size_nm
+        )
+        job = replace(self._job, frames=(first, done))
+        table = with_warnings(job, table, self.threshold)
+        name = f"{self.movie.layer.name} localizations"
+        if done < last:
+            name += f" (partial: frames {first} to {done - 1} of {first} to {last - 1})"
+        layer = Layer.create(*point_layer_data(table, self.movie, name=name))
+        viewer.add_layer(layer)
+        set_threshold(layer, self.threshold)
+        outside = [f"{job.stack.name}: {words}" for words in table.provenance.get("warnings", ())]
+        for warning in filter(None, [crowding_warning(job, int(layer.shown.sum()), self._frames_done), *outside]):
+            self._warnings.append(warning)
+            show_warning(warning)
+        return layer
+
+
+def _chunks(key: str, stack: Any, camera: Any, settings: RunSettings) -> Generator[Any, None, None]:
+    """Yield nothing while the job is prepared, then the job, then every chunk."""
+    from napari_subpixel.runs.pipeline import detect
+
+    job = yield from preparing_job(key, stack, settings.choice.load(), camera, settings.frames, settings.roi)
+    job = replace(job, chunk_pixels=CHUNK_PIXELS)
+    yield job
+    yield from detect(job)

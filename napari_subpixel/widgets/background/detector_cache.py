@@ -1,0 +1,123 @@
+"""The detector that the widgets share: loaded once, on a thread of the background, since it loads torch."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from napari_subpixel import models
+from napari_subpixel.camera import Camera
+from napari_subpixel.coordinates import Roi
+from napari_subpixel.errors import InputError
+from napari_subpixel.stacks import Stack
+
+if TYPE_CHECKING:
+    from napari_subpixel.detection.detector import Detector
+    from napari_subpixel.detection.job import DetectionJob
+
+#: Points are kept from one of these probabilities on, so that a threshold can be lowered without detecting again.
+FLOORS = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005)
+_lock = threading.Lock()
+#: Fields of a job that belong to one run; the others are what its movie told.
+OF_A_RUN = ("stack", "detector", "frames", "roi")
+
+
+@dataclass(frozen=True)
+class DetectorChoice:
+    """What makes a detector.
+
+    Attributes
+    ----------
+    model : str
+        Name of a shipped model, or path of one.
+    device : str
+        ``auto``, ``cpu``, ``cuda`` or ``mps``.
+    floor : float
+        Lowest probability of a point that is kept.
+    """
+
+    model: str
+    device: str
+    floor: float
+
+    def load(self) -> Detector:
+        """Return the detector, made new only if the choice or the model's file changed; slow at first.
+
+        Raises
+        ------
+        InputError
+            If there is no such model or device.
+        """
+        path = models.find(self.model)
+        with _lock:
+            return _loaded(self, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def _loaded(choice: DetectorChoice, _changed: int) -> Detector:
+    from napari_subpixel.detection.detector import Detector
+
+    return Detector(choice.model, threshold=choice.floor, device=choice.device)
+
+
+class _Estimates:
+    """What is estimated of one movie's microscope for one model, or why nothing can be: once, whoever asks first."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.fields: dict[str, Any] | None = None
+        self.refusal: InputError | None = None
+
+
+_estimates: dict[tuple[str, str], _Estimates] = {}
+
+
+def preparing_job(
+    key: str, stack: Stack, detector: Detector, camera: Camera, frames: tuple[int, int], roi: Roi | None
+) -> Generator[None, None, DetectionJob]:
+    """Make a job over a movie, step by step; what is estimated of its microscope is estimated once.
+
+    Parameters
+    ----------
+    key : str
+        Of the movie.
+    stack, detector, camera, frames, roi
+        As in `napari_subpixel.detection.job.preparing`, which this stands for.
+    """
+    from napari_subpixel.detection.job import DetectionJob, preparing
+
+    if not detector.measures:
+        return DetectionJob(stack, detector, camera, frames, roi)
+    which = f"{key} {stack.shape} {camera.summary()}", detector.card.weights_sha256
+    with _lock:
+        known = _estimates.setdefault(which, _Estimates())
+    with known.lock:
+        if known.refusal is not None:
+            raise known.refusal
+        if known.fields is None:
+            try:
+                whole = yield from preparing(stack, detector, camera)
+            except InputError as error:
+                known.refusal = error
+                raise
+            known.fields = {
+                field.name: getattr(whole, field.name) for field in fields(whole) if field.name not in OF_A_RUN
+            }
+    return DetectionJob(stack, detector, frames=frames, roi=roi, **known.fields)
+
+
+def floor_for(threshold: float, model_threshold: float) -> float:
+    """Return the probability from which points are kept: at most half the threshold, and half the model's own.
+
+    Few steps, so that a slider that is moved does not make a new detector each time.
+
+    Examples
+    --------
+    >>> floor_for(0.1, 0.1), floor_for(0.5, 0.1), floor_for(0.03, 0.1)
+    (0.05, 0.05, 0.01)
+    """
+    most = min(threshold, model_threshold) / 2
+    return next((floor for floor in FLOORS if floor <= most), FLOORS[-1])

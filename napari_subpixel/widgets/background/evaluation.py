@@ -1,0 +1,142 @@
+"""One evaluation: what is compared with what, read and scored in the background, and what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from napari_subpixel import formats
+from napari_subpixel.errors import InputError, PixelSizeError
+from napari_subpixel.evaluation.coverage import Frames, detected_frames, frames_to_score, left_out, reaches_beyond
+from napari_subpixel.evaluation.evaluate import evaluating
+from napari_subpixel.evaluation.scores import Evaluation
+from napari_subpixel.localizations import Localizations
+from napari_subpixel.widgets.background.worker import Work
+from napari_subpixel.widgets.layers.results import Ground, snapshot
+
+if TYPE_CHECKING:
+    from napari.layers import Points
+
+
+class Request(NamedTuple):
+    """What to compare, and how; the tables are made when it begins."""
+
+    result: Points
+    ground: Ground
+    truth: Points | Path
+    truth_ground: Ground
+    settings: dict[str, Any]
+    by_hand: bool
+
+    @property
+    def words(self) -> str:
+        """What is being done."""
+        return f"matching {self.result.name} with {self.truth.name}"
+
+    @property
+    def layers(self) -> list[Points]:
+        """The layers that are compared."""
+        return [layer for layer in (self.result, self.truth) if not isinstance(layer, Path)]
+
+    def work(self) -> Work:
+        """Return the work, on the points that are shown now."""
+        truth = None if isinstance(self.truth, Path) else snapshot(self.truth)
+        return Work(_evaluated, self, snapshot(self.result), truth)
+
+
+class Outcome(NamedTuple):
+    """The two tables that were compared, and what came out.
+
+    Attributes
+    ----------
+    found, truth : Localizations
+    evaluation : Evaluation
+    frames : (int or None, int or None), optional
+        First frame that was scored and the one after the last; all if not given.
+    left_out : tuple of str
+        What of the truth was not scored, in words.
+    """
+
+    found: Localizations
+    truth: Localizations
+    evaluation: Evaluation
+    frames: Frames = None
+    left_out: tuple[str, ...] = ()
+
+
+def in_words(request: Request, outcome: Outcome) -> str:
+    """Say what was compared."""
+    evaluation, settings = outcome.evaluation, request.settings
+    threshold = outcome.found.provenance.get("threshold")
+    above = f" (probability from {threshold:.2f})" if isinstance(threshold, (int, float)) else ""
+    words = (
+        f"{request.result.name}{above}: {evaluation.n_localizations:,} points against {evaluation.n_truth:,} of "
+        f"{request.truth.name}, in {_frames_in_words(outcome)}"
+    )
+    if settings["border_nm"]:
+        words += f", without a border of {settings['border_nm']:g} nm"
+    if evaluation.offset_removed_nm is not None:
+        dy, dx = evaluation.offset_removed_nm
+        words += f", after removing an offset (y, x) of ({dy:+.1f}, {dx:+.1f}) nm"
+    return f"{words}."
+
+
+def _frames_in_words(outcome: Outcome) -> str:
+    detected, scored = detected_frames(outcome.found), outcome.frames
+    if detected is None or scored is None or reaches_beyond(detected, scored):
+        return _counted(outcome.evaluation.n_frames)
+    n_detected = detected[1] - detected[0]
+    if scored == detected:
+        return f"the {_counted(n_detected)} that {'was' if n_detected == 1 else 'were'} detected"
+    start, stop = scored
+    return f"{(stop or 0) - (start or 0):,} of the {_counted(n_detected)} that were detected"
+
+
+def _counted(n_frames: int) -> str:
+    return f"{n_frames:,} frame{'s'[: n_frames != 1]}"
+
+
+# -- on the thread ----------------------------------------------------------------------------------------------------
+
+
+def _evaluated(
+    request: Request, found_now: Callable[[], Localizations], truth_now: Callable[[], Localizations] | None
+) -> Generator[float | None, None, Outcome]:
+    """Make the tables and score them; each yield is a place to stop at."""
+    found = request.ground.table(found_now())
+    yield
+    if truth_now is None:
+        truth = _read_truth(Path(request.truth), found.pixel_size_nm)
+    else:
+        truth = request.truth_ground.table(truth_now())
+    _check_known(request, found, truth)
+    yield
+    frames = frames_to_score(found, request.settings["frames"])
+    evaluation = yield from evaluating(found, truth, **{**request.settings, "frames": frames})
+    yield
+    return Outcome(found, truth, evaluation, frames, left_out(found, truth, frames))
+
+
+def _read_truth(path: Path, pixel_size_nm: float | None) -> Localizations:
+    """Read the truth; a file in nm that does not tell the pixel size takes that of the result."""
+    try:
+        return formats.read(path)
+    except PixelSizeError:
+        if pixel_size_nm is None:
+            raise PixelSizeError(
+                f"{path}: is in nm, and the pixel size of the camera is not known: set it with Load SMLM stack"
+            ) from None
+        return formats.read(path, pixel_size_nm=pixel_size_nm)
+
+
+def _check_known(request: Request, found: Localizations, truth: Localizations) -> None:
+    if found.pixel_size_nm is None and truth.pixel_size_nm is None:
+        raise PixelSizeError(
+            f"{request.result.name}: the pixel size of the camera is not known: set it with Load SMLM stack"
+        )
+    if request.settings["border_nm"] and found.frame_shape is None and truth.frame_shape is None:
+        raise InputError(
+            f"{request.result.name}: a border needs the shape of the frames, which is not known: open their movie, and "
+            "the localizations on it"
+        )

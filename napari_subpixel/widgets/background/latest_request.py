@@ -1,0 +1,112 @@
+"""Requests worked on one after the other, of which only the latest waits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_subpixel.widgets.background.worker import Work
+from napari_subpixel.widgets.controls.progress import ProgressRow
+
+if TYPE_CHECKING:
+    from napari_subpixel.widgets.controls.panel import Panel
+
+#: Progress is shown for work that takes longer than this, in milliseconds.
+PATIENCE_MS = 300
+
+
+class Request(Protocol):
+    """Something to be done in the background."""
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether the user asked for it, so that no other request takes its place but one that he asks for."""
+
+    @property
+    def words(self) -> str:
+        """What is being done."""
+
+    def work(self) -> Work:
+        """Return the work, on things as they are now."""
+
+
+class LatestWork(QObject):
+    """One piece of work at a time: a request that comes meanwhile waits, in the place of one that waited before.
+
+    What the work yields as a float is the share of it that is done, from 0 to 1.
+
+    Parameters
+    ----------
+    panel : Panel
+        The widget with which all of it ends.
+    progress : ProgressRow
+        Shown for work that takes long, with a button that stops it.
+
+    Attributes
+    ----------
+    began : Signal(object)
+        A request that is worked on from now on.
+    returned : Signal(object, object)
+        A request and what its work returned.
+    """
+
+    began = Signal(object)
+    returned = Signal(object, object)
+
+    def __init__(self, panel: Panel, progress: ProgressRow) -> None:
+        super().__init__(panel)
+        self._panel, self._progress = panel, progress
+        self._work: Work | None = None
+        self._waiting: Any = None
+        self._wanted, self._share = True, None
+        self.request: Any = None
+        self._patience = QTimer(self, singleShot=True, interval=PATIENCE_MS)
+        self._patience.timeout.connect(self._show_progress)
+        progress.cancel_clicked.connect(self.cancel)
+
+    def ask(self, request: Request) -> None:
+        """Begin with a request now, or when the work that goes on is done."""
+        if self._work is None:
+            self._begin(request)
+        elif request.by_hand or self._waiting is None or not self._waiting.by_hand:
+            self._waiting = request
+
+    def cancel(self) -> None:
+        """Stop what goes on, forget what waits, and deliver no more: it may be done and on its way here."""
+        self._waiting, self._wanted = None, False
+        if self._work is not None:
+            self._work.cancel()
+
+    def _begin(self, request: Request) -> None:
+        work = request.work()
+        work.yielded.connect(self._show_share)
+        work.returned.connect(self._deliver)
+        work.finished.connect(self._finished)
+        self.request, self._work = request, work
+        self._wanted, self._share = True, None
+        self.began.emit(request)
+        self._patience.start()
+        self._panel.begin(work)
+
+    def _deliver(self, value: Any) -> None:
+        if self._wanted:
+            self.returned.emit(self.request, value)
+
+    def _show_progress(self) -> None:
+        self._progress.begin(0, "", f"{self.request.words} ...")
+        self._show_share(self._share)
+
+    def _show_share(self, share: Any) -> None:
+        self._share = share
+        if isinstance(share, float) and share > 0:
+            self._progress.bar.setRange(0, 100)
+            self._progress.bar.setValue(round(100 * share))
+
+    def _finished(self) -> None:
+        self._patience.stop()
+        self._progress.end()
+        self._work = self.request = None
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            self._begin(waiting)

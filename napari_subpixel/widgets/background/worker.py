@@ -1,0 +1,182 @@
+"""Work in the background: a generator on a thread of its own, its results delivered on the viewer's thread."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from typing import Any, ClassVar
+
+from qtpy.QtCore import QObject, Qt, Signal
+
+from napari_subpixel.widgets.controls.messages import report, show_warning
+
+#: How long a closing viewer waits for work that was told to stop, in seconds.
+PATIENCE_S = 30.0
+
+
+class Work(QObject):
+    """A generator that runs on a thread, and signals that arrive on the thread that made it.
+
+    Every value it yields, its return value, a warning raised meanwhile and its error each come as a signal. It can be
+    stopped wherever it yields; then it is closed on its own thread, so that it lets go of what it holds.
+
+    napari's own `thread_worker` is not used, because two of its workers at a time leave `warnings.showwarning` set to a
+    worker that is gone, and because it does not close a generator that was stopped.
+
+    Parameters
+    ----------
+    function : callable
+        Returns the generator; called on the thread, so that slow imports do not hold up the viewer.
+    *arguments
+        Its arguments.
+
+    Attributes
+    ----------
+    yielded, returned : Signal(object)
+        What the generator yields and returns.
+    failed : Signal(object)
+        The exception that ended it. Where nothing is connected to it, it is shown to the user.
+    cancelled : Signal()
+        It was stopped before its end.
+    finished : Signal()
+        It ended, in whichever way; the last signal.
+    """
+
+    yielded = Signal(object)
+    returned = Signal(object)
+    failed = Signal(object)
+    cancelled = Signal()
+    finished = Signal()
+    _posted = Signal(str, object)
+
+    #: Work that is going on: kept here, so that it does not vanish with the widget that started it.
+    running: ClassVar[set[Work]] = set()
+
+    def __init__(self, function: Callable[..., Generator[Any, None, Any]], *arguments: Any) -> None:
+        super().__init__()
+        self._function, self._arguments = function, arguments
+        self._stop = threading.Event()
+        self._deaf = False
+        self._warned: set[str] = set()
+        name = getattr(function, "__name__", "work")
+        self._thread = threading.Thread(target=self._run, name=f"napari-subpixel-{name}", daemon=True)
+        self._posted.connect(self._receive, Qt.ConnectionType.QueuedConnection)
+
+    def start(self) -> None:
+        """Begin."""
+        Work.running.add(self)
+        self._thread.start()
+
+    def cancel(self) -> None:
+        """Ask it to stop at its next yield; what it yielded before is still delivered."""
+        self._stop.set()
+
+    def abandon(self) -> None:
+        """Stop it, wait until its thread has ended, and deliver nothing more: for a viewer that closes."""
+        self._deaf = True
+        self.cancel()
+        self._thread.join(PATIENCE_S)
+        Work.running.discard(self)
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether it was asked to stop."""
+        return self._stop.is_set()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has begun and its end has not been delivered."""
+        return self in Work.running
+
+    # -- on the thread ------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        with _relayed_warnings(lambda message: self._post("warning", message)):
+            try:
+                ending, value = self._exhaust()
+            except BaseException as error:  # delivered, whatever it is
+                ending, value = "failed", error
+        self._post(ending, value)
+
+    def _exhaust(self) -> tuple[str, Any]:
+        with closing(self._function(*self._arguments)) as generator:
+            while not self._stop.is_set():
+                try:
+                    self._post("yielded", next(generator))
+                except StopIteration as end:
+                    return "returned", end.value
+        return "cancelled", None
+
+    def _post(self, kind: str, value: Any) -> None:
+        if not self._deaf:
+            self._posted.emit(kind, value)
+
+    # -- on the viewer's thread ---------------------------------------------------------------------------------------
+
+    def _receive(self, kind: str, value: Any) -> None:
+        if self._deaf:
+            return
+        if kind == "yielded":
+            self.yielded.emit(value)
+        elif kind == "warning":
+            self._warn(value)
+        else:
+            self._end(kind, value)
+
+    def _warn(self, message: str) -> None:
+        if message not in self._warned:
+            self._warned.add(message)
+            show_warning(message)
+
+    def _end(self, kind: str, value: Any) -> None:
+        self._thread.join()
+        Work.running.discard(self)
+        if kind == "returned":
+            self.returned.emit(value)
+        elif kind == "cancelled":
+            self.cancelled.emit()
+        else:
+            report(value)
+            self.failed.emit(value)
+        self.finished.emit()
+
+
+# -- warnings of other threads ------------------------------------------------------------------------------------
+
+_lock = threading.Lock()
+_relays: dict[int, Callable[[str], None]] = {}
+_before: Callable[..., None] | None = None
+
+
+@contextmanager
+def _relayed_warnings(relay: Callable[[str], None]) -> Iterator[None]:
+    """Send warnings raised on this thread, and on helpers that it starts, to `relay` instead of to the screen.
+
+    `warnings.catch_warnings` would change the hook for all threads, and put back a wrong one where two overlap.
+    """
+    global _before
+    ident = threading.get_ident()
+    with _lock:
+        if not _relays:
+            _before, warnings.showwarning = warnings.showwarning, _show_or_relay
+        _relays[ident] = relay
+    try:
+        yield
+    finally:
+        with _lock:
+            del _relays[ident]
+            if not _relays and warnings.showwarning is _show_or_relay:
+                warnings.showwarning = _before
+
+
+def _show_or_relay(message: Warning | str, category: type[Warning], *where: Any, **options: Any) -> None:
+    relay = None
+    if threading.current_thread() is not threading.main_thread():
+        # A thread that the work started, such as the one that reads ahead, is not known here: the latest work's.
+        relay = _relays.get(threading.get_ident()) or next(reversed(_relays.values()), None)
+    if relay is not None:
+        relay(str(message))
+    elif _before is not None:
+        _before(message, category, *where, **options)

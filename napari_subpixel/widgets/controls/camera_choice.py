@@ -1,0 +1,164 @@
+"""One camera for many movies: a preset, a camera file, that of a movie that is open, or what the files say."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from qtpy.QtCore import QObject
+from qtpy.QtWidgets import QComboBox, QFileDialog
+
+from napari_subpixel.camera import MAPS, Camera
+from napari_subpixel.cameras import presets
+from napari_subpixel.widgets.controls.camera_form import FIELDS, NumberBox
+from napari_subpixel.widgets.controls.choices import OrderedChoice
+from napari_subpixel.widgets.controls.messages import reported
+from napari_subpixel.widgets.controls.panel import Panel
+from napari_subpixel.widgets.layers.movies import MovieLayer, is_movie
+
+#: Choices that are no camera of themselves.
+NONE, FROM_FILE = "as the files say", "from file ..."
+TIP = (
+    "The camera of all the movies: one of the list, that of an open movie, or a YAML file. "
+    "The model 'paper' needs the pixel size only; models that count photons need all of it"
+)
+PIXEL_SIZE_TIP = (
+    "Width of a camera pixel in the sample, of all the movies. At 0 it is that of the camera, "
+    "and where the camera has none, what each file says of itself"
+)
+
+
+class CameraChoice(QObject):
+    """Controls that choose a camera, for a panel to lay out.
+
+    Parameters
+    ----------
+    panel : Panel
+        The widget that they are part of, among whose viewer's layers are movies with cameras.
+
+    Attributes
+    ----------
+    choice : OrderedChoice
+        Its value is text, the path of a camera file, or a layer.
+    pixel_size : NumberBox
+        Goes before the camera's own, unless it is 0.
+    """
+
+    def __init__(self, panel: Panel) -> None:
+        super().__init__(panel)
+        self._panel = panel
+        self._file: Path | None = None
+        self._file_camera = Camera()
+        self._presets: dict[str, Camera] = {}
+        self._before: Any = NONE
+        self.pixel_size = NumberBox(replace(FIELDS["pixel_size_nm"], tooltip=PIXEL_SIZE_TIP))
+        self.choice = OrderedChoice(label="Camera", choices=self._listing(), nullable=False, tooltip=TIP)
+        # A long name in the list does not widen the dock.
+        self.choice.native.setMinimumContentsLength(12)
+        self.choice.native.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.choice.changed.connect(self._chosen)
+        panel.keep_listed(self.choice)
+        self.refresh()
+
+    @property
+    def rows(self) -> tuple[Any, ...]:
+        """The controls as `Panel.add_form` takes them."""
+        return self.choice, ("Pixel size [nm]", self.pixel_size)
+
+    @property
+    def camera(self) -> Camera:
+        """The camera as it is now, with the pixel size that is typed."""
+        camera = self._camera()
+        self.pixel_size.interpretText()  # a number that the cursor is still in counts too
+        typed = self.pixel_size.exact
+        return replace(camera, pixel_size_nm=typed) if typed else camera
+
+    @property
+    def file(self) -> Path | None:
+        """The camera file, where one is chosen."""
+        return self._file if self.choice.value == self._file else None
+
+    def refresh(self) -> None:
+        """Look again which cameras there are."""
+        self._presets = presets.presets()
+        self._panel.reset_choices()
+        self._describe()
+
+    def open_file(self, path: str | Path) -> None:
+        """Choose the camera of a YAML file.
+
+        Raises
+        ------
+        InputError
+            If it holds none.
+        """
+        path = Path(path).absolute()
+        self._file_camera, self._file = Camera.from_yaml(path), path
+        self.choice.reset_choices()
+        self.choice.value = path
+        self._describe()
+
+    # -- what can be chosen -------------------------------------------------------------------------------------------
+
+    def _listing(self) -> Callable[[Any], list[tuple[str, Any]]]:
+        """Return a function that lists the choices, and does not keep this object alive."""
+        reference = weakref.ref(self)
+
+        def choices(_: Any = None) -> list[tuple[str, Any]]:
+            own = reference()
+            if own is None:
+                return []
+            files = [(own._file.name, own._file)] if own._file is not None else []
+            layers = [(f"of {layer.name}", layer) for layer in reversed(own._panel.viewer.layers) if is_movie(layer)]
+            return [(NONE, NONE), *layers, *((name, name) for name in own._presets), *files, (FROM_FILE, FROM_FILE)]
+
+        return choices
+
+    def _camera(self) -> Camera:
+        chosen = self.choice.value
+        if isinstance(chosen, Path):
+            return self._file_camera
+        if isinstance(chosen, str):
+            return self._presets.get(chosen, Camera())
+        return MovieLayer(chosen).camera
+
+    def _chosen(self, _: Any = None) -> None:
+        if self.choice.value == FROM_FILE:
+            path, _ = QFileDialog.getOpenFileName(
+                self._panel, "Camera file", "", "Camera files (*.yaml *.yml);;All files (*)"
+            )
+            self.choice.value = self._before
+            if path:
+                with reported():
+                    self.open_file(path)
+            return
+        self._before = self.choice.value
+        self._describe()
+
+    def _describe(self) -> None:
+        """Say what the pixel size is where none is typed, and what the camera is."""
+        with reported():
+            camera = self._camera()
+            size = camera.pixel_size_nm
+            self.pixel_size.setSpecialValueText(f"{size:g}, the camera's" if size else "from the files")
+            self.pixel_size.show_value(self.pixel_size.exact)
+            self.choice.tooltip = f"{TIP}. {in_words(camera)}"
+
+
+def in_words(camera: Camera) -> str:
+    """Return what a camera does to photons, on one line.
+
+    Examples
+    --------
+    >>> in_words(Camera(baseline=100, electrons_per_adu=0.46, quantum_efficiency=0.8, read_noise_e=1.6))
+    'Baseline 100 ADU, 0.46 electrons per ADU, quantum efficiency 0.8, EM gain 1, read noise 1.6 electrons'
+    """
+    mean = {name: float(np.mean(getattr(camera, name))) for name in MAPS}
+    return (
+        f"Baseline {mean['baseline']:g} ADU, {mean['electrons_per_adu']:.4g} electrons per ADU, quantum efficiency "
+        f"{camera.quantum_efficiency:g}, EM gain {camera.em_gain:g}, read noise {mean['read_noise_e']:g} electrons"
+    )

@@ -1,0 +1,366 @@
+"""The camera in a form: presets, camera files, typed values, and the one that was used last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from qtpy.QtCore import QObject
+from qtpy.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QInputDialog,
+    QLabel,
+    QMessageBox,
+    QPushButton,
+)
+
+from napari_subpixel._util import records
+from napari_subpixel._util.files import make_folder
+from napari_subpixel._util.user_folder import user_root
+from napari_subpixel.camera import MAPS, Camera
+from napari_subpixel.cameras import presets
+from napari_subpixel.errors import InputError
+from napari_subpixel.widgets.controls.messages import reported
+
+OWN_VALUES = "own values"
+#: Where a pixel size comes from that may be taken for a movie that says none, as the user is told.
+TYPED, LAST, OF_CAMERA, OF_CAMERA_FILE = "as typed", "as used last", "from the camera", "from the camera file"
+#: Digits of a number that are shown; what is not edited is kept to the last bit.
+DIGITS = 10
+
+
+@dataclass(frozen=True)
+class Field:
+    """How a number of the camera is asked for: its label, what it may be, and what it means; what 0 is called."""
+
+    label: str
+    low: float
+    high: float
+    tooltip: str
+    lowest: str = ""
+
+
+FIELDS = {
+    "pixel_size_nm": Field(
+        "Pixel size [nm]",
+        0.0,
+        1e5,
+        "Width of a camera pixel in the sample: the camera's pixel divided by the magnification. Without it results "
+        "stay in pixels",
+        "not known",
+    ),
+    "baseline": Field("Baseline [ADU]", -1e6, 1e6, "What the camera writes down without light, also called offset"),
+    "electrons_per_adu": Field(
+        "Electrons per ADU", 1e-6, 1e6, "Electrons (after the EM gain) that make one count; 1 counts ADU as electrons"
+    ),
+    "quantum_efficiency": Field(
+        "Quantum efficiency", 1e-3, 1.0, "Electrons per photon, up to 1; 1 counts photo-electrons as photons"
+    ),
+    "em_gain": Field("EM gain", 1.0, 1e5, "Electron multiplication of an EMCCD that was really on; 1 is none"),
+    "read_noise_e": Field(
+        "Read noise [e\u207b]",
+        0.0,
+        1e6,
+        "Standard deviation of the read noise, in electrons after the gain",
+    ),
+}
+
+
+class CameraForm(QObject):
+    """A camera to choose or to type in, remembered from one time to the next.
+
+    Attributes
+    ----------
+    choice : QComboBox
+        The cameras by name.
+    boxes : dict of str to NumberBox
+        The camera's numbers, by the names of `Camera`'s fields.
+    maps : dict of str to QLabel
+        What stands in place of a number where the camera has a map, which is kept and cannot be edited.
+    note : QLabel
+        Where the pixel size comes from.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._base = Camera()
+        self._file: Path | None = None
+        self._files: dict[str, Path] = {}
+        self._told: tuple[float | None, str] = (None, "")
+        self._origin = ""
+        self.choice = QComboBox()
+        self.choice.setToolTip("Cameras that come with the program (typical values) and your own")
+        self.choice.setMinimumContentsLength(22)
+        self.choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.choice.activated.connect(self._chosen)
+        self.open_button = _button("Open camera...", "Take the camera from a YAML file", self._open_dialog)
+        self.save_button = _button("Save camera...", "Keep these values under a name in the list", self._save_dialog)
+        self.boxes = {name: NumberBox(field) for name, field in FIELDS.items()}
+        self.maps = {name: QLabel(visible=False, toolTip=FIELDS[name].tooltip) for name in MAPS}
+        self.note = QLabel(wordWrap=True, visible=False)
+        for name, box in self.boxes.items():
+            box.show_value(getattr(self._base, name) or 0.0)
+            box.valueChanged.connect(lambda _, name=name: self._edited(name))
+        self._list()
+
+    def add_to(self, form: QFormLayout) -> None:
+        """Add the rows of the camera to a form."""
+        choice, buttons = QHBoxLayout(), QHBoxLayout()
+        choice.addWidget(QLabel("Camera"))
+        choice.addWidget(self.choice, stretch=1)
+        buttons.addWidget(self.open_button)
+        buttons.addWidget(self.save_button)
+        form.addRow(choice)
+        form.addRow(buttons)
+        for name, box in self.boxes.items():
+            field = QHBoxLayout()
+            field.addWidget(box)
+            if name in self.maps:
+                field.addWidget(self.maps[name])
+            form.addRow(FIELDS[name].label, field)
+            if name == "pixel_size_nm":
+                form.addRow(self.note)
+
+    # -- the camera ---------------------------------------------------------------------------------------------------
+
+    @property
+    def camera(self) -> Camera:
+        """The camera as the form shows it."""
+        values = {name: box.exact for name, box in self.boxes.items() if not np.ndim(getattr(self._base, name))}
+        return replace(self._base, **{**values, "pixel_size_nm": values["pixel_size_nm"] or None})
+
+    def show_camera(self, camera: Camera, source: str) -> None:
+        """Show a camera; the source of its pixel size, where it has one, is named."""
+        self._base = camera
+        self._show_values(camera)
+        if camera.pixel_size_nm is not None:
+            self._came(source)
+
+    def _show_values(self, camera: Camera) -> None:
+        for name, box in self.boxes.items():
+            value = getattr(camera, name)
+            is_map = np.ndim(value) > 0
+            if is_map:
+                height, width = value.shape
+                self.maps[name].setText(f"map {height} x {width}, mean {np.mean(value):.6g}")
+            elif value is not None:  # a camera that knows no pixel size leaves the one that is there
+                box.show_value(value)
+            box.setVisible(not is_map)
+            if name in self.maps:
+                self.maps[name].setVisible(is_map)
+
+    def tell_pixel_size(self, size_nm: float | None, source: str) -> None:
+        """Fill in the pixel size that a movie says, and say so, or that it says none; no source is no movie.
+
+        Where it says none, one that an earlier movie said is forgotten, and one of the user's is to be checked.
+        """
+        self._told = size_nm, source
+        if size_nm is not None:
+            self._fill_in(size_nm, f"from {source}")
+        elif source:
+            self._without(source)
+        else:
+            self._note("")
+
+    def _fill_in(self, size_nm: float, origin: str) -> None:
+        box = self.boxes["pixel_size_nm"]
+        if self._origin != TYPED or box.exact != size_nm:  # what was typed is the user's, also where a movie agrees
+            self._origin = origin
+        box.show_value(size_nm)
+        self._note(origin)
+
+    def _without(self, source: str) -> None:
+        box = self.boxes["pixel_size_nm"]
+        if self._origin not in (TYPED, LAST, OF_CAMERA, OF_CAMERA_FILE):
+            box.show_value(0.0)
+        if box.exact:
+            self._note(f"{source} does not say it: {box.exact:g} nm {self._origin}, check it")
+        else:
+            self._note(f"{source} does not say its pixel size")
+
+    def _came(self, origin: str) -> None:
+        """Note where the pixel size in the box comes from."""
+        self._origin = origin
+        self._note(origin)
+
+    def _note(self, text: str) -> None:
+        """Say where the pixel size comes from, and what the movie says where that is something else."""
+        size_nm, source = self._told
+        if size_nm is not None and not np.isclose(self.boxes["pixel_size_nm"].exact, size_nm):
+            text += f"; {source} says {size_nm:g} nm"
+        self.note.setText(f"Pixel size: {text}")
+        self.note.setVisible(bool(text))
+
+    def _edited(self, name: str) -> None:
+        if name == "pixel_size_nm":
+            self._came(TYPED)
+        else:
+            self._base, self._file = replace(self._base, name=""), None
+            self.choice.setCurrentIndex(0)
+
+    # -- cameras by name ----------------------------------------------------------------------------------------------
+
+    def _list(self, chosen: str = OWN_VALUES) -> None:
+        """List the cameras again, with this one chosen: the named ones, then the files that were opened."""
+        self.choice.clear()
+        names = [*presets.presets(), *self._files]
+        self.choice.addItems([OWN_VALUES, *dict.fromkeys(names)])
+        self.choice.setCurrentText(chosen)
+
+    def _chosen(self, index: int) -> None:
+        name = self.choice.itemText(index)
+        with reported():
+            if name in self._files:
+                self.open_file(self._files[name])
+            elif index > 0:
+                self._file = None
+                self.show_camera(presets.preset(name), OF_CAMERA)
+
+    def open_file(self, path: str | Path) -> None:
+        """Show the camera of a YAML file.
+
+        Raises
+        ------
+        InputError
+            If it holds none.
+        """
+        path = Path(path).absolute()
+        camera = Camera.from_yaml(path)
+        camera = replace(camera, name=camera.name or path.stem)
+        self._file = self._files[camera.name] = path
+        self.show_camera(camera, OF_CAMERA_FILE)
+        self._list(camera.name)
+
+    def save(self, name: str) -> None:
+        """Keep the camera under a name.
+
+        Raises
+        ------
+        InputError
+            If it cannot be a name, or cannot be written.
+        """
+        camera = replace(self.camera, name=name.strip())
+        presets.save_preset(camera)
+        self._base, self._file = camera, None
+        self._files.pop(camera.name, None)
+        self._list(camera.name)
+
+    def _open_dialog(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(
+            self.choice, "Camera file", "", "Camera files (*.yaml *.yml);;All files (*)"
+        )
+        if path:
+            with reported():
+                self.open_file(path)
+
+    def _save_dialog(self) -> None:
+        name, given = QInputDialog.getText(self.choice, "Save camera", "Name of the camera", text=self._base.name)
+        if given and self._may_replace(name.strip()):
+            with reported():
+                self.save(name)
+
+    def _may_replace(self, name: str) -> bool:
+        """Ask before an own camera of this name is replaced."""
+        if name not in presets.presets():
+            return True
+        question = f"Replace the camera {name!r}?"
+        return QMessageBox.question(self.choice, "Save camera", question) == QMessageBox.StandardButton.Yes
+
+    # -- the one that was used last -----------------------------------------------------------------------------------
+
+    def remember(self) -> None:
+        """Note the camera for the next time; a camera with maps is noted by its name or file alone."""
+        camera = self.camera
+        self._origin = LAST if self._origin == TYPED else self._origin
+        named = self._file is not None or self.choice.currentIndex() > 0
+        if camera.map_shape is not None and not named:
+            return
+        last: dict[str, Any] = {"pixel_size_nm": camera.pixel_size_nm}
+        if self._file is not None:
+            last["file"] = str(self._file)
+        elif named:
+            last["preset"] = self.choice.currentText()
+        else:
+            last["camera"] = camera.to_dict()
+        path = last_used_file()
+        with reported():
+            make_folder(path.parent)
+            records.write_section(path, "last_used", last)
+
+    def recall(self) -> None:
+        """Show the camera that was used last, where there is one and it is still there."""
+        if not last_used_file().is_file():
+            return
+        try:
+            last = records.read_section(last_used_file(), "last_used")
+            if "file" in last:
+                self.open_file(str(last["file"]))
+            elif "preset" in last:
+                self.show_camera(presets.preset(str(last["preset"])), LAST)
+                self._list(self._base.name)
+            else:
+                self.show_camera(Camera.from_dict(last["camera"]), LAST)
+            if last.get("pixel_size_nm") is not None:
+                self.boxes["pixel_size_nm"].show_value(records.number("camera", "pixel_size_nm", last["pixel_size_nm"]))
+                self._came(LAST)
+        except (InputError, LookupError, TypeError):
+            pass  # a camera that is gone, or a file that somebody changed: the form starts as it does the first time
+
+
+def last_used_file() -> Path:
+    """Return the file that says which camera was used last."""
+    return user_root() / "last-camera.yaml"
+
+
+class NumberBox(QDoubleSpinBox):
+    """A number with its range.
+
+    What is shown and not edited is given back to the last bit, with more digits than are to be seen.
+    """
+
+    def __init__(self, field: Field) -> None:
+        super().__init__()
+        self._exact = 0.0
+        self.setDecimals(DIGITS)
+        self.setRange(field.low, field.high)
+        self.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
+        self.setKeyboardTracking(False)
+        self.setSpecialValueText(field.lowest)
+        self.setToolTip(field.tooltip)
+        self.setMinimumWidth(60)
+        self.valueChanged.connect(self._set_exact)
+
+    @property
+    def exact(self) -> float:
+        """The number, also one that is being typed."""
+        if self.lineEdit().isModified():
+            self.interpretText()
+        return self._exact
+
+    def show_value(self, value: float) -> None:
+        """Show a number that nobody typed."""
+        blocked = self.blockSignals(True)
+        self.setValue(float(f"{value:.{DIGITS}g}"))  # what can be read in the box, so that reading it changes nothing
+        self.blockSignals(blocked)
+        self._exact = value
+
+    def textFromValue(self, value: float) -> str:  # noqa: N802 (Qt's name)
+        """Write a number as people do, without zeros at its end."""
+        return self.locale().toString(value, "g", DIGITS)
+
+    def _set_exact(self, value: float) -> None:
+        self._exact = value
+
+
+def _button(text: str, tooltip: str, clicked: Callable[[], None]) -> QPushButton:
+    button = QPushButton(text)
+    button.setToolTip(tooltip)
+    button.clicked.connect(clicked)
+    return button

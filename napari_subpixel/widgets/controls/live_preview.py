@@ -1,0 +1,142 @@
+"""The preview in the viewer: a tick box, a line of text, and a points layer that follows the frame in view."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from magicgui.widgets import CheckBox
+from qtpy.QtCore import QObject
+from qtpy.QtWidgets import QLabel
+
+from napari_subpixel.errors import InputError
+from napari_subpixel.widgets.background.preview import Preview, PreviewQueue, PreviewRequest
+from napari_subpixel.widgets.background.worker import Work
+from napari_subpixel.widgets.controls.messages import REFUSALS, report
+from napari_subpixel.widgets.controls.panel import Panel
+from napari_subpixel.widgets.layers.movies import MovieLayer, belongs_to
+from napari_subpixel.widgets.layers.points import fill, notes_of, point_layer_data, set_threshold
+
+if TYPE_CHECKING:
+    from napari.layers import Points
+
+
+class LivePreview(QObject):
+    """Shows the molecules of one frame, of which the latest that was asked for counts.
+
+    Parameters
+    ----------
+    panel : Panel
+        The widget that it is part of, and with which it ends.
+    movie : callable
+        Returns the movie that is chosen, or None.
+    request : callable
+        Returns what to detect in a movie now; may raise `InputError`.
+    threshold : callable
+        Returns the probability from which molecules are shown.
+
+    Attributes
+    ----------
+    switch : magicgui.widgets.CheckBox
+        Turns it on and off.
+    text : QLabel
+        What was found, or why nothing was.
+    """
+
+    def __init__(
+        self,
+        panel: Panel,
+        movie: Callable[[], MovieLayer | None],
+        request: Callable[[MovieLayer], PreviewRequest],
+        threshold: Callable[[], float],
+    ) -> None:
+        super().__init__(panel)
+        self._panel, self._movie, self._request, self._threshold = panel, movie, request, threshold
+        self._queue: PreviewQueue | None = None
+        self._work: Work | None = None
+        self._layer: Points | None = None
+        self.switch = CheckBox(
+            text="Preview on the frame in view", tooltip="Find the molecules of each frame that you go to"
+        )
+        self.text = QLabel(wordWrap=True)
+        self.text.hide()
+        self.switch.changed.connect(self._switched)
+
+    def ask(self, *_: object) -> None:
+        """Detect the frame in view, unless the preview is off."""
+        movie = self._movie() if self._queue is not None else None
+        if movie is None or self._queue is None:
+            return
+        try:
+            self._queue.ask(self._request(movie))
+        except InputError as error:
+            self._say(str(error))
+
+    def stop(self) -> None:
+        """End it, and take its layer away."""
+        if self._work is not None:
+            self._work.cancel()
+        self._queue = self._work = None
+        self._say("")
+        layer, self._layer = self._layer, None
+        if layer is not None and layer in self._panel.viewer.layers:
+            self._panel.viewer.layers.remove(layer)
+
+    def forget(self, layer: object) -> None:
+        """Take note that a layer was removed from the viewer."""
+        if layer is self._layer:
+            self._layer = None
+
+    def _switched(self, on: bool) -> None:
+        if not on:
+            self.stop()
+            return
+        self._queue = PreviewQueue()
+        self._work = Work(self._queue.previews)
+        self._work.yielded.connect(self._show)
+        self._panel.begin(self._work)
+        self.ask()
+
+    def _show(self, preview: Preview | None) -> None:
+        movie = self._movie() if preview is not None and self._queue is not None else None
+        if preview is None or movie is None or preview.request.key != movie.notes.key:
+            return  # nothing was asked, or another movie was chosen meanwhile
+        if preview.table is None:
+            self._refuse(preview)
+            return
+        layer = self._filled(preview, movie)
+        n_shown, milliseconds = int(layer.shown.sum()), max(1, round(1000 * preview.seconds))
+        molecules = f"{n_shown:,} molecule{'s'[: n_shown != 1]}"
+        self._say(f"{molecules} in frame {preview.request.frame} ({milliseconds:,} ms)")
+
+    def _refuse(self, preview: Preview) -> None:
+        """Say in the widget why there is nothing to see: a notification for every frame would be too many."""
+        error = preview.error or InputError("nothing was detected")
+        if isinstance(error, REFUSALS):
+            self._say(" ".join(str(error).split()) or "not enough memory")
+        else:
+            report(error)
+            self.switch.value = False
+
+    def _filled(self, preview: Preview, movie: MovieLayer) -> Points:
+        """Put the molecules into the preview's layer, which is made where it is not there."""
+        from napari.layers import Layer
+
+        assert preview.table is not None
+        viewer = self._panel.viewer
+        if self._layer is not None and not belongs_to(self._layer, movie.notes.key):
+            viewer.layers.remove(self._layer)
+        if self._layer is None:
+            active = viewer.layers.selection.active
+            layer = Layer.create(*point_layer_data(preview.table, movie, name=f"preview of {movie.name}"))
+            notes_of(layer).role = "preview"
+            self._layer = viewer.add_layer(layer)
+            viewer.layers.selection.active = active
+        else:
+            fill(self._layer, preview.table, movie)
+        set_threshold(self._layer, self._threshold())
+        return self._layer
+
+    def _say(self, words: str) -> None:
+        self.text.setText(words)
+        self.text.setVisible(bool(words))

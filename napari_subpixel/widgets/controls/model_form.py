@@ -1,0 +1,139 @@
+"""The detector in a form: its model, the device it runs on, and the threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+from magicgui.widgets import ComboBox
+from qtpy.QtCore import QObject, Qt, Signal
+from qtpy.QtWidgets import QFileDialog, QLabel
+from superqt import QLabeledDoubleSlider
+
+from napari_subpixel import models
+from napari_subpixel.widgets.background.worker import Work
+from napari_subpixel.widgets.controls.choices import OrderedChoice
+from napari_subpixel.widgets.controls.messages import reported
+from napari_subpixel.widgets.controls.panel import Panel
+
+DEVICES = {"automatic": "auto", "CPU": "cpu", "CUDA (NVIDIA)": "cuda", "MPS (Apple)": "mps"}
+FROM_FILE = "from file ..."
+
+
+class ModelForm(QObject):
+    """Controls that choose a detector, for a panel to lay out.
+
+    Parameters
+    ----------
+    panel : Panel
+        The widget that they are part of.
+    threshold_tip : str
+        What the threshold acts on there.
+
+    Attributes
+    ----------
+    model, device : magicgui.widgets.ComboBox
+    device_text : QLabel
+        Which device it is, and why.
+    threshold : QLabeledDoubleSlider
+        The model's own when a model is chosen.
+    model_changed : Signal()
+        Another model is chosen.
+    device_known : Signal()
+        It is known which device another choice comes to.
+    """
+
+    model_changed = Signal()
+    device_known = Signal()
+
+    def __init__(self, panel: Panel, *, threshold_tip: str) -> None:
+        super().__init__(panel)
+        self._panel = panel
+        self._cards: dict[str, models.ModelCard] = {}
+        self._files: list[str] = []
+        self._chosen = models.DEFAULT
+        self.model = OrderedChoice(label="Model", choices=lambda _: self._choices(), value=models.DEFAULT)
+        panel.keep_listed(self.model)
+        self.device = ComboBox(label="Device", choices=list(DEVICES), tooltip="Where the network runs")
+        self.device_text = QLabel(wordWrap=True)
+        self.threshold = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
+        self.threshold.setRange(0.01, 0.99)
+        self.threshold.setSingleStep(0.01)
+        self.threshold.setDecimals(2)
+        self.threshold.setToolTip(threshold_tip)
+        self.model.changed.connect(self._model_changed)
+        self.device.changed.connect(self._device_changed)
+        self._model_changed()
+        self._device_changed()
+
+    @property
+    def rows(self) -> tuple[Any, ...]:
+        """The controls as `Panel.add_form` takes them."""
+        return self.model, self.device, ("", self.device_text), ("Threshold", self.threshold)
+
+    @property
+    def card(self) -> models.ModelCard:
+        """The card of the model that is chosen."""
+        return self._cards[self.model_name]
+
+    @property
+    def model_name(self) -> str:
+        """The model as a detector knows it: its name, or its path."""
+        return str(self.model.value)
+
+    @property
+    def device_name(self) -> str:
+        """The device as a detector knows it."""
+        return DEVICES[self.device.value]
+
+    def show_device(self, words: str) -> None:
+        """Say which device it is, and why."""
+        self.device_text.setText(f"Runs on: {words}")
+
+    def _choices(self) -> list[str]:
+        """Return what there is to choose now: a model that was trained meanwhile is there too."""
+        known = {card.name: card for card in models.installed()}
+        self._cards = known | {path: self._cards[path] for path in self._files}
+        return [*self._cards, FROM_FILE]
+
+    def _model_changed(self, _: Any = None) -> None:
+        if self.model.value == FROM_FILE:
+            self._choose_file()
+            return
+        self._chosen = self.model.value
+        self.model.tooltip = f"{self.card.summary} {self.card.limits}".strip()
+        self.threshold.setValue(self.card.threshold)
+        self.model_changed.emit()
+
+    def _choose_file(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self._panel, "Model", "", "Models (*.safetensors)")
+        name = self._chosen
+        if path:
+            with reported():
+                self._cards[path] = models.read_card(path)
+                self._files.append(path)
+                name = path
+        self.model.reset_choices()
+        self.model.value = name
+
+    def _device_changed(self, _: Any = None) -> None:
+        work = Work(_device_in_words, self.device_name)
+        work.returned.connect(self._device_found)
+        work.failed.connect(self._device_refused)
+        self._panel.begin(work)
+        self.device_text.setText("looking for devices ...")
+
+    def _device_found(self, words: str) -> None:
+        self.show_device(words)
+        self.device_known.emit()
+
+    def _device_refused(self, _: Exception) -> None:
+        self.device.value = next(iter(DEVICES))
+
+
+def _device_in_words(device: str) -> Generator[None, None, str]:
+    """Return which device it is and why; loads torch."""
+    from napari_subpixel.detection.detector import choose_device
+
+    yield
+    return choose_device(device)[1]

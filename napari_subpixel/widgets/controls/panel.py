@@ -1,0 +1,202 @@
+"""What the plugin's widgets share: forms in a dock, a choice of layers, and work that ends with the dock."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from magicgui.widgets import ComboBox
+from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
+
+from napari_subpixel.widgets.background.worker import Work
+from napari_subpixel.widgets.controls.links import Links
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Layer
+
+
+class Panel(QWidget):
+    """A dock widget of the plugin: a column of forms, buttons and tables.
+
+    Closing its dock cancels its work, which delivers what it found so far; closing the viewer stops it and waits.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer it belongs to; not kept alive by it.
+
+    Attributes
+    ----------
+    column : QVBoxLayout
+        Where its parts go, from top to bottom.
+    """
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        # From its menus napari passes a proxy, which nothing keeps alive.
+        self._viewer = weakref.ref(getattr(viewer, "__wrapped__", viewer))
+        self.column = QVBoxLayout(self)
+        self.column.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self._choices: list[ComboBox] = []
+        self._preferences: dict[ComboBox, _Preference] = {}
+        self._was_docked = False
+        self._works: list[Work] = []
+        # The list, not the widget, is what the slot may touch: the widget is gone by then.
+        works = self._works
+        self.destroyed.connect(lambda *_: [work.abandon() for work in list(works)])
+        self._timers: list[QTimer] = []
+        self._links_made: list[Links] = []
+        for event in ("inserted", "removed", "reordered", "renamed"):
+            getattr(viewer.layers.events, event).connect(self.reset_choices)
+
+    @property
+    def viewer(self) -> Viewer:
+        """The viewer this widget belongs to."""
+        viewer = self._viewer()
+        if viewer is None:
+            raise RuntimeError("the viewer of this widget is gone")
+        return viewer
+
+    # -- what it hears ------------------------------------------------------------------------------------------------
+
+    def new_links(self) -> Links:
+        """Return connections with what lives longer than this widget; they end with it, and with its dock."""
+        links = Links()
+        self._links_made.append(links)
+        self.destroyed.connect(lambda *_: links.clear())
+        return links
+
+    def rest_timer(self, milliseconds: int, slot: Callable[[], Any]) -> QTimer:
+        """Return a timer that calls once when it was not started again for so long, unless the dock is closed."""
+        timer = QTimer(self, singleShot=True, interval=milliseconds)
+        timer.timeout.connect(slot)
+        self._timers.append(timer)
+        return timer
+
+    # -- forms --------------------------------------------------------------------------------------------------------
+
+    def add_form(self, *rows: Any, to: QWidget | None = None) -> QFormLayout:
+        """Add rows with aligned labels: magicgui widgets, or pairs of a label and a Qt widget or layout.
+
+        They go at the end of the panel's column, or into the widget `to`.
+        """
+        form = QFormLayout(to)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        for row in rows:
+            label, field = row if isinstance(row, tuple) else (row.label, row.native)
+            form.addRow(label, field)
+        if to is None:
+            self.column.addLayout(form)
+        return form
+
+    def layer_choice(
+        self,
+        label: str,
+        accepts: Callable[[Layer], bool],
+        *,
+        prefers: Callable[[Layer], bool] | None = None,
+        none: str | None = None,
+        tooltip: str = "",
+    ) -> ComboBox:
+        """Return a choice among the viewer's layers that fit, kept up to date; `none` names the choice of no layer.
+
+        It starts at the selected layer where that fits, else at the topmost that does. Layers that it `prefers` come
+        first, and one that appears is chosen instead of another, unless the user chose that by hand.
+        """
+        panel = weakref.ref(self)
+
+        def choices(_: Any = None) -> list[tuple[str, Layer]]:
+            owner = panel()
+            viewer = owner._viewer() if owner is not None else None
+            layers = [layer for layer in reversed(viewer.layers) if accepts(layer)] if viewer is not None else []
+            if prefers is not None:
+                layers.sort(key=prefers, reverse=True)
+            return [(layer.name, layer) for layer in layers]
+
+        # magicgui says nothing of a change to None unless that is its own null choice.
+        choice = ComboBox(label=label, choices=choices, nullable=none is not None, tooltip=tooltip)
+        if none is not None:
+            choice.null_string = none
+            choice.reset_choices()
+        active = self.viewer.layers.selection.active
+        if active is not None and accepts(active) and (prefers is None or prefers(active)):
+            choice.value = active
+        self.keep_listed(choice)
+        if prefers is not None:
+            preferences = self._preferences
+            preferences[choice] = _Preference(choice, prefers)
+            preferences[choice].choose()
+            choice.native.activated.connect(lambda _: preferences.pop(choice, None))
+        return choice
+
+    def keep_listed(self, choice: ComboBox) -> None:
+        """Look again what there is to choose, for this choice too, when layers come and go."""
+        self._choices.append(choice)
+
+    def reset_choices(self, *_: Any) -> None:
+        """Look again which layers there are; napari calls this when layers come and go."""
+        for choice in self._choices:
+            chosen = choice.value
+            with choice.changed.blocked():
+                choice.reset_choices()
+                if chosen in choice.choices:  # magicgui goes by the names, one of which may be new
+                    choice.value = chosen
+                if choice in self._preferences:
+                    self._preferences[choice].choose()
+            if choice.value != chosen:
+                choice.changed.emit(choice.value)
+
+    # -- work ---------------------------------------------------------------------------------------------------------
+
+    def begin(self, work: Work) -> Work:
+        """Start work that ends with this widget; connect its signals before."""
+        self._works.append(work)
+        works = self._works
+        # Were the work part of the slot, it would keep itself, and the files that it opened, for ever.
+        work.finished.connect(lambda: _drop_ended(works))
+        work.start()
+        return work
+
+    def dock_closed(self) -> None:
+        """Cancel what is going on, and hear of nothing more; called when the dock is closed and the viewer stays."""
+        for timer in self._timers:
+            timer.stop()
+        for links in self._links_made:
+            links.clear()
+        for work in list(self._works):
+            work.cancel()
+            # Until it has ended, the panel is kept: one that nobody refers to would be destroyed, and wait for it.
+            work.finished.connect(lambda panel=self: None)
+
+    def event(self, event: QEvent) -> bool:
+        """Notice that the dock is closed: napari takes the widget out of it then."""
+        if event.type() == QEvent.Type.ParentChange:
+            if self.parent() is None and self._was_docked:
+                self.dock_closed()
+            self._was_docked = self.parent() is not None
+        return super().event(event)
+
+
+def _drop_ended(works: list[Work]) -> None:
+    works[:] = [work for work in works if work.is_running]
+
+
+class _Preference:
+    """Which layers of a choice are chosen rather than others, and which of them were there before."""
+
+    def __init__(self, choice: ComboBox, prefers: Callable[[Layer], bool]) -> None:
+        self._choice, self._prefers = choice, prefers
+        self._before: list[Layer] = []
+
+    def choose(self) -> None:
+        """Choose a layer that is preferred, and was not before, in place of one that is not."""
+        choice = self._choice
+        preferred = [layer for layer in choice.choices if layer is not None and self._prefers(layer)]
+        new = [layer for layer in preferred if layer not in self._before]
+        if new and choice.value not in preferred:
+            choice.value = new[0]
+        self._before = preferred

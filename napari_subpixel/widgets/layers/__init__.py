@@ -1,0 +1,1 @@
+"""What the widgets show: movies, points, renderings, results, matches, as layers."""

@@ -1,0 +1,123 @@
+"""True positives, false positives and misses in the viewer: three coloured points layers beside the result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_subpixel.evaluation.scores import Match
+from napari_subpixel.localizations import Localizations
+from napari_subpixel.widgets.layers.movies import KEY, MovieLayer, MovieNotes
+from napari_subpixel.widgets.layers.points import PointNotes, notes_of, point_layer_data, time_axis_of
+from napari_subpixel.widgets.layers.results import movie_of
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Points
+
+
+class Kind(NamedTuple):
+    """One of the three: its name, and how it looks in the viewer and in a line of text."""
+
+    role: str
+    colour: str
+    symbol: str
+    sign: str
+
+
+#: Width of the lines of a mark, as a share of its diameter: thick, to be told apart from afar.
+LINE_SHARE = 0.2
+#: Colours that people with any colour vision tell apart (Okabe and Ito 2008), and different marks.
+TRUE_POSITIVES = Kind("true positives", "#009E73", "disc", "●")
+FALSE_POSITIVES = Kind("false positives", "#D55E00", "triangle_up", "▲")
+MISSES = Kind("misses", "#56B4E9", "square", "■")
+KINDS = (TRUE_POSITIVES, FALSE_POSITIVES, MISSES)
+
+
+def matched_tables(found: Localizations, truth: Localizations, match: Match) -> dict[Kind, Localizations]:
+    """Return the rows that make the counts of a match: true positives and false positives found, and truth missed."""
+    return {
+        TRUE_POSITIVES: found.select(match.pairs[:, 0]),
+        FALSE_POSITIVES: found.select(match.false_positive_rows),
+        MISSES: truth.select(match.missed_rows),
+    }
+
+
+def show_matches(
+    viewer: Viewer, result: Points, found: Localizations, truth: Localizations, match: Match
+) -> list[Points]:
+    """Show a match as three layers that lie where the result does, in the place of those shown before.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    result : napari.layers.Points
+        The layer that was scored.
+    found, truth : Localizations
+        The tables whose rows are numbered in the match.
+    match : Match
+    """
+    from napari.layers import Layer
+
+    before = match_layers(viewer.layers)
+    active = viewer.layers.selection.active
+    place = movie_of(result, viewer.layers) or _Beside(result)
+    shown = []
+    # The first kind on top, as in the list of layers.
+    for kind, table in reversed(matched_tables(found, truth, match).items()):
+        # Not the provenance of a result, lest another threshold for the result act on this part of it.
+        about = {"matched": kind.role, "tolerance_nm": match.tolerance_nm, "of": table.provenance}
+        name = f"{kind.role}, {match.tolerance_nm:g} nm"
+        table = table.with_about(provenance=about)
+        layer = Layer.create(*point_layer_data(table, place, name=name, colour=kind.colour, symbol=kind.symbol))
+        layer.metadata[KEY].role = kind.role
+        layer.border_width = LINE_SHARE
+        if kind is TRUE_POSITIVES:
+            layer.features = layer.features.assign(distance_nm=match.distances_nm)
+        _put(viewer, layer, before.get(kind.role))
+        shown.append(layer)
+    viewer.layers.selection.active = active if active in viewer.layers else shown[0]
+    return shown
+
+
+def match_layers(layers: Iterable[Any]) -> dict[str, Points]:
+    """Return the layers of the match that is shown, by what they hold."""
+    roles = {kind.role for kind in KINDS}
+    found: dict[str, Points] = {}
+    for layer in layers:
+        notes = layer.metadata.get(KEY)
+        if isinstance(notes, PointNotes) and notes.role in roles:
+            found.setdefault(notes.role, layer)
+    return found
+
+
+def _put(viewer: Viewer, layer: Points, before: Points | None) -> None:
+    """Put a layer in the place of an earlier one, or on top."""
+    layers = viewer.layers
+    if before is None:
+        layers.append(layer)
+        return
+    layer.visible, layer.opacity = before.visible, before.opacity
+    place = layers.index(before)
+    layers.remove(before)
+    layers.insert(place, layer)
+
+
+class _Beside(MovieLayer):
+    """A points layer in the stead of its movie, where that is not open: others lie on the same ground."""
+
+    def __init__(self, points: Points) -> None:
+        self.layer, self.name = points, points.name
+        self.time = time_axis_of(points)
+        self.notes = MovieNotes(key=notes_of(points).movie or "")
+
+    def coordinates(self, table: Localizations) -> NDArray[np.float64]:
+        """Return rows as points in the layer's data, along its further axes where its own points are."""
+        places = super().coordinates(table)
+        for axis in range(self.layer.ndim - 2):
+            if axis != self.time and len(self.layer.data):
+                places[:, axis] = self.layer.data[0, axis]
+        return places

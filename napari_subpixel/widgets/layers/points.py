@@ -1,0 +1,233 @@
+"""Localizations in the viewer: a points layer over its movie, its threshold, and the way back to a table."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from psygnal import Signal
+
+from napari_subpixel.errors import InputError
+from napari_subpixel.localizations import COLUMNS, REQUIRED, Localizations
+from napari_subpixel.widgets.layers.movies import AXES, KEY, UNITS, LayerData, MovieLayer, pixel_size_of
+
+if TYPE_CHECKING:
+    from napari.layers import Points
+
+#: Diameter of a marker and width of its line: in camera pixels, and as a share of the diameter.
+MARKER_PX, LINE_SHARE = 0.9, 0.12
+#: Colours of the probabilities, and what its ends stand for: the darkest quarter is left out, unseen on a dark movie.
+COLORMAP, COLORMAP_LIMITS = "plasma", (-0.3, 1.0)
+#: The colour of points whose probability is not known.
+PLAIN_COLOUR = "yellow"
+
+
+@dataclass
+class PointNotes:
+    """What the plugin knows of a points layer that holds localizations.
+
+    Attributes
+    ----------
+    about : dict
+        Pixel size, frame shape, number of frames and provenance, as in `Localizations.about`.
+    movie : str, optional
+        Key of the movie that the points belong to.
+    threshold, floor : float, optional
+        Probability from which points are shown, and from which they were kept when they were found.
+    time : int, optional
+        Which axis of the layer is the frame, where that is known.
+    layer : hashable, optional
+        ``unique_id`` of the layer: napari's copies of a layer share its metadata.
+    role : str
+        What the points are for where they are no table of their own: a preview, or the true positives of a score.
+    threshold_changed : psygnal.Signal
+        Emitted with the new threshold.
+    """
+
+    about: dict[str, Any] = field(default_factory=dict)
+    movie: str | None = None
+    threshold: float | None = None
+    floor: float | None = None
+    time: int | None = None
+    layer: Hashable = None
+    role: str = ""
+
+    threshold_changed = Signal(float)
+
+
+def point_layer_data(
+    table: Localizations, movie: MovieLayer | None = None, *, name: str, colour: str | None = None, symbol: str = "disc"
+) -> LayerData:
+    """Return localizations as a points layer in the movie's own place and time, coloured by probability.
+
+    Parameters
+    ----------
+    table : Localizations
+        Columns other than frame, y and x become features.
+    movie : MovieLayer, optional
+        The movie to lie on; without it, a layer (frame, y, x) in nm where the table knows its pixel size.
+    name : str
+        Of the layer.
+    colour : str, optional
+        One colour for all points.
+    symbol : str
+        Shape of the markers, one of napari's.
+    """
+    floor = table.provenance.get("threshold")
+    key, time = (None, 0) if movie is None else (movie.notes.key, movie.time)
+    arguments: dict[str, Any] = {
+        "name": name,
+        "features": _features(table),
+        "metadata": {KEY: PointNotes(table.about, key, floor, floor, time)},
+        "size": MARKER_PX,
+        "symbol": symbol,
+        "face_color": "transparent",
+        "border_width": LINE_SHARE,
+        "border_color": colour or PLAIN_COLOUR,
+        "ndim": 3 if movie is None else movie.layer.ndim,
+        **(_placement(table) if movie is None else movie.placement()),
+    }
+    if colour is None and "probability" in table:
+        arguments |= _coloured_by_probability()
+    return _coordinates(table, movie), arguments, "points"
+
+
+def fill(layer: Points, table: Localizations, movie: MovieLayer) -> None:
+    """Put other localizations, of the same columns, into a layer made by `point_layer_data`."""
+    with layer.events.blocker_all():
+        layer.data = np.empty((0, layer.ndim))
+    layer.data = _coordinates(table, movie)
+    layer.features = _features(table)
+    layer.size = MARKER_PX
+    layer.border_width = LINE_SHARE
+    if "probability" in table:
+        layer.refresh_colors(update_color_mapping=False)
+    notes_of(layer).about = table.about
+    if (threshold := notes_of(layer).threshold) is not None:
+        _show_above(layer, threshold)
+
+
+def notes_of(layer: Points) -> PointNotes:
+    """Return what is known of a points layer; of one that is not the plugin's, what its scale says.
+
+    The pixel size is the one that scale and units say where these are lengths: they may have been set by hand.
+    """
+    notes = layer.metadata.get(KEY)
+    if not isinstance(notes, PointNotes):
+        notes = PointNotes()
+    elif notes.layer not in (None, layer.unique_id):
+        # A copy by napari: what is set on one is not on the other, and may have been set on that since.
+        threshold = notes.threshold if _is_shown_above(layer, notes.threshold) else notes.floor
+        notes = replace(notes, about=dict(notes.about), threshold=threshold)
+    notes.layer = layer.unique_id
+    size, known = pixel_size_of(layer), notes.about.get("pixel_size_nm")
+    if size is not None and not np.isclose(size, known or 0.0, rtol=1e-9):
+        notes.about = {**notes.about, "pixel_size_nm": size}
+    layer.metadata[KEY] = notes
+    return notes
+
+
+def table_of(layer: Points, *, shown_only: bool = True) -> Localizations:
+    """Return the points of a layer as localizations, as they are now: also of a layer made or edited by hand.
+
+    Parameters
+    ----------
+    layer : napari.layers.Points
+        Its last axes are y and x in pixels; of the others the one along which points differ is the frame.
+    shown_only : bool
+        Leave out the points that the threshold hides.
+
+    Raises
+    ------
+    InputError
+        If points differ along two further axes, lie between frames or before the first.
+    """
+    return table_from(layer, notes_of(layer), shown_only=shown_only)
+
+
+def table_from(layer: Any, notes: PointNotes, *, shown_only: bool = True) -> Localizations:
+    """Return the table of anything that has a points layer's ``name``, ``ndim``, ``data``, ``shown`` and ``features``.
+
+    As `table_of`, for a thread that may not touch the layer itself.
+    """
+    keep = np.asarray(layer.shown) if shown_only else np.ones(len(layer.data), bool)
+    every = np.asarray(layer.data, dtype=np.float64).reshape(-1, layer.ndim)
+    places, time = every[keep], notes.time if notes.time is not None else _moving_axis(layer.name, every)
+    columns: dict[str, Any] = {"frame": _frames(layer.name, places, time), "y": places[:, -2], "x": places[:, -1]}
+    for column in layer.features.columns:
+        if column in COLUMNS and column not in REQUIRED:
+            columns[column] = layer.features[column].to_numpy()[keep]
+    about = {**notes.about, "provenance": dict(notes.about.get("provenance") or {})}
+    if notes.threshold is not None and shown_only:
+        # What is shown cannot reach further down than what was kept.
+        about["provenance"]["threshold"] = max(notes.threshold, notes.floor or 0.0)
+    return Localizations(columns, **about)
+
+
+def set_threshold(layer: Points, threshold: float) -> None:
+    """Show the points of at least this probability; others are kept, out of sight."""
+    notes = notes_of(layer)
+    if "probability" not in layer.features or notes.threshold == threshold:
+        return
+    notes.threshold = threshold
+    _show_above(layer, threshold)
+    notes.threshold_changed.emit(threshold)
+
+
+def _is_shown_above(layer: Points, threshold: float | None) -> bool:
+    if threshold is None or "probability" not in layer.features:
+        return False
+    return bool(np.array_equal(layer.shown, layer.features["probability"].to_numpy() >= threshold))
+
+
+def _show_above(layer: Points, threshold: float) -> None:
+    layer.shown = layer.features["probability"].to_numpy() >= threshold
+
+
+def _features(table: Localizations) -> pd.DataFrame:
+    return table.table.drop(columns=list(REQUIRED)).reset_index(drop=True)
+
+
+def _coloured_by_probability() -> dict[str, Any]:
+    return {"border_color": "probability", "border_colormap": COLORMAP, "border_contrast_limits": COLORMAP_LIMITS}
+
+
+def _coordinates(table: Localizations, movie: MovieLayer | None) -> NDArray[np.float64]:
+    return np.column_stack([table.frame, table.yx]) if movie is None else movie.coordinates(table)
+
+
+def _placement(table: Localizations) -> dict[str, Any]:
+    size = table.pixel_size_nm
+    return {"axis_labels": AXES, **({"scale": (1.0, size, size), "units": UNITS} if size else {})}
+
+
+def time_axis_of(layer: Points) -> int | None:
+    """Return which axis of a points layer is the frame; None where it has only y and x."""
+    notes = notes_of(layer)
+    if notes.time is not None:
+        return notes.time
+    return _moving_axis(layer.name, np.asarray(layer.data, dtype=np.float64).reshape(-1, layer.ndim))
+
+
+def _moving_axis(name: str, places: NDArray[np.float64]) -> int | None:
+    """Return the one axis beside y and x along which points differ, the last one where none does."""
+    outer = places[:, :-2]
+    moving = np.flatnonzero((outer != outer[:1]).any(axis=0))
+    if len(moving) > 1:
+        raise InputError(f"{name}: points differ along {len(moving)} axes beside y and x; one can be the frame")
+    return int(moving[0]) if len(moving) else outer.shape[1] - 1 if outer.shape[1] else None
+
+
+def _frames(name: str, places: NDArray[np.float64], time: int | None) -> NDArray[np.int64]:
+    """Return the frame number of every point."""
+    if time is None or not len(places):
+        return np.zeros(len(places), np.int64)
+    numbers = places[:, time]
+    frames = np.rint(numbers).astype(np.int64)
+    if (np.abs(numbers - frames) > 1e-6).any() or (frames < 0).any():
+        raise InputError(f"{name}: frame numbers must be whole and from 0, got {numbers.min():g}")
+    return frames

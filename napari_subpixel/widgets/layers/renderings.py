@@ -1,0 +1,178 @@
+"""Super-resolution images in the viewer: laid exactly over the frames that the points came from."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_subpixel.coordinates import SuperResolutionGrid
+from napari_subpixel.rendering.render import SuperResolutionImage
+from napari_subpixel.widgets.layers.movies import AXES, KEY, UNITS, LayerData, pixel_size_of
+
+if TYPE_CHECKING:
+    from napari.layers import Image, Layer, Points
+
+#: Share of the lit pixels that are shown below full brightness.
+BRIGHT_QUANTILE = 0.97
+#: Limits are found on about this many pixels of a larger image.
+CONTRAST_PIXELS = 1 << 22
+
+
+@dataclass
+class RenderingNotes:
+    """What the plugin knows of an image that it rendered.
+
+    Attributes
+    ----------
+    provenance : dict
+        Of the image: the table's, and how it was rendered.
+    movie : str, optional
+        Key of the movie that the points belong to.
+    points : hashable, optional
+        ``unique_id`` of the points layer that was rendered.
+    grid : SuperResolutionGrid, optional
+        Where its pixels lay over the frames.
+    """
+
+    provenance: dict[str, Any]
+    movie: str | None = None
+    points: Hashable = None
+    grid: SuperResolutionGrid | None = None
+
+
+def rendering_layer_data(
+    rendered: SuperResolutionImage,
+    points: Points | None = None,
+    *,
+    name: str,
+    colormap: str = "inferno",
+    over: Layer | None = None,
+) -> LayerData:
+    """Return a rendered image as a layer in the place of its points.
+
+    Parameters
+    ----------
+    rendered : SuperResolutionImage
+    points : napari.layers.Points, optional
+        The layer that was rendered, whose place, turn and units the image takes over; without it, the first pixel of
+        the frames is at 0 nm.
+    name, colormap : str
+        Of the layer.
+    over : napari.layers.Layer, optional
+        The layer whose pixels the frames are, where these are not those of the points.
+    """
+    notes = RenderingNotes(rendered.provenance, _movie_key(points), grid=rendered.grid)
+    if points is not None:
+        notes.points = points.unique_id
+    if over is not None:
+        notes.movie = _movie_key(over)
+    arguments = {
+        "name": name,
+        "colormap": colormap,
+        "blending": "additive",
+        "contrast_limits": _contrast(rendered.image),
+        "metadata": {KEY: notes},
+        **placement(rendered, over or points),
+    }
+    return rendered.image, arguments, "image"
+
+
+def fill(layer: Image, rendered: SuperResolutionImage, points: Points, *, over: Layer | None = None) -> None:
+    """Put another rendering of the same points into a layer, keeping what the user chose of contrast and colours.
+
+    The contrast is chosen anew where it would mean something else: for other pixels, another method or width.
+    """
+    notes = layer.metadata[KEY]
+    alike = _manner(notes.provenance) == _manner(rendered.provenance) and layer.data.shape == rendered.image.shape
+    was_dark = not notes.provenance.get("render", {}).get("points")
+    layer.data = rendered.image
+    # Another record, not this one changed: a duplicate of the layer may share it.
+    layer.metadata[KEY] = replace(notes, provenance=rendered.provenance, grid=rendered.grid)
+    for name, value in placement(rendered, over or points).items():
+        if name != "axis_labels":
+            setattr(layer, name, value)
+    if was_dark or not alike:
+        layer.contrast_limits = _contrast(rendered.image)
+
+
+def rendering_of(points: Points, layers: Iterable[Layer]) -> Image | None:
+    """Return the image that was rendered from a points layer, where it is among these layers."""
+    for layer in layers:
+        notes = layer.metadata.get(KEY)
+        if isinstance(notes, RenderingNotes) and notes.points == points.unique_id:
+            return layer
+    return None
+
+
+def rendered_image(layer: Image) -> SuperResolutionImage:
+    """Return the image of a layer as it was rendered, for a file; its pixels are as large as the layer's are now."""
+    notes = layer.metadata[KEY]
+    grid: SuperResolutionGrid = notes.grid
+    size = pixel_size_of(layer) or grid.pixel_size_nm
+    frame_size = grid.frame_pixel_size_nm * size / grid.pixel_size_nm
+    grid = replace(grid, pixel_size_nm=size, frame_pixel_size_nm=frame_size)
+    n_outside = notes.provenance.get("render", {}).get("points_outside", 0)
+    return SuperResolutionImage(np.asarray(layer.data), grid, n_outside, notes.provenance)
+
+
+def placement(rendered: SuperResolutionImage, points: Layer | None = None) -> dict[str, Any]:
+    """Return the arguments that lay a rendered image over the frames of its points."""
+    if points is None:
+        return {
+            "scale": rendered.scale_nm,
+            "translate": rendered.translate_nm,
+            "units": UNITS[1:],
+            "axis_labels": AXES[1:],
+        }
+    from napari.utils.transforms import Affine
+
+    # Lengths in the units of the points' layer, whatever these are, for each of a camera pixel's.
+    scale = np.asarray(points.scale)[-2:]
+    first_pixel = np.asarray(rendered.translate_nm) / rendered.grid.frame_pixel_size_nm
+    turned = Affine(scale=scale, rotate=_last_two(points.rotate), shear=_last_shear(points.shear))
+    return {
+        "scale": scale / rendered.grid.zoom,
+        "translate": np.asarray(points.translate)[-2:] + turned(first_pixel),
+        "rotate": _last_two(points.rotate),
+        "shear": _last_shear(points.shear),
+        "affine": _last_two_affine(np.asarray(points.affine)),
+        "units": points.units[-2:],
+        "axis_labels": points.axis_labels[-2:],
+    }
+
+
+def _last_two(matrix: NDArray[Any]) -> NDArray[Any]:
+    return np.asarray(matrix)[-2:, -2:]
+
+
+def _last_shear(shear: NDArray[Any]) -> NDArray[Any]:
+    """Shear of the last two axes: napari gives one number for each pair of axes, the last pair's last."""
+    return np.asarray(shear)[-1:]
+
+
+def _last_two_affine(affine: NDArray[Any]) -> NDArray[Any]:
+    return affine[-3:, -3:]
+
+
+def _movie_key(layer: Layer | None) -> str | None:
+    """Key of the movie that a layer is, or belongs to."""
+    notes = layer.metadata.get(KEY) if layer is not None else None
+    return getattr(notes, "movie", None) or getattr(notes, "key", None)
+
+
+def _manner(provenance: dict[str, Any]) -> tuple[Any, ...]:
+    """How an image was rendered, beside the points."""
+    about = provenance.get("render", {})
+    return tuple(about.get(name) for name in ("method", "pixel_size_nm", "sigma_nm"))
+
+
+def _contrast(image: NDArray[np.float32]) -> tuple[float, float]:
+    """Limits from no points to a high quantile of the lit pixels; a Gaussian's far tails are not lit."""
+    step = max(1, round((image.size / CONTRAST_PIXELS) ** 0.5))
+    seen = image[::step, ::step]
+    lit = seen[seen > 1e-3 * seen.max()] if seen.size else seen
+    return 0.0, float(np.quantile(lit, BRIGHT_QUANTILE)) if lit.size else 1.0

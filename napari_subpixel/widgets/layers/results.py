@@ -1,0 +1,147 @@
+"""Results among the layers: which points they are, what they lie on, and their table as it is at a moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_subpixel.errors import InputError, PixelSizeError
+from napari_subpixel.localizations import Localizations
+from napari_subpixel.widgets.layers.movies import KEY, MovieLayer, MovieNotes, movie_notes
+from napari_subpixel.widgets.layers.points import notes_of, table_from
+
+if TYPE_CHECKING:
+    from napari.layers import Image, Layer, Points
+
+
+def is_table(layer: Any) -> bool:
+    """Say whether a layer holds localizations or molecules: points, but not a preview or the colours of a score."""
+    from napari.layers import Points
+
+    return isinstance(layer, Points) and not getattr(layer.metadata.get(KEY), "role", "")
+
+
+def is_result(layer: Any) -> bool:
+    """Say whether points were found, not given: they have probabilities."""
+    return is_table(layer) and "probability" in layer.features
+
+
+def is_truth(layer: Any) -> bool:
+    """Say whether points were given, not found."""
+    return is_table(layer) and not is_result(layer)
+
+
+def movie_of(points: Points, layers: Iterable[Layer]) -> MovieLayer | None:
+    """Return the movie that points belong to, where it is among these layers."""
+    key = notes_of(points).movie
+    for layer in layers:
+        if isinstance(layer.metadata.get(KEY), MovieNotes) and movie_notes(layer).key == key:
+            return MovieLayer(layer)
+    return None
+
+
+def is_foreign(points: Points) -> bool:
+    """Say whether points come from elsewhere, drawn by hand or made by a script: what they count in is not known."""
+    return "frame_shape" not in notes_of(points).about
+
+
+def snapshot(points: Points) -> Callable[[], Localizations]:
+    """Return a function that makes the table of the points that are shown now, for a thread to call.
+
+    A table of millions of points takes longer to make than the viewer may stand still.
+    """
+    notes = replace(notes_of(points))
+    seen: Any = SimpleNamespace(
+        name=points.name,
+        ndim=points.ndim,
+        data=points.data,
+        shown=points.shown.copy(),
+        features=points.features.copy(deep=False),
+    )
+    return lambda: table_from(seen, notes)
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """What points lie on: the pixels of the frames that they came from.
+
+    Attributes
+    ----------
+    layer : napari.layers.Layer
+        The layer whose last two axes are these pixels: the points themselves, or a movie under foreign points.
+    frame_shape : (int, int), optional
+        (height, width) of the frames in pixels.
+    pixel_size_nm : float, optional
+        Width of a pixel in nm.
+    matrix, offset : ndarray
+        Take (y, x) of the points to pixels: ``matrix @ yx + offset``.
+    """
+
+    layer: Layer
+    frame_shape: tuple[int, int] | None
+    pixel_size_nm: float | None
+    matrix: Any = None
+    offset: Any = None
+
+    def table(self, points: Localizations) -> Localizations:
+        """Return the table of the points in the pixels of the frames, with what is known of these."""
+        if self.matrix is not None:
+            y, x = self.matrix @ points.yx.T + self.offset[:, None]
+            points = points.with_columns(y=y, x=x)
+        return points.with_about(
+            frame_shape=self.frame_shape or points.frame_shape,
+            pixel_size_nm=self.pixel_size_nm or points.pixel_size_nm,
+        )
+
+    def check_known(self, points: Points) -> None:
+        """Raise `InputError` unless the shape of the frames and the pixel size are known."""
+        if self.frame_shape is None:
+            raise InputError(
+                f"{points.name}: the shape of the frames is not known: open their movie and choose it at "
+                "'On the frames of'"
+            )
+        if self.pixel_size_nm is None:
+            raise PixelSizeError(
+                f"{points.name}: the pixel size of the camera is not known: set it with Load SMLM stack"
+            )
+
+
+def ground_of(points: Points, layers: Iterable[Layer], chosen: Image | None = None) -> Ground:
+    """Return what points lie on: their movie where it is open, else what they know themselves, else the chosen movie.
+
+    Parameters
+    ----------
+    points : napari.layers.Points
+    layers : iterable of Layer
+        Where their movie is sought.
+    chosen : napari.layers.Image, optional
+        A movie for points that know of none. Foreign points lie on it where the viewer shows them.
+    """
+    about = notes_of(points).about
+    shape, size = about.get("frame_shape"), about.get("pixel_size_nm")
+    movie = movie_of(points, layers)
+    if movie is not None:
+        return Ground(points, movie.frame_shape, movie.camera.pixel_size_nm or size)
+    if shape is not None or chosen is None:
+        return Ground(points, shape, size)
+    movie = MovieLayer(chosen)
+    if is_foreign(points):
+        return on_movie(points, movie)
+    return Ground(points, movie.frame_shape, size or movie.camera.pixel_size_nm)
+
+
+def on_movie(points: Points, movie: MovieLayer) -> Ground:
+    """Return the pixels of a movie as the ground of points, which lie on it where the viewer shows them."""
+    unit = np.eye(points.ndim)
+    offset = movie.to_pixels(points, np.zeros(points.ndim))
+    matrix = np.column_stack([movie.to_pixels(points, unit[axis]) - offset for axis in (-2, -1)])
+    return Ground(movie.layer, movie.frame_shape, movie.camera.pixel_size_nm, matrix, offset)
+
+
+def needs_movie(points: Points, layers: Iterable[Layer]) -> bool:
+    """Say whether points know neither their movie nor the shape of its frames."""
+    return movie_of(points, layers) is None and notes_of(points).about.get("frame_shape") is None

@@ -1,0 +1,135 @@
+"""What a movie says of its own microscope, on simulated movies whose microscope is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_subpixel.calibration.from_noise import (
+    NO_SIGMA_PX,
+    estimate_camera,
+    estimate_sigma_px,
+    microscope_of,
+    pairs_of_frames,
+)
+from napari_subpixel.camera import Camera
+from napari_subpixel.errors import InputError
+from napari_subpixel.psf import GaussianPSF
+from napari_subpixel.simulation.simulate import Simulation, simulate
+from napari_subpixel.stacks import open_stack
+
+CCD = Camera(100.0, 200.0, 0.5, 1.0, read_noise_e=1.0)
+EMCCD = Camera(100.0, 100.0, 145.0, 1.0, 300.0)
+CROWDED = Simulation(
+    frame_shape=(48, 64), n_frames=150, camera=CCD, psf=GaussianPSF(130.0), emitters_per_frame=60, photons=3000.0,
+    background=40.0, molecules=5000,
+)  # fmt: skip
+SPARSE = replace(CROWDED, emitters_per_frame=5, structure="uniform", n_frames=300, on_time_frames=0.0)
+
+
+@pytest.mark.parametrize("simulation", [CROWDED, SPARSE], ids=["crowded", "sparse"])
+@pytest.mark.parametrize("sigma_nm", [90.0, 130.0, 190.0])
+def test_the_width_of_the_psf_is_found(simulation, sigma_nm, rng):
+    movie, _ = simulate(replace(simulation, psf=GaussianPSF(sigma_nm)), rng)
+    assert estimate_sigma_px(movie) == pytest.approx(sigma_nm / 100, rel=0.04)
+
+
+@pytest.mark.parametrize("camera", [CCD, EMCCD], ids=["ccd", "emccd"])
+def test_baseline_and_gain_are_found(camera, rng):
+    movie, _ = simulate(replace(CROWDED, camera=camera), rng)
+    found = estimate_camera(movie, emccd=camera.em_gain > 1, pixel_size_nm=100.0)
+    assert found.pixel_size_nm == 100.0
+    assert found.em_gain / found.electrons_per_adu == pytest.approx(camera.em_gain / camera.electrons_per_adu, rel=0.1)
+    assert found.baseline == pytest.approx(camera.baseline, abs=10)
+
+
+def test_an_emccd_that_is_not_known_as_one_seems_to_have_twice_the_gain(rng):
+    movie, _ = simulate(replace(CROWDED, camera=EMCCD), rng)
+    plain, known = estimate_camera(movie), estimate_camera(movie, emccd=True)
+    assert 1 / plain.electrons_per_adu == pytest.approx(2 * known.em_gain / known.electrons_per_adu)
+
+
+def test_pairs_are_spread_over_the_movie():
+    assert pairs_of_frames(5).tolist() == [[0, 1], [2, 3]]
+    many = pairs_of_frames(100_000)
+    assert len(many) == 500
+    assert many[-1, 1] > 99_000
+
+
+def test_a_movie_completes_what_is_known(tmp_path, rng):
+    tifffile.imwrite(tmp_path / "movie.tif", simulate(CROWDED, rng)[0], photometric="minisblack")
+    with open_stack(tmp_path / "movie.tif") as stack:
+        all_known = microscope_of(stack, CCD, 1.3, estimate_gain=False)
+        assert (all_known.camera, all_known.sigma_px, all_known.assumed) == (CCD, 1.3, ())
+        estimated = microscope_of(stack, Camera(100.0), None, estimate_gain=True)
+        assert estimated.sigma_px == pytest.approx(1.3, rel=0.04)
+        assert [line.split(":")[0] for line in estimated.assumed] == ["camera from the movie", "PSF from the movie"]
+        assert "assuming no electron multiplication" in estimated.assumed[0]
+        em = microscope_of(stack, Camera(100.0, em_gain=300.0), 1.3, estimate_gain=True)
+        assert em.camera.em_gain > 1
+        assert "an EMCCD" in em.assumed[0]
+
+
+def test_one_frame_says_nearly_as_much(rng):
+    movie, _ = simulate(replace(CROWDED, n_frames=1, frame_shape=(128, 128), emitters_per_frame=900), rng)
+    found = estimate_camera(movie)
+    assert found.electrons_per_adu == pytest.approx(CROWDED.camera.electrons_per_adu, rel=0.2)
+    assert estimate_sigma_px(movie) == pytest.approx(1.3, rel=0.1)
+    with open_stack(movie) as stack:
+        assert len(microscope_of(stack, Camera(100.0), None, estimate_gain=True).assumed) == 2
+
+
+def test_a_movie_of_one_value_shows_nothing():
+    with open_stack(np.full((5, 20, 24), 100, np.uint16)) as stack:
+        found = microscope_of(stack, CCD, None, estimate_gain=True)
+        told = microscope_of(stack, CCD, 1.1, estimate_gain=True)
+    assert (found.camera, found.sigma_px, told.sigma_px) == (CCD, NO_SIGMA_PX, 1.1)
+    assert found.assumed == ("the movie shows nothing to estimate anything from",)
+
+
+def test_movies_that_do_not_say_are_refused(rng):
+    noise = rng.poisson(50.0, (40, 32, 34))
+    with pytest.raises(InputError, match="no molecules stand out"):
+        estimate_sigma_px(noise)
+    with pytest.raises(InputError, match="does not grow with its light"):
+        estimate_camera(np.rint(rng.normal(100, 5, (40, 32, 34)) - 0.0 * noise))
+    for wrong in (noise[:3], noise[:0], noise[0], noise[:2, :5]):
+        with pytest.raises(InputError, match="expected pairs of frames of at least 8 x 8 pixels, or one, got shape"):
+            estimate_sigma_px(wrong)
+
+
+def test_of_a_movie_without_molecules_plain_values_are_assumed_and_said(rng):
+    """The noise is what it is, so that nothing is taken for a molecule."""
+    ramp = np.linspace(0, 1, 34)
+    noise = np.rint(rng.normal(300 + 3 * ramp, 7 - ramp, (40, 32, 34))).clip(0).astype(np.uint16)
+    with open_stack(noise) as stack:
+        found = microscope_of(stack, Camera(100.0), None, estimate_gain=True)
+        given = microscope_of(stack, CCD, 1.1, estimate_gain=False)
+    assert found.sigma_px == NO_SIGMA_PX
+    assert found.camera.to_photons(noise).mean() == pytest.approx(42, rel=0.1)
+    assert [line.split(":")[0] for line in found.assumed] == [
+        "camera assumed, since the movie does not tell", "PSF assumed, since no molecules tell",
+    ]  # fmt: skip
+    assert (given.sigma_px, given.assumed) == (1.1, ())
+
+
+def test_copies_of_a_frame_are_one_frame(rng):
+    movie, _ = simulate(replace(CROWDED, n_frames=1, frame_shape=(128, 128), emitters_per_frame=900), rng)
+    assert estimate_sigma_px(np.repeat(movie, 4, axis=0)) == estimate_sigma_px(movie)
+
+
+def test_large_frames_are_few(rng):
+    assert len(pairs_of_frames(1000, 10)) == 5
+    assert pairs_of_frames(1000, 10)[-1, 1] > 700
+    assert pairs_of_frames(1000, 0).tolist() == [[0, 1]]
+    assert pairs_of_frames(3, 1000).tolist() == [[0, 1]]
+
+
+def test_a_frame_that_is_not_finite_is_named_once():
+    movie = np.ones((4, 20, 21))
+    movie[2, 3, 4] = np.nan
+    with open_stack(movie, name="m") as stack, pytest.raises(InputError, match=r"^m: frame 2 holds nan"):
+        microscope_of(stack, CCD, None, estimate_gain=True)

@@ -1,0 +1,70 @@
+"""Places that stand out of the noise are found, whatever is told of it, and covered by squares that share no pixel."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_subpixel.detection.candidates import INNER_PX, SIDE_PX, places, squares
+from napari_subpixel.psf import draw_gaussians
+
+SHAPE, SIGMA_PX, BACKGROUND = (150, 203), 1.2, 20.0
+AT = np.array([[20.2, 30.1], [75.0, 2.4], [148.6, 100.3], [90.7, 160.5], [0.1, 202.2]])
+
+
+def frame(rng, photons=400.0, at=AT) -> np.ndarray:
+    n = len(at)
+    light = draw_gaussians((1, *SHAPE), np.zeros(n, np.int64), *at.T, np.full(n, photons), SIGMA_PX)
+    return rng.poisson(light[0] + BACKGROUND).astype(np.float32)
+
+
+def found_in(counts, background=BACKGROUND, read=0.0) -> np.ndarray:
+    return places(counts, *(np.full(SHAPE, value, np.float32) for value in (background, read)), SIGMA_PX)
+
+
+def test_molecules_are_found_also_at_the_border(rng):
+    found = found_in(frame(rng))
+    # The highest come first.
+    assert all(np.abs(found[: len(AT)] - at).max(axis=1).min() < 1.6 for at in AT)
+
+
+def test_noise_alone_seldom_stands_out(rng):
+    noise = [len(found_in(rng.poisson(BACKGROUND, SHAPE).astype(np.float32))) for _ in range(20)]
+    assert 0 < np.mean(noise) < 4e-4 * SHAPE[0] * SHAPE[1]
+
+
+@pytest.mark.parametrize(("background", "read"), [(16.0, 0.0), (24.0, 0.0), (BACKGROUND, 60.0)])
+def test_a_wrong_background_or_too_much_noise_told_hides_nothing(background, read, rng):
+    dim = [len(found_in(frame(rng, photons=150.0), background, read)) for _ in range(10)]
+    told = [len(found_in(frame(rng, photons=150.0))) for _ in range(10)]
+    assert np.mean(dim) == pytest.approx(np.mean(told), rel=0.35)
+    assert np.mean(dim) > len(AT) - 0.5
+
+
+@pytest.mark.parametrize("grid_px", [1, 4])
+def test_every_place_lies_well_within_a_square_and_every_pixel_in_one(grid_px, rng):
+    found = np.column_stack([rng.integers(0, size, 60) for size in SHAPE])
+    corners, own = squares(found, SHAPE, grid_px)
+    assert not (corners % grid_px).any()
+    times = np.zeros((SHAPE[0] + SIDE_PX, SHAPE[1] + SIDE_PX), np.int64)
+    for (top, left), mine in zip(corners, own, strict=True):
+        times[top : top + SIDE_PX, left : left + SIDE_PX] += mine
+    assert times.max() == 1
+    assert not times[SHAPE[0] :].any()
+    assert not times[:, SHAPE[1] :].any()
+    for y, x in found:
+        around = times[max(y - INNER_PX, 0) : y + INNER_PX + 1, max(x - INNER_PX, 0) : x + INNER_PX + 1]
+        assert around[: SHAPE[0] - max(y - INNER_PX, 0), : SHAPE[1] - max(x - INNER_PX, 0)].all()
+
+
+def test_a_pixel_belongs_to_the_square_whose_middle_is_nearest():
+    corners, own = squares(np.array([[40, 40], [40, 48]]), SHAPE, 1)
+    assert corners.tolist() == [[34, 34], [34, 42]]
+    assert own[0].all(axis=0).tolist() == [k < 10 for k in range(SIDE_PX)]
+    assert own[1].all(axis=0).tolist() == [k >= 2 for k in range(SIDE_PX)]
+
+
+def test_nothing_gives_no_squares():
+    corners, own = squares(np.empty((0, 2), np.int64), SHAPE, 4)
+    assert corners.shape == (0, 2)
+    assert own.shape == (0, SIDE_PX, SIDE_PX)

@@ -1,0 +1,272 @@
+"""Several movies into as many tables: what is told of each, and what becomes of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_subpixel import formats
+from napari_subpixel.runs import batch
+from napari_subpixel.detection import job as job_module
+from napari_subpixel.runs.batch import Outcome, Progress, detect_batch
+from napari_subpixel.camera import Camera
+from napari_subpixel.detection.detector import Detector
+from napari_subpixel.errors import InputError
+from napari_subpixel.runs.movie_lists import check_inputs_stay, pair_outputs, sidecar_of
+from napari_subpixel.simulation.simulate import Simulation, simulate
+
+SIMULATION = Simulation(frame_shape=(40, 52), n_frames=10, structure="uniform", emitters_per_frame=20, photons=2250)
+CAMERA = Camera(pixel_size_nm=100)
+
+
+@pytest.fixture(scope="module")
+def detector() -> Detector:
+    return Detector("paper", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def frames() -> np.ndarray:
+    return simulate(SIMULATION, np.random.default_rng(3))[0]
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch):
+    """Chunks of 4 frames, so that a short movie has several."""
+    monkeypatch.setattr(job_module, "CHUNK_PIXELS", 4 * 40 * 52)
+
+
+@pytest.fixture
+def closed(monkeypatch) -> list:
+    """Every movie that is opened; at the end all of them must be closed."""
+    stacks, really_open = [], batch.open_stack
+
+    def noted(path):
+        stacks.append(really_open(path))
+        return stacks[-1]
+
+    monkeypatch.setattr(batch, "open_stack", noted)
+    yield stacks
+    for stack in stacks:
+        with pytest.raises(ValueError, match="is closed"):
+            stack.read(0, 1)
+
+
+def write_tiff(path: Path, frames: np.ndarray) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tifffile.imwrite(path, frames, photometric="minisblack", metadata=None)
+    return path
+
+
+def names(paths) -> list[str]:
+    return [path.name for path in paths]
+
+
+def outcomes(events) -> list[Outcome]:
+    return [event for event in events if isinstance(event, Outcome)]
+
+
+# -- which files are movies ---------------------------------------------------------------------------------------
+
+
+# -- detection ----------------------------------------------------------------------------------------------------
+
+
+def test_every_movie_tells_its_progress_and_then_what_became_of_it(detector, frames, tmp_path, closed):
+    movies = [write_tiff(tmp_path / "a.tif", frames), write_tiff(tmp_path / "b.tif", frames[:6])]
+    events = list(detect_batch(pair_outputs(movies, tmp_path), detector, CAMERA))
+    told = [(e.movie.name, e.number, e.n_done, e.n_frames) for e in events if isinstance(e, Progress)]
+    assert told == [("a.tif", 1, n, 10) for n in (0, 4, 8, 10)] + [("b.tif", 2, n, 6) for n in (0, 4, 6)]
+    assert {e.n_movies for e in events if isinstance(e, Progress)} == {2}
+    first, second = outcomes(events)
+    assert (first.status, first.n_frames, first.n_detected, first.error) == ("done", 10, 10, None)
+    assert first.frames_per_second == pytest.approx(10 / first.seconds)
+    assert first.n_molecules == len(formats.read(tmp_path / "a.csv"))
+    assert second.n_molecules == len(formats.read(tmp_path / "b.csv")) > 50
+    assert len(closed) == 2
+
+
+def test_a_movie_that_fails_does_not_stop_the_others(detector, frames, tmp_path, closed):
+    bad = frames.astype(np.float32)
+    bad[7, 5, 6] = np.nan
+    movies = [
+        tmp_path / "gone.tif",
+        write_tiff(tmp_path / "nan.tif", bad),
+        write_tiff(tmp_path / "small.tif", frames[:, :20, :30]),
+        write_tiff(tmp_path / "good.tif", frames),
+    ]
+    events = list(detect_batch(pair_outputs(movies, tmp_path), detector, CAMERA, roi=((0, 40), (0, 52))))
+    gone, nan, small, good = outcomes(events)
+    assert gone.error == f"{tmp_path}/gone.tif: no such file"
+    assert nan.error.startswith("nan.tif: frame 7 holds nan")
+    assert small.error == f"{tmp_path}/small.tif: region of interest: y 0:40 does not lie within 0:20"
+    assert [o.status for o in outcomes(events)] == ["failed"] * 3 + ["done"]
+    assert good.error is None
+    assert sorted(p.name for p in tmp_path.glob("*.csv")) == ["good.csv"]
+
+
+def test_an_empty_name_is_no_movie(detector, tmp_path):
+    (outcome,) = detect_batch([("", tmp_path / "a.csv")], detector, CAMERA)
+    assert "an empty file name was given" in outcome.error
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (MemoryError(), "m.tif: there is not enough memory for this"),
+        (OSError(28, "No space left on device", "t.csv"), "t.csv: the disk is full; nothing was written"),
+        (PermissionError(13, "Permission denied"), "m.tif: could not be written: Permission denied"),
+    ],
+)
+def test_an_error_of_the_machine_is_told_in_words_with_the_movie(error, words):
+    assert batch._in_words(Path("m.tif"), error) == words
+
+
+def test_an_error_of_the_program_is_not_swallowed(detector, frames, tmp_path, monkeypatch, closed):
+    def broken(*_args, **_settings):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(Detector, "detect", broken)
+    movies = [write_tiff(tmp_path / "a.tif", frames)]
+    with pytest.raises(RuntimeError, match="a bug"):
+        list(detect_batch(pair_outputs(movies, tmp_path), detector, CAMERA))
+
+
+def test_frames_are_counted_in_every_movie(detector, frames, tmp_path):
+    movies = [write_tiff(tmp_path / "a.tif", frames), write_tiff(tmp_path / "b.tif", frames[:6])]
+    pairs = pair_outputs(movies, tmp_path, "parquet")
+    long, short = outcomes(detect_batch(pairs, detector, frames=(3, None)))
+    assert (long.n_frames, short.n_frames) == (7, 3)
+    assert set(formats.read(tmp_path / "b.parquet").frame) == {3, 4, 5}
+    long, short = outcomes(detect_batch(pairs, detector, frames=(None, 8), overwrite=True))
+    assert long.n_frames == 8
+    assert "frames 0:8 do not lie within the movie's 0:6" in short.error
+
+
+def test_a_batch_that_was_closed_goes_on_where_it_was(detector, frames, tmp_path, closed):
+    movies = [write_tiff(tmp_path / f"{name}.tif", frames) for name in "abc"]
+    pairs = pair_outputs(movies, tmp_path)
+    running = detect_batch(pairs, detector, CAMERA)
+    for event in running:
+        if isinstance(event, Progress) and (event.number, event.n_done) == (2, 4):
+            break
+    running.close()
+    assert [t.exists() for _, t in pairs] == [True, False, False]
+    assert (tmp_path / "b.csv.partial").is_dir()
+    first, second, third = outcomes(detect_batch(pairs, detector, CAMERA, resume=True))
+    assert (first.status, first.n_frames, first.frames_per_second) == ("skipped", 0, None)
+    assert (second.n_frames, second.n_detected, third.n_detected) == (10, 6, 10)
+    assert second.n_molecules == third.n_molecules
+    assert (tmp_path / "b.csv").read_bytes().splitlines()[1:] == (tmp_path / "c.csv").read_bytes().splitlines()[1:]
+    assert not (tmp_path / "b.csv.partial").exists()
+
+
+def test_tables_that_are_there_are_refused_or_replaced(detector, frames, tmp_path):
+    pairs = pair_outputs([write_tiff(tmp_path / "a.tif", frames)], tmp_path)
+    pairs[0][1].write_text("precious")
+    (refused,) = outcomes(detect_batch(pairs, detector, CAMERA))
+    assert "a.csv: exists already" in refused.error
+    assert pairs[0][1].read_text() == "precious"
+    (done,) = outcomes(detect_batch(pairs, detector, CAMERA, overwrite=True))
+    assert done.n_molecules > 50
+
+
+def test_what_is_doubtful_about_a_result_is_told(frames, tmp_path):
+    noise = np.random.default_rng(0).poisson(100, (4, 40, 52)).astype(np.uint16)
+    pairs = pair_outputs([write_tiff(tmp_path / "noise.tif", noise)], tmp_path, "parquet")
+    (outcome,) = outcomes(detect_batch(pairs, Detector("paper", threshold=0.01, device="cpu")))
+    assert outcome.status == "done"
+    assert "noise.tif: " in outcome.warnings[0]
+    assert "more than molecules can be told apart" in outcome.warnings[0]
+
+
+def test_further_images_in_a_file_are_not_passed_over_in_silence(detector, frames, tmp_path):
+    with tifffile.TiffWriter(tmp_path / "two.tif") as tif:
+        for movie in (frames, frames[:3, :30]):
+            tif.write(movie, photometric="minisblack")
+    (outcome,) = outcomes(detect_batch(pair_outputs([tmp_path / "two.tif"], tmp_path), detector, CAMERA))
+    assert outcome.warnings == ("two.tif: the file tells of 2 images, of which one was detected",)
+
+
+def test_a_folder_that_is_empty_says_so_when_it_is_opened(detector, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (outcome,) = detect_batch([(tmp_path / "empty", tmp_path / "empty.csv")], detector)
+    assert outcome.error == f"{tmp_path}/empty: no TIFF files and no Zarr in this folder; it holds nothing"
+
+
+def test_no_movies_are_no_work(detector):
+    assert list(detect_batch([], detector)) == []
+
+
+# -- settings of one movie ----------------------------------------------------------------------------------------
+
+
+def settings_of(movie: Path, text: str) -> Path:
+    path = sidecar_of(movie)
+    path.write_text(text)
+    return path
+
+
+def test_settings_beside_a_movie_go_before_those_of_all(detector, frames, tmp_path):
+    movies = [write_tiff(tmp_path / f"{name}.tif", frames) for name in "ab"]
+    settings_of(movies[0], "camera: {pixel_size_nm: 80}\nframes: [2, null]\nroi: [[0, 20], [5, 40]]\nthreshold: 0.4\n")
+    pairs = pair_outputs(movies, tmp_path, "parquet")
+    camera = Camera(pixel_size_nm=100, baseline=90)
+    own, general = outcomes(detect_batch(pairs, detector, camera, frames=(0, 6)))
+    assert (own.n_frames, general.n_frames) == (8, 6)
+    assert own.own_settings == "camera, frames, roi, threshold from a.subpixel.yaml"
+    assert own.how == "model paper, threshold 0.4"
+    assert (general.own_settings, general.how) == ("", "model paper, threshold 0.1")
+    about = formats.read(tmp_path / "a.parquet").provenance
+    assert about["camera"] == {"pixel_size_nm": 80.0, "baseline": 90.0}
+    assert (about["frames"], about["roi"], about["threshold"]) == ([2, 10], [[0, 20], [5, 40]], 0.4)
+
+
+def test_a_sidecar_may_name_another_model_whose_own_threshold_then_holds(detector, frames, tmp_path):
+    movie = write_tiff(tmp_path / "a.tif", frames)
+    settings_of(movie, "model: fast\ncamera: {baseline: 100, electrons_per_adu: 0.5}\npsf: {sigma_nm: 110}")
+    (outcome,) = outcomes(detect_batch(pair_outputs([movie], tmp_path), detector, CAMERA, estimate_camera=True))
+    assert outcome.how == "model fast, threshold 0.5"
+    assert not any("gain" in told or "PSF" in told for told in outcome.assumed)  # they were told
+    about = formats.read(tmp_path / "a.csv").provenance
+    assert about["sigma_px"] == pytest.approx(1.1)
+
+
+def test_a_bad_sidecar_fails_its_movie_alone(detector, frames, tmp_path):
+    movies = [write_tiff(tmp_path / f"{name}.tif", frames) for name in "ab"]
+    path = settings_of(movies[0], "treshold: 0.3")
+    bad, good = outcomes(detect_batch(pair_outputs(movies, tmp_path), detector, CAMERA))
+    assert f"{path}: settings: unknown field 'treshold'; did you mean 'threshold'" in bad.error
+    assert good.status == "done"
+    path.write_text("model: fats")
+    (bad,) = outcomes(detect_batch(pair_outputs(movies[:1], tmp_path), detector, CAMERA))
+    assert f"{path}: fats: no such model; did you mean 'fast'" in bad.error
+
+
+def test_yaml_of_other_programs_beside_a_movie_is_none_of_ours(detector, frames, tmp_path):
+    movie = write_tiff(tmp_path / "a.tif", frames)
+    (tmp_path / "a.yaml").write_text("Frames: 10\n---\nGenerated by: Picasso\n")
+    (outcome,) = outcomes(detect_batch(pair_outputs([movie], tmp_path), detector, CAMERA))
+    assert outcome.status == "done"
+
+
+def test_a_sidecar_is_never_written_over(tmp_path):
+    movie = write_tiff(tmp_path / "cell.tif", np.zeros((2, 8, 9), np.uint16))
+    path = settings_of(movie, "threshold: 0.3")
+    with pytest.raises(InputError, match=r"cell.subpixel.yaml: is read by this command"):
+        check_inputs_stay([(movie, tmp_path / "cell.subpixel.hdf5")])
+    assert path.read_text() == "threshold: 0.3"
+
+
+def test_a_sidecar_that_changed_since_an_interrupted_run_is_told(detector, frames, tmp_path):
+    movie = write_tiff(tmp_path / "a.tif", frames)
+    settings_of(movie, "threshold: 0.3")
+    pairs = pair_outputs([movie], tmp_path)
+    running = detect_batch(pairs, detector, CAMERA)
+    next(event for event in running if isinstance(event, Progress) and event.n_done)
+    running.close()
+    settings_of(movie, "threshold: 0.4")
+    (outcome,) = outcomes(detect_batch(pairs, detector, CAMERA, resume=True))
+    assert "had another threshold (0.3, now 0.4)" in outcome.error
