@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import html
 import os
-import re
 from collections.abc import Iterable, Sequence
 from glob import glob, has_magic
 from pathlib import Path
@@ -13,6 +11,7 @@ from napari_subpixel import formats
 from napari_subpixel.errors import InputError, suggest
 from napari_subpixel.runs.sidecars import SUFFIX as SIDECAR_SUFFIX
 from napari_subpixel.stacks.folders import is_folder_of_frames, natural_key
+from napari_subpixel.stacks.tiffs import files_of_movie
 from napari_subpixel.stacks.zarrs import is_zarr_folder
 
 #: Endings of files that are movies; what such a file really is shows when it is opened.
@@ -249,38 +248,20 @@ def _stem(movie: Path) -> str:
 
 
 def _one_of_each_set(movies: list[Path]) -> list[Path]:
-    """Leave out the further files of OME-TIFFs that consist of several, by what the first file says of itself."""
-    further = set[Path]()
+    """Leave out the further files of OME-TIFFs that consist of several, as the XML of the first one names them."""
+    first, further = set[Path](), set[Path]()
     for path in movies:
         if path not in further and ".ome." in path.name.lower():
-            files = _files_of_movie(path)
+            files = _files_of(path)
             if path in files:  # else the file was renamed, and what it names is not its own
-                further |= files - {path}
+                first.add(path)
+                further |= files - first
     return [path for path in movies if path not in further]
 
 
-def _files_of_movie(path: Path) -> set[Path]:
-    """Return the files of the first image of an OME-TIFF, as its XML, or the file that holds it, names them."""
-    first = _first_image(path)
-    if holder := re.search(r'\bMetadataFile="([^"]+)"', first):
-        first = _first_image(path.parent / _file_name(holder[1]))
-    return {path.parent / _file_name(name) for name in re.findall(r'\bFileName="([^"]+)"', first)}
-
-
-def _first_image(path: Path) -> str:
-    """Return the OME-XML of a file up to the end of its first image."""
-    import tifffile
-
+def _files_of(path: Path) -> set[Path]:
+    """Return the files of a movie; none for a damaged one, which is a movie until opening it says what is wrong."""
     try:
-        if path.suffix.lower() == ".ome":
-            xml = path.read_text(encoding="utf-8")
-        else:
-            with tifffile.TiffFile(path) as tiff:
-                xml = tiff.ome_metadata or ""
-    except Exception:  # a damaged file is a movie all the same: what is wrong with it is told when it is opened
-        return ""
-    return re.split(r"</(?:\w+:)?Image>", xml, maxsplit=1)[0]
-
-
-def _file_name(in_xml: str) -> str:
-    return re.split(r"[\\/]", html.unescape(in_xml))[-1]
+        return files_of_movie(path)
+    except InputError:
+        return set()

@@ -82,6 +82,32 @@ def read_ome(path: Path, xml: str, pages: TiffPages, series: int, *, growing: bo
         raise InputError(f"{path}: its OME-XML is damaged: {error!r}") from None
 
 
+def files_of_image(path: Path, xml: str) -> set[Path]:
+    """Return the files that hold the image that a file belongs to, or the first where it belongs to none.
+
+    Parameters
+    ----------
+    path : Path
+        An OME-TIFF.
+    xml : str
+        Its description.
+
+    Returns
+    -------
+    set of Path
+        Those that the XML names, there or not; empty where it names none. `path` is not among them where the file was
+        renamed.
+
+    Raises
+    ------
+    InputError
+        If the XML is damaged, or the file that holds it is missing.
+    """
+    images = _images_in(path, _root(path, xml))
+    blocks = images[0].iterfind(".//{*}TiffData") if images else ()
+    return {path.parent / _bare(name) for block in blocks for name in _file_names(block)}
+
+
 def _images_in(path: Path, root: ElementTree.Element) -> list[ElementTree.Element]:
     """Return the images that have frames in this file, of a data set whose every file describes all; else all images.
 

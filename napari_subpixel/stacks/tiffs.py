@@ -14,7 +14,7 @@ import numpy as np
 
 from napari_subpixel.errors import AxesError, InputError
 from napari_subpixel.stacks.axes import frame_axes, pixel_size_from
-from napari_subpixel.stacks.ome import read_ome
+from napari_subpixel.stacks.ome import files_of_image, read_ome
 from napari_subpixel.stacks.stack import Stack
 from napari_subpixel.stacks.tiff_frames import TiffFrames
 from napari_subpixel.stacks.tiff_pages import TiffPages, read_pages
@@ -42,6 +42,18 @@ def open_tiff(path: Path, series: int, *, growing: bool = False) -> Stack:
         pages, n_series = _frames_of_series(tiff, pages, math.prod(shape), series, growing=growing)
     source = TiffFrames([pages], np.zeros(len(pages), int), np.arange(len(pages)), dtype)
     return Stack(source, name=path.name, path=path, pixel_size_nm=pixel_size_nm, n_series=n_series)
+
+
+def files_of_movie(path: Path) -> set[Path]:
+    """Return the files that an OME-TIFF names as those of its movie, from its XML alone; empty for any other TIFF.
+
+    Raises
+    ------
+    InputError
+        If the file, or its XML, cannot be read.
+    """
+    with opened(path) as tiff:
+        return files_of_image(path, tiff.ome_metadata) if tiff.is_ome and tiff.ome_metadata else set()
 
 
 @contextmanager

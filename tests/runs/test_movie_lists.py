@@ -102,6 +102,31 @@ def test_an_ome_movie_in_several_files_is_listed_once(tmp_path):
     assert names(find_movies(tmp_path)) == ["a.ome.tif", "b.ome.tif", "c_1.ome.tif"]
 
 
+def test_an_ome_movie_in_several_files_is_listed_once_however_its_xml_is_written(tmp_path):
+    """In single quotes and with spaces, as some writers have it, and a folder of another computer."""
+    files = ("a.ome.tif", "C:\\data\\b&apos;s 1.ome.tif")
+    body = "<Image>" + "".join(f"<TiffData><UUID FileName = '{name}'>u</UUID></TiffData>" for name in files) + "</Image>"
+    write_ome(tmp_path / "a.ome.tif", body)
+    write_ome(tmp_path / "b's 1.ome.tif", "<BinaryOnly UUID='u' MetadataFile='a.ome.tif'/>")
+    assert names(find_movies(tmp_path)) == ["a.ome.tif"]
+
+
+def test_of_several_positions_in_two_files_each_the_first_file_is_listed(tmp_path):
+    """As microscopes write them: every file carries the XML of all positions."""
+    positions = [("p0.ome.tif", "p0_1.ome.tif"), ("p1.ome.tif", "p1_1.ome.tif")]
+    for name in sum(positions, ()):
+        write_ome(tmp_path / name, "".join(image(*files) for files in positions))
+    assert names(find_movies(tmp_path)) == ["p0.ome.tif", "p1.ome.tif"]
+
+
+def test_files_that_name_each_other_do_not_all_vanish(tmp_path):
+    """Two images share a file: each of the other two is listed by itself."""
+    both = image("a.ome.tif", "b.ome.tif") + image("a.ome.tif", "c.ome.tif")
+    for name in "abc":
+        write_ome(tmp_path / f"{name}.ome.tif", both)
+    assert names(find_movies(tmp_path)) == ["a.ome.tif", "c.ome.tif"]
+
+
 def test_ome_movies_of_their_own_are_all_listed_whatever_they_are_called(tmp_path):
     """A renamed copy names the file it was; two images that one XML tells of are two movies."""
     write_ome(tmp_path / "a.ome.tif", image("a.ome.tif"))
