@@ -25,7 +25,7 @@ RANGES = ("--photons-range", "500:1500", "--background-range", "5:20", "--densit
 
 @pytest.fixture(autouse=True)
 def small_measurements(monkeypatch):
-    from napari_subpixel.training.trainer import fine_tuning
+    from napari_subpixel.training import fine_tuning
 
     monkeypatch.setattr(fine_tuning, "HELD_OUT_MOVIES", 2)
 

@@ -20,6 +20,7 @@ from napari_subpixel.models.unet import UNet
 from napari_subpixel.psf import GaussianPSF
 from napari_subpixel.simulation.simulate import Simulation, simulate
 from napari_subpixel.stacks import open_stack
+from napari_subpixel.training import fine_tuning
 from napari_subpixel.training.fine_tuning import (
     GAP_PX,
     HELD_OUT_FRAMES,
@@ -37,7 +38,7 @@ from napari_subpixel.training.fine_tuning import (
     tuning_settings,
 )
 from napari_subpixel.training.simulated_samples import DomainSamples
-from napari_subpixel.training.trainer import fine_tuning, train
+from napari_subpixel.training.trainer import train
 
 CAMERA = Camera(pixel_size_nm=110, baseline=100, electrons_per_adu=0.5)
 DOMAIN = Domain(sigma_px=(1.1, 1.2), photons=(800, 1200), background=(10, 20), density_per_px=(0.005, 0.02))

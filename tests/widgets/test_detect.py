@@ -23,7 +23,7 @@ from napari_subpixel.localizations import Localizations
 from napari_subpixel.runs.pipeline import detect_all
 from napari_subpixel.simulation.simulate import simulate
 from napari_subpixel.stacks import open_stack
-from napari_subpixel.widgets import detection_run
+from napari_subpixel.widgets.background import detection
 from napari_subpixel.widgets.background.worker import Work
 from napari_subpixel.widgets.detect import DetectMolecules
 from napari_subpixel.widgets.layers.movies import MovieLayer, movie_layer_data
@@ -42,7 +42,7 @@ def simulated():
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
-    monkeypatch.setattr(detection_run, "CHUNK_PIXELS", CHUNK_FRAMES * SHAPE[0] * SHAPE[1])
+    monkeypatch.setattr(detection, "CHUNK_PIXELS", CHUNK_FRAMES * SHAPE[0] * SHAPE[1])
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from napari_subpixel.evaluation import coverage
 from napari_subpixel.evaluation.evaluate import evaluate, evaluating
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.stacks import open_stack
-from napari_subpixel.widgets import evaluation_run as module
+from napari_subpixel.widgets.background import evaluation as module
 from napari_subpixel.widgets.background.worker import Work
 from napari_subpixel.widgets.controls.scores import SCORES
 from napari_subpixel.widgets.evaluate import EvaluateAgainstTruth

@@ -7,7 +7,7 @@ import threading
 import pytest
 from napari.components import ViewerModel
 
-from napari_subpixel.widgets import latest as module
+from napari_subpixel.widgets.background import latest_request as module
 from napari_subpixel.widgets.background.latest_request import LatestWork
 from napari_subpixel.widgets.background.worker import Work
 from napari_subpixel.widgets.controls.panel import Panel
