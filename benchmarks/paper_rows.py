@@ -36,7 +36,8 @@ from napari_subpixel.stacks import open_stack
 from napari_subpixel.training.fine_tuning import runs_half_precision_fast
 from napari_subpixel.training.methods import METHODS
 from napari_subpixel.training.movie_samples import MovieSamples
-from napari_subpixel.training.trainer import TrainingSettings, train
+from napari_subpixel.training.settings import TrainingSettings
+from napari_subpixel.training.trainer import train
 
 TOLERANCES_NM = (25.0, 50.0)
 #: Thresholds that are tried on the simulated movie, its frames, and their seed.

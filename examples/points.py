@@ -23,8 +23,9 @@ from napari_subpixel.coordinates import HALF_PIXEL
 from napari_subpixel.evaluation.matching import match
 from napari_subpixel.models.pixel_network import Predictions
 from napari_subpixel.training.losses import counting, heatmap_matching
+from napari_subpixel.training.settings import TrainingSettings
 from napari_subpixel.training.simulated_samples import Batch, Samples
-from napari_subpixel.training.trainer import TrainingSettings, train
+from napari_subpixel.training.trainer import train
 
 #: Weight of counting beside heatmap matching. It starts small, so that points find their places first, and grows over
 #: the second half of the training, which drives their probabilities to 0 or 1.

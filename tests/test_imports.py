@@ -181,6 +181,10 @@ def test_movies_are_found_and_tables_named_without_torch() -> None:
     assert loaded_by([f"{PACKAGE}.runs.batch"], ["torch", *GUI]) == ""
 
 
+def test_settings_of_a_training_load_no_torch() -> None:
+    assert loaded_by([f"{PACKAGE}.training.settings"], ["torch", *GUI]) == ""
+
+
 def test_core_and_command_line_import_where_napari_and_qt_are_not_installed() -> None:
     modules = [module for module in MODULES if room_of(module) != "widgets"]
     code = f"""

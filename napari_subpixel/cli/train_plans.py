@@ -154,7 +154,7 @@ def _as_in_the_paper(arguments: argparse.Namespace, base: Model | None) -> Plan:
     import torch
 
     from napari_subpixel.training.methods import METHODS, method
-    from napari_subpixel.training.trainer import TrainingSettings
+    from napari_subpixel.training.settings import TrainingSettings
 
     if base is not None and arguments.method:
         raise InputError(f"--method is for training anew; {base.card.name} has its own")
@@ -339,10 +339,11 @@ def _tuned_card(base: Model, about: dict[str, Any], camera: Camera, **fields: An
 
 
 def _tuning_settings(arguments: argparse.Namespace, device: str) -> Any:
-    from napari_subpixel.training.fine_tuning import runs_half_precision_fast, tuning_settings
+    from napari_subpixel.training.fine_tuning import runs_half_precision_fast
+    from napari_subpixel.training.settings import fine_tuning_settings
 
     given = _given(arguments, OF_TUNING)
-    return tuning_settings(half_precision=runs_half_precision_fast(device), **given)
+    return fine_tuning_settings(half_precision=runs_half_precision_fast(device), **given)
 
 
 @contextmanager

@@ -29,7 +29,6 @@ from napari_subpixel.simulation.simulate import Simulation, simulate
 from napari_subpixel.stacks import Stack, check_finite
 from napari_subpixel.training.scenes import LEAST_DENSITY, draw_scene, in_adu
 from napari_subpixel.training.simulated_samples import camera_part
-from napari_subpixel.training.trainer import TrainingSettings
 
 #: Distance within which a molecule counts as found, in nm, in what is held out.
 TOLERANCE_NM = 50.0
@@ -68,29 +67,6 @@ class HeldOut(NamedTuple):
     camera: Camera
     sigma_px: float | None = None
     molecule_photons: float = 0.0
-
-
-def tuning_settings(*, half_precision: bool, iterations: int = 2000, **given: float) -> TrainingSettings:
-    """Return how a model of many microscopes goes on learning: gently, over the second half ever more so.
-
-    Parameters
-    ----------
-    half_precision : bool
-    iterations : int
-    **given
-        Other fields of `TrainingSettings`.
-    """
-    settings: dict[str, float] = {
-        "learning_rate": 1e-3, "cooldown": iterations // 2, "sparsity_weight": 1.0, "weight_decay": 1e-4, "warm_up": 50,
-        "clip_norm": 5.0, "averaging": 0.99, "checkpoint_every": 100, "log_every": 50, "measure_every": 250,
-    }  # fmt: skip
-    return TrainingSettings(
-        iterations=iterations,
-        objective="likelihood",
-        optimizer="muon",
-        half_precision=half_precision,
-        **{**settings, **given},  # type: ignore[arg-type]
-    )
 
 
 def runs_half_precision_fast(device: str) -> bool:

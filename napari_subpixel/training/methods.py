@@ -32,7 +32,7 @@ class Method:
     objective : str
         What it minimises: one of `napari_subpixel.training.objectives.OBJECTIVES`.
     settings : mapping
-        What it wants of `napari_subpixel.training.trainer.TrainingSettings`, where that differs from the paper's.
+        What it wants of `napari_subpixel.training.settings.TrainingSettings`, where that differs from the paper's.
     """
 
     title: str

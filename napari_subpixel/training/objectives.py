@@ -17,7 +17,7 @@ from napari_subpixel.training.losses import SPARSITY, heatmap_matching
 from napari_subpixel.training.simulated_samples import Batch
 
 if TYPE_CHECKING:
-    from napari_subpixel.training.trainer import TrainingSettings
+    from napari_subpixel.training.settings import TrainingSettings
 
 #: Sides of the windows, in pixels, in which the likelihood counts; one is drawn for every step.
 WINDOWS_PX = (4, 8, 12)

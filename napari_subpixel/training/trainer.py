@@ -22,14 +22,16 @@ from torch import nn
 from napari_subpixel._util.files import atomic_output, make_folder, write_failure
 from napari_subpixel.errors import InputError
 from napari_subpixel.models.pixel_network import lay_out
-from napari_subpixel.training.losses import SPARSITY
 from napari_subpixel.training.muon import Muon
 from napari_subpixel.training.objectives import OBJECTIVES
+from napari_subpixel.training.settings import TrainingSettings
 from napari_subpixel.training.simulated_samples import Batch, Samples
 
+#: Files in the folder of a run.
 CHECKPOINT, LOG = "checkpoint.pt", "log.csv"
+#: Columns of the log.
 LOG_COLUMNS = ("iteration", "heatmap", "sparsity", "jaccard", "seconds")
-#: However many iterations it takes, a checkpoint is written when the last is so old.
+#: A checkpoint is also written when the last one is this old, in seconds.
 CHECKPOINT_SECONDS = 60.0
 #: Settings that a resumed run may change: they say how far to go, not how to go.
 FREE_TO_CHANGE = (
@@ -39,117 +41,8 @@ FREE_TO_CHANGE = (
 
 
 @dataclass(frozen=True)
-class TrainingSettings:
-    """How to train; the defaults are those of the paper's section 4.1, as its authors' published code has them.
-
-    Attributes
-    ----------
-    iterations : int
-        Steps of the optimiser.
-    batch_size : int
-        Samples per step.
-    learning_rate : float
-        Of the optimiser.
-    cooldown : int
-        Over this many last iterations the learning rate falls linearly to 0.
-    kernel_px : float
-        Width lambda of the heatmap kernel, in pixels.
-    sparsity : str
-        ``counting``, ``l1`` or ``none`` (Table 3).
-    counting_window_px : int
-        Side of the windows, on a grid that is shifted anew in every step, in which the paper's objective counts; 0
-        counts in the whole patch, as the paper does.
-    sparsity_weight : float
-        Weight of the sparsity term.
-    final_sparsity_weight : float, optional
-        Weight that it reaches at the end, growing evenly over the cooldown; the same if not given.
-    objective : str
-        ``paper``: heatmap matching and a sparsity term; ``likelihood``: that of the true molecules' places and light,
-        and, with the sparsity weight, of their number in windows (`napari_subpixel.training.likelihood`).
-    optimizer : str
-        ``adam`` (AdamW, which is Adam without weight decay) or ``muon`` (`napari_subpixel.training.muon`).
-    weight_decay : float
-        Of the optimiser.
-    warm_up : int
-        Over this many first iterations the learning rate rises linearly from 0.
-    clip_norm : float, optional
-        Gradients are scaled down to this norm.
-    averaging : float
-        Share of the running mean of the weights that every step keeps, and which is the result; 0 takes the last
-        weights.
-    half_precision : bool
-        Run the layers and the optimiser's products of matrices in bfloat16, several times faster where the processor
-        can.
-    seed : int
-        Seeds the weights and every draw.
-    checkpoint_every, log_every, measure_every : int
-        Iterations between checkpoints at most, between rows of the log, and between measurements on what is held out.
-    """
-
-    iterations: int = 50_000
-    batch_size: int = 16
-    learning_rate: float = 1e-3
-    cooldown: int = 0
-    kernel_px: float = 0.2
-    sparsity: str = "counting"
-    counting_window_px: int = 0
-    sparsity_weight: float = 0.1
-    final_sparsity_weight: float | None = None
-    objective: str = "paper"
-    optimizer: str = "adam"
-    weight_decay: float = 0.0
-    warm_up: int = 0
-    clip_norm: float | None = None
-    averaging: float = 0.0
-    half_precision: bool = False
-    seed: int = 0
-    checkpoint_every: int = 1000
-    log_every: int = 100
-    measure_every: int = 500
-
-    def __post_init__(self) -> None:
-        for name in ("iterations", "batch_size", "checkpoint_every", "log_every", "measure_every"):
-            if getattr(self, name) < 1:
-                raise InputError(f"training: {name} must be at least 1, got {getattr(self, name)}")
-        for name in ("learning_rate", "kernel_px"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"training: {name} must be positive, got {getattr(self, name)}")
-        for name in (
-            "sparsity_weight", "counting_window_px", "cooldown", "seed", "final_sparsity_weight", "weight_decay",
-            "warm_up",
-        ):  # fmt: skip
-            if getattr(self, name) is not None and not getattr(self, name) >= 0:
-                raise InputError(f"training: {name} must not be negative, got {getattr(self, name)}")
-        if self.sparsity not in SPARSITY:
-            raise InputError(f"training: sparsity must be one of {', '.join(SPARSITY)}, got {self.sparsity!r}")
-        if self.objective not in OBJECTIVES:
-            raise InputError(f"training: objective must be one of {', '.join(OBJECTIVES)}, got {self.objective!r}")
-        if self.optimizer not in OPTIMIZERS:
-            raise InputError(f"training: optimizer must be one of {', '.join(OPTIMIZERS)}, got {self.optimizer!r}")
-        if self.clip_norm is not None and not self.clip_norm > 0:
-            raise InputError(f"training: clip_norm must be positive, got {self.clip_norm}")
-        if not 0 <= self.averaging < 1:
-            raise InputError(f"training: averaging must be at least 0 and below 1, got {self.averaging}")
-
-    def learning_rate_at(self, iteration: int) -> float:
-        """Learning rate of one step, counted from 0."""
-        warmth = min(1.0, (iteration + 1) / self.warm_up) if self.warm_up else 1.0
-        return self.learning_rate * warmth * self._cooldown_left(iteration)
-
-    def sparsity_weight_at(self, iteration: int) -> float:
-        """Weight of the sparsity term in one step, counted from 0."""
-        if self.final_sparsity_weight is None:
-            return self.sparsity_weight
-        done = 1.0 - self._cooldown_left(iteration)
-        return self.sparsity_weight + done * (self.final_sparsity_weight - self.sparsity_weight)
-
-    def _cooldown_left(self, iteration: int) -> float:
-        return min(1.0, (self.iterations - iteration) / self.cooldown) if self.cooldown else 1.0
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where training stands.
+class TrainingProgress:
+    """How far training is.
 
     Attributes
     ----------
@@ -170,7 +63,8 @@ class Progress:
     jaccard: float | None = None
 
 
-OPTIMIZERS: dict[str, Any] = {"adam": torch.optim.AdamW, "muon": Muon}
+#: The optimisers, by name.
+OPTIMIZER_CLASSES: dict[str, Callable[..., torch.optim.Optimizer]] = {"adam": torch.optim.AdamW, "muon": Muon}
 
 
 def train(
@@ -182,7 +76,7 @@ def train(
     device: str = "cpu",
     about: Mapping[str, Any] | None = None,
     measure: Callable[[nn.Module], float] | None = None,
-) -> Iterator[Progress]:
+) -> Iterator[TrainingProgress]:
     """Train a network in place, a report at a time; a folder that holds a checkpoint is gone on from.
 
     Every draw depends on the seed and the number of the iteration alone, so that an interrupted and resumed run
@@ -205,7 +99,7 @@ def train(
 
     Yields
     ------
-    Progress
+    TrainingProgress
         After every `settings.log_every` iterations, after every `settings.measure_every` where something is held out,
         and at the end.
 
@@ -233,7 +127,7 @@ def train(
         if told:
             seconds = time.perf_counter() - began
             jaccard = measure(run.result()) if measure is not None and measured else None
-            progress = Progress(done, float(sums[0] / steps), float(sums[1] / steps), seconds, jaccard)
+            progress = TrainingProgress(done, float(sums[0] / steps), float(sums[1] / steps), seconds, jaccard)
             sums, steps = np.zeros(2), 0
             _append_log(folder / LOG, progress)
         if done % settings.checkpoint_every == 0 or last or time.perf_counter() - saved > CHECKPOINT_SECONDS:
@@ -277,7 +171,7 @@ class _Run:
 
     def __init__(self, network: nn.Module, settings: TrainingSettings) -> None:
         self.network, self.settings = network, settings
-        self.optimizer = OPTIMIZERS[settings.optimizer](
+        self.optimizer = OPTIMIZER_CLASSES[settings.optimizer](
             network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
         self.average = copy.deepcopy(network) if settings.averaging else None
@@ -413,7 +307,7 @@ def _trim_log(path: Path, iteration: int) -> None:
         csv.writer(file).writerows([LOG_COLUMNS, *(row for row in rows if int(row[0]) <= iteration)])
 
 
-def _append_log(path: Path, now: Progress) -> None:
+def _append_log(path: Path, now: TrainingProgress) -> None:
     fresh = not path.exists()
     try:
         with path.open("a", newline="", encoding="utf-8") as file:

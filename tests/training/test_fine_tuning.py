@@ -35,8 +35,8 @@ from napari_subpixel.training.fine_tuning import (
     shown_frames,
     split_movie,
     thinned,
-    tuning_settings,
 )
+from napari_subpixel.training.settings import fine_tuning_settings
 from napari_subpixel.training.simulated_samples import DomainSamples
 from napari_subpixel.training.trainer import train
 
@@ -157,7 +157,7 @@ def test_samples_are_as_dense_as_asked_for_however_wide_the_psf(sigma_px, rng):
 def test_a_model_learns_from_samples_of_one_microscope(tmp_path):
     torch.manual_seed(0)
     network = UNet(width=8, blocks=(1, 1, 1))
-    settings = tuning_settings(half_precision=False, iterations=40, batch_size=4, log_every=10, learning_rate=4e-3)
+    settings = fine_tuning_settings(half_precision=False, iterations=40, batch_size=4, log_every=10, learning_rate=4e-3)
     samples = DomainSamples(DOMAIN, crop_px=24, camera=CAMERA)
     first, *_, last = train(network, samples, settings, tmp_path)
     assert last.heatmap < 0.8 * first.heatmap
@@ -193,7 +193,7 @@ def test_frames_to_look_at_stand_beside_the_users_own(movie, rng):
 
 
 def test_settings_may_be_changed_one_by_one():
-    settings = tuning_settings(half_precision=False, iterations=300, learning_rate=2e-3)
+    settings = fine_tuning_settings(half_precision=False, iterations=300, learning_rate=2e-3)
     assert (settings.cooldown, settings.learning_rate, settings.objective) == (150, 2e-3, "likelihood")
 
 

@@ -15,8 +15,9 @@ from napari_subpixel.models.domain import Domain
 from napari_subpixel.models.pixel_network import PointNetwork
 from napari_subpixel.models.unet import UNet
 from napari_subpixel.simulation.simulate import Simulation
+from napari_subpixel.training.settings import TrainingSettings
 from napari_subpixel.training.simulated_samples import DomainSamples, SimulatedSamples
-from napari_subpixel.training.trainer import TrainingSettings, kept_iterations, load_result, train
+from napari_subpixel.training.trainer import kept_iterations, load_result, train
 
 QUICK = TrainingSettings(iterations=12, batch_size=4, log_every=3, checkpoint_every=6)
 SAMPLES = SimulatedSamples(Simulation(structure="uniform", emitters_per_frame=40), crop_px=16)
@@ -71,13 +72,6 @@ def test_the_log_has_a_row_for_every_report(tmp_path):
     assert float(rows[-1]["heatmap"]) == pytest.approx(reports[-1].heatmap, rel=1e-4)
 
 
-def test_the_rate_falls_to_zero_in_the_cooldown():
-    settings = TrainingSettings(iterations=100, cooldown=50, learning_rate=0.1)
-    rates = [settings.learning_rate_at(i) for i in (0, 50, 75, 99)]
-    assert rates == pytest.approx([0.1, 0.1, 0.05, 0.002])
-    assert TrainingSettings().learning_rate_at(49_999) == 1e-3
-
-
 @pytest.mark.parametrize("sparsity", ["none", "l1", "counting"])
 def test_every_sparsity_term_trains(tmp_path, sparsity):
     (report,) = train(new_network(), SAMPLES, replace(QUICK, iterations=2, sparsity=sparsity), tmp_path)
@@ -122,22 +116,6 @@ def test_a_loss_that_explodes_is_told(tmp_path):
     for sparsity in ("none", "l1", "counting"):
         with pytest.raises(InputError, match="no longer finite"):
             list(train(network, SAMPLES, replace(QUICK, sparsity=sparsity), tmp_path))
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [("iterations", 0), ("batch_size", 0), ("learning_rate", 0.0), ("kernel_px", -1.0), ("sparsity", "lots"),
-     ("sparsity_weight", -0.1), ("cooldown", -1), ("log_every", 0)],
-)  # fmt: skip
-def test_settings_that_make_no_sense_are_refused_by_name(field, value):
-    with pytest.raises(InputError, match=field):
-        replace(TrainingSettings(), **{field: value})
-
-
-def test_the_sparsity_weight_grows_over_the_cooldown_where_asked():
-    settings = TrainingSettings(iterations=100, cooldown=50, sparsity_weight=0.1, final_sparsity_weight=1.1)
-    assert [settings.sparsity_weight_at(i) for i in (0, 50, 75)] == pytest.approx([0.1, 0.1, 0.6])
-    assert TrainingSettings(iterations=100, cooldown=50).sparsity_weight_at(99) == 0.1
 
 
 # -- the likelihood of many microscopes -------------------------------------------------------------------------------
@@ -189,27 +167,6 @@ def test_the_likelihood_of_a_network_that_exploded_is_told(tmp_path):
         network.head.weight.fill_(float("nan"))
     with pytest.raises(InputError, match="no longer finite"):
         list(train(network, SCENES, MANY, tmp_path))
-
-
-def test_the_rate_rises_in_the_warm_up():
-    settings = TrainingSettings(warm_up=10, learning_rate=0.1)
-    assert [settings.learning_rate_at(i) for i in (0, 4, 9, 20)] == pytest.approx([0.01, 0.05, 0.1, 0.1])
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("objective", "fun"),
-        ("optimizer", "luck"),
-        ("weight_decay", -1.0),
-        ("warm_up", -1),
-        ("clip_norm", 0.0),
-        ("averaging", 1.0),
-    ],
-)
-def test_further_settings_that_make_no_sense_are_refused_by_name(field, value):
-    with pytest.raises(InputError, match=field):
-        replace(TrainingSettings(), **{field: value})
 
 
 def test_a_checkpoint_from_before_a_setting_was_there_is_gone_on_from(tmp_path):
