@@ -7,7 +7,7 @@ import csv
 import io
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from napari_subpixel._util.files import atomic_output, make_folder, write_failure
 from napari_subpixel.errors import InputError
@@ -163,7 +164,7 @@ def load_result(network: nn.Module, folder: Path) -> None:
         raise InputError(f"{path}: no such checkpoint")
     with _naming_what_is_no_checkpoint(path):
         state = torch.load(path, map_location="cpu", weights_only=True)
-        network.load_state_dict(state.get("average") or state["network"])
+        network.load_state_dict(state["average"] or state["network"])
 
 
 class _Run:
@@ -174,7 +175,11 @@ class _Run:
         self.optimizer = OPTIMIZER_CLASSES[settings.optimizer](
             network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
-        self.average = copy.deepcopy(network) if settings.averaging else None
+        # With buffers: BatchNorm's statistics are averaged over the same steps as the weights that they belong to. Its
+        # latest statistics belong to the latest weights.
+        self.average = (
+            AveragedModel(network, multi_avg_fn=self._average, use_buffers=True) if settings.averaging else None
+        )
 
     def step(self, batch: Batch, iteration: int) -> np.ndarray:
         """Take one step, and return the two terms of the loss."""
@@ -192,26 +197,28 @@ class _Run:
         # Muon's products of matrices bear low precision as layers do; AdamW has none.
         with torch.autocast(batch.frames.device.type, torch.bfloat16, enabled=settings.half_precision):
             self.optimizer.step()
-        self._add_to_average(iteration)
+        if self.average is not None:
+            self.average.update_parameters(self.network)
         return np.array([match.item(), sparsity.item()])
 
-    def _add_to_average(self, iteration: int) -> None:
-        if self.average is None:
-            return
+    def _average(self, means: Sequence[Tensor], latest: Sequence[Tensor], steps: Tensor | int) -> None:
+        """Add weights or buffers to their running means."""
         # The first weights are far off: until there are enough steps to average, the mean forgets faster.
-        keep = min(self.settings.averaging, (1 + iteration) / (10 + iteration))
-        with torch.no_grad():
-            for mean, now in zip(self.average.parameters(), self.network.parameters(), strict=True):
+        keep = min(self.settings.averaging, (1 + int(steps)) / (10 + int(steps)))
+        for mean, now in zip(means, latest, strict=True):
+            if mean.is_floating_point():
                 mean.lerp_(now, 1 - keep)
+            else:
+                mean.copy_(now)  # BatchNorm's count of batches
 
     def result(self) -> nn.Module:
         """Return what would be the result if training ended now, a copy."""
-        return copy.deepcopy(self.network if self.average is None else self.average).eval()
+        return copy.deepcopy(self.network if self.average is None else self.average.module).eval()
 
     def finish(self) -> None:
         """Give the network the averaged weights."""
         if self.average is not None:
-            self.network.load_state_dict(self.average.state_dict())
+            self.network.load_state_dict(self.average.module.state_dict())
 
 
 def _batches(samples: Samples, settings: TrainingSettings, start: int) -> Iterator[tuple[int, Batch]]:
@@ -232,7 +239,8 @@ def _batches(samples: Samples, settings: TrainingSettings, start: int) -> Iterat
 def _save(folder: Path, run: _Run, about: Mapping[str, Any] | None, iteration: int, seconds: float) -> None:
     state = {
         "network": run.network.state_dict(),
-        "average": run.average.state_dict() if run.average is not None else None,
+        "average": run.average.module.state_dict() if run.average is not None else None,
+        "averaged_steps": int(run.average.n_averaged) if run.average is not None else 0,
         "optimizer": run.optimizer.state_dict(),
         "settings": json.dumps(asdict(run.settings)),
         "about": json.dumps(about),
@@ -253,7 +261,8 @@ def _resume(folder: Path, run: _Run, about: Mapping[str, Any] | None) -> dict[st
         run.network.load_state_dict(state["network"])
         run.optimizer.load_state_dict(state["optimizer"])
         if run.average is not None:
-            run.average.load_state_dict(state["average"] or state["network"])
+            run.average.module.load_state_dict(state["average"])
+            run.average.n_averaged.fill_(state["averaged_steps"])
     return state
 
 
@@ -265,6 +274,10 @@ def _kept(folder: Path, settings: TrainingSettings, about: Mapping[str, Any] | N
     with _naming_what_is_no_checkpoint(path):
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         before, samples_before = json.loads(state["settings"]), json.loads(state["about"])
+    if settings.averaging and "averaged_steps" not in state:
+        raise InputError(
+            f"{path}: was written by an older version, whose means of the weights were incomplete; remove it"
+        )
     for field in fields(settings):
         name, value = field.name, getattr(settings, field.name)
         if name not in FREE_TO_CHANGE and before.get(name, field.default) != value:

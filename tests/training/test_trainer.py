@@ -12,6 +12,7 @@ import torch
 
 from napari_subpixel.errors import InputError
 from napari_subpixel.models.domain import Domain
+from napari_subpixel.models.heatmap_networks import DeepStorm
 from napari_subpixel.models.pixel_network import PointNetwork
 from napari_subpixel.models.unet import UNet
 from napari_subpixel.simulation.simulate import Simulation
@@ -154,6 +155,60 @@ def test_the_result_is_the_mean_of_the_weights(tmp_path):
     assert not torch.equal(network.head.weight, last["head.weight"])
     load_result(from_checkpoint, tmp_path)
     assert torch.equal(weights_of(from_checkpoint), weights_of(network))
+
+
+def test_the_mean_of_the_weights_starts_at_the_weights_of_the_first_steps(tmp_path):
+    network, result = new_unet(), new_unet()
+    start = weights_of(network)
+    settings = replace(MANY, warm_up=0, averaging=0.999, iterations=3)
+    list(train(network, SCENES, settings, tmp_path))
+    load_result(result, tmp_path)
+    latest = new_unet()
+    latest.load_state_dict(torch.load(tmp_path / "checkpoint.pt", weights_only=True)["network"])
+    assert (weights_of(result) - weights_of(latest)).norm() < 0.3 * (start - weights_of(latest)).norm()
+
+
+SPIKES = replace(QUICK, objective="spikes", averaging=0.9, batch_size=2)
+
+
+def new_deep_storm() -> DeepStorm:
+    torch.manual_seed(5)
+    return DeepStorm(upsampling=2)
+
+
+def test_the_mean_includes_the_statistics_of_batch_normalisation(tmp_path):
+    network = new_deep_storm()
+    before = {name: value.clone() for name, value in network.named_buffers()}
+    list(train(network, SAMPLES, SPIKES, tmp_path))
+    latest = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["network"]
+    layers = [name for name, layer in network.named_modules() if isinstance(layer, torch.nn.BatchNorm2d)]
+    assert layers
+    for name in layers:
+        variance, count = f"{name}.running_var", f"{name}.num_batches_tracked"
+        mean = network.state_dict()[variance]
+        whole = (latest[variance] - before[variance]).norm()
+        assert 0 < (mean - latest[variance]).norm() < 0.5 * whole
+        assert network.state_dict()[count] == SPIKES.iterations
+
+
+def test_a_resumed_run_keeps_the_mean_of_the_statistics(tmp_path):
+    whole, resumed = new_deep_storm(), new_deep_storm()
+    list(train(whole, SAMPLES, SPIKES, tmp_path / "whole"))
+    next(iter(train(new_deep_storm(), SAMPLES, replace(SPIKES, checkpoint_every=2), tmp_path / "stopped")))
+    assert kept_iterations(tmp_path / "stopped") == 2
+    list(train(resumed, SAMPLES, SPIKES, tmp_path / "stopped"))
+    for name, value in whole.state_dict().items():
+        assert torch.equal(resumed.state_dict()[name], value), name
+
+
+def test_a_checkpoint_whose_mean_lacks_statistics_is_refused(tmp_path):
+    list(train(new_unet(), SCENES, MANY, tmp_path))
+    path = tmp_path / "checkpoint.pt"
+    state = torch.load(path, weights_only=True)
+    del state["averaged_steps"]
+    torch.save(state, path)
+    with pytest.raises(InputError, match=r"checkpoint.pt: was written by an older version"):
+        list(train(new_unet(), SCENES, replace(MANY, iterations=14), tmp_path))
 
 
 def test_half_precision_trains_too(tmp_path):
