@@ -15,7 +15,7 @@ _HOMES = {
     "Camera": "camera.Camera",
     "DetectionJob": "detection.job.DetectionJob",
     "Detector": "detection.detector.Detector",
-    "Follow": "runs.live.Follow",
+    "Follow": "runs.follow.Follow",
     "GaussianPSF": "psf.GaussianPSF",
     "InputError": "errors.InputError",
     "Localizations": "localizations.Localizations",

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_subpixel._util import records
 from napari_subpixel._util.files import atomic_output
+from napari_subpixel._util.records import described
 from napari_subpixel.errors import InputError
 
 #: More photons than this in a pixel are beyond any camera, and beyond the generator of Poisson numbers.
@@ -50,12 +51,12 @@ class Camera:
     (100.0, 300.0)
     """
 
-    pixel_size_nm: float | None = None
-    baseline: float | NDArray[np.float64] = 0.0
-    electrons_per_adu: float | NDArray[np.float64] = 1.0
-    quantum_efficiency: float = 1.0
-    em_gain: float = 1.0
-    read_noise_e: float | NDArray[np.float64] = 0.0
+    pixel_size_nm: float | None = described(None, "width of a camera pixel in the sample, in nm")
+    baseline: float | NDArray[np.float64] = described(0.0, "offset of the camera, in ADU")
+    electrons_per_adu: float | NDArray[np.float64] = described(1.0, "electrons per ADU")
+    quantum_efficiency: float = described(1.0, "electrons per photon")
+    em_gain: float = described(1.0, "electron multiplication; 1 for none")
+    read_noise_e: float | NDArray[np.float64] = described(0.0, "read noise, in electrons")
     bit_depth: int = 16
     name: str = ""
 

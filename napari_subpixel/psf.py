@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ class GaussianPSF:
         Standard deviation, in nm.
     """
 
-    sigma_nm: float
+    sigma_nm: float = field(metadata={"help": "standard deviation of the PSF, in nm"})
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sigma_nm", records.number("psf", "sigma_nm", self.sigma_nm))

@@ -185,6 +185,11 @@ def test_settings_of_a_training_load_no_torch() -> None:
     assert loaded_by([f"{PACKAGE}.training.settings"], ["torch", *GUI]) == ""
 
 
+def test_the_flags_of_all_commands_are_built_without_torch() -> None:
+    code = f"import sys\nfrom {PACKAGE}.cli.main import build_parser\nbuild_parser()\nprint('torch' in sys.modules)"
+    assert in_a_fresh_python(code).strip() == "False"
+
+
 def test_core_and_command_line_import_where_napari_and_qt_are_not_installed() -> None:
     modules = [module for module in MODULES if room_of(module) != "widgets"]
     code = f"""

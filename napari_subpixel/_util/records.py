@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +16,11 @@ from napari_subpixel._util.files import atomic_output
 from napari_subpixel.errors import InputError, shown, suggest
 
 Record = TypeVar("Record")
+
+
+def described(default: Any, text: str) -> Any:
+    """Return a dataclass field with its default and a line of help, which a flag or a widget may show."""
+    return field(default=default, metadata={"help": text})
 
 
 def number(record: str, field: str, value: Any) -> float:

@@ -10,19 +10,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from napari_subpixel.camera import Camera
+from napari_subpixel.cli.record_flags import add_record_flags, given
 from napari_subpixel.errors import InputError
-
-#: What ``--device`` takes, as in `napari_subpixel.detection.detector.DEVICES`, which only torch could load.
-DEVICES = ("auto", "cpu", "cuda", "mps")
-#: Camera settings that have a flag, with what the flag's help says.
-CAMERA_FLAGS = {
-    "pixel_size_nm": "width of a camera pixel in the sample, in nm",
-    "baseline": "offset of the camera, in ADU",
-    "electrons_per_adu": "electrons per ADU",
-    "quantum_efficiency": "electrons per photon",
-    "em_gain": "electron multiplication; 1 is none",
-    "read_noise_e": "read noise, in electrons",
-}
 
 
 class UsageError(Exception):
@@ -64,17 +53,16 @@ def progress_bar(total: int, unit: str, label: str, *, done: int = 0) -> Iterato
         yield bar
 
 
-def add_camera_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add ``--camera`` and a flag for every setting of a camera without maps."""
-    group = parser.add_argument_group("camera (a file, or flags, which go before the file's values)")
+def add_camera_arguments(parser: argparse.ArgumentParser, default: Camera | None = None) -> None:
+    """Add ``--camera`` and a flag for every setting of a camera without maps, with the defaults of `default`."""
+    group = parser.add_argument_group("camera (a file, or flags, which override the file)")
     what = 'camera file, or the name of a known camera, such as "Hamamatsu ORCA-Fusion BT"'
     group.add_argument("--camera", type=camera_file, metavar="FILE.yaml|NAME", help=what)
-    for name, text in CAMERA_FLAGS.items():
-        group.add_argument(f"--{name.replace('_', '-')}", type=float, metavar="NUMBER", help=text)
+    add_record_flags(group, default or Camera, metavar="NUMBER")
 
 
-def tells_gain(arguments: argparse.Namespace) -> bool:
-    """Say whether an argument tells how the camera turns photons into ADU."""
+def gives_gain(arguments: argparse.Namespace) -> bool:
+    """Say whether an argument gives how the camera turns photons into ADU."""
     return any(getattr(arguments, name) is not None for name in ("camera", "baseline", "electrons_per_adu"))
 
 
@@ -83,8 +71,7 @@ def camera_from(arguments: argparse.Namespace, default: Camera | None = None) ->
     from dataclasses import replace
 
     camera = Camera.from_yaml(arguments.camera) if arguments.camera else default or Camera()
-    given = {name: getattr(arguments, name) for name in CAMERA_FLAGS if getattr(arguments, name) is not None}
-    return replace(camera, **given)
+    return replace(camera, **given(arguments, Camera))
 
 
 def camera_file(text: str) -> Path:

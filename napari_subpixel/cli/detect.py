@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_subpixel.cli.common import (
-    DEVICES,
     StoppedError,
     add_camera_arguments,
     camera_from,
     frame_range,
+    gives_gain,
     progress_bar,
     region,
     say,
-    tells_gain,
 )
 from napari_subpixel.cli.simulate import add_psf_argument, psf_from
 from napari_subpixel.errors import InputError
@@ -26,16 +25,16 @@ if TYPE_CHECKING:
     from napari_subpixel.detection.detector import Detector
     from napari_subpixel.runs.batch import Outcome, Progress
     from napari_subpixel.runs.dask_cluster import Cluster
-    from napari_subpixel.runs.live import Follow
-
-#: What ``--format`` takes, as in `napari_subpixel.formats.FORMATS`.
-FORMATS = ("csv", "hdf5", "parquet")
-#: Seconds after which a movie is complete that is followed, as in `napari_subpixel.runs.live`, which loads torch.
-FOLLOW_S = 60.0
+    from napari_subpixel.runs.follow import Follow
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the command."""
+    from napari_subpixel.detection.devices import DEVICES
+    from napari_subpixel.formats import FORMATS
+    from napari_subpixel.runs.follow import Follow
+
+    idle_s = Follow().idle_s
     parser = subparsers.add_parser("detect", help="find the molecules of one or several movies")
     parser.add_argument(
         "movies",
@@ -64,9 +63,10 @@ def add_parser(subparsers: Any) -> None:
         "--follow",
         type=_idle_seconds,
         nargs="?",
-        const=FOLLOW_S,
+        const=idle_s,
         metavar="SECONDS",
-        help="the movie is still being written: detect what comes, until nothing came for so many seconds (60)",
+        help="the movie is still being written: detect what comes, until nothing has come for this many seconds "
+        f"({idle_s:g})",
     )
     add_cluster_arguments(parser)
     add_psf_argument(parser)
@@ -98,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
             say(f"{pairs[0][0]}: is followed until nothing came for {arguments.follow:g} s, or Ctrl-C")
         settings = {name: getattr(arguments, name) for name in ("frames", "roi", "resume", "overwrite")}
         settings["psf"] = psf_from(arguments)
-        settings["estimate_camera"] = not tells_gain(arguments)
+        settings["estimate_camera"] = not gives_gain(arguments)
         settings["detecting"] = cluster.detect if cluster else None
         settings["follow"], settings["image"] = _follow(arguments), arguments.image
         events = detect_batch(pairs, detector, camera, **settings)
@@ -130,7 +130,7 @@ def _check_one_movie(arguments: argparse.Namespace, n_movies: int) -> None:
 def _follow(arguments: argparse.Namespace) -> Follow | None:
     if arguments.follow is None:
         return None
-    from napari_subpixel.runs.live import Follow
+    from napari_subpixel.runs.follow import Follow
 
     return Follow(arguments.follow)
 

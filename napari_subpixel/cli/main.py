@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
 from napari_subpixel import __version__
 from napari_subpixel._util.files import write_failure
@@ -18,15 +19,15 @@ DONE, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 COMMANDS = (detect, render, evaluate, psf, simulate, train, models, demo)
 
 
-def build_parser() -> Parser:
-    """Return the parser of the whole command line."""
+def build_parser(commands: Sequence[ModuleType] = COMMANDS) -> Parser:
+    """Return the parser of the command line, or of some of its commands only."""
     parser = Parser(
         prog="napari-subpixel",
         description="Find single molecules in microscopy movies, render and score them.",
     )
     parser.add_argument("--version", action="version", version=f"napari-subpixel {__version__}")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in COMMANDS:
+    for command in commands:
         command.add_parser(subparsers)
     return parser
 
@@ -45,7 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 done, 1 some inputs of several failed, 2 bad arguments or input, 130 interrupted.
     """
     try:
-        arguments = build_parser().parse_args(argv)
+        argv = sys.argv[1:] if argv is None else argv
+        arguments = build_parser(_named_in(argv)).parse_args(argv)
         status = int(arguments.run(arguments))
         sys.stdout.flush()
         return status
@@ -68,3 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MemoryError:
         say("napari-subpixel: there is not enough memory for this")
         return BAD_INPUT
+
+
+def _named_in(argv: Sequence[str]) -> Sequence[ModuleType]:
+    """Return the command that the arguments name, else all: flags come from records that take a while to load."""
+    return [command for command in COMMANDS if argv and command.__name__.endswith(f".{argv[0]}")] or COMMANDS

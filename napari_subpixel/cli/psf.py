@@ -12,15 +12,15 @@ from napari_subpixel import __version__
 from napari_subpixel._util import records
 from napari_subpixel._util.files import atomic_output, check_can_write
 from napari_subpixel.camera import MAPS, Camera
+from napari_subpixel.cli import record_flags
 from napari_subpixel.cli.common import (
-    CAMERA_FLAGS,
     add_camera_arguments,
     camera_from,
     frame_range,
+    gives_gain,
     progress_bar,
     region,
     say,
-    tells_gain,
 )
 from napari_subpixel.errors import InputError, PixelSizeError
 
@@ -111,7 +111,7 @@ def _camera(stack: Stack, given: Camera, arguments: argparse.Namespace) -> tuple
     """Return the camera, completed by what the movie says where its gain is not given, and what was estimated."""
     from napari_subpixel.calibration.from_noise import NO_SIGMA_PX, microscope_of
 
-    if tells_gain(arguments):
+    if gives_gain(arguments):
         return given, ()
     microscope = microscope_of(stack, given, NO_SIGMA_PX, estimate_gain=True)
     if arguments.output and not microscope.camera.name.startswith("estimated"):
@@ -167,7 +167,7 @@ def _camera_section(arguments: argparse.Namespace, camera: Camera) -> dict[str, 
         if isinstance(values.get(field), str):
             map_path = arguments.camera.resolve().parent / values[field]
             values[field] = Path(os.path.relpath(map_path, arguments.output.resolve().parent)).as_posix()
-    given = {name: getattr(arguments, name) for name in CAMERA_FLAGS if getattr(arguments, name) is not None}
+    given = record_flags.given(arguments, Camera)
     return {**values, **given}
 
 

@@ -6,71 +6,68 @@ import argparse
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_subpixel import __version__
 from napari_subpixel.cli.common import add_camera_arguments, camera_from, progress_bar, say, shape
+from napari_subpixel.cli.record_flags import add_record_flags, default_text, given, help_of
 from napari_subpixel.errors import InputError
 
-#: Settings of `Simulation` that have a flag: name of the field, type, help.
-FLAGS = {
-    "structure": (str, "what molecules sit on: filaments, rings or uniform"),
-    "n_structures": (int, "number of filaments or rings"),
-    "molecules": (int, "molecules in the sample"),
-    "emitters_per_frame": (float, "molecules that are on in a frame, on average"),
-    "photons": (float, "median photons of a molecule in a whole frame"),
-    "photons_spread": (float, "standard deviation of the logarithm of the photons"),
-    "on_time_frames": (float, "mean time on, in frames; 0 for exactly one frame"),
-    "background": (float, "background, photons per pixel"),
-}
+if TYPE_CHECKING:
+    from napari_subpixel.psf import GaussianPSF
+    from napari_subpixel.simulation.simulate import Simulation
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the command."""
-    parser = subparsers.add_parser("simulate", help="simulate a movie with known truth")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="MOVIE.tif", help="movie to write")
-    parser.add_argument("--truth", type=Path, required=True, metavar="TRUTH.csv", help="table of the truth to write")
-    parser.add_argument("--frames", type=int, metavar="N", help="number of frames")
-    parser.add_argument("--shape-px", type=shape, metavar="H,W", help="height and width of the frames")
-    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same movie (0)")
-    parser.add_argument("--overwrite", action="store_true", help="replace what is there")
-    add_simulation_arguments(parser)
-    parser.set_defaults(run=run)
-
-
-def add_simulation_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add flags for what is simulated; a flag that is not given keeps the default of `Simulation`."""
-    group = parser.add_argument_group("sample and optics")
-    for name, (kind, text) in FLAGS.items():
-        group.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar=kind.__name__.upper(), help=text)
-    add_psf_argument(group)
-    add_camera_arguments(parser)
-
-
-def simulation_from(arguments: argparse.Namespace, **settings: Any) -> Any:
-    """Return the `Simulation` that the flags describe, with further settings."""
     from napari_subpixel.simulation.simulate import Simulation
 
     default = Simulation()
-    given = {name: getattr(arguments, name) for name in FLAGS if getattr(arguments, name) is not None}
+    parser = subparsers.add_parser("simulate", help="simulate a movie with known truth")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="MOVIE.tif", help="movie to write")
+    parser.add_argument("--truth", type=Path, required=True, metavar="TRUTH.csv", help="table of the truth to write")
+    parser.add_argument("--frames", type=int, metavar="N", help=f"number of frames ({default.n_frames})")
+    height, width = default.frame_shape
+    parser.add_argument(
+        "--shape-px", type=shape, metavar="H,W", help=f"height and width of the frames ({height},{width})"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same movie (0)")
+    parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+    add_simulation_arguments(parser, default)
+    add_camera_arguments(parser, default.camera)
+    parser.set_defaults(run=run)
+
+
+def add_simulation_arguments(parser: argparse.ArgumentParser, default: Simulation) -> None:
+    """Add flags for what is simulated but for its camera; what is not given is as in `default`."""
+    group = parser.add_argument_group("sample and optics")
+    add_record_flags(group, default)
+    add_psf_argument(group, default.psf)
+
+
+def simulation_from(arguments: argparse.Namespace, default: Simulation, **settings: Any) -> Simulation:
+    """Return the simulation that the flags describe, with further settings where they are not None."""
+    values = given(arguments, default)
     if (psf := psf_from(arguments)) is not None:
-        given["psf"] = psf
-    camera = camera_from(arguments, default.camera)
-    given |= {name: value for name, value in settings.items() if value is not None}
-    return replace(default, camera=camera, **given)
+        values["psf"] = psf
+    values |= {name: value for name, value in settings.items() if value is not None}
+    return replace(default, camera=camera_from(arguments, default.camera), **values)
 
 
-def add_psf_argument(group: Any) -> None:
-    """Add ``--psf-sigma-nm``."""
+def add_psf_argument(group: Any, default: GaussianPSF | None = None) -> None:
+    """Add ``--psf-sigma-nm``, with the default of a PSF."""
+    from napari_subpixel.psf import GaussianPSF
+
+    shown = f" ({default_text(default.sigma_nm)})" if default else ""
     group.add_argument(
         "--psf-sigma-nm",
         type=float,
         metavar="NUMBER",
-        help="standard deviation of the PSF; else the section psf of the camera file",
+        help=f"{help_of(GaussianPSF, 'sigma_nm')}; else the section psf of the camera file{shown}",
     )
 
 
-def psf_from(arguments: argparse.Namespace) -> Any:
+def psf_from(arguments: argparse.Namespace) -> GaussianPSF | None:
     """Return the PSF that the flag or the camera file gives, or None."""
     from napari_subpixel._util import records
     from napari_subpixel.psf import GaussianPSF
@@ -88,10 +85,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     from napari_subpixel import formats
     from napari_subpixel.localizations import Localizations, concat
-    from napari_subpixel.simulation.simulate import simulate_chunks
+    from napari_subpixel.simulation.simulate import Simulation, simulate_chunks
     from napari_subpixel.stacks.writing import check_movie_output, write_movie
 
-    simulation = simulation_from(arguments, frame_shape=arguments.shape_px, n_frames=arguments.frames)
+    simulation = simulation_from(arguments, Simulation(), frame_shape=arguments.shape_px, n_frames=arguments.frames)
     if arguments.seed < 0:
         raise InputError(f"the seed must not be negative, got {arguments.seed}")
     check_movie_output(arguments.output, overwrite=arguments.overwrite)

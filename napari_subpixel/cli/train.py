@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_subpixel._util.files import make_folder
-from napari_subpixel.cli.common import DEVICES, StoppedError, progress_bar, say
+from napari_subpixel.cli.common import StoppedError, add_camera_arguments, progress_bar, say
 from napari_subpixel.cli.simulate import add_simulation_arguments
 from napari_subpixel.cli.train_plans import Plan, add_plan_arguments, plan_for
 from napari_subpixel.errors import InputError
@@ -21,6 +21,9 @@ SHOWN, CURVES = "samples.tif", "curves.png"
 
 def add_parser(subparsers: Any) -> None:
     """Add the command."""
+    from napari_subpixel.detection.devices import DEVICES
+    from napari_subpixel.simulation.simulate import Simulation
+
     parser = subparsers.add_parser(
         "train",
         help="train a model of your own",
@@ -43,7 +46,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--device", default="auto", choices=DEVICES, help="where to train (auto)")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
-    add_simulation_arguments(parser)
+    add_simulation_arguments(parser, Simulation(structure="uniform"))
+    add_camera_arguments(parser)
     parser.set_defaults(run=run)
 
 

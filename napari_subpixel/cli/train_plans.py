@@ -9,10 +9,11 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_subpixel.cli.common import camera_from, read_table, tells_gain
-from napari_subpixel.cli.simulate import FLAGS as SIMULATION_FLAGS
+from napari_subpixel.cli.common import camera_from, gives_gain, read_table
+from napari_subpixel.cli.record_flags import add_record_flags, flags_of, given
 from napari_subpixel.cli.simulate import psf_from, simulation_from
 from napari_subpixel.errors import InputError, PixelSizeError
+from napari_subpixel.training.settings import TrainingSettings, fine_tuning_settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,18 +26,6 @@ if TYPE_CHECKING:
     from napari_subpixel.psf import GaussianPSF
     from napari_subpixel.training.fine_tuning import HeldOut
 
-#: Settings of `TrainingSettings` that have a flag: name of the field, type, help.
-SETTINGS = {
-    "iterations": (int, "steps of the optimiser (50000; with --from 2000)"),
-    "batch_size": (int, "samples per step (16)"),
-    "learning_rate": (float, "of the optimiser (0.001)"),
-    "cooldown": (int, "last iterations over which the rate falls to 0 (0; with --from half of them)"),
-    "kernel_px": (float, "width of the heatmap kernel, in pixels (0.2)"),
-    "sparsity": (str, "counting, l1 or none (counting)"),
-    "sparsity_weight": (float, "weight of the sparsity term (0.1)"),
-    "final_sparsity_weight": (float, "weight that it reaches at the end of the cooldown (the same)"),
-    "seed": (int, "seeds weights and samples (0)"),
-}
 #: Ranges that have a flag: name, help.
 RANGES = {
     "photons_range": "photons of a molecule in a frame",
@@ -46,7 +35,12 @@ RANGES = {
 #: Those of the settings above that a model of many microscopes goes on learning with; it has a likelihood of its own.
 OF_TUNING = ("iterations", "batch_size", "learning_rate", "cooldown", "seed")
 #: What only training as in the paper knows, and what only a model that goes on learning knows.
-OF_PAPER = (*(name for name in SETTINGS if name not in OF_TUNING), "crops_per_frame", "augment", "dimming")
+OF_PAPER = (
+    *(name for name in flags_of(TrainingSettings) if name not in OF_TUNING),
+    "crops_per_frame",
+    "augment",
+    "dimming",
+)
 ONLY_TUNING = ("like", *RANGES)
 #: What only training as in the paper from a movie knows.
 OF_MOVIES = ("held_out", "crops_per_frame", "augment", "dimming")
@@ -118,8 +112,9 @@ def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
     for name, text in RANGES.items():
         group.add_argument(f"--{name.replace('_', '-')}", type=_range, metavar="LOW:HIGH", help=text)
     group = parser.add_argument_group("training")
-    for name, (kind, text) in SETTINGS.items():
-        group.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar=kind.__name__.upper(), help=text)
+    fine_tuning = f"with --from {fine_tuning_settings().iterations}"
+    notes = {"iterations": fine_tuning, "cooldown": "with --from half of the iterations"}
+    add_record_flags(group, TrainingSettings(), notes=notes)
 
 
 def plan_for(arguments: argparse.Namespace, device: str) -> Plan:
@@ -131,6 +126,7 @@ def plan_for(arguments: argparse.Namespace, device: str) -> Plan:
         If they contradict each other or name what cannot be read.
     """
     from napari_subpixel.models import load_model
+    from napari_subpixel.simulation.simulate import Simulation
 
     if bool(arguments.movie) != bool(arguments.truth):
         raise InputError("training from a movie needs both --movie and --truth")
@@ -140,7 +136,7 @@ def plan_for(arguments: argparse.Namespace, device: str) -> Plan:
         return _as_in_the_paper(arguments, base)
     _refuse(
         arguments,
-        ("method", *OF_PAPER, *SIMULATION_FLAGS),
+        ("method", *OF_PAPER, *flags_of(Simulation)),
         f"is not for going on from {base.card.name}: give ranges",
     )
     return _of_movie(arguments, base, device) if arguments.movie else _of_simulation(arguments, base, device)
@@ -154,14 +150,13 @@ def _as_in_the_paper(arguments: argparse.Namespace, base: Model | None) -> Plan:
     import torch
 
     from napari_subpixel.training.methods import METHODS, method
-    from napari_subpixel.training.settings import TrainingSettings
 
     if base is not None and arguments.method:
         raise InputError(f"--method is for training anew; {base.card.name} has its own")
     name = arguments.method or (_method_of(base) if base is not None else "points")
     chosen = method(name)
-    given = {"objective": chosen.objective, **chosen.settings, **_given(arguments, SETTINGS)}
-    settings = TrainingSettings(**given)
+    values = {"objective": chosen.objective, **chosen.settings, **given(arguments, TrainingSettings)}
+    settings = TrainingSettings(**values)
     samples, card, held_out = (_movie_samples if arguments.movie else _simulated_samples)(arguments, settings.seed)
     if base is not None:
         network: Any = base.network
@@ -219,12 +214,13 @@ def _simulated_samples(arguments: argparse.Namespace, seed: int) -> tuple[Any, d
     """Return endless simulation with the camera and PSF given, what the card says of it, and what is held out."""
     import numpy as np
 
+    from napari_subpixel.simulation.simulate import Simulation
     from napari_subpixel.training.fine_tuning import held_out_simulation
     from napari_subpixel.training.simulated_samples import SimulatedSamples
 
     _refuse(arguments, OF_MOVIES, "is for a movie with truth; this learns from simulations")
     simulation = simulation_from(
-        arguments, structure=arguments.structure or "uniform", frame_shape=camera_from(arguments).map_shape
+        arguments, Simulation(structure="uniform"), frame_shape=camera_from(arguments).map_shape
     )
     crop_px = _or(arguments.crop_px, CROP_PX)
     samples = SimulatedSamples(simulation, crop_px=crop_px)
@@ -340,7 +336,6 @@ def _tuned_card(base: Model, about: dict[str, Any], camera: Camera, **fields: An
 
 def _tuning_settings(arguments: argparse.Namespace, device: str) -> Any:
     from napari_subpixel.training.fine_tuning import runs_half_precision_fast
-    from napari_subpixel.training.settings import fine_tuning_settings
 
     given = _given(arguments, OF_TUNING)
     return fine_tuning_settings(half_precision=runs_half_precision_fast(device), **given)
@@ -353,7 +348,7 @@ def _job(arguments: argparse.Namespace, base: Model, movie: str, device: str) ->
     from napari_subpixel.detection.job import job_for
     from napari_subpixel.stacks import open_stack
 
-    estimate = not tells_gain(arguments)
+    estimate = not gives_gain(arguments)
     camera = camera_from(arguments)
     with open_stack(movie) as stack:
         size = camera.pixel_size_nm or stack.pixel_size_nm
@@ -384,7 +379,7 @@ def _assumed(job: DetectionJob) -> list[str]:
 
 def _known_camera(arguments: argparse.Namespace) -> Camera:
     """Return the camera that is given, with its pixel size."""
-    if not tells_gain(arguments):
+    if not gives_gain(arguments):
         raise InputError("going on from a model needs the microscope: give --camera FILE, or --like MOVIE of yours")
     camera = camera_from(arguments)
     if camera.pixel_size_nm is None:
@@ -438,7 +433,7 @@ def _movie_about(arguments: argparse.Namespace, movie: HeldOut) -> dict[str, Any
     return {"data": names, "frames": len(movie.frames), "emitters": len(movie.truth)}
 
 
-def _given(arguments: argparse.Namespace, names: Sequence[str] | dict[str, Any]) -> dict[str, Any]:
+def _given(arguments: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
     return {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from napari_subpixel.camera import Camera
 from napari_subpixel.coordinates import Roi, checked_roi, home_pixel
 from napari_subpixel.detection import merging
+from napari_subpixel.detection.devices import DEVICES
 from napari_subpixel.detection.refinement import refine
 from napari_subpixel.detection.tiling import (
     GLANCED_PX,
@@ -34,7 +35,6 @@ from napari_subpixel.models import DEFAULT, Model, checked_threshold, load_model
 from napari_subpixel.models.input_scaling import Optics, counts, is_constant, minmax
 from napari_subpixel.models.pixel_network import Predictions, lay_out
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
 #: Parts of the frames that each thread takes: frames with more molecules take longer.
 PARTS_PER_THREAD = 2
 #: Threads that scale frames and join points while a GPU computes.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -14,29 +14,15 @@ from napari_subpixel.errors import InputError
 from napari_subpixel.detection.job import DetectionJob
 from napari_subpixel.runs.checkpoints import Journal
 from napari_subpixel.localizations import Localizations
+from napari_subpixel.runs.follow import Follow
 from napari_subpixel.runs.outputs import Detected, Outputs
 from napari_subpixel.runs.pipeline import check_output, check_place, detect
 from napari_subpixel.stacks import Look, Stack, looks_at, open_stack
 
 #: Frames that a movie must have before its microscope is estimated, from these alone, so that it never matters when.
 FIRST_FRAMES = 100
-#: After so many seconds without a further byte a movie is taken to be complete.
-IDLE_S = 60.0
 #: What has grown is written again after so many times the seconds that its last writing took, and at least so many.
 REST, WRITE_S = 9.0, 2.0
-
-
-@dataclass(frozen=True)
-class Follow:
-    """How a movie is followed while it is written.
-
-    Attributes
-    ----------
-    idle_s : float
-        Seconds without a further byte after which it is taken to be complete; so long it may take to appear, too.
-    """
-
-    idle_s: float = IDLE_S
 
 
 class Growth(NamedTuple):

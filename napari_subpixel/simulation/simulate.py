@@ -12,6 +12,7 @@ from scipy.special import ndtri
 
 from napari_subpixel import __version__
 from napari_subpixel._util import records
+from napari_subpixel._util.records import described
 from napari_subpixel.camera import Camera
 from napari_subpixel.coordinates import HALF_PIXEL, checked_frame_shape, within_frame
 from napari_subpixel.errors import InputError, suggest
@@ -89,18 +90,18 @@ class Simulation:
         default_factory=lambda: Camera(pixel_size_nm=100.0, baseline=100.0, electrons_per_adu=0.5, read_noise_e=1.5)
     )
     psf: GaussianPSF = field(default_factory=lambda: GaussianPSF(sigma_nm=110.0))
-    structure: str = "filaments"
-    n_structures: int = 12
+    structure: str = described("filaments", f"what molecules sit on: {', '.join(STRUCTURES)}")
+    n_structures: int = described(12, "number of filaments or rings")
     width_nm: float = 25.0
     persistence_length_um: float = 20.0
     ring_radius_nm: float = 150.0
-    molecules: int = 5000
-    emitters_per_frame: float = 15.0
-    photons: float = 1500.0
-    photons_spread: float = 0.3
-    on_time_frames: float = 2.0
+    molecules: int = described(5000, "molecules in the sample")
+    emitters_per_frame: float = described(15.0, "molecules that are on in a frame, on average")
+    photons: float = described(1500.0, "median photons of a molecule in a whole frame")
+    photons_spread: float = described(0.3, "standard deviation of the logarithm of the photons")
+    on_time_frames: float = described(2.0, "mean time on, in frames; 0 for exactly one frame")
     min_photons: float = 100.0
-    background: float = 15.0
+    background: float = described(15.0, "background, photons per pixel")
 
     def __post_init__(self) -> None:
         set_field = object.__setattr__

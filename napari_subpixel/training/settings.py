@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from napari_subpixel._util.records import described
 from napari_subpixel.errors import InputError
 
 #: Names of what training can minimise (`napari_subpixel.training.objectives`).
@@ -13,11 +14,6 @@ OBJECTIVES = ("paper", "likelihood", "heatmap", "spikes", "dsnt")
 OPTIMIZERS = ("adam", "muon")
 #: Names of the paper's sparsity terms (`napari_subpixel.training.losses`).
 SPARSITY = ("counting", "l1", "none")
-
-
-def _setting(default: Any, text: str) -> Any:
-    """Return a field with its default and the help text of its flag."""
-    return field(default=default, metadata={"help": text})
 
 
 @dataclass(frozen=True)
@@ -69,15 +65,15 @@ class TrainingSettings:
         Iterations between checkpoints at most, between rows of the log, and between measurements on what is held out.
     """
 
-    iterations: int = _setting(50_000, "steps of the optimiser")
-    batch_size: int = _setting(16, "samples per step")
-    learning_rate: float = _setting(1e-3, "of the optimiser")
-    cooldown: int = _setting(0, "last iterations, over which the learning rate falls to 0")
-    kernel_px: float = _setting(0.2, "width of the heatmap kernel, in pixels")
-    sparsity: str = _setting("counting", f"sparsity term: {', '.join(SPARSITY)}")
+    iterations: int = described(50_000, "steps of the optimiser")
+    batch_size: int = described(16, "samples per step")
+    learning_rate: float = described(1e-3, "of the optimiser")
+    cooldown: int = described(0, "last iterations, over which the learning rate falls to 0")
+    kernel_px: float = described(0.2, "width of the heatmap kernel, in pixels")
+    sparsity: str = described("counting", f"sparsity term: {', '.join(SPARSITY)}")
     counting_window_px: int = 0
-    sparsity_weight: float = _setting(0.1, "weight of the sparsity term")
-    final_sparsity_weight: float | None = _setting(
+    sparsity_weight: float = described(0.1, "weight of the sparsity term")
+    final_sparsity_weight: float | None = described(
         None, "weight that it reaches at the end of the cooldown; the same if not given"
     )
     objective: str = "paper"
@@ -87,7 +83,7 @@ class TrainingSettings:
     clip_norm: float | None = None
     averaging: float = 0.0
     half_precision: bool = False
-    seed: int = _setting(0, "seeds weights and samples")
+    seed: int = described(0, "seeds weights and samples")
     checkpoint_every: int = 1000
     log_every: int = 100
     measure_every: int = 500

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import subprocess
 import sys
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -14,9 +16,12 @@ import tifffile
 from napari_subpixel import formats
 from napari_subpixel.camera import Camera
 from napari_subpixel.cameras.presets import save_preset
+from napari_subpixel.cli.main import COMMANDS, build_parser
 from napari_subpixel.models import read_card
+from napari_subpixel.simulation.simulate import Simulation
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.stacks.writing import write_movie
+from napari_subpixel.training.settings import TrainingSettings
 
 
 def test_detect_writes_the_format_that_the_suffix_names(run, movie, tmp_path):
@@ -320,14 +325,30 @@ def test_detect_warns_of_more_points_than_molecules_can_be_told_apart(run, tmp_p
     assert re.search(r"warning: noise.tif: too many points: \d+ a frame, 0.\d+ a pixel", err)
 
 
-def test_the_formats_of_the_flag_are_those_that_are_written():
-    from napari_subpixel.cli import detect
+def command_parser(parser: argparse.ArgumentParser, command: str) -> argparse.ArgumentParser:
+    (action,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    return action.choices[command]
 
-    assert tuple(formats.FORMATS) == detect.FORMATS
+
+@pytest.mark.parametrize(
+    ("command", "record", "names"),
+    [
+        ("simulate", Simulation(), ["structure", "molecules", "photons", "background"]),
+        ("simulate", Simulation().camera, ["pixel_size_nm", "baseline", "electrons_per_adu", "read_noise_e"]),
+        ("train", Simulation(structure="uniform"), ["structure", "emitters_per_frame"]),
+        ("train", TrainingSettings(), ["batch_size", "learning_rate", "kernel_px", "sparsity", "seed"]),
+    ],
+)
+def test_the_help_of_a_flag_is_that_of_the_record_with_its_default(command, record, names):
+    shown = {action.dest: action.help for action in command_parser(build_parser(), command)._actions}
+    texts = {field.name: field.metadata["help"] for field in fields(record) if "help" in field.metadata}
+    for name in names:
+        value = getattr(record, name)
+        assert shown[name] == f"{texts[name]} ({value if isinstance(value, str) else format(value, 'g')})"
 
 
-def test_the_devices_of_the_flag_are_those_of_the_detector():
-    from napari_subpixel.cli import common
-    from napari_subpixel.detection import detector
-
-    assert common.DEVICES == detector.DEVICES
+def test_every_command_is_parsed_by_itself_as_among_all():
+    for command in COMMANDS:
+        name = command.__name__.rpartition(".")[2]
+        usages = [command_parser(parser, name).format_help() for parser in (build_parser([command]), build_parser())]
+        assert usages[0] == usages[1]

@@ -13,9 +13,7 @@ import pytest
 import tifffile
 
 from napari_subpixel import formats
-from napari_subpixel.cli import detect
 from napari_subpixel.detection import job as job_module
-from napari_subpixel.runs import live
 from napari_subpixel.simulation.simulate import Simulation, simulate
 
 SIZE = 128
@@ -102,10 +100,6 @@ def test_an_image_is_replaced_where_that_is_asked_for_and_where_a_run_goes_on(fr
     assert "exists already" in refused.err
     assert run(*arguments, "--image", tmp_path / "i.tif", "--overwrite").status == 0
     assert tifffile.imread(tmp_path / "i.tif").sum() > 1
-
-
-def test_the_idle_seconds_of_the_command_are_those_of_the_program():
-    assert detect.FOLLOW_S == live.IDLE_S
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ import torch
 from napari_subpixel.camera import Camera
 from napari_subpixel.coordinates import checked_roi
 from napari_subpixel.detection import tiling
-from napari_subpixel.detection.detector import DEVICES, Detector, choose_device
+from napari_subpixel.detection.detector import Detector, choose_device
+from napari_subpixel.detection.devices import DEVICES
 from napari_subpixel.detection.tiling import tiles
 from napari_subpixel.errors import InputError
 from napari_subpixel.evaluation.evaluate import evaluate

@@ -17,7 +17,8 @@ from napari_subpixel.runs.batch import Outcome, Progress, detect_batch
 from napari_subpixel.camera import Camera
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.errors import InputError, PixelSizeError
-from napari_subpixel.runs.live import Follow, Followed, Growth, follow_to_file
+from napari_subpixel.runs.follow import Follow
+from napari_subpixel.runs.live import Followed, Growth, follow_to_file
 from napari_subpixel.detection.job import DetectionJob, job_for
 from napari_subpixel.runs.checkpoints import Journal
 from napari_subpixel.runs.pipeline import detect_to_file

@@ -1,0 +1,58 @@
+"""Flags from the fields of a record: their names, types, help texts and defaults have their home there."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, get_args, get_type_hints
+
+
+def flags_of(record: Any) -> tuple[str, ...]:
+    """Return the names of the fields of a record, or of its class, that have a flag: those with a help text."""
+    return tuple(field.name for field in fields(record) if "help" in field.metadata)
+
+
+def help_of(record: Any, name: str) -> str:
+    """Return the help text of a field."""
+    return next(str(field.metadata["help"]) for field in fields(record) if field.name == name)
+
+
+def add_record_flags(
+    group: Any, record: Any, *, metavar: str | None = None, notes: Mapping[str, str] | None = None
+) -> None:
+    """Add a flag for every field of a record that has a help text; one that is not given is None.
+
+    Parameters
+    ----------
+    group : argparse group or parser
+    record : dataclass instance or class
+        The values of an instance are shown as defaults; a class shows none.
+    metavar : str, optional
+        Stands for the value in the help; the name of its type if not given.
+    notes : mapping, optional
+        What to add to the default of a field, by the field's name, such as where another default applies.
+    """
+    hints = get_type_hints(record if isinstance(record, type) else type(record))
+    for name in flags_of(record):
+        kind = next(kind for kind in (int, float, str) if kind in (hints[name], *get_args(hints[name])))
+        default = None if isinstance(record, type) else getattr(record, name)
+        shown = [] if default is None else [default_text(default)]
+        shown += [notes[name]] if notes and name in notes else []
+        text = help_of(record, name) + (f" ({'; '.join(shown)})" if shown else "")
+        group.add_argument(flag(name), type=kind, metavar=metavar or kind.__name__.upper(), help=text)
+
+
+def given(arguments: argparse.Namespace, record: Any) -> dict[str, Any]:
+    """Return the values of a record's flags that were given, by the names of its fields."""
+    return {name: getattr(arguments, name) for name in flags_of(record) if getattr(arguments, name) is not None}
+
+
+def flag(name: str) -> str:
+    """Return the flag of a field: ``--pixel-size-nm`` for ``pixel_size_nm``."""
+    return f"--{name.replace('_', '-')}"
+
+
+def default_text(value: Any) -> str:
+    """Return a default as the help shows it."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
