@@ -11,18 +11,19 @@ from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from napari_subpixel._util import records
+from napari_subpixel._util.files import write_failure
 from napari_subpixel.camera import Camera
 from napari_subpixel.errors import InputError
-from napari_subpixel._util.files import write_failure
-from napari_subpixel.runs.movie_lists import sidecar_of
 from napari_subpixel.psf import GaussianPSF
+from napari_subpixel.runs.movie_lists import sidecar_of
 from napari_subpixel.runs.sidecars import Sidecar
 from napari_subpixel.stacks import Stack, open_stack
 
 if TYPE_CHECKING:
+    from napari_subpixel.runs.follow import Follow
+
     from napari_subpixel.coordinates import Roi
     from napari_subpixel.detection.detector import Detector
-    from napari_subpixel.runs.follow import Follow
     from napari_subpixel.detection.job import DetectionJob
     from napari_subpixel.runs.outputs import Detected
     from napari_subpixel.runs.pipeline import Detecting

@@ -11,9 +11,9 @@ from typing import Any
 import pandas as pd
 
 from napari_subpixel import formats
-from napari_subpixel.runs.batch import Outcome, Progress
-from napari_subpixel.errors import InputError
 from napari_subpixel._util.files import atomic_output, check_can_write
+from napari_subpixel.errors import InputError
+from napari_subpixel.runs.batch import Outcome, Progress
 
 #: The file, beside the tables, that says what became of every movie.
 NAME = "summary.csv"

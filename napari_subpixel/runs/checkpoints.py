@@ -14,10 +14,10 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from napari_subpixel import formats
-from napari_subpixel.errors import InputError
 from napari_subpixel._util.files import atomic_output, make_folder
-from napari_subpixel.formats import parquet
 from napari_subpixel.detection.job import FOLLOWED, Chunk
+from napari_subpixel.errors import InputError
+from napari_subpixel.formats import parquet
 from napari_subpixel.localizations import Localizations
 
 LOCK = "lock"

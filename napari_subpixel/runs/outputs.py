@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from napari_subpixel import formats
-from napari_subpixel.runs.quality_warnings import Seen, provenance_with_warnings
-from napari_subpixel.errors import InputError, PixelSizeError
 from napari_subpixel.detection.job import DetectionJob
+from napari_subpixel.errors import InputError, PixelSizeError
 from napari_subpixel.localizations import Localizations, concat
 from napari_subpixel.parts import Parts
 from napari_subpixel.rendering.render import SuperResolutionImage, check_image_output, image_grid, render, save_image
+from napari_subpixel.runs.quality_warnings import Seen, provenance_with_warnings
 
 #: Rows that are drawn into an image at a time.
 DRAWN_ROWS = 1 << 20

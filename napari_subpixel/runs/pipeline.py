@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from napari_subpixel import formats
 from napari_subpixel.camera import Camera
-from napari_subpixel.runs.quality_warnings import with_warnings
-from napari_subpixel.errors import PixelSizeError
 from napari_subpixel.detection.job import Chunk, DetectionJob
-from napari_subpixel.runs.checkpoints import Journal
-from napari_subpixel.localizations import Localizations, concat
-from napari_subpixel.runs.outputs import Detected, Outputs
-from napari_subpixel.stacks import Stack, check_finite
 from napari_subpixel.detection.torch_threads import one_thread_each
+from napari_subpixel.errors import PixelSizeError
+from napari_subpixel.localizations import Localizations, concat
+from napari_subpixel.runs.checkpoints import Journal
+from napari_subpixel.runs.outputs import Detected, Outputs
+from napari_subpixel.runs.quality_warnings import with_warnings
+from napari_subpixel.stacks import Stack, check_finite
 
 #: Pieces of chunks that are detected or wait for it, for each that is detected at a time.
 AHEAD = 2

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from napari_subpixel.coordinates import checked_roi
-from napari_subpixel.models.domain import Domain
 from napari_subpixel.detection.job import DetectionJob
 from napari_subpixel.localizations import Localizations
+from napari_subpixel.models.domain import Domain
 
 #: More points than this per pixel and frame are noise: the most crowded training data have 0.06.
 TOO_CROWDED = 0.12

@@ -9,12 +9,12 @@ import pytest
 import tifffile
 
 from napari_subpixel import formats
-from napari_subpixel.runs import batch
-from napari_subpixel.detection import job as job_module
-from napari_subpixel.runs.batch import Outcome, Progress, detect_batch
 from napari_subpixel.camera import Camera
+from napari_subpixel.detection import job as job_module
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.errors import InputError
+from napari_subpixel.runs import batch
+from napari_subpixel.runs.batch import Outcome, Progress, detect_batch
 from napari_subpixel.runs.movie_lists import check_inputs_stay, pair_outputs, sidecar_of
 from napari_subpixel.simulation.simulate import Simulation, simulate
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from napari_subpixel.runs.batch import Outcome, Progress
 from napari_subpixel.errors import InputError
+from napari_subpixel.runs.batch import Outcome, Progress
 from napari_subpixel.runs.batch_summary import COLUMNS, check_summary, summarised, summary
 
 RESULTS = [

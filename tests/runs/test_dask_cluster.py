@@ -17,14 +17,14 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_subpixel.runs import dask_cluster
-from napari_subpixel.detection import job as job_module
-from napari_subpixel.runs.batch import detect_batch
 from napari_subpixel.camera import Camera
-from napari_subpixel.runs.dask_cluster import Cluster, connected, local_workers
+from napari_subpixel.detection import job as job_module
 from napari_subpixel.detection.detector import Detector
-from napari_subpixel.errors import InputError
 from napari_subpixel.detection.job import DetectionJob
+from napari_subpixel.errors import InputError
+from napari_subpixel.runs import dask_cluster
+from napari_subpixel.runs.batch import detect_batch
+from napari_subpixel.runs.dask_cluster import Cluster, connected, local_workers
 from napari_subpixel.runs.movie_lists import pair_outputs
 from napari_subpixel.runs.pipeline import detect, detect_to_file
 from napari_subpixel.simulation.simulate import Simulation, simulate

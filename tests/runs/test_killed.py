@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_subpixel.detection import job as job_module
-from napari_subpixel.runs.batch import detect_batch
 from napari_subpixel.camera import Camera
+from napari_subpixel.detection import job as job_module
 from napari_subpixel.detection.detector import Detector
-from napari_subpixel.errors import InputError
 from napari_subpixel.detection.job import DetectionJob
+from napari_subpixel.errors import InputError
+from napari_subpixel.runs.batch import detect_batch
 from napari_subpixel.runs.checkpoints import Journal
 from napari_subpixel.runs.pipeline import detect_to_file
 from napari_subpixel.simulation.simulate import Simulation, simulate

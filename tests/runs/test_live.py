@@ -9,20 +9,20 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from napari_subpixel.runs.follow import Follow
 
 from napari_subpixel import formats
-from napari_subpixel.runs import live
-from napari_subpixel.detection import job as job_module
-from napari_subpixel.runs.batch import Outcome, Progress, detect_batch
 from napari_subpixel.camera import Camera
+from napari_subpixel.detection import job as job_module
 from napari_subpixel.detection.detector import Detector
-from napari_subpixel.errors import InputError, PixelSizeError
-from napari_subpixel.runs.follow import Follow
-from napari_subpixel.runs.live import Followed, Growth, follow_to_file
 from napari_subpixel.detection.job import DetectionJob, job_for
-from napari_subpixel.runs.checkpoints import Journal
-from napari_subpixel.runs.pipeline import detect_to_file
+from napari_subpixel.errors import InputError, PixelSizeError
 from napari_subpixel.rendering.render import render
+from napari_subpixel.runs import live
+from napari_subpixel.runs.batch import Outcome, Progress, detect_batch
+from napari_subpixel.runs.checkpoints import Journal
+from napari_subpixel.runs.live import Followed, Growth, follow_to_file
+from napari_subpixel.runs.pipeline import detect_to_file
 from napari_subpixel.simulation.simulate import Simulation, simulate
 from napari_subpixel.stacks import Stack, growing, looks_at, open_stack
 

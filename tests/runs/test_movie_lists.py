@@ -105,8 +105,8 @@ def test_an_ome_movie_in_several_files_is_listed_once(tmp_path):
 def test_an_ome_movie_in_several_files_is_listed_once_however_its_xml_is_written(tmp_path):
     """In single quotes and with spaces, as some writers have it, and a folder of another computer."""
     files = ("a.ome.tif", "C:\\data\\b&apos;s 1.ome.tif")
-    body = "<Image>" + "".join(f"<TiffData><UUID FileName = '{name}'>u</UUID></TiffData>" for name in files) + "</Image>"
-    write_ome(tmp_path / "a.ome.tif", body)
+    blocks = (f"<TiffData><UUID FileName = '{name}'>u</UUID></TiffData>" for name in files)
+    write_ome(tmp_path / "a.ome.tif", f"<Image>{''.join(blocks)}</Image>")
     write_ome(tmp_path / "b's 1.ome.tif", "<BinaryOnly UUID='u' MetadataFile='a.ome.tif'/>")
     assert names(find_movies(tmp_path)) == ["a.ome.tif"]
 

@@ -13,20 +13,20 @@ import tifffile
 import torch
 
 from napari_subpixel import formats
-from napari_subpixel.detection import job as job_module
 from napari_subpixel.camera import Camera
+from napari_subpixel.detection import job as job_module
 from napari_subpixel.detection.detector import Detector
-from napari_subpixel.models.domain import Domain
-from napari_subpixel.runs.quality_warnings import Seen, crowding_warning, out_of_domain
-from napari_subpixel.errors import InputError
 from napari_subpixel.detection.job import DetectionJob, job_for
+from napari_subpixel.errors import InputError
 from napari_subpixel.models import Model, ModelCard
-from napari_subpixel.runs.pipeline import detect, detect_all, detect_to_file
+from napari_subpixel.models.domain import Domain
+from napari_subpixel.models.unet import UNet
 from napari_subpixel.psf import GaussianPSF, add_gaussians
+from napari_subpixel.runs.pipeline import detect, detect_all, detect_to_file
+from napari_subpixel.runs.quality_warnings import Seen, crowding_warning, out_of_domain
 from napari_subpixel.simulation.simulate import Simulation, simulate
 from napari_subpixel.stacks import Stack, open_stack
 from napari_subpixel.stacks.arrays import ArraySource
-from napari_subpixel.models.unet import UNet
 
 NOTHING = Seen(0, {})
 SIMULATION = Simulation(frame_shape=(40, 52), n_frames=30, structure="uniform", emitters_per_frame=20, photons=2250)
