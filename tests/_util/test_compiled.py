@@ -17,9 +17,9 @@ from napari_subpixel._util import compiled
 def test_loops_are_compiled_where_nothing_can_be_kept(tmp_path):
     """As in a container: a package that is read only, and no home."""
     package = tmp_path / "napari_subpixel"
-    package.mkdir()
-    for name in ("__init__.py", "_version.py", "compiled.py"):
-        shutil.copy(Path(napari_subpixel.__file__).parent / name, package)
+    (package / "_util").mkdir(parents=True)
+    for name in ("__init__.py", "_version.py", "_util/__init__.py", "_util/compiled.py"):
+        shutil.copy(Path(napari_subpixel.__file__).parent / name, package / name)
     (package / "loops.py").write_text(
         "from napari_subpixel._util.compiled import compiled\n\n\n@compiled\ndef twice(x):\n    return 2 * x\n"
     )

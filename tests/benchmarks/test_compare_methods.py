@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-BENCHMARK = Path(__file__).parents[1] / "benchmarks" / "compare_methods.py"
+BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "compare_methods.py"
 pytestmark = pytest.mark.skipif(not BENCHMARK.exists(), reason="the benchmarks are not beside the tests")
 
 
