@@ -10,12 +10,11 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from napari_subpixel.runs.follow import Follow
-
 from napari_subpixel.detection.job import DetectionJob
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.runs.checkpoints import Journal
+from napari_subpixel.runs.follow import Follow
 from napari_subpixel.runs.outputs import Detected, Outputs
 from napari_subpixel.runs.pipeline import check_output, check_place, detect
 from napari_subpixel.stacks import Look, Stack, looks_at, open_stack

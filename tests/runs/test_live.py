@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
-from napari_subpixel.runs.follow import Follow
 
 from napari_subpixel import formats
 from napari_subpixel.camera import Camera
@@ -21,6 +20,7 @@ from napari_subpixel.rendering.render import render
 from napari_subpixel.runs import live
 from napari_subpixel.runs.batch import Outcome, Progress, detect_batch
 from napari_subpixel.runs.checkpoints import Journal
+from napari_subpixel.runs.follow import Follow
 from napari_subpixel.runs.live import Followed, Growth, follow_to_file
 from napari_subpixel.runs.pipeline import detect_to_file
 from napari_subpixel.simulation.simulate import Simulation, simulate
