@@ -78,10 +78,72 @@ def model_cards() -> str:
 
 
 def model_card(card: models.ModelCard) -> str:
-    """One card: its fields in their order, those that say nothing left out."""
-    fields = {name: value for name, value in card.to_dict().items() if name != "name"}
-    rows = [(name.replace("_", " "), text) for field, value in fields.items() for name, text in entries(field, value)]
-    return f"**`{card.name}`**\n\n{markdown_table(('field', 'value'), rows)}"
+    """One card: a few small tables, the settings of its training folded away."""
+    fields = card.to_dict()
+    parts = [
+        f"### `{card.name}`\n\n{sentence(card.summary)}",
+        "Limits:\n\n" + "\n".join(f"- {sentence(limit.strip())}" for limit in card.limits.split(";")),
+        markdown_table(("what it is", ""), identity(card)),
+        *([markdown_table(("made for", "from", "to"), ranges(card.domain))] if card.domain else []),
+        *([markdown_table(("made for", ""), flat({"camera": card.camera, "psf": card.psf}))] if card.psf else []),
+        *figures(card.figures),
+        f"::::{{dropdown}} How `{card.name}` was trained\n"
+        f"{markdown_table(('setting', 'value'), [*flat({'network': card.network}), *flat(fields['training'])])}\n::::",
+    ]
+    return "\n\n".join(parts)
+
+
+def identity(card: models.ModelCard) -> list[tuple[str, str]]:
+    """What tells a model from others."""
+    return [
+        ("network", f"`{card.network.get('kind', 'points')}`"),
+        ("input scaling", f"`{card.input_scaling}`"),
+        ("threshold", f"{card.threshold:g}"),
+        ("SHA-256 of the weights", f"`{card.weights_sha256}`"),
+        *([("written by", card.program)] if card.program else []),
+    ]
+
+
+#: The ranges of a domain, as a reader knows them.
+RANGES = {
+    "sigma_px": "width of the PSF (standard deviation, pixels)",
+    "photons": "photons of a molecule in a frame",
+    "background": "background (photons per pixel)",
+    "density_per_px": "molecules per pixel",
+}
+#: The scores of a movie: what their names in a card end with, and the heading of their column.
+SCORES = {
+    "jaccard_25_nm": "Jaccard, 25 nm",
+    "f1_25_nm": "F1, 25 nm",
+    "jaccard_50_nm": "Jaccard, 50 nm",
+    "f1_50_nm": "F1, 50 nm",
+}
+#: The test movies: what the names of their scores begin with, and what they are.
+MOVIES = {
+    "": "Bundled Tubes HD (225 a frame)",
+    "test_": "Bundled Tubes HD (225 a frame)",
+    "validate_ld_": "nairr_2dgauss, low density (13)",
+    "validate_md_": "nairr_2dgauss, medium density (42)",
+    "validate_hd_": "nairr_2dgauss, high density (65)",
+}
+
+
+def ranges(domain: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """The ranges that a model is made for."""
+    return [(RANGES[name], f"{low:,g}", f"{high:,g}") for name, (low, high) in domain.items()]
+
+
+def figures(measured: Mapping[str, Any]) -> Iterator[str]:
+    """The figures of a card: a table of scores, movie by movie, and one of everything else."""
+    rows = [
+        (movie, *(f"{measured[start + name]:.3f}" if start + name in measured else "" for name in SCORES))
+        for start, movie in MOVIES.items()
+        if start + "jaccard_50_nm" in measured
+    ]
+    if rows:
+        yield markdown_table(("test movie (molecules)", *SCORES.values()), rows)
+    scores = {start + name for start in MOVIES for name in SCORES}
+    yield markdown_table(("figure", "value"), flat({k: v for k, v in measured.items() if k not in scores}))
 
 
 #: The directives.
@@ -138,17 +200,45 @@ def code(names: Iterable[str]) -> list[str]:
     return [f"`{name}`" for name in names]
 
 
-def entries(field: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Write a field of a card for people: a mapping on one line, a mapping within it as a field of its own."""
-    if not isinstance(value, Mapping):
-        value = f"{value:g}" if isinstance(value, float) else one_line(str(value))
-        yield from [(field, value)] if value else []
-        return
-    simple = {name: inner for name, inner in value.items() if not isinstance(inner, Mapping)}
-    if simple:
-        yield field, ", ".join(f"{name.replace('_', ' ')}: {one_line(str(inner))}" for name, inner in simple.items())
-    for name in sorted(value.keys() - simple.keys()):
-        yield from entries(f"{field}: {name}", value[name])
+#: Names in a card whose words alone do not say enough.
+TITLES = {
+    "movies_command": "the scores above are measured by",
+    "command": "measured by",
+    "calibration_command": "the figures below are measured by",
+    "rmse_over_bound_gaussian": "RMSE over the Cramer-Rao bound, isolated Gaussian spots (from, to)",
+    "rmse_over_bound_airy": "the same, Airy disks",
+    "standard_deviation_of_error_over_uncertainty": "standard deviation of error over uncertainty",
+    "mean_photons_found_over_true": "photons, reported over true (mean)",
+    "pit_of_counts_in_quarters": "probability integral transform of counts, by quarters",
+    "speed_command": "speed is measured by",
+    "speed_machine": "on",
+    "test_frames_per_second": "frames per second, Bundled Tubes HD",
+}
+
+
+def flat(fields: Mapping[str, Any], heading: str = "") -> Iterator[tuple[str, str]]:
+    """Rows of a table of a nested mapping, a setting each, those without a value left out."""
+    for name, value in fields.items():
+        title = f"{heading}{TITLES.get(name, name.replace('_', ' '))}"
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{title}: ")
+        elif value not in (None, "", [], ()):
+            yield title, worded(name, value)
+
+
+def worded(name: str, value: Any) -> str:
+    """Write a value for people: a list with commas, a command as code."""
+    if isinstance(value, (list, tuple)):
+        return ", ".join(worded(name, item) for item in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    text = f"{value:g}" if isinstance(value, float) else one_line(str(value))
+    return f"`{text}`" if name.endswith("command") else text
+
+
+def sentence(text: str) -> str:
+    """Begin with a capital and end with a full stop."""
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 
 
 def summary(thing: Any) -> str:
