@@ -4,18 +4,71 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
+from typing import Self
 
 
 class InputError(ValueError):
-    """The user's input cannot be used; the message, one line, names it and says what was found."""
+    """The user's input cannot be used; the message, one line, names it and says what was found.
+
+    What to do about it depends on how the program is used: command line and widgets add their advice by the kind.
+    """
+
+    def with_message(self, message: str) -> Self:
+        """Return an error of the same kind, about the same thing, with another message."""
+        other = type(self)(message)
+        other.__dict__.update(self.__dict__)
+        return other
 
 
 class AxesError(InputError):
-    """An image has other axes than those of a movie: colours, channels, or depth beside time."""
+    """An image has other axes than those of a movie: colours, channels, or depth besides time."""
 
 
 class PixelSizeError(InputError):
-    """Pixels and nm must be converted, and nothing says how wide a pixel is."""
+    """Pixels and nm must be converted, and the pixel size is not known."""
+
+
+class FrameShapeError(InputError):
+    """The height and width of the frames are needed, and not known."""
+
+
+class _PathError(InputError):
+    """A file or folder is in the way.
+
+    Attributes
+    ----------
+    path : Path or None
+        That file or folder.
+    """
+
+    def __init__(self, message: str, path: Path | None = None) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class OutputExistsError(_PathError):
+    """An output exists already and may not be replaced."""
+
+
+class UnfinishedRunError(_PathError):
+    """An interrupted run left its finished part, which is neither to be resumed nor dropped."""
+
+
+class ChangedRunError(_PathError):
+    """An interrupted run cannot be resumed: it had another movie, other settings or another version of the program."""
+
+
+class FollowedRunError(ChangedRunError):
+    """An interrupted run followed its movie while it was written, and the run that would resume it does not."""
+
+
+class NotFollowedRunError(ChangedRunError):
+    """A run that follows its movie while it is written would resume one that did not."""
+
+
+class LostWorkersError(InputError):
+    """The workers of a cluster are gone before the run was finished; its finished part is kept."""
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -192,7 +192,7 @@ class Localizations:
     def known_pixel_size_nm(self) -> float:
         """Return the pixel size, or raise `InputError` where it is not known."""
         if self.pixel_size_nm is None:
-            raise PixelSizeError("the pixel size of the localizations is not known: give it in nm")
+            raise PixelSizeError("the pixel size of the localizations is not known")
         return self.pixel_size_nm
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from napari_subpixel.errors import InputError
+from napari_subpixel.errors import InputError, OutputExistsError
 
 
 @contextmanager
@@ -92,7 +92,7 @@ def check_can_write(path: str | Path, *, overwrite: bool) -> None:
         raise InputError(f"{path}: the folder {folder} cannot be written to")
     _check_replaceable(path)
     if os.path.exists(path) and not overwrite:
-        raise InputError(f"{path}: exists already; --overwrite replaces it")
+        raise OutputExistsError(f"{path}: exists already", path)
 
 
 def _check_replaceable(path: Path) -> None:

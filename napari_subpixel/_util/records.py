@@ -93,7 +93,7 @@ def naming(name: Path | str) -> Iterator[None]:
     except InputError as error:
         if str(error).startswith(f"{name}: "):
             raise
-        raise type(error)(f"{name}: {error}") from None
+        raise error.with_message(f"{name}: {error}") from None
 
 
 def _is_default(record: Any, field: Any) -> bool:

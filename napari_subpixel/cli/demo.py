@@ -8,7 +8,7 @@ from typing import Any
 
 from napari_subpixel.cli.common import StoppedError, progress_bar, say
 from napari_subpixel.cli.evaluate import score_table
-from napari_subpixel.errors import InputError
+from napari_subpixel.errors import InputError, OutputExistsError
 
 #: What the demo's movie has of its own, beside what `simulate.crowded_microtubules` gives it.
 DEMO: dict[str, Any] = {"n_frames": 500}
@@ -108,7 +108,7 @@ def _folder(path: Path, *, overwrite: bool) -> Path:
         path.mkdir(parents=True, exist_ok=True)
         for name in () if overwrite or mark.exists() else FILES:
             if (path / name).exists():
-                raise InputError(f"{path / name}: exists already and no demo made it; --overwrite replaces it")
+                raise OutputExistsError(f"{path / name}: exists already and no demo made it", path / name)
         mark.touch()
     except OSError as error:
         raise InputError(f"{path}: cannot make this folder: {error.strerror}") from None

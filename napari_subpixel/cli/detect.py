@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_subpixel.cli.advice import advised
 from napari_subpixel.cli.common import (
     StoppedError,
     add_camera_arguments,
@@ -105,7 +106,7 @@ def run(arguments: argparse.Namespace) -> int:
         n_failed = 0
         for outcome in _watched(summarised(events, summary) if summary else events):
             if outcome.error is not None and len(pairs) == 1:
-                raise InputError(outcome.error)
+                raise outcome.error
             _tell(outcome, str(cluster or detector.device_reason), arguments.image)
             n_failed += outcome.status == "failed"
     if len(pairs) > 1:
@@ -232,13 +233,13 @@ def _what_is_kept(at: Progress) -> str:
     from napari_subpixel.runs.checkpoints import Journal
 
     frames = f"frames {at.start} to {at.done} of {at.stop} of {at.movie.name}"
-    return f"{frames} are kept in {Journal(at.output).folder}; --resume goes on"
+    return f"{frames} are kept in {Journal(at.output).folder}; --resume continues the run"
 
 
 def _tell(outcome: Outcome, where: str, image: Path | None) -> None:
     """Say what became of a movie."""
     if outcome.error is not None:
-        say(f"failed: {outcome.error}")
+        say(f"failed: {advised(outcome.error)}")
         return
     if outcome.skipped:
         say(f"{outcome.output}: done already, skipped" + ("; render draws its image" if image else ""))

@@ -93,9 +93,9 @@ def _tables(arguments: argparse.Namespace) -> tuple[Any, Any]:
             continue
     known = [size, *(table.pixel_size_nm for table in tables.values())]
     if arguments.border_nm and not any(known):
-        raise PixelSizeError("a border needs the pixel size, which neither file says: give --pixel-size-nm")
+        raise PixelSizeError("a border needs the pixel size, which neither file says")
     if tables and not any(known):
-        raise PixelSizeError("one file is in pixels and neither says how wide they are: give --pixel-size-nm")
+        raise PixelSizeError("one file is in pixels and neither says how wide they are")
     size = next((value for value in known if value), NOMINAL_PIXEL_SIZE_NM)
     found, truth = (
         tables[path] if path in tables else read_table(path, pixel_size_nm=size)

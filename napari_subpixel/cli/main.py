@@ -10,6 +10,7 @@ from types import ModuleType
 from napari_subpixel import __version__
 from napari_subpixel._util.files import write_failure
 from napari_subpixel.cli import demo, detect, evaluate, models, psf, render, simulate, train
+from napari_subpixel.cli.advice import advised
 from napari_subpixel.cli.common import Parser, StoppedError, UsageError, say
 from napari_subpixel.errors import InputError
 
@@ -26,7 +27,7 @@ def build_parser(commands: Sequence[ModuleType] = COMMANDS) -> Parser:
         description="Find single molecules in microscopy movies, render and score them.",
     )
     parser.add_argument("--version", action="version", version=f"napari-subpixel {__version__}")
-    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    subparsers = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
     for command in commands:
         command.add_parser(subparsers)
     return parser
@@ -45,14 +46,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         0 done, 1 some inputs of several failed, 2 bad arguments or input, 130 interrupted.
     """
+    command = ""
     try:
         argv = sys.argv[1:] if argv is None else argv
         arguments = build_parser(_named_in(argv)).parse_args(argv)
+        command = arguments.command
         status = int(arguments.run(arguments))
         sys.stdout.flush()
         return status
-    except (InputError, UsageError) as error:
+    except UsageError as error:
         say(f"napari-subpixel: {' '.join(str(error).split())}")
+        return BAD_INPUT
+    except InputError as error:
+        say(f"napari-subpixel: {advised(error, command)}")
         return BAD_INPUT
     except StoppedError as stop:
         say(f"napari-subpixel: interrupted; {stop}")

@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     with open_stack(arguments.movie) as stack:
         pixel_size_nm = given.pixel_size_nm or stack.pixel_size_nm
         if arguments.output and pixel_size_nm is None:
-            raise PixelSizeError(f"{stack.name}: says no pixel size, which a camera file needs: give --pixel-size-nm")
+            raise PixelSizeError(f"{stack.name}: says no pixel size, which a camera file needs")
         camera, assumed = _camera(stack, given, arguments)
         measured = _measured(stack, camera, arguments)
     if arguments.output and pixel_size_nm is not None:

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from napari_subpixel._util.records import naming
 from napari_subpixel.cli.common import read_table, say, shape
-from napari_subpixel.errors import PixelSizeError
 
 
 def add_parser(subparsers: Any) -> None:
@@ -45,13 +45,9 @@ def run(arguments: argparse.Namespace) -> int:
     check_image_output(arguments.output, overwrite=arguments.overwrite)
     if arguments.preview:
         check_preview_output(arguments.preview, overwrite=arguments.overwrite)
-    try:
-        table = read_table(arguments.localizations, pixel_size_nm=arguments.camera_pixel_size_nm)
+    table = read_table(arguments.localizations, pixel_size_nm=arguments.camera_pixel_size_nm)
+    with naming(arguments.localizations):
         table.known_pixel_size_nm()
-    except PixelSizeError:
-        raise PixelSizeError(
-            f"{arguments.localizations}: does not say the camera's pixel size: give --camera-pixel-size-nm"
-        ) from None
     image = render(
         table,
         pixel_size_nm=arguments.pixel_size_nm,

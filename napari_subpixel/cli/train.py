@@ -13,7 +13,7 @@ from napari_subpixel._util.files import make_folder
 from napari_subpixel.cli.common import StoppedError, add_camera_arguments, progress_bar, say
 from napari_subpixel.cli.simulate import add_simulation_arguments
 from napari_subpixel.cli.train_plans import Plan, add_plan_arguments, plan_for
-from napari_subpixel.errors import InputError
+from napari_subpixel.errors import InputError, UnfinishedRunError
 
 #: What the folder of checkpoints also receives: frames like those learned from, and the curves of the training.
 SHOWN, CURVES = "samples.tif", "curves.png"
@@ -101,7 +101,7 @@ def _run_folder(arguments: argparse.Namespace, output: Path) -> Path:
         raise InputError(f"{folder}: is a file, where the checkpoints' folder should be")
     if folder.exists() and not arguments.resume:
         if not arguments.overwrite:
-            raise InputError(f"{folder}: an earlier run left this; --resume goes on, --overwrite starts anew")
+            raise UnfinishedRunError(f"{folder}: an earlier run left this", folder)
         shutil.rmtree(folder)
     return folder
 
@@ -151,7 +151,8 @@ def _train(plan: Plan, folder: Path, device: str, measure: Callable[[Any], float
                     say(f"step {report.iteration}: held-out Jaccard {report.jaccard:.3f}, {left:.0f} min left")
     except KeyboardInterrupt:
         raise StoppedError(
-            f"{kept_iterations(folder)} of {settings.iterations} iterations are kept in {folder}; --resume goes on"
+            f"{kept_iterations(folder)} of {settings.iterations} iterations are kept in {folder}; "
+            "--resume continues the run"
         ) from None
     _draw_curves(folder)
 

@@ -194,7 +194,7 @@ def _movie_samples(arguments: argparse.Namespace, seed: int) -> tuple[Any, dict[
         if arguments.held_out and size is None:
             raise PixelSizeError(
                 f"{stack.name}: what is held out is measured in nm, and neither the movie nor its truth says the pixel "
-                "size: give --pixel-size-nm or a camera file"
+                "size"
             )
     whole = HeldOut(frames, truth, replace(camera, pixel_size_nm=size))
     part, held_out = split_movie(whole, arguments.held_out) if arguments.held_out else (whole, None)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_subpixel._util.generators import exhausted
 from napari_subpixel.coordinates import CENTRE_AT_ZERO, checked_pixel_size, px_to_nm, within_frame
-from napari_subpixel.errors import InputError
+from napari_subpixel.errors import InputError, PixelSizeError
 from napari_subpixel.evaluation.coverage import gaps
 from napari_subpixel.evaluation.matching import Shift, estimating_shift, match
 from napari_subpixel.evaluation.scores import Evaluation, Match
@@ -332,7 +332,7 @@ def _common_pixel_size(localizations: Localizations, truth: Localizations, pixel
     sizes = {"given": given, "localizations": localizations.pixel_size_nm, "truth": truth.pixel_size_nm}
     known = {name: size for name, size in sizes.items() if size is not None}
     if not known:
-        raise InputError("the pixel size is known neither of the localizations nor of the truth: give it in nm")
+        raise PixelSizeError("neither the localizations nor the truth say their pixel size")
     if max(known.values()) > min(known.values()) * (1 + PIXEL_SIZE_AGREEMENT):
         seen = ", ".join(f"{name} {size:g} nm" for name, size in known.items())
         raise InputError(f"pixel sizes differ: {seen}")

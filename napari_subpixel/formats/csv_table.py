@@ -180,9 +180,7 @@ def read_csv(path: str | Path, flavours: Sequence[Flavour], *, pixel_size_nm: fl
     about, stand_ins = _read_protocol(path)
     size = pixel_size_nm if pixel_size_nm is not None else about.get("pixel_size_nm")
     if size is None:
-        raise PixelSizeError(
-            f"{path}: positions are in nm and the pixel size is not known: give it as pixel_size_nm or --pixel-size-nm"
-        )
+        raise PixelSizeError(f"{path}: positions are in nm and the pixel size is not known")
     with naming(path):
         about["pixel_size_nm"] = size = checked_pixel_size(size)
     numbers = _read_numbers(path, line, header, flavour)
@@ -230,10 +228,7 @@ def write_csv(
     parts = Parts.of(localizations)
     size = parts.about.get("pixel_size_nm")
     if size is None:
-        raise PixelSizeError(
-            f"{table}: positions are written in nm and the pixel size is not known: "
-            "give it as pixel_size_nm or --pixel-size-nm"
-        )
+        raise PixelSizeError(f"{table}: positions are written in nm and the pixel size is not known")
     with atomic_output(table) as draft:
         n_rows = 0
         with draft.open("wb") as content:

@@ -63,9 +63,7 @@ def _positions(data: Mapping[str, NDArray[Any]], meta: Mapping[str, Any], size: 
     if unit not in ("px", "nm"):
         raise InputError(f"/meta must have xy_unit 'px' or 'nm', got {unit!r}")
     if unit == "nm" and size is None:
-        raise PixelSizeError(
-            "positions are in nm and the pixel size is not known: give it as pixel_size_nm or --pixel-size-nm"
-        )
+        raise PixelSizeError("positions are in nm and the pixel size is not known")
     columns = {}
     for name, suffix in (("xyz", ""), ("xyz_sig", "_uncertainty")):
         if name in data:

@@ -18,7 +18,7 @@ from napari_subpixel._util import records
 from napari_subpixel._util.files import atomic_output, check_can_write
 from napari_subpixel._util.generators import exhausted
 from napari_subpixel.coordinates import SuperResolutionGrid, checked_frame_shape, within_frame
-from napari_subpixel.errors import InputError, suggest
+from napari_subpixel.errors import FrameShapeError, InputError, suggest
 from napari_subpixel.localizations import Localizations
 
 METHODS = ("gaussian", "histogram")
@@ -188,7 +188,7 @@ def _checked_sigma(sigma_nm: Any, method: str) -> float:
 def _grid(localizations: Localizations, pixel_size_nm: float, frame_shape: Sequence[int] | None) -> SuperResolutionGrid:
     shape = localizations.frame_shape if frame_shape is None else checked_frame_shape(frame_shape)
     if shape is None:
-        raise InputError("the shape of the frames is not known: give it with --shape-px HEIGHT,WIDTH")
+        raise FrameShapeError("the shape of the frames is not known")
     return image_grid(shape, localizations.known_pixel_size_nm(), pixel_size_nm)
 
 

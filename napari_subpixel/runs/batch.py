@@ -88,8 +88,8 @@ class Outcome:
         Model and threshold, in words.
     own_settings : str
         What the movie's sidecar said, in words; empty without one.
-    error : str or None
-        Why there is no table, on one line that names the movie.
+    error : InputError or None
+        Why there is no table: its message is one line that names the movie.
     skipped : bool
         Whether the table was there already and `resume` let it be.
     """
@@ -104,7 +104,7 @@ class Outcome:
     assumed: tuple[str, ...] = ()
     how: str = ""
     own_settings: str = ""
-    error: str | None = None
+    error: InputError | None = None
     skipped: bool = False
 
     @property
@@ -246,7 +246,7 @@ def detect_batch(
             own = settings.of_movie(movie)
             outcome = yield from (_detect_movie if follow is None else _follow_movie)(movie, at, own, how)
         except (InputError, OSError, MemoryError) as error:
-            outcome = Outcome(at.movie, output, error=_in_words(at.movie, error))
+            outcome = Outcome(at.movie, output, error=_naming_movie(at.movie, error))
         yield outcome
 
 
@@ -368,11 +368,11 @@ def _series_warning(stack: Stack) -> str | None:
     return f"{stack.name}: the file tells of {stack.n_series} images, of which one was detected"
 
 
-def _in_words(movie: Path, error: Exception) -> str:
-    """Say on one line, which names the movie, why it failed."""
+def _naming_movie(movie: Path, error: InputError | OSError | MemoryError) -> InputError:
+    """Return an error whose message is one line that names the movie."""
     if isinstance(error, MemoryError):
-        return f"{movie}: there is not enough memory for this"
+        return InputError(f"{movie}: there is not enough memory for this")
     if isinstance(error, OSError):
-        return f"{error.filename or movie}: {write_failure(error)}"
+        return InputError(f"{error.filename or movie}: {write_failure(error)}")
     message = " ".join(str(error).split())
-    return message if movie.name in message else f"{movie}: {message}"
+    return error.with_message(message if movie.name in message else f"{movie}: {message}")

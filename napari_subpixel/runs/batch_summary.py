@@ -161,7 +161,7 @@ def _cells(outcome: Outcome) -> Cells:
         "seconds": round(outcome.seconds, 2) if done else None,
         "frames_per_second": round(outcome.frames_per_second, 1) if outcome.frames_per_second else None,
         "warnings": "; ".join(outcome.warnings),
-        "error": outcome.error or "",
+        "error": str(outcome.error or ""),
     }
 
 

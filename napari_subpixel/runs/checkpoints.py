@@ -16,7 +16,13 @@ from filelock import FileLock, Timeout
 from napari_subpixel import formats
 from napari_subpixel._util.files import atomic_output, make_folder
 from napari_subpixel.detection.job import FOLLOWED, Chunk
-from napari_subpixel.errors import InputError
+from napari_subpixel.errors import (
+    ChangedRunError,
+    FollowedRunError,
+    InputError,
+    NotFollowedRunError,
+    UnfinishedRunError,
+)
 from napari_subpixel.formats import parquet
 from napari_subpixel.localizations import Localizations
 
@@ -63,9 +69,7 @@ class Journal:
             return
         with self._locked():
             if not (resume or overwrite):
-                raise InputError(
-                    f"{self.folder}: an interrupted run left this; --resume goes on, --overwrite starts anew"
-                )
+                raise UnfinishedRunError(f"{self.folder}: an interrupted run left this", self.folder)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -89,16 +93,13 @@ class Journal:
             before = {}
         before = before if isinstance(before, dict) else {}
         if before and (followed := FOLLOWED in before) != (FOLLOWED in about):
-            raise InputError(
-                f"{self.folder}: the interrupted run {'followed' if followed else 'did not follow'} the movie while it "
-                f"was written; go on with{'' if followed else 'out'} --follow, or --overwrite starts anew"
-            )
+            kind = FollowedRunError if followed else NotFollowedRunError
+            did = "followed" if followed else "did not follow"
+            raise kind(f"{self.folder}: the interrupted run {did} the movie while it was written", self.folder)
         for name, value in about.items():
             if before.get(name) != value:
-                raise InputError(
-                    f"{self.folder}: the interrupted run had another {name} ({before.get(name)}, now "
-                    f"{value}); --overwrite starts anew"
-                )
+                had = f"the interrupted run had another {name} ({before.get(name)}, now {value})"
+                raise ChangedRunError(f"{self.folder}: {had}", self.folder)
 
     def has(self, start: int) -> bool:
         """Say whether the chunk that starts at this frame is finished; one that a power cut damaged is removed."""

@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from napari_subpixel import __version__
-from napari_subpixel.errors import InputError
+from napari_subpixel.errors import InputError, LostWorkersError
 
 if TYPE_CHECKING:
     from napari_subpixel.detection.detector import Detector
@@ -39,10 +39,8 @@ ALLOWED_FAILURES = 3
 KEPT = 2
 #: Dask lets its workers hand memory back to the system at once, for which they pay with much of their speed.
 BEFORE_WORKERS: dict[str, Any] = {"distributed.nanny.pre-spawn-environ": {}}
-LOST = "the scheduler is gone; finished chunks are kept, and --resume goes on"
-NOT_INSTALLED = (
-    '--scheduler and --workers need Dask\'s distributed, which is not installed: pip install "napari-subpixel[cluster]"'
-)
+LOST = "the scheduler is gone; finished chunks are kept"
+NOT_INSTALLED = 'workers need Dask\'s distributed, which is not installed: pip install "napari-subpixel[cluster]"'
 
 
 # -- here: chunks are given out and come back ----------------------------------------------------------------------
@@ -126,7 +124,7 @@ class Cluster:
         try:
             return sum(self.client.nthreads().values())
         except OSError:
-            raise InputError(LOST) from None
+            raise LostWorkersError(LOST) from None
 
     def _result(self, future: Any, what: str) -> Chunk:
         """Return a chunk once it is there."""
@@ -140,7 +138,7 @@ class Cluster:
                 f"{what} ended {ALLOWED_FAILURES + 1} workers, one after the other: do they have enough memory?"
             ) from None
         except CancelledError:
-            raise InputError(LOST) from None
+            raise LostWorkersError(LOST) from None
 
     def _wait(self, future: Any) -> None:
         """Wait until a future is done, or raise `InputError` if there is nobody left to do it."""
@@ -151,7 +149,7 @@ class Cluster:
             if future.done() or self._n_threads():
                 seen = time.monotonic()
             elif time.monotonic() - seen > WORKERS_S:
-                raise InputError(_no_workers(self.client.scheduler.address) + "; --resume goes on")
+                raise LostWorkersError(_no_workers(self.client.scheduler.address) + "; finished chunks are kept")
 
 
 @contextmanager

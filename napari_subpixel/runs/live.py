@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from napari_subpixel.detection.job import DetectionJob
-from napari_subpixel.errors import InputError
+from napari_subpixel.errors import ChangedRunError, InputError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.runs.checkpoints import Journal
 from napari_subpixel.runs.follow import Follow
@@ -149,9 +149,9 @@ def _check_goes_on(job: DetectionJob, journal: Journal) -> None:
         return
     frame = seen.get("frame", 0)
     if frame >= job.stack.n_frames or job.stack.frame_sha256(frame) != seen.get("sha256"):
-        raise InputError(
-            f"{job.stack.name}: frame {frame} is not, or no longer, the one that the interrupted run detected; "
-            "--overwrite starts anew"
+        raise ChangedRunError(
+            f"{job.stack.name}: frame {frame} is not, or no longer, the one that the interrupted run detected",
+            journal.folder,
         )
 
 

@@ -157,7 +157,7 @@ def check_inputs_stay(
     tables = (file for _, output in pairs for file in formats.format_for(output).outputs(output))
     for file in (*tables, *also_written):
         if file.resolve() in inputs:
-            raise InputError(f"{file}: is read by this command and would be replaced by its output")
+            raise InputError(f"{file}: is an input and would be replaced by an output")
 
 
 def sidecar_of(movie: str | Path) -> Path:

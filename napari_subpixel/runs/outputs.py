@@ -59,10 +59,7 @@ class Outputs:
         if path in {file.resolve() for file in stack.files} or path.parent == frames:
             raise InputError(f"{self.image}: is, or lies among, the files of the movie, which is read")
         if job.pixel_size_nm is None:
-            raise PixelSizeError(
-                f"{stack.name}: the movie does not say its pixel size, which an image needs: give --pixel-size-nm or a "
-                "camera file"
-            )
+            raise PixelSizeError(f"{stack.name}: the movie does not say its pixel size, which an image needs")
         image_grid(stack.frame_shape, job.pixel_size_nm)
 
     def write(self, job: DetectionJob, tables: Callable[[int], Iterable[Localizations]]) -> Detected:

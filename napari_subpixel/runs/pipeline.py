@@ -159,8 +159,7 @@ def check_output(stack: Stack, camera: Camera | None, output: Path, *, resume: b
     known = (camera and camera.pixel_size_nm) or stack.pixel_size_nm
     if known is None and formats.format_for(output).in_nm:
         raise PixelSizeError(
-            f"{stack.name}: the movie does not say its pixel size, which a {output.suffix} in nm needs: "
-            "give --pixel-size-nm or a camera file"
+            f"{stack.name}: the movie does not say its pixel size, which a {output.suffix} in nm needs"
         )
     return overwrite_files
 

@@ -17,9 +17,6 @@ from napari_subpixel import formats, models
 from napari_subpixel.errors import InputError
 from napari_subpixel.runs.batch import Outcome, Progress
 from napari_subpixel.widgets.background.batch import (
-    REFUSE,
-    REPLACE,
-    SKIP,
     BatchSettings,
     Began,
     Found,
@@ -30,6 +27,7 @@ from napari_subpixel.widgets.background.batch import (
 )
 from napari_subpixel.widgets.background.detector_cache import DetectorChoice
 from napari_subpixel.widgets.background.worker import Work
+from napari_subpixel.widgets.controls.advice import REFUSE, REPLACE, SKIP, advised
 from napari_subpixel.widgets.controls.camera_choice import CameraChoice
 from napari_subpixel.widgets.controls.messages import report, reported, show_error
 from napari_subpixel.widgets.controls.model_form import ModelForm
@@ -194,7 +192,7 @@ class BatchProcess(Panel):
             return  # another folder was chosen meanwhile
         self._looking = None
         if isinstance(found, InputError):
-            self._say(str(found))
+            self._say(advised(found, "batch"))
             if asked.by_hand:
                 report(found)
             return
@@ -252,7 +250,7 @@ class BatchProcess(Panel):
         work.yielded.connect(self._arrived)
         work.returned.connect(lambda _: self._ended("", ""))
         work.cancelled.connect(lambda: self._ended("Stopped", ""))
-        work.failed.connect(lambda error: self._ended("Broken off", " ".join(str(error).split())))
+        work.failed.connect(lambda error: self._ended("Broken off", advised(error, "batch")))
         self.begin(work)
 
     def _arrived(self, event: Began | Progress | Outcome) -> None:
@@ -329,7 +327,7 @@ class BatchProcess(Panel):
 
     def _tell_of_failures(self) -> None:
         """Say once that movies failed; the table says why."""
-        errors = [outcome.error for outcome in self._outcomes if outcome.error is not None]
+        errors = [advised(outcome.error, "batch") for outcome in self._outcomes if outcome.error is not None]
         if len(errors) == 1:
             show_error(errors[0])
         elif errors:

@@ -18,7 +18,7 @@ from napari_subpixel.widgets.background.detector_cache import DetectorChoice, fl
 from napari_subpixel.widgets.background.preview import PreviewRequest
 from napari_subpixel.widgets.background.worker import Work
 from napari_subpixel.widgets.controls.live_preview import LivePreview
-from napari_subpixel.widgets.controls.messages import show_error
+from napari_subpixel.widgets.controls.messages import report
 from napari_subpixel.widgets.controls.model_form import ModelForm
 from napari_subpixel.widgets.controls.panel import Panel
 from napari_subpixel.widgets.controls.progress import ProgressRow, duration
@@ -261,7 +261,7 @@ class DetectMolecules(Panel):
             settings = RunSettings(self.choice, (first, last + 1), self._region_of(movie))
             run = DetectionRun(self.viewer, movie, settings, self.threshold.value())
         except InputError as error:
-            show_error(str(error))
+            report(error)
             return
         run.began.connect(self._run_began)
         run.progressed.connect(self._progressed)

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QFileDialog, QGridLayout, QHBoxLayout, QLabel, QLineE
 from napari_subpixel.camera import Camera
 from napari_subpixel.stacks import Stack, open_stack
 from napari_subpixel.widgets.background.worker import Work
+from napari_subpixel.widgets.controls.advice import advised
 from napari_subpixel.widgets.controls.camera_form import CameraForm
 from napari_subpixel.widgets.controls.messages import reported
 from napari_subpixel.widgets.controls.panel import Panel
@@ -215,7 +216,7 @@ class LoadStack(Panel):
         self.form.remember()
 
     def _not_loaded(self, error: Exception) -> None:
-        self._say(" ".join(str(error).split()))
+        self._say(advised(error))
         self.status.setText("")
 
     # -- work ---------------------------------------------------------------------------------------------------------

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from napari_subpixel import formats
-from napari_subpixel.errors import InputError, PixelSizeError
+from napari_subpixel.errors import InputError, OutputExistsError, PixelSizeError
+from napari_subpixel.widgets.controls.advice import advised
 from napari_subpixel.widgets.layers.movies import KEY, pixel_size_of
 from napari_subpixel.widgets.layers.points import table_of
 
@@ -48,7 +49,7 @@ def _write(path: str, data: Any, meta: dict[str, Any], format_name: str) -> list
     target = _with_suffix(Path(path), format_name)
     try:
         if target != Path(path) and target.exists():
-            raise InputError(f"{target}: exists already; give its whole name to replace it")
+            raise OutputExistsError(f"{target}: exists already", target)
         formats.write(target, table_of(Layer.create(data, meta, "points")), overwrite=True)
     except PixelSizeError:
         raise OSError(
@@ -56,7 +57,7 @@ def _write(path: str, data: Any, meta: dict[str, Any], format_name: str) -> list
             "known: set that of its movie with Load SMLM stack, or save it as .hdf5 or .parquet, which are in pixels"
         ) from None
     except InputError as error:
-        raise OSError(str(error)) from error
+        raise OSError(advised(error)) from error
     return [str(file) for file in formats.format_for(target).outputs(target)]
 
 

@@ -307,13 +307,13 @@ def test_what_a_command_reads_is_never_its_output(refuse, movie, tmp_path):
     camera = tmp_path / "found.yaml"
     camera.write_text("camera: {pixel_size_nm: 100}\n")
     message = refuse("detect", movie, "-o", tmp_path / "found.hdf5", "--camera", camera, "--overwrite")
-    assert "found.yaml: is read by this command" in message
+    assert "found.yaml: is an input" in message
     assert camera.read_text() == "camera: {pixel_size_nm: 100}\n"
     save_model(tmp_path / "mine.safetensors", PointNetwork(width=2), name="mine", summary="s", input_scaling="minmax",
                threshold=0.1)  # fmt: skip
     model = tmp_path / "mine.safetensors"
     message = refuse("detect", movie, "-o", tmp_path / "mine.hdf5", "--model", model, "--overwrite")
-    assert "mine.yaml: is read by this command" in message
+    assert "mine.yaml: is an input" in message
 
 
 def test_several_movies_do_not_become_one_table(refuse, movie, tmp_path):

@@ -155,7 +155,7 @@ def test_ctrl_c_keeps_what_was_finished_and_says_so(run, movie, tmp_path, monkey
     status, _, err = run("detect", movie, "-o", tmp_path / "a.csv")
     assert status == 130
     kept = tmp_path / "a.csv.partial"
-    assert f"interrupted; frames 0 to 8 of 12 of movie.tif are kept in {kept}; --resume goes on" in err
+    assert f"interrupted; frames 0 to 8 of 12 of movie.tif are kept in {kept}; --resume continues the run" in err
     assert not (tmp_path / "a.csv").exists()
     monkeypatch.setattr(checkpoints.Journal, "keep", keep)
     assert run("detect", movie, "-o", tmp_path / "a.csv", "--resume").status == 0

@@ -107,7 +107,7 @@ def test_an_image_is_replaced_where_that_is_asked_for_and_where_a_run_goes_on(fr
     [
         (["--follow", "0"], "takes a number of seconds above 0, got '0'"),
         (["--follow", "b.tif"], "takes a number of seconds above 0, got 'b.tif'; name the movie before it"),
-        (["--image", "a.tif", "--overwrite"], "a.tif: is read by this command and would be replaced by its output"),
+        (["--image", "a.tif", "--overwrite"], "a.tif: is an input and would be replaced by an output"),
         (["--follow", "--workers", "2"], "--follow detects here"),
         (["--image", "i.jpg"], "i.jpg: the image's name must end in .tif or .tiff"),
         (["b.tif", "--follow"], "--follow is for one movie, 2 were given"),

@@ -49,7 +49,7 @@ def test_nm_are_measured_from_the_first_centre(tmp_path: Path) -> None:
     back = formats.read(path, pixel_size_nm=100)
     assert back.yx.tolist() == [[2.25, 7.5]]
     assert (back["y_uncertainty"][0], back["x_uncertainty"][0], back["background"][0]) == (0.25, 0.125, 3)
-    with pytest.raises(InputError, match=r"a\.h5: positions are in nm and the pixel size is not known: give it as pix"):
+    with pytest.raises(InputError, match=r"a\.h5: positions are in nm and the pixel size is not known"):
         formats.read(path)
 
 

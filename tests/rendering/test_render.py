@@ -289,7 +289,7 @@ def test_what_cannot_be_rendered_is_refused(changes, message):
 
 
 def test_an_unknown_frame_shape_or_pixel_size_is_asked_for():
-    with pytest.raises(InputError, match="shape of the frames is not known: give it with --shape-px HEIGHT,WIDTH"):
+    with pytest.raises(InputError, match="shape of the frames is not known"):
         render(points([1.0], [2.0], frame_shape=None))
     with pytest.raises(InputError, match="pixel size of the localizations is not known"):
         render(points([1.0], [2.0], pixel_size_nm=None))

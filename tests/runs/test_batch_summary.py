@@ -15,7 +15,7 @@ from napari_subpixel.runs.batch_summary import COLUMNS, check_summary, summarise
 
 RESULTS = [
     Outcome(Path("a.tif"), Path("out/a.csv"), 100, 2500, 100, 4.0, warnings=("crowded", "two images")),
-    Outcome(Path("b, c.tif"), Path("out/b, c.csv"), error='b, c.tif: the file is "empty"'),
+    Outcome(Path("b, c.tif"), Path("out/b, c.csv"), error=InputError('b, c.tif: the file is "empty"')),
     Outcome(Path("d.tif"), Path("out/d.csv"), skipped=True),
 ]
 
@@ -77,7 +77,7 @@ def test_movies_that_are_skipped_keep_their_figures(tmp_path):
 def test_a_failure_is_told_until_the_movie_is_done_or_gone(tmp_path):
     path, movie = tmp_path / "summary.csv", tmp_path / "bad.tif"
     movie.touch()
-    failed = Outcome(movie, tmp_path / "bad.csv", error="bad.tif: cut off")
+    failed = Outcome(movie, tmp_path / "bad.csv", error=InputError("bad.tif: cut off"))
     list(summarised(told([failed]), path))
     list(summarised(told([done(tmp_path, "a")]), path))
     assert rows(tmp_path) == {"bad": ("failed", ""), "a": ("done", "2500")}

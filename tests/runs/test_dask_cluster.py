@@ -238,7 +238,7 @@ def test_a_scheduler_without_workers_is_told(monkeypatch):
         with pytest.raises(InputError, match="the scheduler has had no workers for 0 s"), connected(address):
             pass
         client = none.get_client()
-        with client, pytest.raises(InputError, match="no workers for 0 s; --resume goes on"):
+        with client, pytest.raises(InputError, match="no workers for 0 s; finished chunks are kept"):
             Cluster(client)._wait(client.submit(os.getpid))
 
 

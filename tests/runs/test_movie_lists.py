@@ -261,7 +261,7 @@ def test_movies_that_would_become_one_table_are_refused():
 def test_what_is_read_is_never_written(tmp_path):
     pairs = pair_outputs([tmp_path / "cell.tif"], tmp_path, "hdf5")
     check_inputs_stay(pairs, also_read=[tmp_path / "camera.yaml"])
-    with pytest.raises(InputError, match=r"cell.yaml: is read by this command"):
+    with pytest.raises(InputError, match=r"cell.yaml: is an input"):
         check_inputs_stay(pairs, also_read=[tmp_path / "cell.yaml"])
 
 

@@ -438,7 +438,7 @@ def test_a_camera_file_that_a_table_would_replace_stays(widget, two, qtbot, show
     widget.camera.open_file(two / "a.yaml")
     widget.existing.value = REPLACE
     run(qtbot, widget)
-    assert errors(shown) == [f"{two / 'a.yaml'}: is read, and would be replaced by a table"]
+    assert errors(shown) == [f"{two / 'a.yaml'}: is an input and would be replaced by an output"]
     assert (two / "a.yaml").read_bytes() == before
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import closing, contextmanager
-from dataclasses import replace
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,21 +18,11 @@ from napari_subpixel.runs.movie_lists import check_inputs_stay, find_movies, pai
 from napari_subpixel.runs.sidecars import Sidecar
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.widgets.background.detector_cache import DetectorChoice
+from napari_subpixel.widgets.controls.advice import REFUSE, REPLACE, SKIP
 from napari_subpixel.widgets.layers.movies import LayerData, movie_layer_data
 
 if TYPE_CHECKING:
     from napari_subpixel.runs.checkpoints import Journal
-
-#: What to do where tables are there already, as the user chooses it.
-REFUSE, SKIP, REPLACE = "refuse to run", "skip finished movies", "replace them"
-#: What the core says of the command line's flags, and what is said of this form instead.
-FORM_WORDS = {
-    "--resume goes on, --overwrite starts anew": f"choose {SKIP!r} to go on, or {REPLACE!r} to start anew",
-    "--overwrite starts anew": f"delete it, or choose {REPLACE!r}, to start anew",
-    "--overwrite replaces it": f"choose {REPLACE!r}",
-    "give --pixel-size-nm or a camera file": "give it as 'Pixel size [nm]'",
-    "is read by this command and would be replaced by its output": "is read, and would be replaced by a table",
-}
 
 
 class Places(NamedTuple):
@@ -139,48 +127,20 @@ def run(settings: BatchSettings) -> Generator[Began | Progress | Outcome, None, 
     detector = settings.choice.load()
     yield Began(detector.device_reason)
     events = batch.detect_batch(found.pairs, detector, settings.camera, resume=skip, overwrite=replace_them)
-    yield from batch_summary.summarised(_in_the_forms_words(events), found.summary)
-
-
-def _in_the_forms_words(
-    events: Generator[Progress | Outcome, None, None],
-) -> Generator[Progress | Outcome, None, None]:
-    with closing(events):
-        for event in events:
-            is_failure = isinstance(event, Outcome) and event.error is not None
-            yield replace(event, error=in_form_words(event.error)) if is_failure else event
+    yield from batch_summary.summarised(events, found.summary)
 
 
 def refuse_to_replace(settings: BatchSettings) -> None:
     """Raise `InputError` if what is there would be written over without leave, or what is read at all."""
     pairs, existing, summary = settings.found.pairs, settings.existing, settings.found.summary
     files = [file for _, table in pairs for file in formats.format_for(table).outputs(table)]
-    with _in_form_words():
-        check_inputs_stay(pairs, also_read=settings.also_read)
+    check_inputs_stay(pairs, also_read=settings.also_read)
     if existing == REFUSE:
         journals = [_journal(table).folder for _, table in pairs]
         there = [file for file in (*files, *journals, summary) if file.exists()]
         more = f" and {len(there) - 1} more" if len(there) > 1 else ""
         if there:
             raise InputError(f"{there[0]}{more}: there already; choose {SKIP!r}, which goes on, or {REPLACE!r}")
-
-
-# -- words --------------------------------------------------------------------------------------------------------
-
-
-def in_form_words(message: str) -> str:
-    """Return a message of the core that names controls of the form where the core names flags."""
-    for flags, words in FORM_WORDS.items():
-        message = message.replace(flags, words)
-    return message
-
-
-@contextmanager
-def _in_form_words() -> Iterator[None]:
-    try:
-        yield
-    except InputError as error:
-        raise InputError(in_form_words(str(error))) from None
 
 
 # -- what came out ------------------------------------------------------------------------------------------------

@@ -124,17 +124,13 @@ def _read_truth(path: Path, pixel_size_nm: float | None) -> Localizations:
         return formats.read(path)
     except PixelSizeError:
         if pixel_size_nm is None:
-            raise PixelSizeError(
-                f"{path}: is in nm, and the pixel size of the camera is not known: set it with Load SMLM stack"
-            ) from None
+            raise PixelSizeError(f"{path}: is in nm, and the pixel size of the camera is not known") from None
         return formats.read(path, pixel_size_nm=pixel_size_nm)
 
 
 def _check_known(request: Request, found: Localizations, truth: Localizations) -> None:
     if found.pixel_size_nm is None and truth.pixel_size_nm is None:
-        raise PixelSizeError(
-            f"{request.result.name}: the pixel size of the camera is not known: set it with Load SMLM stack"
-        )
+        raise PixelSizeError(f"{request.result.name}: the pixel size of the camera is not known")
     if request.settings["border_nm"] and found.frame_shape is None and truth.frame_shape is None:
         raise InputError(
             f"{request.result.name}: a border needs the shape of the frames, which is not known: open their movie, and "

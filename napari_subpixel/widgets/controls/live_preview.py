@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QLabel
 from napari_subpixel.errors import InputError
 from napari_subpixel.widgets.background.preview import Preview, PreviewQueue, PreviewRequest
 from napari_subpixel.widgets.background.worker import Work
+from napari_subpixel.widgets.controls.advice import advised
 from napari_subpixel.widgets.controls.messages import REFUSALS, report
 from napari_subpixel.widgets.controls.panel import Panel
 from napari_subpixel.widgets.layers.movies import MovieLayer, belongs_to
@@ -70,7 +71,7 @@ class LivePreview(QObject):
         try:
             self._queue.ask(self._request(movie))
         except InputError as error:
-            self._say(str(error))
+            self._say(advised(error))
 
     def stop(self) -> None:
         """End it, and take its layer away."""
@@ -113,7 +114,7 @@ class LivePreview(QObject):
         """Say in the widget why there is nothing to see: a notification for every frame would be too many."""
         error = preview.error or InputError("nothing was detected")
         if isinstance(error, REFUSALS):
-            self._say(" ".join(str(error).split()) or "not enough memory")
+            self._say(advised(error))
         else:
             report(error)
             self.switch.value = False

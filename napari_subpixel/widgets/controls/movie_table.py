@@ -11,6 +11,7 @@ from qtpy.QtGui import QBrush, QColor, QResizeEvent
 from qtpy.QtWidgets import QHeaderView, QSizePolicy
 
 from napari_subpixel.runs.batch import Outcome, Progress
+from napari_subpixel.widgets.controls.advice import advised
 from napari_subpixel.widgets.controls.table import ReadOnlyTable
 
 COLUMNS = ("Movie", "State", "Frames", "Localizations", "Time [s]", "Frames/s", "Remarks")
@@ -66,7 +67,8 @@ class MovieTable(ReadOnlyTable):
             for column, text in enumerate(numbers, start=FRAMES + 1):
                 self.set_cell(row, column, text)
         if outcome.error is not None:
-            self._show(row, "failed", outcome.error.removeprefix(f"{outcome.movie}: "), tip=outcome.error)
+            error = advised(outcome.error, "batch")
+            self._show(row, "failed", error.removeprefix(f"{outcome.movie}: "), tip=error)
 
     def show_stopped(self, row: int, remark: str) -> None:
         """Show that a movie was stopped."""

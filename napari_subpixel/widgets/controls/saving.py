@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from napari_subpixel.errors import InputError
+from napari_subpixel.errors import OutputExistsError
 
 
 def named(path: str | Path, suffix: str) -> Path:
@@ -18,5 +18,5 @@ def named(path: str | Path, suffix: str) -> Path:
     chosen = Path(path)
     path = chosen if chosen.suffix else chosen.with_suffix(suffix)
     if path != chosen and path.exists():
-        raise InputError(f"{path}: exists already; choose this name to replace it")
+        raise OutputExistsError(f"{path}: exists already", path)
     return path

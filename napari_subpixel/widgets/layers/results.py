@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_subpixel.errors import InputError, PixelSizeError
+from napari_subpixel.errors import FrameShapeError, PixelSizeError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.widgets.layers.movies import KEY, MovieLayer, MovieNotes, movie_notes
 from napari_subpixel.widgets.layers.points import notes_of, table_from
@@ -100,14 +100,9 @@ class Ground:
     def check_known(self, points: Points) -> None:
         """Raise `InputError` unless the shape of the frames and the pixel size are known."""
         if self.frame_shape is None:
-            raise InputError(
-                f"{points.name}: the shape of the frames is not known: open their movie and choose it at "
-                "'On the frames of'"
-            )
+            raise FrameShapeError(f"{points.name}: the shape of the frames is not known")
         if self.pixel_size_nm is None:
-            raise PixelSizeError(
-                f"{points.name}: the pixel size of the camera is not known: set it with Load SMLM stack"
-            )
+            raise PixelSizeError(f"{points.name}: the pixel size of the camera is not known")
 
 
 def ground_of(points: Points, layers: Iterable[Layer], chosen: Image | None = None) -> Ground:

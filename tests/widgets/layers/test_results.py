@@ -85,7 +85,7 @@ def test_what_points_do_not_know_comes_from_the_movie_that_is_chosen():
 
 def test_an_unknown_pixel_size_is_refused():
     points = layer_of(TABLE.with_about(pixel_size_nm=None))
-    with pytest.raises(PixelSizeError, match="Load SMLM stack"):
+    with pytest.raises(PixelSizeError, match="pixel size of the camera is not known"):
         ground_of(points, []).check_known(points)
 
 

@@ -1,0 +1,48 @@
+"""What to do about an error, in flags of the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from napari_subpixel.errors import (
+    ChangedRunError,
+    FollowedRunError,
+    FrameShapeError,
+    InputError,
+    LostWorkersError,
+    NotFollowedRunError,
+    OutputExistsError,
+    PixelSizeError,
+    UnfinishedRunError,
+)
+
+#: By the kind of error; a kind that is not here is advised as the kind that it is derived from.
+ADVICE: Mapping[type[InputError], str] = {
+    OutputExistsError: "--overwrite replaces it",
+    UnfinishedRunError: "--resume continues it, --overwrite starts anew",
+    ChangedRunError: "--overwrite starts anew",
+    FollowedRunError: "resume it with --follow, or --overwrite starts anew",
+    NotFollowedRunError: "resume it without --follow, or --overwrite starts anew",
+    LostWorkersError: "--resume continues the run",
+    PixelSizeError: "give --pixel-size-nm or a camera file",
+    FrameShapeError: "give --shape-px HEIGHT,WIDTH",
+}
+#: Where a command has another flag for it.
+ADVICE_OF_COMMANDS: Mapping[str, Mapping[type[InputError], str]] = {
+    "render": {PixelSizeError: "give --camera-pixel-size-nm"},
+    "evaluate": {PixelSizeError: "give --pixel-size-nm"},
+}
+
+
+def advised(error: InputError, command: str = "") -> str:
+    """Return the message of an error on one line, with what to do about it.
+
+    Examples
+    --------
+    >>> advised(OutputExistsError("found.csv: exists already"))
+    'found.csv: exists already; --overwrite replaces it'
+    """
+    message = " ".join(str(error).split())
+    advice = {**ADVICE, **ADVICE_OF_COMMANDS.get(command, {})}
+    known = next((advice[kind] for kind in type(error).__mro__ if kind in advice), None)
+    return message if known is None else f"{message}; {known}"

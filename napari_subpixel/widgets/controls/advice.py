@@ -1,0 +1,49 @@
+"""What to do about an error, in controls of the widgets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from napari_subpixel.errors import (
+    ChangedRunError,
+    FrameShapeError,
+    InputError,
+    OutputExistsError,
+    PixelSizeError,
+    UnfinishedRunError,
+)
+
+#: What *Batch process* does where tables are there already, as its form puts it.
+REFUSE = "refuse to run"
+SKIP = "skip finished movies"
+REPLACE = "replace them"
+
+#: By the kind of error; a kind that is not here is advised as the kind that it is derived from.
+ADVICE: Mapping[type[InputError], str] = {
+    OutputExistsError: "choose this name to replace it",
+    PixelSizeError: "set it with Load SMLM stack",
+    FrameShapeError: "open their movie and choose it at 'On the frames of'",
+}
+#: Where a widget has another control for it.
+ADVICE_OF_WIDGETS: Mapping[str, Mapping[type[InputError], str]] = {
+    "batch": {
+        OutputExistsError: f"choose {REPLACE!r}",
+        UnfinishedRunError: f"choose {SKIP!r} to continue it, or {REPLACE!r} to start anew",
+        ChangedRunError: f"delete it, or choose {REPLACE!r}, to start anew",
+        PixelSizeError: "give it as 'Pixel size [nm]'",
+    }
+}
+
+
+def advised(error: BaseException, widget: str = "") -> str:
+    """Return the message of an error on one line, with what to do about it.
+
+    Examples
+    --------
+    >>> advised(OutputExistsError("found.csv: exists already"), "batch")
+    "found.csv: exists already; choose 'replace them'"
+    """
+    message = " ".join(str(error).split()) or "not enough memory"
+    advice = {**ADVICE, **ADVICE_OF_WIDGETS.get(widget, {})}
+    known = next((advice[kind] for kind in type(error).__mro__ if kind in advice), None)
+    return message if known is None else f"{message}; {known}"
