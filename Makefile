@@ -44,7 +44,7 @@ lint: $(STAMPS)/check ## ruff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(STAMPS)/check ## mypy on the core
+types: $(STAMPS)/check ## mypy
 	$(BIN)/mypy
 
 manifest: $(STAMPS)/check ## npe2 on the plugin's manifest

@@ -6,8 +6,9 @@ import time
 from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from magicgui.types import FileDialogMode
 from magicgui.widgets import ComboBox, FileEdit
 from qtpy.QtCore import QTimer
 from qtpy.QtGui import QShowEvent
@@ -15,6 +16,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QPushButton, QWidget
 
 from napari_subpixel import formats, models
 from napari_subpixel.errors import InputError
+from napari_subpixel.localizations import Localizations
 from napari_subpixel.runs.batch import Outcome, Progress
 from napari_subpixel.widgets.background.batch import (
     BatchSettings,
@@ -34,7 +36,7 @@ from napari_subpixel.widgets.controls.model_form import ModelForm
 from napari_subpixel.widgets.controls.movie_table import MovieTable, tip_of
 from napari_subpixel.widgets.controls.panel import Panel
 from napari_subpixel.widgets.controls.progress import ProgressRow, duration
-from napari_subpixel.widgets.layers.movies import MovieLayer
+from napari_subpixel.widgets.layers.movies import LayerData, MovieLayer
 from napari_subpixel.widgets.layers.points import point_layer_data
 
 if TYPE_CHECKING:
@@ -168,7 +170,7 @@ class BatchProcess(Panel):
         self._looking.failed.connect(self._not_looked)
         self.begin(self._looking)
 
-    def _places_changed(self, _: Any = None) -> None:
+    def _places_changed(self, _: object = None) -> None:
         folder = _text(self.folder)
         self.output.line_edit.native.setPlaceholderText(
             str(self.places.output) if folder else f"{TABLES}, in that folder"
@@ -341,7 +343,9 @@ class BatchProcess(Panel):
 
     def _set_running(self, running: bool) -> None:
         for place in range(self._inputs.count()):
-            self._inputs.itemAt(place).widget().setEnabled(not running)
+            item = self._inputs.itemAt(place)
+            if item is not None and (widget := item.widget()) is not None:
+                widget.setEnabled(not running)
         self.run_button.setEnabled(not running)
 
     # -- what came out ------------------------------------------------------------------------------------------------
@@ -359,7 +363,7 @@ class BatchProcess(Panel):
             self._opening = work
             self.begin(work)
 
-    def _add_layers(self, result: Any) -> None:
+    def _add_layers(self, result: tuple[LayerData, Localizations | None]) -> None:
         from napari.layers import Layer
 
         data, table = result
@@ -406,7 +410,7 @@ def _show_words(label: QLabel, words: str) -> None:
 
 
 def _folder_edit(label: str, tooltip: str) -> FileEdit:
-    edit = FileEdit(label=label, mode="d", tooltip=tooltip)
+    edit = FileEdit(label=label, mode=FileDialogMode.EXISTING_DIRECTORY, tooltip=tooltip)
     edit.line_edit.tooltip = tooltip
     edit.choose_btn.text, edit.choose_btn.tooltip = "Choose...", tooltip
     return edit

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QSpinBox, QWidget
 from superqt import QCollapsible
 
 from napari_subpixel import formats
+from napari_subpixel.coordinates import Roi
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.widgets.background.detection import DetectionRun, RunSettings, RunSummary
@@ -29,6 +30,7 @@ from napari_subpixel.widgets.layers.results import snapshot
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Layer, Points, Shapes
+    from napari.utils.events import Event
 
 #: A threshold is acted on when the slider has rested for this long, in milliseconds.
 SETTLE_MS = 40
@@ -131,7 +133,7 @@ class DetectMolecules(Panel):
         except InputError:
             return None
 
-    def _movie_changed(self, _: Any = None) -> None:
+    def _movie_changed(self, _: object = None) -> None:
         words, n_frames = self._without_movie(), 0
         if self.movie.value is not None:
             try:
@@ -163,7 +165,7 @@ class DetectMolecules(Panel):
         self._adopt_threshold()
         self._ask_preview()
 
-    def _extent_changed(self, _: Any = None) -> None:
+    def _extent_changed(self, _: object = None) -> None:
         n = self.last.value() - self.first.value() + 1
         words = f"Detect in {n:,} frame{'s'[: n != 1]}" if n > 0 else "The first frame lies behind the last"
         self.run_button.setText("Detect" if self.about.text() else words)
@@ -176,11 +178,11 @@ class DetectMolecules(Panel):
         floor = floor_for(form.threshold.value(), form.card.threshold)
         return DetectorChoice(form.model_name, form.device_name, floor)
 
-    def _region_of(self, movie: MovieLayer) -> Any:
+    def _region_of(self, movie: MovieLayer) -> Roi | None:
         shapes: Shapes | None = self.region.value
         return None if shapes is None else movie.region(shapes)
 
-    def _region_changed(self, _: Any = None) -> None:
+    def _region_changed(self, _: object = None) -> None:
         self._region_links.clear()
         if self.region.value is not None:
             self._region_links.connect(self.region.value.events.data, self._ask_preview)
@@ -188,14 +190,14 @@ class DetectMolecules(Panel):
 
     # -- preview ------------------------------------------------------------------------------------------------------
 
-    def _ask_preview(self, _: Any = None) -> None:
+    def _ask_preview(self, _: object = None) -> None:
         self.live.ask()
 
     def _preview_request(self, movie: MovieLayer) -> PreviewRequest:
         frame, region = movie.current_frame(self.viewer), self._region_of(movie)
         return PreviewRequest(movie.notes.key, self.choice, movie.stack(), movie.camera, frame, region)
 
-    def _layer_removed(self, event: Any) -> None:
+    def _layer_removed(self, event: Event) -> None:
         self.live.forget(event.value)
         self._follow_results()
 
@@ -235,7 +237,7 @@ class DetectMolecules(Panel):
         if threshold is not None:
             self.threshold.setValue(threshold)
 
-    def _follow_results(self, _: Any = None) -> None:
+    def _follow_results(self, _: object = None) -> None:
         """Hear of thresholds that are set elsewhere, by a second widget of this kind."""
         self._links.clear()
         results = self._results()
@@ -351,7 +353,7 @@ def _written(table: Callable[[], Localizations], path: Path) -> Generator[None, 
     return path
 
 
-def _is_shapes(layer: Any) -> bool:
+def _is_shapes(layer: Layer) -> bool:
     from napari.layers import Shapes
 
     return isinstance(layer, Shapes)

@@ -98,9 +98,10 @@ class EvaluateAgainstTruth(Panel):
             self.remove_offset,
             self.follow,
         )
-        choices = (self.result, self.truth, self.truth_file, self.tolerances, self.border_nm, self.remove_offset)
-        for signal in (*(choice.changed for choice in choices), self.first.valueChanged, self.last.valueChanged):
-            signal.connect(self._settings_changed)
+        for choice in (self.result, self.truth, self.truth_file, self.tolerances, self.border_nm, self.remove_offset):
+            choice.changed.connect(self._settings_changed)
+        for box in (self.first, self.last):
+            box.valueChanged.connect(self._settings_changed)
         self.truth.changed.connect(self._truth_changed)
         self.result.changed.connect(self.reset_choices)
         self.follow.changed.connect(self._follow_changed)
@@ -152,7 +153,7 @@ class EvaluateAgainstTruth(Panel):
         self.evaluate_button.clicked.connect(self.evaluate_now)
         self.progress = ProgressRow()
         self.progress.cancel.setToolTip("Leave the scores as they are")
-        self.latest = LatestWork(self, self.progress)
+        self.latest: LatestWork[Request] = LatestWork(self, self.progress)
         self.latest.began.connect(self._began)
         self.latest.returned.connect(self._deliver)
         self.column.addWidget(self.evaluate_button)
@@ -200,7 +201,7 @@ class EvaluateAgainstTruth(Panel):
 
     # -- what is chosen -----------------------------------------------------------------------------------------------
 
-    def reset_choices(self, *_: Any) -> None:
+    def reset_choices(self, *_: object) -> None:
         """Look again which layers there are; no layer is its own truth."""
         super().reset_choices()
         if self.truth.value is self.result.value:
@@ -215,10 +216,10 @@ class EvaluateAgainstTruth(Panel):
 
         return prefers
 
-    def _truth_changed(self, _: Any = None) -> None:
+    def _truth_changed(self, _: object = None) -> None:
         self._form.setRowVisible(self.truth_file.native, self.truth.value is None)
 
-    def _settings_changed(self, _: Any = None) -> None:
+    def _settings_changed(self, _: object = None) -> None:
         self.outdated.note(SETTINGS)
 
     @property
@@ -267,14 +268,14 @@ class EvaluateAgainstTruth(Panel):
             if not len(truth.data):
                 raise InputError(f"{truth.name}: there are no molecules to score against")
             movie = movie_of(result, layers)
-            drawn_on_it = movie is not None and is_foreign(truth)
-            truth_ground = on_movie(truth, movie) if drawn_on_it else ground_of(truth, layers)
+            drawn_on = movie if is_foreign(truth) else None
+            truth_ground = on_movie(truth, drawn_on) if drawn_on is not None else ground_of(truth, layers)
         return Request(result, ground, truth, truth_ground, self.settings, by_hand=True)
 
     def _truth_path(self) -> Path:
         if not self.truth_file.line_edit.value.strip():
             raise InputError("no truth to score against: choose a points layer or a file of the molecules")
-        return Path(self.truth_file.value)
+        return Path(str(self.truth_file.value))
 
     def _began(self, request: Request) -> None:
         """Hear of what changes from now on, which makes the scores out of date."""
@@ -320,7 +321,7 @@ class EvaluateAgainstTruth(Panel):
 
     # -- layers -------------------------------------------------------------------------------------------------------
 
-    def _tolerance_changed(self, _: Any = None) -> None:
+    def _tolerance_changed(self, _: object = None) -> None:
         if self._shown is not None and self.show_matches.value:
             self._show_layers(hide=False)
 
@@ -364,14 +365,14 @@ class EvaluateAgainstTruth(Panel):
             self._links.connect(layer.events.data, self._points_changed)
             self._links.connect(layer.events.scale, self._points_changed)
 
-    def _threshold_changed(self, _: Any = None) -> None:
+    def _threshold_changed(self, _: object = None) -> None:
         self.outdated.note(THRESHOLD)
         self._follow_changed()
 
-    def _points_changed(self, _: Any = None) -> None:
+    def _points_changed(self, _: object = None) -> None:
         self.outdated.note(POINTS)
 
-    def _follow_changed(self, _: Any = None) -> None:
+    def _follow_changed(self, _: object = None) -> None:
         self._rest.start()
 
     def _follow(self) -> None:

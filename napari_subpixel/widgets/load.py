@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QFileDialog, QGridLayout, QHBoxLayout, QLabel, QLineEdit, QPushButton, QWidget
 
@@ -131,7 +131,7 @@ class LoadStack(Panel):
         self._say(in_words(stack))
         self.form.tell_pixel_size(stack.pixel_size_nm, "the file")
 
-    def _source_changed(self, _: Any = None) -> None:
+    def _source_changed(self, _: object = None) -> None:
         layer = self.source.value
         self._file_rows.setVisible(layer is None)
         self.button.setText("Load" if layer is None else "Apply to layer")

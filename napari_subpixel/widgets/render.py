@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -148,7 +148,7 @@ class RenderSuperResolution(Panel):
         self.column.addLayout(row)
         self.progress = ProgressRow()
         self.progress.cancel.setToolTip("Leave the image as it is")
-        self.latest = LatestWork(self, self.progress)
+        self.latest: LatestWork[Request] = LatestWork(self, self.progress)
         self.latest.returned.connect(self._deliver)
         self.status = QLabel(wordWrap=True)
         self.column.addWidget(self.progress)
@@ -156,12 +156,12 @@ class RenderSuperResolution(Panel):
 
     # -- what is chosen -----------------------------------------------------------------------------------------------
 
-    def reset_choices(self, *_: Any) -> None:
+    def reset_choices(self, *_: object) -> None:
         """Look again which layers there are, and whether the points need a movie to be chosen."""
         super().reset_choices()
         self._layers_changed()
 
-    def _points_changed(self, _: Any = None) -> None:
+    def _points_changed(self, _: object = None) -> None:
         self._listen()
         image = self.image
         if image is not None and image.colormap.name in COLORMAPS:
@@ -175,7 +175,7 @@ class RenderSuperResolution(Panel):
         self._form.setRowVisible(self.frames_of.native, foreign)
         self.save_button.setEnabled(self.image is not None)
 
-    def _method_changed(self, _: Any = None) -> None:
+    def _method_changed(self, _: object = None) -> None:
         self.sigma_nm.enabled = self.method.value == "gaussian"
 
     def _colormap_changed(self, name: str) -> None:
@@ -250,7 +250,7 @@ class RenderSuperResolution(Panel):
         if self.points.value is not None:
             self._links.connect(notes_of(self.points.value).threshold_changed, self._threshold_changed)
 
-    def _threshold_changed(self, _: Any = None) -> None:
+    def _threshold_changed(self, _: object = None) -> None:
         if self.follow.value:
             self._rest.start()
 
@@ -295,11 +295,11 @@ class RenderSuperResolution(Panel):
 
 
 def _rendered(
-    table: Any, ground: Ground, settings: dict[str, Any]
+    table: Callable[[], Localizations], ground: Ground, settings: dict[str, Any]
 ) -> Generator[int | None, None, SuperResolutionImage]:
     """Render; each yield is a place to stop at."""
-    points: Localizations = ground.table(table())
-    yield
+    points = ground.table(table())
+    yield None
     return (yield from rendering(points, **settings))
 
 

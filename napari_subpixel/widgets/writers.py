@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from napari_subpixel import formats
 from napari_subpixel.errors import InputError, OutputExistsError, PixelSizeError
 from napari_subpixel.widgets.controls.advice import advised
@@ -12,7 +14,7 @@ from napari_subpixel.widgets.layers.movies import KEY, pixel_size_of
 from napari_subpixel.widgets.layers.points import table_of
 
 
-def write_csv(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
+def write_csv(path: str, data: NDArray[Any], meta: dict[str, Any]) -> list[str]:
     """Write the points that a layer shows as a ThunderSTORM csv.
 
     napari asks this writer for any points that are saved as .csv. Such as are no localizations, since they neither come
@@ -26,17 +28,17 @@ def write_csv(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     return _write(path, data, meta, "csv")
 
 
-def write_hdf5(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
+def write_hdf5(path: str, data: NDArray[Any], meta: dict[str, Any]) -> list[str]:
     """Write the points that a layer shows as a Picasso hdf5."""
     return _write(path, data, meta, "hdf5")
 
 
-def write_parquet(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
+def write_parquet(path: str, data: NDArray[Any], meta: dict[str, Any]) -> list[str]:
     """Write the points that a layer shows as a native parquet."""
     return _write(path, data, meta, "parquet")
 
 
-def _write(path: str, data: Any, meta: dict[str, Any], format_name: str) -> list[str]:
+def _write(path: str, data: NDArray[Any], meta: dict[str, Any], format_name: str) -> list[str]:
     """Write to a path, which the dialog has asked about where it exists; return the files that were written.
 
     Raises
@@ -61,7 +63,7 @@ def _write(path: str, data: Any, meta: dict[str, Any], format_name: str) -> list
     return [str(file) for file in formats.format_for(target).outputs(target)]
 
 
-def _are_localizations(data: Any, meta: dict[str, Any]) -> bool:
+def _are_localizations(data: NDArray[Any], meta: dict[str, Any]) -> bool:
     from napari.layers import Layer
 
     return KEY in meta.get("metadata", {}) or pixel_size_of(Layer.create(data, meta, "points")) is not None

@@ -6,7 +6,7 @@ import time
 import weakref
 from collections.abc import Generator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from qtpy.QtCore import QObject, Signal
 
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Points
 
+    from napari_subpixel.camera import Camera
     from napari_subpixel.detection.job import Chunk, DetectionJob
-
+    from napari_subpixel.stacks import Stack
 
 #: Pixels of the pieces that a run goes through, fewer than a file needs: progress is seen, and a click on Cancel heard.
 CHUNK_PIXELS = 1 << 17
@@ -101,20 +102,21 @@ class DetectionRun(QObject):
         """Say whether this is a run over a movie, with a model."""
         return self.movie.notes.key == movie.notes.key and self.settings.choice.model == model
 
-    def _take(self, arrived: Any) -> None:
+    def _take(self, arrived: DetectionJob | Chunk | None) -> None:
         if arrived is None:
             return  # the microscope is being estimated
-        if self._job is None:
+        from napari_subpixel.detection.job import Chunk  # loaded by the thread, with torch
+
+        if not isinstance(arrived, Chunk):
             self._job = arrived
             self._start = time.perf_counter()
             self.began.emit(arrived.detector.device_reason)
             return
         if self.work.is_cancelled:
             return  # it was under way when the user had seen enough
-        chunk: Chunk = arrived
-        self._tables.append(chunk.table)
-        self._frames_done += chunk.stop - chunk.start
-        self._n_found += int((chunk.table["probability"] >= self.threshold).sum())
+        self._tables.append(arrived.table)
+        self._frames_done += arrived.stop - arrived.start
+        self._n_found += int((arrived.table["probability"] >= self.threshold).sum())
         self.progressed.emit(self._frames_done, self._n_found)
 
     def _end(self, ending: str) -> None:
@@ -163,7 +165,9 @@ class DetectionRun(QObject):
         return layer
 
 
-def _chunks(key: str, stack: Any, camera: Any, settings: RunSettings) -> Generator[Any, None, None]:
+def _chunks(
+    key: str, stack: Stack, camera: Camera, settings: RunSettings
+) -> Generator[DetectionJob | Chunk | None, None, None]:
     """Yield nothing while the job is prepared, then the job, then every chunk."""
     from napari_subpixel.runs.pipeline import detect
 

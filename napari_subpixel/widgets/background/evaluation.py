@@ -105,16 +105,16 @@ def _evaluated(
 ) -> Generator[float | None, None, Outcome]:
     """Make the tables and score them; each yield is a place to stop at."""
     found = request.ground.table(found_now())
-    yield
+    yield None
     if truth_now is None:
         truth = _read_truth(Path(request.truth), found.pixel_size_nm)
     else:
         truth = request.truth_ground.table(truth_now())
     _check_known(request, found, truth)
-    yield
+    yield None
     frames = frames_to_score(found, request.settings["frames"])
     evaluation = yield from evaluating(found, truth, **{**request.settings, "frames": frames})
-    yield
+    yield None
     return Outcome(found, truth, evaluation, frames, left_out(found, truth, frames))
 
 

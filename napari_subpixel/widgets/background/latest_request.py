@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
@@ -31,7 +31,10 @@ class Request(Protocol):
         """Return the work, on things as they are now."""
 
 
-class LatestWork(QObject):
+R = TypeVar("R", bound=Request)
+
+
+class LatestWork(QObject, Generic[R]):
     """One piece of work at a time: a request that comes meanwhile waits, in the place of one that waited before.
 
     What the work yields as a float is the share of it that is done, from 0 to 1.
@@ -58,14 +61,15 @@ class LatestWork(QObject):
         super().__init__(panel)
         self._panel, self._progress = panel, progress
         self._work: Work | None = None
-        self._waiting: Any = None
-        self._wanted, self._share = True, None
-        self.request: Any = None
+        self._waiting: R | None = None
+        self._wanted = True
+        self._share: object = None
+        self.request: R | None = None
         self._patience = QTimer(self, singleShot=True, interval=PATIENCE_MS)
         self._patience.timeout.connect(self._show_progress)
         progress.cancel_clicked.connect(self.cancel)
 
-    def ask(self, request: Request) -> None:
+    def ask(self, request: R) -> None:
         """Begin with a request now, or when the work that goes on is done."""
         if self._work is None:
             self._begin(request)
@@ -78,7 +82,7 @@ class LatestWork(QObject):
         if self._work is not None:
             self._work.cancel()
 
-    def _begin(self, request: Request) -> None:
+    def _begin(self, request: R) -> None:
         work = request.work()
         work.yielded.connect(self._show_share)
         work.returned.connect(self._deliver)
@@ -89,15 +93,16 @@ class LatestWork(QObject):
         self._patience.start()
         self._panel.begin(work)
 
-    def _deliver(self, value: Any) -> None:
+    def _deliver(self, value: object) -> None:
         if self._wanted:
             self.returned.emit(self.request, value)
 
     def _show_progress(self) -> None:
-        self._progress.begin(0, "", f"{self.request.words} ...")
-        self._show_share(self._share)
+        if self.request is not None:
+            self._progress.begin(0, "", f"{self.request.words} ...")
+            self._show_share(self._share)
 
-    def _show_share(self, share: Any) -> None:
+    def _show_share(self, share: object) -> None:
         self._share = share
         if isinstance(share, float) and share > 0:
             self._progress.bar.setRange(0, 100)

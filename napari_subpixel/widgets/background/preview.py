@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import TYPE_CHECKING, NamedTuple
 
 from napari_subpixel._util.generators import exhausted
@@ -53,7 +53,7 @@ class PreviewQueue:
             self._request = request
             self._there.notify()
 
-    def previews(self) -> Iterator[Preview | None]:
+    def previews(self) -> Generator[Preview | None, None, None]:
         """Detect what is asked for, without end; yields None while nothing is."""
         while True:
             request = self._take()

@@ -6,7 +6,7 @@ import threading
 import warnings
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TextIO
 
 from qtpy.QtCore import QObject, Qt, Signal
 
@@ -54,7 +54,7 @@ class Work(QObject):
     #: Work that is going on: kept here, so that it does not vanish with the widget that started it.
     running: ClassVar[set[Work]] = set()
 
-    def __init__(self, function: Callable[..., Generator[Any, None, Any]], *arguments: Any) -> None:
+    def __init__(self, function: Callable[..., Generator[Any, None, Any]], *arguments: object) -> None:
         super().__init__()
         self._function, self._arguments = function, arguments
         self._stop = threading.Event()
@@ -95,12 +95,12 @@ class Work(QObject):
     def _run(self) -> None:
         with _relayed_warnings(lambda message: self._post("warning", message)):
             try:
-                ending, value = self._exhaust()
+                ending = self._exhaust()
             except BaseException as error:  # delivered, whatever it is
-                ending, value = "failed", error
-        self._post(ending, value)
+                ending = "failed", error
+        self._post(*ending)
 
-    def _exhaust(self) -> tuple[str, Any]:
+    def _exhaust(self) -> tuple[str, object]:
         with closing(self._function(*self._arguments)) as generator:
             while not self._stop.is_set():
                 try:
@@ -109,19 +109,19 @@ class Work(QObject):
                     return "returned", end.value
         return "cancelled", None
 
-    def _post(self, kind: str, value: Any) -> None:
+    def _post(self, kind: str, value: object) -> None:
         if not self._deaf:
             self._posted.emit(kind, value)
 
     # -- on the viewer's thread ---------------------------------------------------------------------------------------
 
-    def _receive(self, kind: str, value: Any) -> None:
+    def _receive(self, kind: str, value: object) -> None:
         if self._deaf:
             return
         if kind == "yielded":
             self.yielded.emit(value)
         elif kind == "warning":
-            self._warn(value)
+            self._warn(str(value))
         else:
             self._end(kind, value)
 
@@ -130,14 +130,14 @@ class Work(QObject):
             self._warned.add(message)
             show_warning(message)
 
-    def _end(self, kind: str, value: Any) -> None:
+    def _end(self, kind: str, value: object) -> None:
         self._thread.join()
         Work.running.discard(self)
         if kind == "returned":
             self.returned.emit(value)
         elif kind == "cancelled":
             self.cancelled.emit()
-        else:
+        elif isinstance(value, BaseException):
             report(value)
             self.failed.emit(value)
         self.finished.emit()
@@ -147,7 +147,7 @@ class Work(QObject):
 
 _lock = threading.Lock()
 _relays: dict[int, Callable[[str], None]] = {}
-_before: Callable[..., None] | None = None
+_before = warnings.showwarning
 
 
 @contextmanager
@@ -171,12 +171,19 @@ def _relayed_warnings(relay: Callable[[str], None]) -> Iterator[None]:
                 warnings.showwarning = _before
 
 
-def _show_or_relay(message: Warning | str, category: type[Warning], *where: Any, **options: Any) -> None:
+def _show_or_relay(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     relay = None
     if threading.current_thread() is not threading.main_thread():
         # A thread that the work started, such as the one that reads ahead, is not known here: the latest work's.
         relay = _relays.get(threading.get_ident()) or next(reversed(_relays.values()), None)
     if relay is not None:
         relay(str(message))
-    elif _before is not None:
-        _before(message, category, *where, **options)
+    else:
+        _before(message, category, filename, lineno, file, line)

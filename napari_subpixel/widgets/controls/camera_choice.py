@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from qtpy.QtCore import QObject
@@ -17,9 +17,14 @@ from napari_subpixel.cameras import presets
 from napari_subpixel.widgets.controls.camera_form import FIELDS, NumberBox
 from napari_subpixel.widgets.controls.choices import OrderedChoice
 from napari_subpixel.widgets.controls.messages import reported
-from napari_subpixel.widgets.controls.panel import Panel
+from napari_subpixel.widgets.controls.panel import Panel, Row
 from napari_subpixel.widgets.layers.movies import MovieLayer, is_movie
 
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+#: What can be chosen: a name or a file of a camera, or the layer of a movie.
+Choice: TypeAlias = "str | Path | Image"
 #: Choices that are no camera of themselves.
 NONE, FROM_FILE = "as the files say", "from file ..."
 TIP = (
@@ -54,7 +59,7 @@ class CameraChoice(QObject):
         self._file: Path | None = None
         self._file_camera = Camera()
         self._presets: dict[str, Camera] = {}
-        self._before: Any = NONE
+        self._before: Choice = NONE
         self.pixel_size = NumberBox(replace(FIELDS["pixel_size_nm"], tooltip=PIXEL_SIZE_TIP))
         self.choice = OrderedChoice(label="Camera", choices=self._listing(), nullable=False, tooltip=TIP)
         # A long name in the list does not widen the dock.
@@ -65,7 +70,7 @@ class CameraChoice(QObject):
         self.refresh()
 
     @property
-    def rows(self) -> tuple[Any, ...]:
+    def rows(self) -> tuple[Row, ...]:
         """The controls as `Panel.add_form` takes them."""
         return self.choice, ("Pixel size [nm]", self.pixel_size)
 
@@ -104,17 +109,21 @@ class CameraChoice(QObject):
 
     # -- what can be chosen -------------------------------------------------------------------------------------------
 
-    def _listing(self) -> Callable[[Any], list[tuple[str, Any]]]:
+    def _listing(self) -> Callable[[object], list[tuple[str, Choice]]]:
         """Return a function that lists the choices, and does not keep this object alive."""
         reference = weakref.ref(self)
 
-        def choices(_: Any = None) -> list[tuple[str, Any]]:
+        def choices(_: object = None) -> list[tuple[str, Choice]]:
             own = reference()
             if own is None:
                 return []
-            files = [(own._file.name, own._file)] if own._file is not None else []
-            layers = [(f"of {layer.name}", layer) for layer in reversed(own._panel.viewer.layers) if is_movie(layer)]
-            return [(NONE, NONE), *layers, *((name, name) for name in own._presets), *files, (FROM_FILE, FROM_FILE)]
+            movies = [layer for layer in reversed(own._panel.viewer.layers) if is_movie(layer)]
+            listed: list[tuple[str, Choice]] = [(NONE, NONE)]
+            listed += [(f"of {layer.name}", layer) for layer in movies]
+            listed += [(name, name) for name in own._presets]
+            if own._file is not None:
+                listed.append((own._file.name, own._file))
+            return [*listed, (FROM_FILE, FROM_FILE)]
 
         return choices
 
@@ -126,7 +135,7 @@ class CameraChoice(QObject):
             return self._presets.get(chosen, Camera())
         return MovieLayer(chosen).camera
 
-    def _chosen(self, _: Any = None) -> None:
+    def _chosen(self, _: object = None) -> None:
         if self.choice.value == FROM_FILE:
             path, _ = QFileDialog.getOpenFileName(
                 self._panel, "Camera file", "", "Camera files (*.yaml *.yml);;All files (*)"

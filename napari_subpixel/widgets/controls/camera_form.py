@@ -103,8 +103,12 @@ class CameraForm(QObject):
         self.open_button = _button("Open camera...", "Take the camera from a YAML file", self._open_dialog)
         self.save_button = _button("Save camera...", "Keep these values under a name in the list", self._save_dialog)
         self.boxes = {name: NumberBox(field) for name, field in FIELDS.items()}
-        self.maps = {name: QLabel(visible=False, toolTip=FIELDS[name].tooltip) for name in MAPS}
-        self.note = QLabel(wordWrap=True, visible=False)
+        self.maps = {name: QLabel() for name in MAPS}
+        for name, label in self.maps.items():
+            label.setToolTip(FIELDS[name].tooltip)
+            label.hide()
+        self.note = QLabel(wordWrap=True)
+        self.note.hide()
         for name, box in self.boxes.items():
             box.show_value(getattr(self._base, name) or 0.0)
             box.valueChanged.connect(lambda _, name=name: self._edited(name))
@@ -133,8 +137,9 @@ class CameraForm(QObject):
     @property
     def camera(self) -> Camera:
         """The camera as the form shows it."""
-        values = {name: box.exact for name, box in self.boxes.items() if not np.ndim(getattr(self._base, name))}
-        return replace(self._base, **{**values, "pixel_size_nm": values["pixel_size_nm"] or None})
+        typed = {name: box.exact for name, box in self.boxes.items() if not np.ndim(getattr(self._base, name))}
+        changes: dict[str, Any] = {**typed, "pixel_size_nm": typed["pixel_size_nm"] or None}
+        return replace(self._base, **changes)
 
     def show_camera(self, camera: Camera, source: str) -> None:
         """Show a camera; the source of its pixel size, where it has one, is named."""

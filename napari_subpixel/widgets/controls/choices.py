@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from magicgui.widgets import ComboBox
 
 
 class OrderedChoice(ComboBox):
     """A combo box that keeps the order of its choices; magicgui's own puts whatever is new at the end."""
 
-    def reset_choices(self, *_: Any) -> None:
+    def reset_choices(self, *_: object) -> None:
         """Look again what there is to choose; what is chosen stays chosen where it is still there."""
         chosen = self.value if len(self) else None
         with self.changed.blocked():

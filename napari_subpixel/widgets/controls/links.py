@@ -5,16 +5,20 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari.utils.events import EventEmitter
+    from psygnal import SignalInstance
 
 
 class Links:
     """Signals, psygnal's or napari's, that are connected with the methods of a widget until they are let go."""
 
     def __init__(self) -> None:
-        self._made: list[tuple[Any, weakref.WeakMethod[Callable[..., Any]]]] = []
+        self._made: list[tuple[SignalInstance | EventEmitter, weakref.WeakMethod[Callable[..., Any]]]] = []
 
-    def connect(self, signal: Any, slot: Callable[..., Any]) -> None:
+    def connect(self, signal: SignalInstance | EventEmitter, slot: Callable[..., Any]) -> None:
         """Connect a signal with a method, whose widget it does not keep alive."""
         signal.connect(slot)
         self._made.append((signal, weakref.WeakMethod(slot)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any
 
 from magicgui.widgets import ComboBox
 from qtpy.QtCore import QObject, Qt, Signal
@@ -14,7 +13,7 @@ from napari_subpixel import models
 from napari_subpixel.widgets.background.worker import Work
 from napari_subpixel.widgets.controls.choices import OrderedChoice
 from napari_subpixel.widgets.controls.messages import reported
-from napari_subpixel.widgets.controls.panel import Panel
+from napari_subpixel.widgets.controls.panel import Panel, Row
 
 DEVICES = {"automatic": "auto", "CPU": "cpu", "CUDA (NVIDIA)": "cuda", "MPS (Apple)": "mps"}
 FROM_FILE = "from file ..."
@@ -58,7 +57,7 @@ class ModelForm(QObject):
         self.device_text = QLabel(wordWrap=True)
         self.threshold = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
         self.threshold.setRange(0.01, 0.99)
-        self.threshold.setSingleStep(0.01)
+        self.threshold.setSingleStep(0.01)  # type: ignore[arg-type] # annotated as if it were a slider of integers
         self.threshold.setDecimals(2)
         self.threshold.setToolTip(threshold_tip)
         self.model.changed.connect(self._model_changed)
@@ -67,7 +66,7 @@ class ModelForm(QObject):
         self._device_changed()
 
     @property
-    def rows(self) -> tuple[Any, ...]:
+    def rows(self) -> tuple[Row, ...]:
         """The controls as `Panel.add_form` takes them."""
         return self.model, self.device, ("", self.device_text), ("Threshold", self.threshold)
 
@@ -96,7 +95,7 @@ class ModelForm(QObject):
         self._cards = known | {path: self._cards[path] for path in self._files}
         return [*self._cards, FROM_FILE]
 
-    def _model_changed(self, _: Any = None) -> None:
+    def _model_changed(self, _: object = None) -> None:
         if self.model.value == FROM_FILE:
             self._choose_file()
             return
@@ -116,7 +115,7 @@ class ModelForm(QObject):
         self.model.reset_choices()
         self.model.value = name
 
-    def _device_changed(self, _: Any = None) -> None:
+    def _device_changed(self, _: object = None) -> None:
         work = Work(_device_in_words, self.device_name)
         work.returned.connect(self._device_found)
         work.failed.connect(self._device_refused)

@@ -50,7 +50,7 @@ class MovieTable(ReadOnlyTable):
         rows = [[name, "waiting", "", "", "", "", remark] for name, remark in zip(names, remarks, strict=True)]
         self.show_rows(COLUMNS, rows, stretch=REMARKS)
         for row, tip in enumerate(tips):
-            self.item(row, 0).setToolTip(tip)
+            self.cell(row, 0).setToolTip(tip)
         self._set_widths()
 
     def show_progress(self, row: int, progress: Progress) -> None:
@@ -83,20 +83,20 @@ class MovieTable(ReadOnlyTable):
 
     def scroll_to(self, row: int) -> None:
         """Bring a movie into view."""
-        self.scrollToItem(self.item(row, 0))
+        self.scrollToItem(self.cell(row, 0))
 
-    def state(self, row: int) -> str:
+    def state_of(self, row: int) -> str:
         """Return the state of a movie as it is shown."""
-        return str(self.item(row, STATE).text())
+        return self.cell(row, STATE).text()
 
     def _show(self, row: int, state: str, remark: str = "", *, tip: str = "", frames: int | None = None) -> None:
         self.set_cell(row, STATE, state)
         self.set_cell(row, REMARKS, remark)
         for column in (STATE, REMARKS):
             # A tooltip of plain text would be one line, however long.
-            self.item(row, column).setToolTip(f"<p>{html.escape(tip or remark)}</p>" if tip or remark else "")
+            self.cell(row, column).setToolTip(f"<p>{html.escape(tip or remark)}</p>" if tip or remark else "")
         colour = QBrush(QColor(FAILED)) if state == "failed" else QBrush()
-        self.item(row, STATE).setForeground(colour)
+        self.cell(row, STATE).setForeground(colour)
         if frames is not None:
             self.set_cell(row, FRAMES, f"{frames:,}")
         self._fit_remarks(remark)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
-from magicgui.widgets import ComboBox
+from magicgui.widgets import ComboBox, Widget
 from qtpy.QtCore import QEvent, Qt, QTimer
-from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QLayout, QVBoxLayout, QWidget
 
 from napari_subpixel.widgets.background.worker import Work
 from napari_subpixel.widgets.controls.links import Links
@@ -16,6 +16,9 @@ from napari_subpixel.widgets.controls.links import Links
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Layer
+
+#: A row of a form: a magicgui widget, or a label and a Qt widget or layout.
+Row: TypeAlias = Widget | tuple[str, QWidget | QLayout]
 
 
 class Panel(QWidget):
@@ -46,7 +49,7 @@ class Panel(QWidget):
         self._works: list[Work] = []
         # The list, not the widget, is what the slot may touch: the widget is gone by then.
         works = self._works
-        self.destroyed.connect(lambda *_: [work.abandon() for work in list(works)])
+        self.destroyed.connect(lambda *_: _abandon(works))
         self._timers: list[QTimer] = []
         self._links_made: list[Links] = []
         for event in ("inserted", "removed", "reordered", "renamed"):
@@ -69,7 +72,7 @@ class Panel(QWidget):
         self.destroyed.connect(lambda *_: links.clear())
         return links
 
-    def rest_timer(self, milliseconds: int, slot: Callable[[], Any]) -> QTimer:
+    def rest_timer(self, milliseconds: int, slot: Callable[[], None]) -> QTimer:
         """Return a timer that calls once when it was not started again for so long, unless the dock is closed."""
         timer = QTimer(self, singleShot=True, interval=milliseconds)
         timer.timeout.connect(slot)
@@ -78,7 +81,7 @@ class Panel(QWidget):
 
     # -- forms --------------------------------------------------------------------------------------------------------
 
-    def add_form(self, *rows: Any, to: QWidget | None = None) -> QFormLayout:
+    def add_form(self, *rows: Row, to: QWidget | None = None) -> QFormLayout:
         """Add rows with aligned labels: magicgui widgets, or pairs of a label and a Qt widget or layout.
 
         They go at the end of the panel's column, or into the widget `to`.
@@ -109,7 +112,7 @@ class Panel(QWidget):
         """
         panel = weakref.ref(self)
 
-        def choices(_: Any = None) -> list[tuple[str, Layer]]:
+        def choices(_: object = None) -> list[tuple[str, Layer]]:
             owner = panel()
             viewer = owner._viewer() if owner is not None else None
             layers = [layer for layer in reversed(viewer.layers) if accepts(layer)] if viewer is not None else []
@@ -137,7 +140,7 @@ class Panel(QWidget):
         """Look again what there is to choose, for this choice too, when layers come and go."""
         self._choices.append(choice)
 
-    def reset_choices(self, *_: Any) -> None:
+    def reset_choices(self, *_: object) -> None:
         """Look again which layers there are; napari calls this when layers come and go."""
         for choice in self._choices:
             chosen = choice.value
@@ -179,6 +182,11 @@ class Panel(QWidget):
                 self.dock_closed()
             self._was_docked = self.parent() is not None
         return super().event(event)
+
+
+def _abandon(works: list[Work]) -> None:
+    for work in list(works):
+        work.abandon()
 
 
 def _drop_ended(works: list[Work]) -> None:

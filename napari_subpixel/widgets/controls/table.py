@@ -76,13 +76,18 @@ class ReadOnlyTable(QTableWidget):
 
     def set_cell(self, row: int, column: int, text: str) -> None:
         """Write one cell."""
+        cell = self.cell(row, column)
+        cell.setText(text)
+        cell.setToolTip(text if len(text) > 20 else "")
+        cell.setTextAlignment(_aligned("right" if is_number(text) else "left"))
+
+    def cell(self, row: int, column: int) -> QTableWidgetItem:
+        """Return one cell, made where there is none yet."""
         item = self.item(row, column)
         if item is None:
             item = QTableWidgetItem()
             self.setItem(row, column, item)
-        item.setText(text)
-        item.setToolTip(text if len(text) > 20 else "")
-        item.setTextAlignment(_aligned("right" if is_number(text) else "left"))
+        return item
 
     def text(self, *, selected_only: bool = False) -> str:
         """Return the cells separated by tabs, one row a line; with the headings where it is the whole table."""
@@ -105,7 +110,8 @@ class ReadOnlyTable(QTableWidget):
         return item.text() if item is not None else ""
 
     def _heading(self, column: int) -> str:
-        return str(self.horizontalHeaderItem(column).text())
+        item = self.horizontalHeaderItem(column)
+        return item.text() if item is not None else ""
 
     def _with_name(self, row: int | None, cells: list[str]) -> list[str]:
         """Put the heading of a row before its cells, where rows have headings."""

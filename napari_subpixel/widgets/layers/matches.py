@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from napari_subpixel.widgets.layers.results import movie_of
 
 if TYPE_CHECKING:
     from napari import Viewer
-    from napari.layers import Points
+    from napari.layers import Layer, Points
 
 
 class Kind(NamedTuple):
@@ -83,7 +83,7 @@ def show_matches(
     return shown
 
 
-def match_layers(layers: Iterable[Any]) -> dict[str, Points]:
+def match_layers(layers: Iterable[Layer]) -> dict[str, Points]:
     """Return the layers of the match that is shown, by what they hold."""
     roles = {kind.role for kind in KINDS}
     found: dict[str, Points] = {}

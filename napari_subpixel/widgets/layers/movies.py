@@ -57,7 +57,7 @@ class MovieNotes:
 
     camera: Camera = field(default_factory=Camera)
     stack: Stack | None = None
-    data: Any = None
+    data: object = None
     layer: Hashable = None
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
 
@@ -200,7 +200,7 @@ def belongs_to(layer: Layer, key: str) -> bool:
     return not isinstance(notes, MovieNotes) and getattr(notes, "movie", None) == key
 
 
-def is_movie(layer: Any) -> bool:
+def is_movie(layer: Layer) -> bool:
     """Say whether a layer can be taken for a movie; what the plugin rendered is none."""
     from napari.layers import Image, Labels
 
@@ -302,11 +302,11 @@ def _rescale(layer: Layer, factors: NDArray[np.float64]) -> None:
     layer.units = (*layer.units[:-2], "nm", "nm")
 
 
-def _is_length(unit: Any) -> bool:
+def _is_length(unit: pint.Unit) -> bool:
     return bool(pint.get_application_registry().get_dimensionality(unit) == {"[length]": 1})
 
 
-def _factor(unit: Any, other: Any) -> float:
+def _factor(unit: pint.Unit, other: pint.Unit | str) -> float:
     """How many of the `other` unit make one `unit`; 1 where they do not measure the same."""
     registry = pint.get_application_registry()
     quantity = registry.Quantity(1.0, unit)

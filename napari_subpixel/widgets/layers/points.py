@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -57,6 +57,16 @@ class PointNotes:
     role: str = ""
 
     threshold_changed = Signal(float)
+
+
+class PointArrays(NamedTuple):
+    """A points layer as it is at one moment, for a thread that must not touch the layer itself."""
+
+    name: str
+    ndim: int
+    data: NDArray[np.float64]
+    shown: NDArray[np.bool_]
+    features: pd.DataFrame
 
 
 def point_layer_data(
@@ -149,10 +159,21 @@ def table_of(layer: Points, *, shown_only: bool = True) -> Localizations:
     return table_from(layer, notes_of(layer), shown_only=shown_only)
 
 
-def table_from(layer: Any, notes: PointNotes, *, shown_only: bool = True) -> Localizations:
-    """Return the table of anything that has a points layer's ``name``, ``ndim``, ``data``, ``shown`` and ``features``.
+def table_from(layer: Points | PointArrays, notes: PointNotes, *, shown_only: bool = True) -> Localizations:
+    """Return the table of a points layer, or of its arrays where a thread must not touch the layer itself.
 
-    As `table_of`, for a thread that may not touch the layer itself.
+    Parameters
+    ----------
+    layer : napari.layers.Points or PointArrays
+    notes : PointNotes
+        What is known of the layer.
+    shown_only : bool
+        Leave out the points that the threshold hides.
+
+    Raises
+    ------
+    InputError
+        As from `table_of`.
     """
     keep = np.asarray(layer.shown) if shown_only else np.ones(len(layer.data), bool)
     every = np.asarray(layer.data, dtype=np.float64).reshape(-1, layer.ndim)

@@ -4,33 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_subpixel.errors import FrameShapeError, PixelSizeError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.widgets.layers.movies import KEY, MovieLayer, MovieNotes, movie_notes
-from napari_subpixel.widgets.layers.points import notes_of, table_from
+from napari_subpixel.widgets.layers.points import PointArrays, notes_of, table_from
 
 if TYPE_CHECKING:
     from napari.layers import Image, Layer, Points
 
 
-def is_table(layer: Any) -> bool:
+def is_table(layer: Layer) -> bool:
     """Say whether a layer holds localizations or molecules: points, but not a preview or the colours of a score."""
     from napari.layers import Points
 
     return isinstance(layer, Points) and not getattr(layer.metadata.get(KEY), "role", "")
 
 
-def is_result(layer: Any) -> bool:
+def is_result(layer: Layer) -> bool:
     """Say whether points were found, not given: they have probabilities."""
     return is_table(layer) and "probability" in layer.features
 
 
-def is_truth(layer: Any) -> bool:
+def is_truth(layer: Layer) -> bool:
     """Say whether points were given, not found."""
     return is_table(layer) and not is_result(layer)
 
@@ -55,14 +55,14 @@ def snapshot(points: Points) -> Callable[[], Localizations]:
     A table of millions of points takes longer to make than the viewer may stand still.
     """
     notes = replace(notes_of(points))
-    seen: Any = SimpleNamespace(
+    shown = PointArrays(
         name=points.name,
         ndim=points.ndim,
         data=points.data,
         shown=points.shown.copy(),
         features=points.features.copy(deep=False),
     )
-    return lambda: table_from(seen, notes)
+    return lambda: table_from(shown, notes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,19 +77,19 @@ class Ground:
         (height, width) of the frames in pixels.
     pixel_size_nm : float, optional
         Width of a pixel in nm.
-    matrix, offset : ndarray
-        Take (y, x) of the points to pixels: ``matrix @ yx + offset``.
+    matrix, offset : ndarray, optional
+        Shapes (2, 2) and (2,); take (y, x) of the points to pixels, ``matrix @ yx + offset``.
     """
 
     layer: Layer
     frame_shape: tuple[int, int] | None
     pixel_size_nm: float | None
-    matrix: Any = None
-    offset: Any = None
+    matrix: NDArray[np.float64] | None = None
+    offset: NDArray[np.float64] | None = None
 
     def table(self, points: Localizations) -> Localizations:
         """Return the table of the points in the pixels of the frames, with what is known of these."""
-        if self.matrix is not None:
+        if self.matrix is not None and self.offset is not None:
             y, x = self.matrix @ points.yx.T + self.offset[:, None]
             points = points.with_columns(y=y, x=x)
         return points.with_about(
