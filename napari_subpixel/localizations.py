@@ -1,8 +1,9 @@
-"""The one table of localizations: detections and ground truth alike."""
+"""The one table of localizations: detections and ground truth alike, whole or in parts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ LARGEST_WHOLE = np.float64(2**53)
 
 
 class Localizations:
-    """Points in a movie: one row each, in camera pixels and frames, with what else was measured of them.
+    """Points in a movie: one row each, in camera pixels and frames, with whatever else was measured.
 
     Parameters
     ----------
@@ -50,8 +51,8 @@ class Localizations:
         Where the table came from: program version, model, camera, threshold, movie. Plain strings, numbers, lists and
         mappings.
     copy : bool
-        False takes arrays of the columns' types over as they are: nobody may write to them any more. A data frame with
-        all the types is never copied; pandas does so when it is written to.
+        False keeps arrays of the right types as they are; do not write to them afterwards. A data frame in which all
+        types are right is never copied; pandas does so when it is written to.
 
     Raises
     ------
@@ -98,7 +99,7 @@ class Localizations:
 
     @property
     def about(self) -> dict[str, Any]:
-        """Everything that is known beside the rows, as keyword arguments for a new table."""
+        """Everything that is known besides the rows, as keyword arguments for a new table."""
         return {
             "pixel_size_nm": self.pixel_size_nm,
             "frame_shape": self.frame_shape,
@@ -197,7 +198,7 @@ class Localizations:
 
 
 def concat(tables: Sequence[Localizations]) -> Localizations:
-    """Join tables of the same columns; what is known beside the rows comes from the first.
+    """Join tables of the same columns; what is known besides the rows comes from the first.
 
     Raises
     ------
@@ -213,6 +214,55 @@ def concat(tables: Sequence[Localizations]) -> Localizations:
     return Localizations(pd.concat([t.table for t in tables], ignore_index=True), **first.about)
 
 
+@dataclass(frozen=True)
+class LocalizationParts:
+    """A table in parts, of which one at a time has to be in memory.
+
+    Attributes
+    ----------
+    tables : callable
+        Returns the parts in their order, anew each time; there is at least one, and all have the same columns.
+    about : mapping
+        What is known of the whole besides its rows, as keyword arguments of `Localizations`.
+
+    Examples
+    --------
+    >>> parts = LocalizationParts.of(Localizations({"frame": [0, 3], "y": [1.0, 2.0], "x": [3.0, 4.0]}, n_frames=5))
+    >>> [len(part) for part in parts], parts.columns, parts.about["n_frames"]
+    ([2], ('frame', 'y', 'x'), 5)
+    """
+
+    tables: Callable[[], Iterable[Localizations]]
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, table: Localizations | LocalizationParts) -> LocalizationParts:
+        """Return a table as the only part of itself, and parts as they are."""
+        return table if isinstance(table, LocalizationParts) else cls(lambda: (table,), table.about)
+
+    def __iter__(self) -> Iterator[Localizations]:
+        """Yield the parts, each knowing what is known of the whole.
+
+        Raises
+        ------
+        InputError
+            If there are no parts, or their columns differ.
+        """
+        columns: tuple[str, ...] | None = None
+        for part in self.tables():
+            if columns is not None and part.columns != columns:
+                raise InputError(f"cannot join tables with columns {columns} and {part.columns}")
+            columns = part.columns
+            yield part.with_about(**self.about)
+        if columns is None:
+            raise InputError("nothing to join: no tables were given")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return next(iter(self)).columns
+
+
 def _checked_table(columns: pd.DataFrame | Mapping[str, ArrayLike], copy: bool) -> pd.DataFrame:
     names = list(columns.keys())
     for name in names:
@@ -226,13 +276,13 @@ def _checked_table(columns: pd.DataFrame | Mapping[str, ArrayLike], copy: bool) 
     lengths = {name: len(values) for name, values in arrays.items()}
     if len(set(lengths.values())) > 1:
         raise InputError(f"columns differ in length: {lengths}")
-    if isinstance(columns, pd.DataFrame) and names == ordered and all(_is_ours(name, columns[name]) for name in names):
+    if isinstance(columns, pd.DataFrame) and names == ordered and all(_has_its_type(columns[name]) for name in names):
         return columns.reset_index(drop=True)  # which pandas copies when it is written to, and not before
     return pd.DataFrame(arrays, copy=copy)
 
 
-def _is_ours(name: str, column: pd.Series) -> bool:
-    return bool(column.dtype == COLUMNS[name][0])
+def _has_its_type(column: pd.Series) -> bool:
+    return bool(column.dtype == COLUMNS[str(column.name)][0])
 
 
 def _checked_column(name: str, values: NDArray[Any]) -> NDArray[Any]:
@@ -253,11 +303,11 @@ def _checked_column(name: str, values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _check_values(name: str, values: NDArray[Any], *, whole: bool) -> None:
-    # The least and the largest tell of most columns that they are good, with no array as long as they are.
-    least, largest = values.min(), values.max()
-    if name in REQUIRED and not (np.isfinite(least) and np.isfinite(largest)):
+    # The extremes show that most columns are good, without an array as long as they are.
+    lowest, highest = values.min(), values.max()
+    if name in REQUIRED and not (np.isfinite(lowest) and np.isfinite(highest)):
         _check_rows(name, values, np.isfinite(values), "be finite")
-    if whole and (values.dtype.kind == "f" or least < 0 or largest > LARGEST_WHOLE):
+    if whole and (values.dtype.kind == "f" or lowest < 0 or highest > LARGEST_WHOLE):
         good = (values == np.floor(values)) & (values >= 0) & (values <= LARGEST_WHOLE)
         _check_rows(name, values, good, "hold whole numbers from 0 to 2**53")
 

@@ -27,19 +27,18 @@ ROOMS = {
     "coordinates": "errors",
     "_util": "errors",
     "localizations": "_util coordinates errors",
-    "parts": "errors localizations",
     "camera": "_util errors",
     "psf": "_util coordinates errors",
     "cameras": "_util camera errors",
     "stacks": "_util coordinates errors",
-    "formats": "_util coordinates errors localizations parts",
+    "formats": "_util coordinates errors localizations",
     "simulation": "_util camera coordinates errors localizations psf",
     "models": "_util camera coordinates errors psf",
     "evaluation": "_util coordinates errors localizations",
     "rendering": "_util coordinates errors localizations psf",
     "calibration": "_util camera coordinates errors models psf stacks",
     "detection": "_util calibration camera coordinates errors localizations models psf stacks",
-    "runs": "_util camera coordinates detection errors formats localizations models parts psf rendering stacks",
+    "runs": "_util camera coordinates detection errors formats localizations models psf rendering stacks",
     "training": "_util calibration camera coordinates detection errors evaluation localizations models psf "
     "simulation stacks",
     "widgets": "_util camera cameras coordinates detection errors evaluation formats localizations models "
@@ -53,7 +52,7 @@ MAY_IMPORT = {room: set(others.split()) for room, others in ROOMS.items()}
 HAVE_TORCH = {"models", "detection", "training", "runs", "widgets", "cli", "__main__"}
 WITHOUT_TORCH = ROOMS.keys() - HAVE_TORCH
 #: What there is: what these load with themselves is light.
-NOUNS = {"errors", "coordinates", "localizations", "parts", "camera", "psf", "cameras"}
+NOUNS = {"errors", "coordinates", "localizations", "camera", "psf", "cameras"}
 
 GUI = ["napari", "qtpy", "PySide6", "PySide2", "PyQt6", "PyQt5", "magicgui", "superqt", "vispy"]
 #: The rooms that alone may import a library, even inside a function.

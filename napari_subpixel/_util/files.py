@@ -1,4 +1,4 @@
-"""Writing files so that a half-written one never looks whole."""
+"""Files: read with one wording for what is wrong with them, written so that a half-written one never looks whole."""
 
 from __future__ import annotations
 
@@ -9,8 +9,45 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from napari_subpixel.errors import InputError, OutputExistsError
+
+
+@contextmanager
+def reading(path: str | Path) -> Iterator[None]:
+    """Turn an `OSError` raised inside into an `InputError` that names the file: missing, or not readable and why."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+@contextmanager
+def open_input(path: str | Path) -> Iterator[BinaryIO]:
+    """Open a file for reading bytes.
+
+    Yields
+    ------
+    BinaryIO
+
+    Raises
+    ------
+    InputError
+        If it is missing, empty, or cannot be read, also where that shows only while it is read.
+    """
+    with reading(path), open(path, "rb") as file:
+        if not file.peek(1):
+            raise InputError(f"{path}: the file is empty (0 bytes)")
+        yield file
+
+
+def first_bytes(path: str | Path, count: int = 16) -> bytes:
+    """Return the first bytes of a file, by which its kind is known; raises `InputError` as `open_input` does."""
+    with open_input(path) as file:
+        return file.read(count)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 import yaml
 
-from napari_subpixel._util.files import atomic_output
+from napari_subpixel._util.files import atomic_output, open_input
 from napari_subpixel.errors import InputError, shown, suggest
 
 Record = TypeVar("Record")
@@ -110,10 +110,9 @@ def _where(error: yaml.YAMLError) -> str:
 def read_document(path: Path) -> dict[str, Any]:
     """Return a whole YAML file, by the names of its sections; raises `InputError` where it is none."""
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
+        with open_input(path) as file:
+            document = yaml.safe_load(file.read().decode())
+    except UnicodeDecodeError as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not YAML: {_where(error)}") from None

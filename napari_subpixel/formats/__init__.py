@@ -11,8 +11,7 @@ from napari_subpixel.errors import InputError
 from napari_subpixel.formats import challenge, decode, liteloc, nairr, parquet, picasso, smap, thunderstorm
 from napari_subpixel.formats.csv_table import is_flavoured, read_csv
 from napari_subpixel.formats.hdf5_file import open_hdf5
-from napari_subpixel.localizations import Localizations
-from napari_subpixel.parts import Parts
+from napari_subpixel.localizations import LocalizationParts, Localizations
 
 __all__ = ["FORMATS", "Format", "check_can_write", "format_for", "read", "recognises", "write"]
 
@@ -127,14 +126,14 @@ def read(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizatio
     return format_for(path).read(path, pixel_size_nm=pixel_size_nm)
 
 
-def write(path: str | Path, localizations: Localizations | Parts, *, overwrite: bool = False) -> None:
+def write(path: str | Path, localizations: Localizations | LocalizationParts, *, overwrite: bool = False) -> None:
     """Write a table in the format that the suffix names: .csv, .hdf5 or .h5, .parquet.
 
     Parameters
     ----------
     path : path-like
         The file. A csv gets ``<stem>-protocol.txt`` beside it, an hdf5 ``<stem>.yaml``.
-    localizations : Localizations or Parts
+    localizations : Localizations or LocalizationParts
         The table; it may have no rows.
     overwrite : bool
         Whether files that exist are replaced.

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from napari_subpixel.coordinates import CENTRE_FROM_CORNER
 from napari_subpixel.formats.csv_table import Column, Flavour, Unit, outputs, read_csv, write_csv
-from napari_subpixel.localizations import Localizations
-from napari_subpixel.parts import Parts
+from napari_subpixel.localizations import LocalizationParts, Localizations
 
 __all__ = ["FLAVOUR", "outputs", "read", "write"]
 
@@ -32,6 +31,6 @@ def read(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizatio
     return read_csv(path, [FLAVOUR], pixel_size_nm=pixel_size_nm)
 
 
-def write(path: str | Path, localizations: Localizations | Parts, *, overwrite: bool = False) -> None:
+def write(path: str | Path, localizations: Localizations | LocalizationParts, *, overwrite: bool = False) -> None:
     """Write a table as a challenge's truth, and its protocol file; z and intensity are 0 where not measured."""
     write_csv(path, localizations, FLAVOUR, overwrite=overwrite)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import difflib
+import io
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,13 +16,12 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_subpixel._util.files import atomic_output, check_can_write
+from napari_subpixel._util.files import atomic_output, check_can_write, open_input
 from napari_subpixel._util.records import naming
 from napari_subpixel.coordinates import CENTRE_AT_ZERO, checked_pixel_size, nm_to_px, px_to_nm
 from napari_subpixel.errors import InputError, PixelSizeError
 from napari_subpixel.formats import notes
-from napari_subpixel.localizations import COLUMNS, Localizations
-from napari_subpixel.parts import Parts
+from napari_subpixel.localizations import COLUMNS, LocalizationParts, Localizations
 
 #: A header longer than this is none.
 MAX_HEADER_CHARACTERS = 1 << 16
@@ -213,7 +213,7 @@ def is_flavoured(path: str | Path, flavours: Sequence[Flavour]) -> bool:
 
 
 def write_csv(
-    path: str | Path, localizations: Localizations | Parts, flavour: Flavour, *, overwrite: bool = False
+    path: str | Path, localizations: Localizations | LocalizationParts, flavour: Flavour, *, overwrite: bool = False
 ) -> None:
     """Write a csv table, and its protocol file beside it.
 
@@ -225,7 +225,7 @@ def write_csv(
     table, protocol = outputs(path)
     for file in (table, protocol):
         check_can_write(file, overwrite=overwrite)
-    parts = Parts.of(localizations)
+    parts = LocalizationParts.of(localizations)
     size = parts.about.get("pixel_size_nm")
     if size is None:
         raise PixelSizeError(f"{table}: positions are written in nm and the pixel size is not known")
@@ -246,17 +246,10 @@ def write_csv(
 def _header_line(path: Path) -> str:
     """Return the first line of a text file, its end of line included."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            line = file.readline(MAX_HEADER_CHARACTERS)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+        with open_input(path) as file:
+            return io.TextIOWrapper(file, encoding="utf-8-sig", newline="").readline(MAX_HEADER_CHARACTERS)
     except UnicodeDecodeError:
         raise InputError(f"{path}: not a csv table: its first line is not text") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    if not line:
-        raise InputError(f"{path}: the file is empty (0 bytes)")
-    return line
 
 
 def _names(line: str) -> list[str]:

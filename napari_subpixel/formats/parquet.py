@@ -11,16 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_subpixel._util.files import atomic_output, check_can_write
+from napari_subpixel._util.files import atomic_output, check_can_write, first_bytes
 from napari_subpixel._util.records import naming
 from napari_subpixel.errors import InputError
 from napari_subpixel.formats import notes
-from napari_subpixel.localizations import COLUMNS, REQUIRED, Localizations
-from napari_subpixel.parts import Parts
+from napari_subpixel.localizations import COLUMNS, REQUIRED, LocalizationParts, Localizations
 
 KEY = notes.PROGRAM.encode()
-#: Parts are written together until there are so many rows.
-LEAST_ROWS = 1 << 20
+#: Parts are written together until they have at least this many rows.
+MIN_GROUP_ROWS = 1 << 20
 #: Columns of whole numbers, of which many rows have the same.
 WHOLE = [name for name, (kind, _) in COLUMNS.items() if kind is np.int64]
 
@@ -63,13 +62,13 @@ def read(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizatio
         return Localizations(columns, **about, copy=False)
 
 
-def write(path: str | Path, localizations: Localizations | Parts, *, overwrite: bool = False) -> None:
+def write(path: str | Path, localizations: Localizations | LocalizationParts, *, overwrite: bool = False) -> None:
     """Write a native table; reading it gives the same table, to the last bit."""
     import pyarrow as pa
     from pyarrow import parquet
 
     check_can_write(path, overwrite=overwrite)
-    parts = Parts.of(localizations)
+    parts = LocalizationParts.of(localizations)
     about = {KEY: json.dumps(notes.from_about(parts.about))}
     with atomic_output(path) as draft, draft.open("wb") as file, ExitStack() as open_until_the_end:
         writer: Any = None
@@ -86,12 +85,12 @@ def write(path: str | Path, localizations: Localizations | Parts, *, overwrite: 
             writer.write_table(table)
 
 
-def _row_groups(parts: Parts) -> Iterator[dict[str, NDArray[Any]]]:
+def _row_groups(parts: LocalizationParts) -> Iterator[dict[str, NDArray[Any]]]:
     """Yield the columns of some parts together, as small groups of rows are slow to read."""
     waiting: list[Localizations] = []
     for part in parts:
         waiting.append(part)
-        if sum(map(len, waiting)) >= LEAST_ROWS:
+        if sum(map(len, waiting)) >= MIN_GROUP_ROWS:
             yield _joined(waiting)
             waiting = []
     if waiting:
@@ -119,13 +118,10 @@ def _opened(path: Path) -> Iterator[Any]:
     import pyarrow as pa
     from pyarrow import parquet
 
+    first_bytes(path)
     try:
-        if path.is_file() and not path.stat().st_size:
-            raise InputError(f"{path}: the file is empty (0 bytes)")
         with _mapped(path) as file:
             yield parquet.ParquetFile(file)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path}: not a whole parquet file: {' '.join(str(error).split())}") from None
 
@@ -136,8 +132,6 @@ def _mapped(path: Path) -> Any:
 
     try:
         return pa.memory_map(str(path))
-    except FileNotFoundError:
-        raise
     except OSError:  # some drives cannot be mapped
         return pa.OSFile(str(path))
 

@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 from napari_subpixel import formats
 from napari_subpixel.detection.job import DetectionJob
 from napari_subpixel.errors import InputError, PixelSizeError
-from napari_subpixel.localizations import Localizations, concat
-from napari_subpixel.parts import Parts
+from napari_subpixel.localizations import LocalizationParts, Localizations, concat
 from napari_subpixel.rendering.render import SuperResolutionImage, check_image_output, image_grid, render, save_image
 from napari_subpixel.runs.quality_warnings import Seen, provenance_with_warnings
 
@@ -74,7 +73,7 @@ class Outputs:
         """
         seen = Seen.of(tables(0))
         about = {**job.about, "provenance": provenance_with_warnings(job, job.provenance, seen)}
-        formats.write(self.table, Parts(lambda: tables(0), about), overwrite=self.overwrite)
+        formats.write(self.table, LocalizationParts(lambda: tables(0), about), overwrite=self.overwrite)
         if self.image is not None:
             save_image(self.image, self._draw(about, tables), overwrite=self.overwrite)
         self.overwrite = True

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from napari_subpixel._util.files import first_bytes, reading
 from napari_subpixel.errors import InputError
 from napari_subpixel.stacks.arrays import ArraySource
 from napari_subpixel.stacks.folders import TIFF_SUFFIXES, open_folder
@@ -72,17 +73,10 @@ def open_stack(movie: Any, *, series: int = 0, name: str | None = None, growing:
 
 
 def _open_path(path: Path, series: int, *, growing: bool) -> Stack:
-    try:
+    with reading(path):
         if path.is_dir():
             return open_zarr(path, series) if is_zarr_folder(path) else open_folder(path, series, growing=growing)
-        with open(path, "rb") as file:
-            head = file.read(16)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
-    if not head:
-        raise InputError(f"{path}: the file is empty (0 bytes)")
+    head = first_bytes(path)
     if is_tiff(head) or path.suffix.lower() in TIFF_SUFFIXES:
         return open_tiff(path, series, growing=growing)
     if head.startswith(ZIP_START) or path.suffix.lower() == ".zip":

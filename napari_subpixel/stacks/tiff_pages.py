@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_subpixel._util.files import open_input
 from napari_subpixel.errors import InputError
 
 SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, FILL_ORDER, OFFSETS, SAMPLES, COUNTS = (
@@ -139,13 +140,8 @@ def read_pages(path: Path, *, growing: bool = False) -> TiffPages:
     InputError
         If the file is missing, is no TIFF, or is cut off; the message says where.
     """
-    try:
-        with open(path, "rb") as file:
-            return _Walk(path, file).pages(growing=growing)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+    with open_input(path) as file:
+        return _Walk(path, file).pages(growing=growing)
 
 
 def holds_one_frame(path: Path) -> bool | None:
@@ -154,9 +150,9 @@ def holds_one_frame(path: Path) -> bool | None:
     Programs that write many frames under one page, such as ImageJ beyond 4 GB, are known by the size of the file.
     """
     try:
-        with open(path, "rb") as file:
+        with open_input(path) as file:
             return _Walk(path, file).is_single()
-    except (InputError, OSError):
+    except InputError:
         return None
 
 
@@ -168,8 +164,6 @@ class _Walk:
         self.file_size = file.seek(0, 2)
         file.seek(0)
         head = file.read(16)
-        if not head:
-            raise InputError(f"{path}: the file is empty (0 bytes)")
         if not is_tiff(head):
             raise InputError(f"{path}: not a TIFF file; it starts with {head[:12]!r}")
         self.order = "<" if head[:1] == b"I" else ">"

@@ -16,7 +16,14 @@ import pandas as pd
 import pytest
 import tifffile
 
-from napari_subpixel._util.files import atomic_output, check_can_write, make_folder, write_failure
+from napari_subpixel._util.files import (
+    atomic_output,
+    check_can_write,
+    first_bytes,
+    make_folder,
+    open_input,
+    write_failure,
+)
 from napari_subpixel.errors import InputError
 
 DEV_FULL = Path("/dev/full")
@@ -304,3 +311,34 @@ def test_a_folder_is_made_with_those_it_is_in(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="file/sub: cannot make this folder: Not a directory"):
         make_folder(tmp_path / "file" / "sub")
+
+
+# -- reading ------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_bytes_are_as_many_as_there_are(tmp_path):
+    (tmp_path / "movie.tif").write_bytes(b"II*\0" + bytes(20))
+    assert first_bytes(tmp_path / "movie.tif", 4) == b"II*\0"
+    (tmp_path / "short.tif").write_bytes(b"II")
+    assert first_bytes(tmp_path / "short.tif") == b"II"
+
+
+def test_what_cannot_be_read_is_named_with_the_reason(tmp_path):
+    (tmp_path / "empty.tif").touch()
+    for name, reason in [
+        ("gone.tif", "no such file"),
+        ("empty.tif", r"the file is empty \(0 bytes\)"),
+        ("", "cannot be read: Is a directory"),
+        ("empty.tif/frame.tif", "cannot be read: Not a directory"),
+    ]:
+        with pytest.raises(InputError, match=f"^{tmp_path / name}: {reason}$"):
+            first_bytes(tmp_path / name)
+
+
+def test_a_failure_while_a_file_is_read_is_named_too(tmp_path):
+    (tmp_path / "movie.tif").write_bytes(b"II*\0")
+    with (
+        pytest.raises(InputError, match=r"movie\.tif: cannot be read: Input/output error$"),
+        open_input(tmp_path / "movie.tif"),
+    ):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))

@@ -8,8 +8,7 @@ import pytest
 
 from napari_subpixel import formats
 from napari_subpixel.errors import InputError
-from napari_subpixel.localizations import Localizations, concat
-from napari_subpixel.parts import Parts
+from napari_subpixel.localizations import LocalizationParts, Localizations, concat
 
 ABOUT = {"pixel_size_nm": 100.0, "frame_shape": (30, 40), "n_frames": 90, "provenance": {"model": "m"}}
 
@@ -28,7 +27,7 @@ def tables(rng) -> list[Localizations]:
 def test_parts_are_written_as_the_whole(tables, tmp_path, suffix):
     whole = concat(tables).with_about(**ABOUT)
     formats.write(tmp_path / f"whole.{suffix}", whole)
-    formats.write(tmp_path / f"parts.{suffix}", Parts(lambda: iter(tables), ABOUT))
+    formats.write(tmp_path / f"parts.{suffix}", LocalizationParts(lambda: iter(tables), ABOUT))
     for file in tmp_path.glob("parts*"):
         assert file.read_bytes() == file.with_name(file.name.replace("parts", "whole")).read_bytes()
     read = formats.read(tmp_path / f"parts.{suffix}")
@@ -38,9 +37,9 @@ def test_parts_are_written_as_the_whole(tables, tmp_path, suffix):
 def test_a_parquet_of_many_parts_has_few_groups_of_rows_and_reads_as_the_whole(rng, tmp_path, monkeypatch):
     from pyarrow import parquet
 
-    monkeypatch.setattr(formats.parquet, "LEAST_ROWS", 100)
+    monkeypatch.setattr(formats.parquet, "MIN_GROUP_ROWS", 100)
     tables = [part(rng, 10 * k, 30) for k in range(9)]
-    formats.write(tmp_path / "parts.parquet", Parts(lambda: iter(tables), ABOUT))
+    formats.write(tmp_path / "parts.parquet", LocalizationParts(lambda: iter(tables), ABOUT))
     assert parquet.ParquetFile(tmp_path / "parts.parquet").num_row_groups == 3
     pd.testing.assert_frame_equal(formats.read(tmp_path / "parts.parquet").table, concat(tables).table)
 
@@ -49,10 +48,10 @@ def test_parts_of_other_columns_are_refused_and_nothing_is_left(tables, tmp_path
     other = Localizations({"frame": [1], "y": [1.0], "x": [1.0]})
     for name in ("a.csv", "a.hdf5", "a.parquet"):
         with pytest.raises(InputError, match="cannot join tables with columns"):
-            formats.write(tmp_path / name, Parts(lambda: iter([*tables, other]), ABOUT))
+            formats.write(tmp_path / name, LocalizationParts(lambda: iter([*tables, other]), ABOUT))
     assert not list(tmp_path.iterdir())
 
 
 def test_no_part_at_all_is_refused(tmp_path):
     with pytest.raises(InputError, match="nothing to join"):
-        formats.write(tmp_path / "a.parquet", Parts(lambda: iter(()), ABOUT))
+        formats.write(tmp_path / "a.parquet", LocalizationParts(lambda: iter(()), ABOUT))

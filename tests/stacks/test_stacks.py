@@ -922,6 +922,24 @@ def test_a_tiff_cut_off_anywhere_is_refused(tmp_path, frames, options):
         refused(path)
 
 
+@pytest.mark.parametrize(
+    ("compression", "strips"),
+    [(1, [(440, 40)]), (1, [(440, 20), (460, 20)]), (1, [(460, 20), (440, 20)]), (8, [(440, 40)])],
+    ids=["one strip", "strips in one piece", "strips apart", "deflate"],
+)
+def test_a_tiff_that_lacks_the_last_byte_of_its_last_page_is_refused_before_any_pixel_is_read(
+    tmp_path, compression, strips
+):
+    path = tmp_path / "movie.tif"
+    tags = [tag for tag in grey_page(4, 5, 0) if tag[0] not in (259, 273, 279)]
+    tags += [(259, 3, [compression]), (273, 4, [offset for offset, _ in strips]), (279, 4, [n for _, n in strips])]
+    path.write_bytes(tiff_bytes([grey_page(4, 5, 400), sorted(tags)]).ljust(480, b"\0"))
+    open_stack(path).close()
+    os.truncate(path, 479)
+    with pytest.raises(InputError, match="pixels of page 1 should reach byte 480, the file ends at byte 479"):
+        open_stack(path)
+
+
 def test_a_cut_that_tifffile_only_logs_is_refused_before_any_pixel_is_read(tmp_path, frames):
     path = tmp_path / "movie.tif"
     with tifffile.TiffWriter(path) as writer:
