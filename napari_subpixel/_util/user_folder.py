@@ -11,10 +11,12 @@ from napari_subpixel.errors import InputError
 
 #: Environment variable that names another folder for the user's own files.
 CONFIG = "NAPARI_SUBPIXEL_CONFIG"
-#: What no file name may have on one system or another, and the names that Windows keeps for devices.
-UNFIT = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
-DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
-LONGEST_NAME = 100
+#: Characters that a file name may not have on one system or another.
+FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
+#: Names that Windows reserves for devices, with any suffix.
+WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+#: Most characters in a name.
+MAX_NAME_LENGTH = 100
 
 
 def user_root() -> Path:
@@ -58,11 +60,11 @@ def checked_file_name(kind: str, name: str) -> str:
     """
     if not name:
         raise InputError(f"the {kind} needs a name to be kept under")
-    if unfit := UNFIT.search(name):
-        raise InputError(f"{kind} name {name!r}: {unfit[0]!r} cannot be in a file's name")
-    if name != name.strip(" .") or DEVICES.fullmatch(name) or len(name) > LONGEST_NAME:
+    if forbidden := FORBIDDEN.search(name):
+        raise InputError(f"{kind} name {name!r}: {forbidden[0]!r} cannot be in a file's name")
+    if name != name.strip(" .") or WINDOWS_DEVICES.fullmatch(name) or len(name) > MAX_NAME_LENGTH:
         raise InputError(
             f"{kind} name {name!r} cannot be a file's name: it begins or ends with a space or a point, is longer than "
-            f"{LONGEST_NAME} characters, or is the name of a device on Windows"
+            f"{MAX_NAME_LENGTH} characters, or is the name of a device on Windows"
         )
     return name

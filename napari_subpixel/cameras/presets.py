@@ -22,7 +22,7 @@ def presets() -> dict[str, Camera]:
 
     A file of the user's own that cannot be used is left out, with a warning that names it and says why.
     """
-    own, problems = _own()
+    own, problems = _user_presets()
     for problem in problems:
         warnings.warn(f"{problem}; this camera is left out", stacklevel=2)
     return {name: camera for name, (_, camera) in (_shipped() | own).items()}
@@ -36,12 +36,12 @@ def preset(name: str) -> Camera:
     InputError
         If there is none; the message lists the names, and guesses which was meant.
     """
-    return _found(name)[1]
+    return _preset(name)[1]
 
 
 def preset_file(name: str) -> Path:
     """Return the file of the camera of this name, or raise `InputError` as `preset` does."""
-    return _found(name)[0]
+    return _preset(name)[0]
 
 
 def save_preset(camera: Camera) -> Path:
@@ -60,7 +60,7 @@ def save_preset(camera: Camera) -> Path:
     name = checked_file_name("camera", camera.name)
     if _is_shipped(name):
         raise InputError(f"{name!r} is a camera that comes with the program; give yours another name")
-    own, _ = _own()
+    own, _ = _user_presets()
     path = own[name][0] if name in own else made_user_folder(KIND) / f"{name}{SUFFIX}"
     camera.to_yaml(path)
     return path
@@ -71,7 +71,7 @@ def _shipped() -> dict[str, tuple[Path, Camera]]:
     return {camera.name: (path, camera) for path, camera in cameras}
 
 
-def _own() -> tuple[dict[str, tuple[Path, Camera]], list[str]]:
+def _user_presets() -> tuple[dict[str, tuple[Path, Camera]], list[str]]:
     """Return the user's own cameras and, in words, what is wrong with the files that cannot be used."""
     own: dict[str, tuple[Path, Camera]] = {}
     problems = []
@@ -88,8 +88,8 @@ def _own() -> tuple[dict[str, tuple[Path, Camera]], list[str]]:
     return own, problems
 
 
-def _found(name: str) -> tuple[Path, Camera]:
-    own, problems = _own()
+def _preset(name: str) -> tuple[Path, Camera]:
+    own, problems = _user_presets()
     known = _shipped() | own
     for key, found in known.items():
         if key.casefold() == name.casefold():

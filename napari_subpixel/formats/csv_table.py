@@ -50,7 +50,7 @@ class Column:
         How its numbers become ours.
     required : bool
         Whether a file without it cannot be read.
-    demanded : bool
+    always_written : bool
         Whether it is written, as zeros, even where it was not measured.
     aliases : tuple of str
         Other names that are read as well.
@@ -62,7 +62,7 @@ class Column:
     ours: tuple[str, ...]
     unit: Unit = Unit.AS_IS
     required: bool = False
-    demanded: bool = False
+    always_written: bool = False
     aliases: tuple[str, ...] = ()
     digits: int = 4
 
@@ -85,7 +85,7 @@ class Flavour:
         Where the file puts the centre of the first pixel, in pixels.
     first_frame : int
         The number of the first frame.
-    told_by : tuple of str
+    identified_by : tuple of str
         Names of further columns without which a file is not known to be of this flavour.
     row_number : str
         Name of a leading column that numbers the rows from 1 when written; empty where there is none.
@@ -99,7 +99,7 @@ class Flavour:
     columns: tuple[Column, ...]
     first_centre_px: float
     first_frame: int = 1
-    told_by: tuple[str, ...] = ()
+    identified_by: tuple[str, ...] = ()
     row_number: str = ""
     quoted: bool = False
     header_end: str = ""
@@ -107,12 +107,12 @@ class Flavour:
     @property
     def needed(self) -> tuple[str, ...]:
         """Names that a header must list."""
-        return (*(c.name for c in self.columns if c.required), *self.told_by)
+        return (*(c.name for c in self.columns if c.required), *self.identified_by)
 
     @property
     def known(self) -> set[str]:
         """Names that are understood."""
-        return {name for column in self.columns for name in (column.name, *column.aliases)} | set(self.told_by)
+        return {name for column in self.columns for name in (column.name, *column.aliases)} | set(self.identified_by)
 
     def missing_from(self, header: Sequence[str]) -> list[str]:
         """Return the needed names that a header does not list."""
@@ -406,7 +406,7 @@ def _file_columns(
             values = _joined([localizations[name] for name in column.ours])
             values = flavour.to_file(values, column.unit, pixel_size_nm)
             columns[column.name] = values if values.dtype.kind == "i" else np.round(values, column.digits)
-        elif column.demanded:
+        elif column.always_written:
             columns[column.name] = np.zeros(len(localizations), np.int64)
             stand_ins[column.name] = "0, not measured"
     return columns, stand_ins

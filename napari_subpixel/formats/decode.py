@@ -16,7 +16,7 @@ from napari_subpixel.formats.hdf5_file import open_hdf5
 from napari_subpixel.localizations import Localizations
 
 #: The datasets of ``/data`` that are one column each, and ours that they fill.
-COLUMNS = {"prob": "probability", "phot": "photons", "bg": "background"}
+DATASET_COLUMNS = {"prob": "probability", "phot": "photons", "bg": "background"}
 
 
 def read(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizations:
@@ -40,7 +40,7 @@ def read(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizatio
         data = _datasets(file)
         size = pixel_size_nm if pixel_size_nm is not None else _pixel_size_nm(meta)
         columns = {"frame": data["frame_ix"], **_positions(data, meta, size)}
-        columns |= {ours: data[name] for name, ours in COLUMNS.items() if name in data}
+        columns |= {ours: data[name] for name, ours in DATASET_COLUMNS.items() if name in data}
         return Localizations(columns, pixel_size_nm=size)
 
 

@@ -20,7 +20,7 @@ FLAVOUR = Flavour(
         Column("prob", ("probability",)),
     ),
     first_centre_px=CENTRE_FROM_CORNER,
-    told_by=("photon",),
+    identified_by=("photon",),
 )
 
 

@@ -20,7 +20,7 @@ FLAVOUR = Flavour(
         Column("locprecnm", ("y_uncertainty", "x_uncertainty"), Unit.LENGTH_NM),
     ),
     first_centre_px=1.0,
-    told_by=("phot",),
+    identified_by=("phot",),
 )
 
 

@@ -17,7 +17,7 @@ from napari_subpixel.runs.checkpoints import Journal
 from napari_subpixel.runs.follow import Follow
 from napari_subpixel.runs.outputs import Detected, Outputs
 from napari_subpixel.runs.pipeline import check_output, check_place, detect
-from napari_subpixel.stacks import Look, Stack, looks_at, open_stack
+from napari_subpixel.stacks import GrowthSnapshot, Stack, open_stack, watch_growth
 
 #: Frames that a movie must have before its microscope is estimated, from these alone, so that it never matters when.
 FIRST_FRAMES = 100
@@ -94,7 +94,7 @@ def follow_to_file(
     follow = follow or Follow()
     may_replace = check_place(output, resume=resume, overwrite=overwrite)
     outputs = Outputs(output, image, overwrite=may_replace)
-    with closing(looks_at(path, idle_s=follow.idle_s)) as looks:
+    with closing(watch_growth(path, idle_s=follow.idle_s)) as looks:
         begun, ended = yield from _enough(path, looks, frames)
         job = job_of(begun.beginning(FIRST_FRAMES if stop is None else min(FIRST_FRAMES, stop)))
         # The pieces of a chunk, which are detected one by one in any case, so that something is there sooner.
@@ -123,7 +123,7 @@ def follow_to_file(
 
 
 def _enough(
-    path: str | Path, looks: Iterable[Look], frames: tuple[int, int | None]
+    path: str | Path, looks: Iterable[GrowthSnapshot], frames: tuple[int, int | None]
 ) -> Generator[Growth, None, tuple[Stack, bool]]:
     """Wait until there are frames to begin with."""
     start, stop = frames

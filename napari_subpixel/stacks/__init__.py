@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from napari_subpixel.stacks.arrays import time_axis
-from napari_subpixel.stacks.growing import Look, looks_at
+from napari_subpixel.stacks.growing import GrowthSnapshot, watch_growth
 from napari_subpixel.stacks.opening import open_stack
 from napari_subpixel.stacks.stack import Stack, check_finite
 
-__all__ = ["Look", "Stack", "check_finite", "looks_at", "open_stack", "time_axis"]
+__all__ = ["GrowthSnapshot", "Stack", "check_finite", "open_stack", "time_axis", "watch_growth"]

@@ -1,4 +1,4 @@
-"""Movies that are arrays already: numpy, dask, Zarr, HDF5, or anything that has a shape and takes slices."""
+"""Movies that are already arrays: numpy, dask, Zarr, HDF5, or anything with a shape that can be sliced."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class ArraySource:
     Parameters
     ----------
     array : array-like
-        Has ``shape`` and ``dtype`` and is cut with one slice or number an axis.
+        Has ``shape`` and ``dtype`` and can be indexed by one slice or number per axis.
     name : str
         The movie, for messages.
     axes : str, optional
         A letter for every axis; by default (Y, X) or (T, Y, X).
     files : sequence of Path
-        What tells that the array was changed, where it lies in files.
+        Files whose size and time show whether the array has changed, where it is in files.
     closing : closeable, optional
         What to close with the movie.
     """
@@ -44,7 +44,7 @@ class ArraySource:
         self.files = files
 
     def read(self, frames: range, rows: range) -> NDArray[Any]:
-        """Return these rows of these frames."""
+        """Return these rows of these frames, shape (len(frames), len(rows), X)."""
         key: list[int | slice] = [0] * self._ndim
         if self._axes.time is not None:
             key[self._axes.time] = slice(frames.start, frames.stop)
@@ -54,7 +54,7 @@ class ArraySource:
         return part if self._axes.time is not None else part[np.newaxis]
 
     def close(self) -> None:
-        """Close the file that the array lies in, where there is one."""
+        """Close the file that the array is in, where there is one."""
         if self._closing is not None:
             self._closing.close()
 

@@ -21,7 +21,7 @@ NM_PER_UNIT = {
     **dict.fromkeys(("pm", "picometer", "picometre"), 1e-3),
     **dict.fromkeys(("in", "inch", "inches"), 2.54e7),
 }
-#: A camera pixel in the sample lies between these; what is outside is a printer's resolution or a default.
+#: Range of a camera pixel in the sample; anything outside is a printer's resolution or a default.
 PLAUSIBLE_PIXEL_NM = (1.0, 10_000.0)
 
 
@@ -58,20 +58,20 @@ def frame_axes(name: str, axes: str, shape: Sequence[int]) -> FrameAxes:
     FrameAxes(time=1, y=3, x=4)
     """
     shape = tuple(int(n) for n in shape)
-    seen = f"axes {axes} of shape {shape}"
+    described = f"axes {axes} of shape {shape}"
     further = [i for i, axis in enumerate(axes) if axis not in "YX" and shape[i] != 1]
     if any(axes[i] == "S" for i in further):
-        raise AxesError(f"{name}: a colour (RGB) movie, expected one number a pixel (T, Y, X); got {seen}")
+        raise AxesError(f"{name}: a colour (RGB) movie, expected one number per pixel (T, Y, X); got {described}")
     if len(further) > 1:
-        raise AxesError(f"{name}: expected a (T, Y, X) movie, got {seen}: save one movie a file")
+        raise AxesError(f"{name}: expected a (T, Y, X) movie, got {described}: save one movie per file")
     if axes.count("Y") != 1 or axes.count("X") != 1:
-        raise InputError(f"{name}: expected a (T, Y, X) movie, got {seen}")
-    found = FrameAxes(further[0] if further else None, axes.index("Y"), axes.index("X"))
-    order = [i for i in found if i is not None]
+        raise InputError(f"{name}: expected a (T, Y, X) movie, got {described}")
+    positions = FrameAxes(further[0] if further else None, axes.index("Y"), axes.index("X"))
+    order = [i for i in positions if i is not None]
     if order != sorted(order):
-        raise InputError(f"{name}: expected the order (T, Y, X), got {seen}")
+        raise InputError(f"{name}: expected the order (T, Y, X), got {described}")
     check_not_empty(name, tuple(shape[i] for i in order))
-    return found
+    return positions
 
 
 def check_not_empty(name: str, shape: Sequence[int]) -> None:

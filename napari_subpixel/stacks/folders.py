@@ -42,10 +42,10 @@ def open_folder(path: Path, series: int, *, growing: bool = False) -> Stack:
 def is_folder_of_frames(path: Path) -> bool:
     """Say whether a folder is one movie: several TIFF files, of which none has more than one frame.
 
-    A file that is damaged says neither. Of a folder of movies one file is looked at, and of each only the first page.
+    A damaged file decides nothing. In a folder of movies only one file is read, and of every file only the first page.
     """
     files = _tiffs(_entries(path)) if path.is_dir() else []
-    return len(files) > 1 and _yes_and_never_no(holds_one_frame(file) for file in files)
+    return len(files) > 1 and _some_true_none_false(holds_one_frame(file) for file in files)
 
 
 def _pages(files: list[Path], *, growing: bool) -> Iterator[TiffPages]:
@@ -70,18 +70,19 @@ def _tiffs(entries: list[Path]) -> list[Path]:
     return [p for p in entries if p.suffix.lower() in TIFF_SUFFIXES and p.is_file()]
 
 
-def _yes_and_never_no(answers: Iterable[bool | None]) -> bool:
-    """Say whether some answers are yes and none is no."""
-    any_yes = False
+def _some_true_none_false(answers: Iterable[bool | None]) -> bool:
+    any_true = False
     for answer in answers:
         if answer is False:
             return False
-        any_yes |= answer is True
-    return any_yes
+        any_true |= answer is True
+    return any_true
 
 
 def natural_key(path: Path) -> list[tuple[int, int, str]]:
-    """Key that sorts numbers in names by value: img_2 before img_10.
+    """Return a key that sorts numbers in names by value, img_2 before img_10, and letters whatever their case.
+
+    `tifffile.natural_sorted`, which heeds the case, would put all of ``IMG_1`` before ``img_0``.
 
     Examples
     --------
@@ -89,4 +90,4 @@ def natural_key(path: Path) -> list[tuple[int, int, str]]:
     ['img_2.tif', 'img_10.tif']
     """
     parts = re.findall(r"\d+|\D+", path.name)
-    return [(0, int(part), part) if part.isdigit() else (1, 0, part.lower()) for part in parts]
+    return [(0, int(part), part) if part.isdecimal() else (1, 0, part.lower()) for part in parts]

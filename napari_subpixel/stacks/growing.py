@@ -1,4 +1,4 @@
-"""A movie that is still being written, looked at again and again until it no longer grows."""
+"""Watching a movie that is still being written, until it no longer grows."""
 
 from __future__ import annotations
 
@@ -13,21 +13,23 @@ from napari_subpixel.errors import InputError
 from napari_subpixel.stacks.opening import open_stack
 from napari_subpixel.stacks.stack import Stack
 
-#: Seconds between two looks at least, and how many times as long as a look took: files of many pages take their time.
-LOOK_S, REST = 0.5, 10.0
-#: How the name of a movie goes on behind what its further files have in common with it.
+#: Shortest pause between two snapshots, in seconds.
+MIN_PAUSE_S = 0.5
+#: The pause is at least this many times as long as the snapshot took, since files of many pages take long to open.
+PAUSE_RATIO = 10.0
+#: The end of a movie's name, behind the part that its further files share.
 ENDINGS = re.compile(r"(\.ome)?\.[^.]+$", re.IGNORECASE)
 
 
-class Look(NamedTuple):
+class GrowthSnapshot(NamedTuple):
     """A movie at a moment.
 
     Attributes
     ----------
     stack : Stack or None
-        The frames that are whole, open until the next look; None where there are none.
+        The frames that are whole, open until the next snapshot; None where there are none.
     ended : bool
-        Whether the movie is taken to be complete.
+        Whether the movie is considered complete.
     """
 
     stack: Stack | None
@@ -35,17 +37,17 @@ class Look(NamedTuple):
 
 
 class _Known(NamedTuple):
-    """What was handed on of a movie, and must stay."""
+    """What was yielded of a movie, and must not change."""
 
     shape: tuple[int, int, int]
     fingerprint: dict[str, Any]
     files: list[Path]
 
 
-def looks_at(path: str | Path, *, idle_s: float) -> Generator[Look, None, None]:
-    """Look at a movie that is still being written, until it has not grown for a while.
+def watch_growth(path: str | Path, *, idle_s: float) -> Generator[GrowthSnapshot, None, None]:
+    """Take snapshots of a movie that is still being written, until it has not grown for a while.
 
-    A frame counts once it was there at two looks and holds more than one value: some programs make room for pixels
+    A frame counts once it was there in two snapshots and holds more than one value: some programs make room for pixels
     before they write them.
 
     Parameters
@@ -53,21 +55,21 @@ def looks_at(path: str | Path, *, idle_s: float) -> Generator[Look, None, None]:
     path : path-like
         Its file or folder, which need not be there yet.
     idle_s : float
-        Seconds without a further byte after which it is taken to be complete.
+        Seconds without a further byte after which it is considered complete.
 
     Yields
     ------
-    Look
-        The last one, and no other, has ended.
+    GrowthSnapshot
+        ``ended`` is true of the last one only.
 
     Raises
     ------
     InputError
-        If it is still no movie after that time, or lost frames; or at once if another movie takes its place.
+        If after that time it is still not a movie, or has lost frames; or at once if another movie takes its place.
     """
     path = Path(path)
     known: _Known | None = None
-    n_before, before, grew = 0, (-1, -1), time.monotonic()
+    n_before, size_before, grew = 0, (-1, -1), time.monotonic()
     while True:
         began = time.monotonic()
         with ExitStack() as still_open:
@@ -82,12 +84,12 @@ def looks_at(path: str | Path, *, idle_s: float) -> Generator[Look, None, None]:
                 raise InputError(str(error)) from None
             except (InputError, OSError) as error:
                 failure = error
-            seen = stack.n_frames if stack is not None else 0, sum(_sizes(path))
-            grew = began if seen != before else grew
+            size = stack.n_frames if stack is not None else 0, sum(_sizes(path))
+            grew = began if size != size_before else grew
             ended = began - grew >= idle_s
             if ended and failure is not None:
                 raise failure if isinstance(failure, InputError) else InputError(f"{path}: {failure}")
-            rest_s = max(LOOK_S, REST * (time.monotonic() - began))
+            pause_s = max(MIN_PAUSE_S, PAUSE_RATIO * (time.monotonic() - began))
             part = None
             if stack is not None:
                 n_frames = stack.n_frames if ended else _filled(stack, min(stack.n_frames, n_before))
@@ -95,11 +97,11 @@ def looks_at(path: str | Path, *, idle_s: float) -> Generator[Look, None, None]:
                     part = stack.beginning(n_frames)
                     known = _Known(part.shape, stack.fingerprint_of_beginning(), list(stack.files))
                 n_before = stack.n_frames
-            yield Look(part, ended)
+            yield GrowthSnapshot(part, ended)
         if ended:
             return
-        before = seen
-        time.sleep(rest_s)
+        size_before = size
+        time.sleep(pause_s)
 
 
 class _ExchangedError(InputError):
@@ -111,7 +113,7 @@ def _check_same(now: Stack, before: _Known | None) -> None:
         return
     if now.fingerprint_of_beginning() != before.fingerprint:
         raise _ExchangedError(
-            f"{now.path}: another movie was put in the place of the one that was followed: that was "
+            f"{now.path}: another movie has replaced the one that was followed: that was "
             f"{before.shape[1:]} {before.fingerprint['dtype']}, this is {now.frame_shape} {now.dtype}, and the first "
             "frames differ"
         )
@@ -141,7 +143,7 @@ def _filled(stack: Stack, n_frames: int) -> int:
 
 
 def _sizes(path: Path) -> Iterator[int]:
-    """Yield the bytes of what is in a folder, or of a file and of those that go on with it, such as NAME_1.ome.tif."""
+    """Yield the sizes of the files in a folder, or of a file and its continuations, such as NAME_1.ome.tif."""
     name = ENDINGS.split(path.name)[0]
     ending = path.name[len(name) :]
     further = re.compile(re.escape(name) + r"(_\d+)?" + re.escape(ending))
@@ -150,5 +152,5 @@ def _sizes(path: Path) -> Iterator[int]:
         try:
             if path.is_dir() or further.fullmatch(file.name):
                 yield file.stat().st_size
-        except OSError:  # it went while it was looked at
+        except OSError:  # it has gone in the meantime
             continue

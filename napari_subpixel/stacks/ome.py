@@ -24,7 +24,7 @@ class OmeImage:
     Attributes
     ----------
     axes, shape : str, tuple of int
-        Axes beside Y and X, outermost first, and their lengths.
+        Axes besides Y and X, outermost first, and their lengths.
     frame_shape : (int, int)
         (height, width) of the frames.
     pixel_size_nm : float or None
@@ -60,7 +60,7 @@ def read_ome(path: Path, xml: str, pages: TiffPages, series: int, *, growing: bo
     series : int
         Number of the image among those that have frames in this file.
     growing : bool
-        The movie is still being written: take the frames before the first that is not there.
+        The movie is still being written: take the frames before the first missing one.
 
     Raises
     ------
@@ -205,7 +205,7 @@ class _Places:
             self.file_of[first : first + count] = number
             self.page_of[first : first + count] = np.arange(page, page + count)
         if self.growing:
-            self._keep_those_there()
+            self._drop_from_first_missing()
         self._check_all_there()
 
     def _accept_renamed(self, blocks: list[ElementTree.Element]) -> None:
@@ -217,7 +217,7 @@ class _Places:
     def _file_number(self, uuid: Any) -> int | None:
         """Return the number of the file that a TiffData element names, which is opened if it is a new one.
 
-        None is that of a file that is not there yet.
+        None stands for a file that is not there yet.
         """
         if uuid is None or (self.uuid is not None and uuid.text == self.uuid):
             return 0
@@ -238,8 +238,8 @@ class _Places:
             self.files.append(pages)
         return self._numbers[name]
 
-    def _keep_those_there(self) -> None:
-        """Leave out the first frame that is not there, and all that follow."""
+    def _drop_from_first_missing(self) -> None:
+        """Leave out the first missing frame and all that follow."""
         there = np.zeros(len(self.file_of), bool)
         for number, pages in enumerate(self.files):
             there |= (self.file_of == number) & np.isin(self.page_of, pages.index)

@@ -15,7 +15,9 @@ from napari_subpixel.stacks.tiff_pages import is_tiff
 from napari_subpixel.stacks.tiffs import open_tiff
 from napari_subpixel.stacks.zarrs import is_zarr_folder, open_zarr
 
+#: First bytes of a zip file.
 ZIP_START = b"PK\x03\x04"
+#: What can be read, for a message.
 READABLE = "TIFF, OME-TIFF, a folder of TIFF frames, Zarr"
 
 
@@ -33,7 +35,7 @@ def open_stack(movie: Any, *, series: int = 0, name: str | None = None, growing:
         What to call the movie; by default its file name, or "array".
     growing : bool
         The movie is still being written: take its frames up to the first that is not whole. Frames that are announced
-        and not there, or half written, are then no error.
+        but missing, or half written, are then no error.
 
     Returns
     -------
@@ -42,13 +44,13 @@ def open_stack(movie: Any, *, series: int = 0, name: str | None = None, growing:
     Raises
     ------
     AxesError
-        If it is an image with other axes than (T, Y, X), such as colours, or channels beside time.
+        If it is an image with other axes than (T, Y, X), such as colours, or channels in addition to time.
     InputError
-        If it is missing, is no movie of real numbers, or is cut off; one line that names the file.
+        If it is missing, is not a movie of real numbers, or is cut off; one line that names the file.
 
     Notes
     -----
-    One axis beside y and x may be longer than 1, and is time whatever the file calls it. A TIFF is checked to its
+    One axis besides y and x may be longer than 1, and is time whatever the file calls it. A TIFF is checked to its
     end, without reading pixels, for being cut off: every page that it lists or announces must lie within the file.
 
     Examples
@@ -64,8 +66,7 @@ def open_stack(movie: Any, *, series: int = 0, name: str | None = None, growing:
         if not str(movie):  # which pathlib takes for the folder at hand
             raise InputError("an empty file name was given for a movie")
         stack = _open_path(Path(movie), series, growing=growing)
-        stack.name, stack.series = name or stack.name, series
-        return stack
+        return stack.named(name) if name else stack
     if not hasattr(movie, "shape") or not hasattr(movie, "dtype"):
         raise InputError(f"expected a path or a (T, Y, X) array, got {type(movie).__name__}")
     name = name or "array"

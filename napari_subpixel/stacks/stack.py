@@ -26,16 +26,16 @@ class FrameSource(Protocol):
         """Return these rows of these frames, shape (len(frames), len(rows), X); both ranges count upwards by 1."""
 
     def close(self) -> None:
-        """Let go of the files; closing twice is no error."""
+        """Close the files; closing twice is no error."""
 
 
 class Stack:
-    """A movie of frames (T, Y, X) that stay in their file until they are asked for; made by `open_stack`.
+    """A movie of frames (T, Y, X) that are read from their file only when asked for; made by `open_stack`.
 
-    ``stack[7]`` is a frame and ``stack[10:20, :, 5:30]`` a part of ten, read then and there and with numpy's meaning.
+    ``stack[7]`` is a frame and ``stack[10:20, :, 5:30]`` a part of ten, read then and there and indexed as in numpy.
     Several threads may read at once. ``with open_stack(path) as stack:`` closes the file at the end.
 
-    `numpy.asarray` of a whole stack is refused, since it would fill the memory with a movie without a word: write
+    `numpy.asarray` of a whole stack is refused, since it would silently fill the memory with a movie: write
     ``stack[:]`` where that is meant.
 
     Attributes
@@ -66,6 +66,7 @@ class Stack:
         path: Path | None = None,
         pixel_size_nm: float | None = None,
         n_series: int = 1,
+        series: int = 0,
     ) -> None:
         self._source = source
         self._closed = False
@@ -75,7 +76,7 @@ class Stack:
         self.path = path
         self.pixel_size_nm = pixel_size_nm
         self.n_series = n_series
-        self.series = 0
+        self.series = series
 
     # -- what is known --------------------------------------------------------------------------------------------
 
@@ -102,7 +103,7 @@ class Stack:
         return f"<Stack {self.name!r}: {self.shape} {self.dtype}, pixel size {size}>"
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return what tells whether a movie is still the same: plain strings, numbers and lists, for JSON.
+        """Return what identifies an unchanged movie: plain strings, numbers and lists, for JSON.
 
         Size and time of its files, shape, type, and a hash over the first, the middle and the last frame.
         """
@@ -120,7 +121,7 @@ class Stack:
         }
 
     def fingerprint_of_beginning(self) -> dict[str, Any]:
-        """Return what tells whether a movie that may have grown is still the same, like `fingerprint`."""
+        """Return what identifies a movie that may have grown since, like `fingerprint`."""
         return {
             "name": self.name,
             "frame_shape": list(self.frame_shape),
@@ -136,6 +137,12 @@ class Stack:
     def files(self) -> Sequence[Path]:
         """The files that it is read from; none for an array."""
         return self._source.files
+
+    def named(self, name: str) -> Stack:
+        """Return the same movie under another name; closing it closes this one."""
+        renamed = copy.copy(self)
+        renamed.name = name
+        return renamed
 
     def beginning(self, n_frames: int) -> Stack:
         """Return the first frames as a movie of their own; closing it closes this one."""
@@ -170,7 +177,19 @@ class Stack:
         return self._part(range(start, stop), rows, columns)
 
     def chunks(self, size: int, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, NDArray[Any]]]:
-        """Yield the movie in pieces of `size` frames, the last one shorter, each with the number of its first frame."""
+        """Yield the movie in pieces of `size` frames, the last one shorter, each with the number of its first frame.
+
+        Parameters
+        ----------
+        size : int
+            Frames in a piece.
+        start, stop : int
+            Frames, counted from 0; by default all.
+
+        Yields
+        ------
+        (int, ndarray of shape (size, Y, X))
+        """
         if size < 1:
             raise InputError(f"{self.name}: a chunk must have at least 1 frame, got {size}")
         stop = self.n_frames if stop is None else stop
@@ -239,12 +258,12 @@ class Stack:
     # -- the file -------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Let go of the file; reading afterwards is an error, closing again is not."""
+        """Close the file; reading afterwards is an error, closing again is not."""
         self._closed = True
         self._source.close()
 
     def close_when_unused(self) -> Self:
-        """Let go of the file once nothing refers to the movie any more, for a user without an end such as a viewer."""
+        """Close the file once nothing refers to the movie any more, for a viewer, which never closes it."""
         weakref.finalize(self, self._source.close)
         return self
 

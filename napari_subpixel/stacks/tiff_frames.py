@@ -15,8 +15,8 @@ from napari_subpixel.errors import InputError
 from napari_subpixel.stacks.axes import check_not_empty, checked_dtype
 from napari_subpixel.stacks.tiff_pages import Layout, TiffPages
 
-#: A movie may have a file a frame; no more of them than this are held open.
-MOST_OPEN_FILES = 16
+#: A movie may have one file per frame; at most this many are held open.
+MAX_OPEN_FILES = 16
 
 
 class TiffFrames:
@@ -67,7 +67,7 @@ class TiffFrames:
         """Return an open file, and close the one that was not used for longest where there are too many."""
         if number not in self._open:
             self._open[number] = _OpenTiff(self._pages[number])
-            if len(self._open) > MOST_OPEN_FILES:
+            if len(self._open) > MAX_OPEN_FILES:
                 self._open.popitem(last=False)[1].close()
         self._open.move_to_end(number)
         return self._open[number]

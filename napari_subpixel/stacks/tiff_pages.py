@@ -18,10 +18,21 @@ from numpy.typing import NDArray
 from napari_subpixel._util.files import open_input
 from napari_subpixel.errors import InputError
 
-SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, FILL_ORDER, OFFSETS, SAMPLES, COUNTS = (
-    254, 256, 257, 258, 259, 266, 273, 277, 279,
-)  # fmt: skip
-PREDICTOR, TILE_WIDTH, TILE_OFFSETS, TILE_COUNTS, SAMPLE_FORMAT = 317, 322, 324, 325, 339
+#: Tags of a page that are read, with their names in TIFF 6.0.
+SUBFILE = 254  # NewSubfileType
+WIDTH = 256  # ImageWidth
+HEIGHT = 257  # ImageLength
+BITS = 258  # BitsPerSample
+COMPRESSION = 259  # Compression
+FILL_ORDER = 266  # FillOrder
+OFFSETS = 273  # StripOffsets
+SAMPLES = 277  # SamplesPerPixel
+COUNTS = 279  # StripByteCounts
+PREDICTOR = 317  # Predictor
+TILE_WIDTH = 322  # TileWidth
+TILE_OFFSETS = 324  # TileOffsets
+TILE_COUNTS = 325  # TileByteCounts
+SAMPLE_FORMAT = 339  # SampleFormat
 WANTED = frozenset((
     SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, FILL_ORDER, OFFSETS, SAMPLES, COUNTS,
     PREDICTOR, TILE_WIDTH, TILE_OFFSETS, TILE_COUNTS, SAMPLE_FORMAT,
@@ -37,12 +48,11 @@ FIRST_PRIVATE_TAG = 32768
 #: Bits of NewSubfileType that mark a page as a thumbnail or a mask rather than an image.
 NOT_AN_IMAGE = 0b101
 #: More tags than this in one page mean that what was read is no page.
-MOST_TAGS = 4096
+MAX_TAGS = 4096
 #: Bytes read for a page at once; enough for the tags of all but a few programs.
-PAGE_READ = 512
-#: More bytes than this beside the pixels of one frame, and as many again as those, are further frames.
-MOST_BESIDE = 1 << 16
-
+PAGE_BYTES = 512
+#: Bytes that a file of one frame may have besides its pixels; more than this, and as many again as those, are frames.
+MAX_EXTRA_BYTES = 1 << 16
 #: Places from here on can only be damage; they would not fit a signed number.
 BEYOND_ANY_FILE = 2**62
 
@@ -115,7 +125,7 @@ class TiffPages:
 
 
 class _Kind(NamedTuple):
-    """What the tags of an image say beside where its pixels are."""
+    """What the tags of an image say, apart from where its pixels are."""
 
     layout: Layout
     is_plain: bool
@@ -145,7 +155,7 @@ def read_pages(path: Path, *, growing: bool = False) -> TiffPages:
 
 
 def holds_one_frame(path: Path) -> bool | None:
-    """Say, by its first page alone, whether a TIFF file holds a single frame; None where that cannot be told.
+    """Say, by its first page alone, whether a TIFF file holds a single frame; None where that cannot be decided.
 
     Programs that write many frames under one page, such as ImageJ beyond 4 GB, are known by the size of the file.
     """
@@ -203,15 +213,16 @@ class _Walk:
         """Say whether there is one page, and no room for the pixels of a second frame."""
         tags, further = self._page(0, self.first)
         layout = self._layout(0, tags)
-        return not further and not (self._is_plain(tags, layout) and self.file_size >= 2 * layout.nbytes + MOST_BESIDE)
+        has_room = self._is_plain(tags, layout) and self.file_size >= 2 * layout.nbytes + MAX_EXTRA_BYTES
+        return not further and not has_room
 
     def _chain(self) -> Iterator[Tags]:
         """Yield the tags of every page, to the end of the chain."""
-        offset, number, seen = self.first, 0, set()
+        offset, number, visited = self.first, 0, set()
         while offset:
-            if offset in seen:
+            if offset in visited:
                 raise InputError(f"{self.path}: a damaged TIFF: its pages run in a circle after page {number - 1}")
-            seen.add(offset)
+            visited.add(offset)
             tags, offset = self._page(number, offset)
             yield tags
             number += 1
@@ -221,9 +232,9 @@ class _Walk:
         next_size = 8 if self.big else 4
         if offset + self.count_size > self.file_size:
             raise self._cut(f"page {number} should start at byte {offset:,}")
-        head = self._bytes(offset, PAGE_READ)
+        head = self._bytes(offset, PAGE_BYTES)
         n_tags = self._number(head[: self.count_size])
-        if not 0 < n_tags <= MOST_TAGS:
+        if not 0 < n_tags <= MAX_TAGS:
             raise InputError(f"{self.path}: a damaged TIFF: page {number} at byte {offset:,} has {n_tags} tags")
         end = self.count_size + n_tags * self.entry_struct.size
         if len(head) < end + next_size:

@@ -1,4 +1,4 @@
-"""Movies in TIFF: plain, BigTIFF, ImageJ, tifffile's own, MetaMorph; OME-TIFF and folders of frames stand beside."""
+"""Movies in one TIFF: plain, BigTIFF, ImageJ, tifffile's own, MetaMorph, OME-TIFF with its further files."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from napari_subpixel.stacks.tiff_pages import TiffPages, read_pages
 
 #: Vendors' formats whose axes tifffile reads; of MetaMorph's (stk) movies only the first page is listed.
 VENDORS = ("stk", "lsm", "fluoview", "sis", "scanimage")
+#: Units of a page's resolution, by the number in its tag.
 RESOLUTION_UNITS = {2: "inch", 3: "cm"}
 
 
@@ -41,7 +42,7 @@ def open_tiff(path: Path, series: int, *, growing: bool = False) -> Stack:
         dtype = page.dtype
         pages, n_series = _frames_of_series(tiff, pages, math.prod(shape), series, growing=growing)
     source = TiffFrames([pages], np.zeros(len(pages), int), np.arange(len(pages)), dtype)
-    return Stack(source, name=path.name, path=path, pixel_size_nm=pixel_size_nm, n_series=n_series)
+    return Stack(source, name=path.name, path=path, pixel_size_nm=pixel_size_nm, n_series=n_series, series=series)
 
 
 def files_of_movie(path: Path) -> set[Path]:
@@ -88,7 +89,14 @@ def _open_ome(path: Path, xml: str, pages: TiffPages, series: int, *, growing: b
         if page.shape != image.frame_shape:
             raise InputError(f"{path}: OME-XML says frames of {image.frame_shape}, the pages are {page.shape}")
         source = TiffFrames(image.files, image.file_of, image.page_of, page.dtype)
-    return Stack(source, name=path.name, path=path, pixel_size_nm=image.pixel_size_nm, n_series=image.n_series)
+    return Stack(
+        source,
+        name=path.name,
+        path=path,
+        pixel_size_nm=image.pixel_size_nm,
+        n_series=image.n_series,
+        series=series,
+    )
 
 
 def _first_image(tiff: Any, pages: TiffPages, number: int) -> Any:
@@ -99,7 +107,7 @@ def _first_image(tiff: Any, pages: TiffPages, number: int) -> Any:
 
 
 def _imagej_axes(about: dict[str, Any], page: Any) -> tuple[str, tuple[int, ...], float | None]:
-    """Return the axes beside Y and X, their lengths and the pixel size in nm that ImageJ wrote down."""
+    """Return the axes besides Y and X, their lengths and the pixel size in nm that ImageJ wrote down."""
     shape = tuple(int(about.get(key, 1)) for key in ("frames", "slices", "channels"))
     if "S" in page.axes:
         shape = (*shape[:2], 1)
@@ -113,7 +121,7 @@ def _imagej_axes(about: dict[str, Any], page: Any) -> tuple[str, tuple[int, ...]
 
 
 def _described_axes(tiff: Any, page: Any) -> tuple[str, tuple[int, ...]]:
-    """Return the axes beside Y and X, and their lengths, of a TIFF that is neither ImageJ's nor OME's."""
+    """Return the axes besides Y and X, and their lengths, of a TIFF that is neither ImageJ's nor OME's."""
     if tiff.is_shaped:
         return _shaped_axes(page)
     if any(getattr(tiff, f"is_{vendor}") for vendor in VENDORS):
@@ -124,7 +132,7 @@ def _described_axes(tiff: Any, page: Any) -> tuple[str, tuple[int, ...]]:
 
 
 def _shaped_axes(page: Any) -> tuple[str, tuple[int, ...]]:
-    """Return the axes beside Y and X of the array that tifffile wrote from this page on, and their lengths."""
+    """Return the axes besides Y and X of the array that tifffile wrote from this page on, and their lengths."""
     about = json.loads(page.shaped_description)
     shape, axes = tuple(int(n) for n in about["shape"]), str(about.get("axes", ""))
     if shape[-page.ndim :] != page.shape:  # such as (T, Y, X, 1)

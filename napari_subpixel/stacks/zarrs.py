@@ -12,6 +12,7 @@ from napari_subpixel.stacks.arrays import ArraySource
 from napari_subpixel.stacks.axes import pixel_size_from
 from napari_subpixel.stacks.stack import Stack
 
+#: Files of which a Zarr array or group has one.
 METADATA_FILES = ("zarr.json", ".zarray", ".zgroup")
 #: Axes of OME-Zarr before version 0.3, which did not name them.
 OLD_OME_AXES = "TCZYX"
@@ -38,11 +39,11 @@ def open_zarr(path: Path, series: int) -> Stack:
         array, axes, pixel_size_nm, n_series = _movie_of(path, node, series)
         source = ArraySource(array, str(path), axes=axes, files=files, closing=store)
         on_error.pop_all()
-    return Stack(source, name=path.name, path=path, pixel_size_nm=pixel_size_nm, n_series=n_series)
+    return Stack(source, name=path.name, path=path, pixel_size_nm=pixel_size_nm, n_series=n_series, series=series)
 
 
 def _opened(path: Path, open_it: Any) -> Any:
-    """Call `open_it`; whatever a damaged Zarr makes of it becomes an `InputError`."""
+    """Call `open_it`; any error of a damaged Zarr becomes an `InputError`."""
     try:
         return open_it()
     except (InputError, MemoryError):
@@ -61,7 +62,7 @@ def _root_in_zip(path: Path) -> str:
         raise InputError(f"{path}: the zip file cannot be read (cut off?): {error}") from None
     roots = [n.rpartition("/")[0] for n in names if n.rpartition("/")[2] in METADATA_FILES]
     if not roots:
-        raise InputError(f"{path}: no Zarr in this zip file; it holds {_some(names)}")
+        raise InputError(f"{path}: no Zarr in this zip file; it holds {_abridged(names)}")
     return min(roots, key=len)
 
 
@@ -80,7 +81,8 @@ def _movie_of(path: Path, node: Any, series: int) -> tuple[Any, str | None, floa
         return array, axes, pixel_size_nm, len(images)
     arrays = dict(_opened(path, lambda: list(node.arrays())))
     if len(arrays) != 1:
-        raise InputError(f"{path}: expected one array or OME-Zarr images, the group holds {_some(list(node.keys()))}")
+        held = _abridged(list(node.keys()))
+        raise InputError(f"{path}: expected one array or OME-Zarr images, the group holds {held}")
     _check_series(path, series, 1)
     array = next(iter(arrays.values()))
     return array, _named_axes(array), None, 1
@@ -109,10 +111,10 @@ def _ome_axes(image: dict[str, Any], dataset: dict[str, Any], ndim: int) -> tupl
     if "X" not in axes:
         return axes, None
     scale, x = 1.0, axes.index("X")
-    steps = [*image.get("coordinateTransformations", ()), *dataset.get("coordinateTransformations", ())]
-    for step in steps:
-        if step.get("type") == "scale":
-            scale *= float(step["scale"][x])
+    transformations = [*image.get("coordinateTransformations", ()), *dataset.get("coordinateTransformations", ())]
+    for each in transformations:
+        if each.get("type") == "scale":
+            scale *= float(each["scale"][x])
     return axes, pixel_size_from(scale, named[x].get("unit"))
 
 
@@ -134,6 +136,6 @@ def _check_series(path: Path, series: int, n_series: int) -> None:
         raise InputError(f"{path}: series {series} asked for, the file has {n_series}, counted from 0")
 
 
-def _some(names: list[str]) -> str:
+def _abridged(names: list[str]) -> str:
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     return ", ".join(map(repr, names[:5])) + more if names else "nothing"

@@ -19,7 +19,7 @@ from napari_subpixel.errors import InputError
 from napari_subpixel.formats import picasso
 from napari_subpixel.localizations import Localizations
 
-DEMANDED = ["frame", "x", "y", "photons", "sx", "sy", "bg", "lpx", "lpy", "net_gradient"]
+ALWAYS_WRITTEN = ["frame", "x", "y", "photons", "sx", "sy", "bg", "lpx", "lpy", "net_gradient"]
 
 #: Picasso's own loader and renderer, in a process of their own: prints how many rows it shows and where.
 PICASSO = """
@@ -58,7 +58,7 @@ def test_the_table_is_picasso_s_compound_type(emitter: Localizations, tmp_path: 
     picasso.write(tmp_path / "a.hdf5", emitter)
     with h5py.File(tmp_path / "a.hdf5") as file:
         rows, metadata = file["locs"][()], json.loads(file["metadata"][()])
-    assert list(rows.dtype.names) == [*DEMANDED, "z", "probability", "class_index"]
+    assert list(rows.dtype.names) == [*ALWAYS_WRITTEN, "z", "probability", "class_index"]
     assert {name: rows.dtype[name].str for name in rows.dtype.names} == {
         name: "<u4" if name in ("frame", "class_index") else "<f4" for name in rows.dtype.names
     }
@@ -79,7 +79,7 @@ def test_what_was_not_measured_gets_a_stand_in_that_is_named(positions_only: Loc
     picasso.write(tmp_path / "a.hdf5", positions_only)
     with h5py.File(tmp_path / "a.hdf5") as file:
         rows, metadata = file["locs"][()], json.loads(file["metadata"][()])
-    assert list(rows.dtype.names) == DEMANDED
+    assert list(rows.dtype.names) == ALWAYS_WRITTEN
     assert all(np.isfinite(rows[name]).all() for name in rows.dtype.names)
     assert rows["lpx"].tolist() == rows["lpy"].tolist() == [np.float32(0.1)] * 2
     zeros = {name: "0, not measured" for name in ("photons", "sx", "sy", "bg", "net_gradient")}

@@ -24,7 +24,7 @@ from napari_subpixel.runs.follow import Follow
 from napari_subpixel.runs.live import Followed, Growth, follow_to_file
 from napari_subpixel.runs.pipeline import detect_to_file
 from napari_subpixel.simulation.simulate import Simulation, simulate
-from napari_subpixel.stacks import Stack, growing, looks_at, open_stack
+from napari_subpixel.stacks import Stack, growing, open_stack, watch_growth
 
 CAMERA = Camera(pixel_size_nm=100)
 #: Seconds without a byte after which a movie is complete, by a clock that moves from one look to the next only.
@@ -158,7 +158,7 @@ def test_a_movie_that_was_exchanged_is_refused(detector, frames, tmp_path):
     next(run)
     movie.unlink()
     append(movie, frames[2:])
-    with pytest.raises(InputError, match="another movie was put in the place"):
+    with pytest.raises(InputError, match="another movie has replaced the one"):
         to_end(run)
 
 
@@ -429,37 +429,37 @@ def test_of_a_folder_the_files_before_one_that_is_not_whole_are_taken(frames, tm
 
 def test_frames_for_which_there_is_only_room_do_not_count(frames, tmp_path):
     array = zarr.create_array(tmp_path / "m.zarr", shape=(18, 40, 52), chunks=(1, 40, 52), dtype=frames.dtype)
-    looks = looks_at(tmp_path / "m.zarr", idle_s=IDLE)
-    seen = [next(looks), next(looks)]
+    snapshots = watch_growth(tmp_path / "m.zarr", idle_s=IDLE)
+    seen = [next(snapshots), next(snapshots)]
     for n in (3, 4, 11):
         array[:n] = frames[:n]
-        seen.append(next(looks))
+        seen.append(next(snapshots))
         assert seen[-1].stack.n_frames == n
-    assert [look.stack for look in seen[:2]] == [None, None]
-    *_, last = looks
+    assert [snapshot.stack for snapshot in seen[:2]] == [None, None]
+    *_, last = snapshots
     assert last.stack.n_frames == 18
 
 
 def test_a_movie_grows_as_long_as_a_file_does_that_goes_on_with_it(frames, tmp_path):
     append(tmp_path / "m.tif", frames[:3])
-    looks = looks_at(tmp_path / "m.tif", idle_s=IDLE)
+    snapshots = watch_growth(tmp_path / "m.tif", idle_s=IDLE)
     for number in range(3, 18):
         append(tmp_path / "m_1.tif", frames[number : number + 1])
-        assert not next(looks).ended
-    assert sum(1 for _ in looks) == pytest.approx(IDLE / growing.LOOK_S, abs=1)
+        assert not next(snapshots).ended
+    assert sum(1 for _ in snapshots) == pytest.approx(IDLE / growing.MIN_PAUSE_S, abs=1)
 
 
-def test_a_frame_counts_once_it_was_there_at_two_looks_and_all_of_them_at_the_end(frames, tmp_path):
+def test_a_frame_counts_once_it_was_there_in_two_snapshots_and_all_of_them_at_the_end(frames, tmp_path):
     array = zarr.create_array(tmp_path / "m.zarr", shape=(2, 40, 52), chunks=(1, 40, 52), dtype=frames.dtype)
     array[:] = frames[:2]
-    looks = looks_at(tmp_path / "m.zarr", idle_s=IDLE)
-    assert next(looks) == (None, False)
-    assert next(looks).stack.n_frames == 2
+    snapshots = watch_growth(tmp_path / "m.zarr", idle_s=IDLE)
+    assert next(snapshots) == (None, False)
+    assert next(snapshots).stack.n_frames == 2
     array.append(frames[2:5])
-    assert next(looks).stack.n_frames == 2
-    stack, ended = next(looks)
+    assert next(snapshots).stack.n_frames == 2
+    stack, ended = next(snapshots)
     assert not ended
     np.testing.assert_array_equal(stack[:], frames[:5])
-    *_, last = looks
+    *_, last = snapshots
     assert last.ended
     assert last.stack.n_frames == 5

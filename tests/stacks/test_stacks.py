@@ -21,7 +21,7 @@ import zarr
 
 from napari_subpixel.errors import AxesError, InputError
 from napari_subpixel.stacks import Stack, check_finite, open_stack
-from napari_subpixel.stacks.tiff_frames import MOST_OPEN_FILES
+from napari_subpixel.stacks.tiff_frames import MAX_OPEN_FILES
 
 #: Frames that are never square and number fewer than their rows.
 SHAPE = (9, 13, 17)
@@ -427,11 +427,11 @@ def test_a_folder_may_mix_byte_orders_and_compression(tmp_path, frames):
 
 
 def test_a_large_folder_keeps_few_files_open(tmp_path, rng):
-    frames = rng.integers(0, 255, (3 * MOST_OPEN_FILES, 5, 6)).astype(np.uint8)
+    frames = rng.integers(0, 255, (3 * MAX_OPEN_FILES, 5, 6)).astype(np.uint8)
     folder = write_folder(tmp_path / "cell", frames)
     with open_stack(folder) as stack:
         np.testing.assert_array_equal(stack[:], frames)
-        assert len(_open_files(Path("/proc/self/fd"))) <= MOST_OPEN_FILES
+        assert len(_open_files(Path("/proc/self/fd"))) <= MAX_OPEN_FILES
 
 
 def test_a_folder_with_one_tiff_is_that_movie(tmp_path, frames):
