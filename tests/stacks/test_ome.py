@@ -1,0 +1,149 @@
+"""OME-TIFF: frames are found where the XML says, in one file or several."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_subpixel.errors import InputError
+from napari_subpixel.stacks import open_stack
+
+from .movie_files import SHAPE, opens_as, refused
+
+OME = '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"{uuid}>{body}</OME>'
+
+
+def ome_xml(n_frames, data, *, uuid="", order="XYCZT", extra="", **sizes) -> str:
+    sizes = {"SizeT": n_frames, "SizeC": 1, "SizeZ": 1, "SizeY": SHAPE[1], "SizeX": SHAPE[2], **sizes}
+    numbers = " ".join(f'{k}="{v}"' for k, v in sizes.items())
+    pixels = f'<Pixels ID="P:0" DimensionOrder="{order}" Type="uint16" {numbers} {extra}>{data}</Pixels>'
+    uuid = f' UUID="{uuid}"' if uuid else ""
+    return OME.format(uuid=uuid, body=f'<Image ID="I:0">{pixels}</Image>')
+
+
+def block(first, ifd, count, uuid=None, file=None) -> str:
+    inner = f'<UUID FileName="{file}">{uuid}</UUID>' if uuid else ""
+    return f'<TiffData FirstT="{first}" IFD="{ifd}" PlaneCount="{count}">{inner}</TiffData>'
+
+
+def write_ome(path, frames, xml) -> None:
+    tifffile.imwrite(path, frames, description=xml, metadata=None, photometric="minisblack")
+
+
+def two_ome_files(folder, frames) -> Path:
+    data = block(0, 0, 4, "urn:uuid:a", "a.ome.tif") + block(4, 0, 5, "urn:uuid:b", "b.ome.tif")
+    write_ome(folder / "a.ome.tif", frames[:4], ome_xml(9, data, uuid="urn:uuid:a"))
+    write_ome(folder / "b.ome.tif", frames[4:], ome_xml(9, data, uuid="urn:uuid:b"))
+    return folder / "a.ome.tif"
+
+
+def test_an_ome_movie_in_two_files_opens_from_either(tmp_path, frames):
+    first = two_ome_files(tmp_path, frames)
+    opens_as(first, frames, name="a.ome.tif")
+    opens_as(tmp_path / "b.ome.tif", frames)
+
+
+def test_of_several_positions_in_two_files_each_the_one_that_the_file_belongs_to_opens(tmp_path, frames):
+    """As microscopes write them: every file carries the XML of all positions."""
+    images = ""
+    for position in "01":
+        names = [f"Pos{position}.ome.tif", f"Pos{position}_1.ome.tif"]
+        data = "".join(block(4 * n, 0, 4 + n, f"urn:uuid:{name}", name) for n, name in enumerate(names))
+        body = ome_xml(9, data)
+        images += body[body.index("<Image") : body.index("</Image>") + len("</Image>")]
+    movies = {"0": frames, "1": frames[::-1]}
+    for position, movie in movies.items():
+        for name, part in ((f"Pos{position}.ome.tif", movie[:4]), (f"Pos{position}_1.ome.tif", movie[4:])):
+            write_ome(tmp_path / name, part, OME.format(uuid=f' UUID="urn:uuid:{name}"', body=images))
+    for position, movie in movies.items():
+        opens_as(tmp_path / f"Pos{position}.ome.tif", movie)
+        opens_as(tmp_path / f"Pos{position}_1.ome.tif", movie, n_series=1)
+
+
+def test_a_missing_companion_file_is_named(tmp_path, frames):
+    first = two_ome_files(tmp_path, frames)
+    (tmp_path / "b.ome.tif").unlink()
+    refused(first, "b.ome.tif", "missing")
+
+
+def test_a_companion_file_that_was_cut_off_is_named(tmp_path, frames):
+    first = two_ome_files(tmp_path, frames)
+    with tifffile.TiffFile(tmp_path / "b.ome.tif") as tiff:
+        third = tiff.pages[3].offset
+    os.truncate(tmp_path / "b.ome.tif", third)
+    with pytest.raises(InputError, match=r"b\.ome\.tif: the file is cut off"):
+        open_stack(first)
+    tifffile.imwrite(tmp_path / "b.ome.tif", frames[4:7], metadata=None, photometric="minisblack")
+    with pytest.raises(InputError, match=r"b\.ome\.tif: the file is cut off.*page 3.*has 3 pages"):
+        open_stack(first)
+
+
+def test_a_renamed_ome_file_is_still_itself(tmp_path, frames):
+    write_ome(tmp_path / "new.tif", frames, ome_xml(9, block(0, 0, 9, "urn:uuid:a", "old.ome.tif")))
+    opens_as(tmp_path / "new.tif", frames)
+
+
+def test_ome_frames_are_taken_from_the_pages_that_the_xml_says(tmp_path, frames):
+    data = "".join(block(t, 8 - t, 1) for t in range(9))
+    write_ome(tmp_path / "movie.ome.tif", frames[::-1], ome_xml(9, data))
+    opens_as(tmp_path / "movie.ome.tif", frames)
+
+
+@pytest.mark.parametrize("data", ["", "<TiffData/>", '<TiffData FirstT="0" PlaneCount="9"/>'])
+def test_ome_xml_may_leave_the_pages_unsaid(tmp_path, frames, data):
+    write_ome(tmp_path / "movie.ome.tif", frames, ome_xml(9, data))
+    opens_as(tmp_path / "movie.ome.tif", frames)
+
+
+def test_ome_xml_may_be_in_a_file_of_its_own_or_in_another_tiff(tmp_path, frames):
+    data = block(0, 0, 9, "urn:uuid:a", "movie.ome.tif")
+    only = '<BinaryOnly MetadataFile="{}" UUID="urn:uuid:m"/>'
+    write_ome(tmp_path / "movie.ome.tif", frames, OME.format(uuid="", body=only.format("all.companion.ome")))
+    refused(tmp_path / "movie.ome.tif", "all.companion.ome", "missing")
+    (tmp_path / "all.companion.ome").write_text(ome_xml(9, data, uuid="urn:uuid:m"), encoding="utf-8")
+    opens_as(tmp_path / "movie.ome.tif", frames)
+    write_ome(tmp_path / "movie.ome.tif", frames, OME.format(uuid="", body=only.format("master.ome.tif")))
+    write_ome(tmp_path / "master.ome.tif", frames[0], ome_xml(9, data, uuid="urn:uuid:m"))
+    opens_as(tmp_path / "movie.ome.tif", frames)
+
+
+def test_images_of_an_ome_file_are_series(tmp_path, frames):
+    with tifffile.TiffWriter(tmp_path / "movie.ome.tif", ome=True) as writer:
+        writer.write(frames[:4, :5], metadata={"axes": "TYX"})
+        writer.write(frames[4:], metadata={"axes": "TYX"})
+    opens_as(tmp_path / "movie.ome.tif", frames[:4, :5], n_series=2)
+    with open_stack(tmp_path / "movie.ome.tif", series=1) as second:
+        np.testing.assert_array_equal(second[:], frames[4:])
+    refused(tmp_path / "movie.ome.tif", "series 2 asked for", series=2)
+
+
+@pytest.mark.parametrize(
+    ("xml", "seen"),
+    [
+        (ome_xml(12, "<TiffData/>"), "announces 12 frames and places only 9"),
+        (ome_xml(12, block(0, 0, 12)), "cut off: its OME-XML places a frame on page 9"),
+        (ome_xml(9, block(0, 0, 4)), "announces 9 frames and places only 4"),
+        (ome_xml(3, block(0, 0, 9)), "announces 3 frames and places 9"),
+        (ome_xml(0, block(0, 0, 9)), "no frames"),
+        (ome_xml(9, block(11, 0, 1)), "its OME-XML is damaged"),
+        (ome_xml(9, "", SizeT="nine"), "its OME-XML is damaged"),
+        (ome_xml(9, "", SizeX=16), "OME-XML says frames of (13, 16), the pages are (13, 17)"),
+        (ome_xml(3, "<TiffData/>", SizeZ=3), "axes TZCYX of shape (3, 3, 1, 13, 17)"),
+        (ome_xml(9, "").replace("</Pixels>", "</Pixel>"), "its OME-XML is damaged"),
+        (OME.format(uuid="", body='<Image ID="I:0"/>'), "does not describe the pixels"),
+        (OME.format(uuid="", body=""), "the file has 0"),
+    ],
+)
+def test_ome_xml_that_does_not_fit_the_pages_is_refused(tmp_path, frames, xml, seen):
+    write_ome(tmp_path / "movie.ome.tif", frames, xml)
+    refused(tmp_path / "movie.ome.tif", seen)
+
+
+def test_an_ome_uuid_without_a_file_name_means_the_file_itself(tmp_path, frames):
+    data = '<TiffData IFD="0" PlaneCount="9"><UUID>urn:uuid:a</UUID></TiffData>'
+    write_ome(tmp_path / "movie.ome.tif", frames, ome_xml(9, data))
+    opens_as(tmp_path / "movie.ome.tif", frames)
