@@ -38,11 +38,11 @@ _HOMES = {
     "measure_psf": "calibration.measure_psf",
     "open_stack": "stacks.open_stack",
     "pair_outputs": "runs.movie_lists.pair_outputs",
-    "preset": "cameras.presets.preset",
+    "preset": "cameras.preset",
     "read_localizations": "formats.read",
     "render": "rendering.render.render",
     "save_image": "rendering.render.save_image",
-    "save_preset": "cameras.presets.save_preset",
+    "save_preset": "cameras.save_preset",
     "simulate": "simulation.simulate.simulate",
     "write_localizations": "formats.write",
 }

@@ -15,7 +15,7 @@ from napari_subpixel._util.files import atomic_output
 from napari_subpixel._util.records import described
 from napari_subpixel.errors import InputError
 
-#: More photons than this in a pixel are beyond any camera, and beyond the generator of Poisson numbers.
+#: Most photons in a pixel: beyond any camera, and near the limit of the generator of Poisson numbers.
 MAX_PHOTONS = 1e15
 #: Fields that may be one number or, for an sCMOS camera, a map with a value for every pixel.
 MAPS = ("baseline", "electrons_per_adu", "read_noise_e")
@@ -42,7 +42,7 @@ class Camera:
     bit_depth : int
         Bits of the digitiser; larger values saturate.
     name : str
-        What the user calls it.
+        Name given by the user.
 
     Examples
     --------
@@ -192,7 +192,7 @@ class Camera:
         return replace(self, **means)
 
     def summary(self) -> dict[str, Any]:
-        """Return the record for a table's provenance: a map is told by its shape and mean."""
+        """Return the record for a table's provenance: a map is given by its shape and mean."""
         short = {}
         for name, value in self.to_dict().items():
             value = getattr(self, name)
@@ -226,7 +226,7 @@ class Camera:
 
 
 def with_maps(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Return fields of a camera with the maps read that are named by a file, relative to the folder."""
+    """Return fields of a camera, with every map that is given as a file name, relative to the folder, read."""
     read = {field: _read_map(field, folder / values[field]) for field in MAPS if isinstance(values.get(field), str)}
     return {**values, **read}
 

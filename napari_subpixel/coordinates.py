@@ -1,8 +1,8 @@
 """The pixel convention: the one place where half pixels, pixels and nanometres are converted.
 
 Inside the program the centre of the first pixel is (0, 0) and its outer corner (-0.5, -0.5); axes are (y, x). Files
-have other customs, each described by one number: the coordinate, in pixels, that the file gives to the centre of the
-first pixel (0.5 where positions are measured from the outer corner, 1 where pixels are counted from one).
+have other conventions, each described by one number: the coordinate, in pixels, that the file gives to the centre of
+the first pixel (0.5 where positions are measured from the outer corner, 1 where pixels are counted from one).
 """
 
 from __future__ import annotations
@@ -54,6 +54,20 @@ def px_to_nm(px: ArrayLike, pixel_size_nm: float, *, first_centre_px: float) -> 
 def nm_to_px(nm: ArrayLike, pixel_size_nm: float, *, first_centre_px: float) -> NDArray[np.float64]:
     """Convert a file's nanometres to positions in pixels; the inverse of `px_to_nm`.
 
+    Parameters
+    ----------
+    nm : array_like
+        Positions in nm.
+    pixel_size_nm : float
+        Width of a pixel in nm.
+    first_centre_px : float
+        Where the file puts the centre of the first pixel, in pixels.
+
+    Returns
+    -------
+    ndarray of float64
+        Positions in pixels, the first pixel's centre at 0.
+
     Examples
     --------
     >>> float(nm_to_px(50, 100, first_centre_px=CENTRE_FROM_CORNER))
@@ -81,7 +95,21 @@ def whole_pixel(px: Any) -> Any:
 
 
 def within_frame(y: ArrayLike, x: ArrayLike, shape: tuple[int, int], *, border_px: float = 0.0) -> NDArray[np.bool_]:
-    """Say which positions lie on the frame, at least `border_px` pixels inside its outer edge."""
+    """Say which positions lie on the frame.
+
+    Parameters
+    ----------
+    y, x : array_like, shape (N,)
+        Positions in pixels.
+    shape : (int, int)
+        (height, width) of the frame, in pixels.
+    border_px : float
+        How far inside the frame's outer edge they must lie, in pixels.
+
+    Returns
+    -------
+    ndarray of bool, shape (N,)
+    """
     y, x = np.asarray(y), np.asarray(x)
     low = border_px - HALF_PIXEL
     return (y >= low) & (x >= low) & (y < shape[0] - HALF_PIXEL - border_px) & (x < shape[1] - HALF_PIXEL - border_px)

@@ -80,7 +80,7 @@ def draw_gaussians(
     shape : (T, Y, X)
         Shape of the frames.
     frame, y, x, photons : array_like, shape (N,)
-        Frame number; position in pixels, on the frame or beside it; mean photons.
+        Frame number; position in pixels, inside or outside the frame; mean photons.
     sigma : float or array_like, shape (N,)
         Standard deviation in pixels.
 
@@ -122,12 +122,12 @@ def add_gaussians(
     Parameters
     ----------
     frames : ndarray of float32 or float64, shape (T, Y, X)
-        What to add to; its type is also the precision of the sums.
+        Frames to add to; their type is also the precision of the sums.
     frame, y, x, weight, sigma_y, sigma_x : ndarray, shape (N,)
-        Frame number; position in pixels, on the frame or beside it; the Gaussian's sum; its standard deviation along
+        Frame number; position in pixels, inside or outside the frame; the Gaussian's sum; its standard deviation along
         each axis, in pixels.
     """
-    # Points of like width go together, so that a single wide one does not widen the windows of all.
+    # Points of similar width are drawn together, so that a single wide one does not widen the windows of all.
     reach = np.ceil(TRUNCATE_SIGMA * np.maximum(sigma_y, sigma_x) + HALF_PIXEL)
     groups = np.ceil(np.log(reach) / np.log(1.25))
     _, height, width = frames.shape
@@ -201,7 +201,21 @@ def _shares(
 def pixel_fractions(
     position: NDArray[np.float64], sigma: NDArray[np.float64], reach: int, dtype: np.dtype[Any]
 ) -> NDArray[Any]:
-    """Return the share of each one-dimensional Gaussian on the pixels up to `reach` from its own: (N, 2 reach + 1)."""
+    """Return the share of each one-dimensional Gaussian on the pixels around it.
+
+    Parameters
+    ----------
+    position, sigma : ndarray, shape (N,)
+        Centre and standard deviation, in pixels.
+    reach : int
+        How many pixels on either side of the one that holds the centre.
+    dtype : numpy.dtype
+        Precision of the result.
+
+    Returns
+    -------
+    ndarray, shape (N, 2 reach + 1)
+    """
     edges = (np.arange(-reach, reach + 2) - HALF_PIXEL).astype(dtype)
     from_own_centre = (position - home_pixel(position)).astype(dtype)
     return np.diff(ndtr((edges - from_own_centre[:, None]) / sigma[:, None].astype(dtype)), axis=1)

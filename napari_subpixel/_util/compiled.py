@@ -10,9 +10,9 @@ import numba
 
 
 def compiled(function: Callable[..., Any], **options: Any) -> Any:
-    """Compile a function when it is first called; what it compiles to is kept for the next program that calls it.
+    """Compile a function when it is first called, and keep the machine code for later runs.
 
-    The options are further ones of Numba's.
+    The options are passed on to Numba.
     """
     try:
         return numba.njit(nogil=True, cache=True, **options)(function)
@@ -21,10 +21,10 @@ def compiled(function: Callable[..., Any], **options: Any) -> Any:
 
 
 def on_all_processors(function: Callable[[Any], None], items: Iterable[Any]) -> None:
-    """Call a function, which spends its time in compiled ones, for each of some items, on as many threads as there are.
+    """Call a function, which spends its time in compiled ones, for each item, on one thread per processor.
 
-    They are Python's threads rather than Numba's, whose own may not be used from two threads at once. NUMBA_NUM_THREADS
-    in the environment says how many, where it should not be one for each processor.
+    They are Python's threads rather than Numba's, which may not be used from two threads at once. NUMBA_NUM_THREADS in
+    the environment sets another number of threads.
     """
     threads: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
     with ThreadPoolExecutor(threads, "compiled") as pool:

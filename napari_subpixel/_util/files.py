@@ -62,7 +62,7 @@ def atomic_output(path: str | Path) -> Iterator[Path]:
     Yields
     ------
     Path
-        The draft, an empty file; its name ends in the whole name of `path`, as some writers go by ``.ome.tif``.
+        The draft, an empty file; its name ends in the whole name of `path`, since some writers go by ``.ome.tif``.
 
     Raises
     ------
@@ -113,7 +113,7 @@ def make_folder(folder: str | Path) -> Path:
 
 
 def write_failure(error: Exception) -> str:
-    """Say in words, on one line, why a file could not be written."""
+    """Say on one line why a file could not be written."""
     if _is_disk_full(error):
         return "the disk is full; nothing was written"
     return f"could not be written: {' '.join(str(getattr(error, 'strerror', None) or error).split())}"

@@ -24,7 +24,15 @@ def described(default: Any, text: str) -> Any:
 
 
 def number(record: str, field: str, value: Any) -> float:
-    """Return a finite float, or raise `InputError` that names the record and the field."""
+    """Return a finite float, or raise `InputError` that names the record and the field.
+
+    Parameters
+    ----------
+    record, field : str
+        Names, for messages.
+    value : object
+        What was given.
+    """
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise InputError(f"{record}: {field} must be a number, got {shown(value)}")
     try:
@@ -78,7 +86,22 @@ def has_section(path: Path, section: str) -> bool:
 
 
 def write_section(path: Path, section: str, values: Mapping[str, Any]) -> None:
-    """Write one section of a YAML file and keep the others."""
+    """Write one section of a YAML file and keep the others.
+
+    Parameters
+    ----------
+    path : Path
+        The file, which need not exist.
+    section : str
+        Name of the section.
+    values : mapping
+        Its fields, as plain numbers, strings and lists.
+
+    Raises
+    ------
+    InputError
+        If the file is there and not YAML, or cannot be written.
+    """
     document = read_document(path) if path.exists() else {}
     document[section] = dict(values)
     with atomic_output(path) as draft:
@@ -101,14 +124,14 @@ def _is_default(record: Any, field: Any) -> bool:
 
 
 def _where(error: yaml.YAMLError) -> str:
-    """Say in a line what is wrong with a document, and where."""
+    """Say on one line what is wrong with a document, and where."""
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or " ".join(str(error).split())
     return f"line {mark.line + 1}, column {mark.column + 1}: {problem}" if mark else str(problem)
 
 
 def read_document(path: Path) -> dict[str, Any]:
-    """Return a whole YAML file, by the names of its sections; raises `InputError` where it is none."""
+    """Return a whole YAML file, by the names of its sections; raises `InputError` if it is not one."""
     try:
         with open_input(path) as file:
             document = yaml.safe_load(file.read().decode())

@@ -1,4 +1,4 @@
-"""The user's own files: the folder where cameras and models of one's own are kept, each under its name."""
+"""The user's own files: the folder that keeps their cameras and models, each under its name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from napari_subpixel._util.files import make_folder
 from napari_subpixel.errors import InputError
 
-#: Environment variable that names another folder for the user's own files.
+#: Environment variable that gives another folder for the user's own files.
 CONFIG = "NAPARI_SUBPIXEL_CONFIG"
 #: Characters that a file name may not have on one system or another.
 FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
@@ -20,7 +20,7 @@ MAX_NAME_LENGTH = 100
 
 
 def user_root() -> Path:
-    """Return the folder of all of the user's own files, there or not."""
+    """Return the folder of all of the user's own files, whether it exists or not."""
     import platformdirs
 
     given = os.environ.get(CONFIG)
@@ -28,12 +28,12 @@ def user_root() -> Path:
 
 
 def user_folder(kind: str) -> Path:
-    """Return the folder of the user's own files of a kind, ``cameras`` or ``models``, there or not."""
+    """Return the folder of the user's own files of a kind, ``cameras`` or ``models``, whether it exists or not."""
     return user_root() / kind
 
 
 def made_user_folder(kind: str) -> Path:
-    """Return the same folder, and make it where it is not there.
+    """Return the same folder, made if it is missing.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def made_user_folder(kind: str) -> Path:
 
 
 def checked_file_name(kind: str, name: str) -> str:
-    """Return a name if it can be that of a file, on every system; `kind` says whose it is.
+    """Return a name if it can be that of a file, on every system; `kind` says what it names, for the message.
 
     Raises
     ------

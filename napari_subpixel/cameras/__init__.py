@@ -1,1 +1,10 @@
-"""Known cameras: a YAML file each, by name; the user's own among them."""
+"""Known cameras by name.
+
+presets     the shipped cameras, a YAML file each beside it, and the user's own
+"""
+
+from __future__ import annotations
+
+from napari_subpixel.cameras.presets import all_presets, preset, preset_file, save_preset
+
+__all__ = ["all_presets", "preset", "preset_file", "save_preset"]

@@ -1,4 +1,4 @@
-"""Cameras by name: those that come with the program, with the data sheets' typical values, and the user's own."""
+"""Cameras by name: the shipped ones, with the data sheets' typical values, and the user's own."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from napari_subpixel._util.user_folder import checked_file_name, made_user_folde
 from napari_subpixel.camera import Camera
 from napari_subpixel.errors import InputError, suggest
 
-#: The folder of the cameras that come with the program; each file says where its numbers come from.
+#: Folder of the shipped cameras; each file says where its numbers come from.
 SHIPPED = Path(__file__).parent
+#: Suffix of a camera file.
 SUFFIX = ".yaml"
-#: What the folder of the user's own cameras is called: a camera file each.
+#: Name of the folder of the user's own cameras, with one camera file for each.
 KIND = "cameras"
 
 
-def presets() -> dict[str, Camera]:
+def all_presets() -> dict[str, Camera]:
     """Return every camera by its name, the shipped ones first.
 
-    A file of the user's own that cannot be used is left out, with a warning that names it and says why.
+    A user's camera file that cannot be used is left out, with a warning that names it and says why.
     """
     own, problems = _user_presets()
     for problem in problems:
@@ -34,7 +35,7 @@ def preset(name: str) -> Camera:
     Raises
     ------
     InputError
-        If there is none; the message lists the names, and guesses which was meant.
+        If there is none; the message lists the names and suggests the closest.
     """
     return _preset(name)[1]
 
@@ -45,7 +46,7 @@ def preset_file(name: str) -> Path:
 
 
 def save_preset(camera: Camera) -> Path:
-    """Write a camera of the user's own under its name, over an earlier one of that name.
+    """Save a camera among the user's own, in place of an earlier one of the same name.
 
     Returns
     -------
@@ -59,7 +60,7 @@ def save_preset(camera: Camera) -> Path:
     """
     name = checked_file_name("camera", camera.name)
     if _is_shipped(name):
-        raise InputError(f"{name!r} is a camera that comes with the program; give yours another name")
+        raise InputError(f"{name!r} is a shipped camera; give yours another name")
     own, _ = _user_presets()
     path = own[name][0] if name in own else made_user_folder(KIND) / f"{name}{SUFFIX}"
     camera.to_yaml(path)
@@ -72,7 +73,7 @@ def _shipped() -> dict[str, tuple[Path, Camera]]:
 
 
 def _user_presets() -> tuple[dict[str, tuple[Path, Camera]], list[str]]:
-    """Return the user's own cameras and, in words, what is wrong with the files that cannot be used."""
+    """Return the user's own cameras, and what is wrong with the files that cannot be used."""
     own: dict[str, tuple[Path, Camera]] = {}
     problems = []
     for path in sorted(user_folder(KIND).glob(f"[!.]*{SUFFIX}")):

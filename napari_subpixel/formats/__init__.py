@@ -1,4 +1,13 @@
-"""Files of localizations: `read` tells the format by the content, `write` by the suffix."""
+"""Files of localizations: `read` recognises the format by the content, `write` by the suffix.
+
+csv_table      the one reader and the one writer of all csv tables
+thunderstorm, challenge, nairr, smap, liteloc    what is particular to each csv table
+hdf5_file      opening HDF5 files
+picasso        Picasso's hdf5 and the yaml beside it
+decode         DECODE's h5
+parquet        the native table
+notes          what a file says of its table besides the rows
+"""
 
 from __future__ import annotations
 
@@ -21,20 +30,20 @@ FLAVOURS = (thunderstorm.FLAVOUR, challenge.FLAVOUR, nairr.FLAVOUR, smap.FLAVOUR
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of file, told by its suffix.
+    """A kind of file, recognised by its suffix.
 
     Attributes
     ----------
     title : str
-        What a message calls it.
+        Its name in messages.
     suffixes : tuple of str
         Its suffixes, the first of which is given to new files.
     recognises : callable
-        Says of a path with such a suffix whether its content is a table of localizations.
+        Says whether the content of a path with such a suffix is a table of localizations.
     read, write : callable
         ``read(path, *, pixel_size_nm=None)`` and ``write(path, localizations, *, overwrite=False)``.
     outputs : callable
-        Gives the files that are written for a path.
+        Returns the files that are written for a path.
     in_nm : bool
         Whether positions are written in nm, so that the pixel size must be known.
     """
@@ -97,7 +106,7 @@ def recognises(path: str | Path) -> bool:
     Raises
     ------
     InputError
-        If the suffix is of no known format, or the file cannot be looked into: missing, empty or damaged.
+        If the suffix is of no known format, or the file is missing, empty or damaged.
     """
     return format_for(path).recognises(path)
 
@@ -110,13 +119,13 @@ def read(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizatio
     path : path-like
         A csv of ThunderSTORM, the SMLM challenges, SMAP or LiteLoc; an hdf5 of Picasso or DECODE; a native parquet.
     pixel_size_nm : float, optional
-        Width of a camera pixel in nm. Needed for positions in nm where the file does not tell it; where it does, this
-        one counts.
+        Width of a camera pixel in nm. Needed for positions in nm where the file does not give it; overrides the file
+        where it does.
 
     Returns
     -------
     Localizations
-        In pixels and frames counted from 0, whatever the file's custom.
+        In pixels and frames counted from 0, whatever the file's convention.
 
     Raises
     ------

@@ -32,5 +32,20 @@ def read(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizatio
 
 
 def write(path: str | Path, localizations: Localizations | LocalizationParts, *, overwrite: bool = False) -> None:
-    """Write a table as a challenge's truth, and its protocol file; z and intensity are 0 where not measured."""
+    """Write a table as a challenge's truth, and its protocol file; z and intensity are 0 where not measured.
+
+    Parameters
+    ----------
+    path : path-like
+        The csv file; ``<stem>-protocol.txt`` comes beside it.
+    localizations : Localizations or LocalizationParts
+        The table; it may have no rows.
+    overwrite : bool
+        Whether files that exist are replaced.
+
+    Raises
+    ------
+    InputError
+        If the pixel size is not known, a file exists and may not be replaced, or it cannot be written.
+    """
     write_csv(path, localizations, FLAVOUR, overwrite=overwrite)

@@ -1,4 +1,4 @@
-"""Csv tables: each flavour is a small map from its columns to ours, and one reader and one writer serve them all."""
+"""Csv tables: each flavour is a small map from its columns to ours; one reader and one writer serve them all."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from napari_subpixel.errors import InputError, PixelSizeError
 from napari_subpixel.formats import notes
 from napari_subpixel.localizations import COLUMNS, LocalizationParts, Localizations
 
-#: A header longer than this is none.
+#: Longest header that is read.
 MAX_HEADER_CHARACTERS = 1 << 16
 
 
@@ -78,15 +78,15 @@ class Flavour:
     Attributes
     ----------
     title : str
-        What a message calls it.
+        Its name in messages.
     columns : tuple of Column
-        The columns that are understood, in the order in which they are written; others are passed over.
+        The columns that are understood, in the order in which they are written; others are ignored.
     first_centre_px : float
         Where the file puts the centre of the first pixel, in pixels.
     first_frame : int
         The number of the first frame.
     identified_by : tuple of str
-        Names of further columns without which a file is not known to be of this flavour.
+        Names of further columns by which a file is recognised as this flavour.
     row_number : str
         Name of a leading column that numbers the rows from 1 when written; empty where there is none.
     quoted : bool
@@ -119,7 +119,17 @@ class Flavour:
         return [name for name in self.needed if name not in header]
 
     def from_file(self, values: NDArray[Any], unit: Unit, pixel_size_nm: float) -> NDArray[Any]:
-        """Convert a file's numbers to ours."""
+        """Convert a file's numbers to ours.
+
+        Parameters
+        ----------
+        values : ndarray, shape (N,)
+            The file's numbers.
+        unit : Unit
+            What they are.
+        pixel_size_nm : float
+            Width of a camera pixel in nm.
+        """
         if unit is Unit.FRAME:
             return values - self.first_frame
         if unit is Unit.POSITION_NM:
@@ -129,7 +139,17 @@ class Flavour:
         return values
 
     def to_file(self, values: NDArray[Any], unit: Unit, pixel_size_nm: float) -> NDArray[Any]:
-        """Convert our numbers to the file's; the inverse of `from_file`."""
+        """Convert our numbers to the file's; the inverse of `from_file`.
+
+        Parameters
+        ----------
+        values : ndarray, shape (N,)
+            Our numbers.
+        unit : Unit
+            What they are.
+        pixel_size_nm : float
+            Width of a camera pixel in nm.
+        """
         if unit is Unit.FRAME:
             return values + self.first_frame
         if unit is Unit.POSITION_NM:
@@ -151,7 +171,7 @@ def outputs(path: str | Path) -> tuple[Path, ...]:
 
 
 def read_csv(path: str | Path, flavours: Sequence[Flavour], *, pixel_size_nm: float | None = None) -> Localizations:
-    """Read a csv table of one of these flavours, told by its header.
+    """Read a csv table of one of these flavours, recognised by its header.
 
     Parameters
     ----------
@@ -160,7 +180,7 @@ def read_csv(path: str | Path, flavours: Sequence[Flavour], *, pixel_size_nm: fl
     flavours : sequence of Flavour
         What it may be.
     pixel_size_nm : float, optional
-        Width of a camera pixel in nm; without it the protocol file beside the table must tell.
+        Width of a camera pixel in nm; without it the protocol file beside the table must give it.
 
     Returns
     -------
@@ -216,6 +236,17 @@ def write_csv(
     path: str | Path, localizations: Localizations | LocalizationParts, flavour: Flavour, *, overwrite: bool = False
 ) -> None:
     """Write a csv table, and its protocol file beside it.
+
+    Parameters
+    ----------
+    path : path-like
+        The csv file.
+    localizations : Localizations or LocalizationParts
+        The table; it may have no rows.
+    flavour : Flavour
+        What its columns are called and measured in.
+    overwrite : bool
+        Whether files that exist are replaced.
 
     Raises
     ------
@@ -321,7 +352,7 @@ def _read_protocol(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def _read_numbers(path: Path, line: str, header: list[str], flavour: Flavour) -> dict[str, NDArray[np.float64]]:
-    """Return the understood columns by the flavour's names; what is no number raises `InputError` with its line."""
+    """Return the understood columns by the flavour's names; what is not a number raises `InputError` with its line."""
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
@@ -344,7 +375,7 @@ def _read_numbers(path: Path, line: str, header: list[str], flavour: Flavour) ->
     numbers = {}
     for name, place in places.items():
         numbers[name] = table[place].to_numpy()
-        table = table.drop_columns(place)  # of a large table there would not be room for both
+        table = table.drop_columns(place)  # since memory may not hold a large table twice
     for column in flavour.columns:
         if column.required and not _all_valid(numbers[column.name], column.unit, flavour.first_frame):
             raise InputError(f"{path}: {_first_fault(path, header, flavour)}")

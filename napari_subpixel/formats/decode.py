@@ -15,7 +15,7 @@ from napari_subpixel.errors import InputError, PixelSizeError
 from napari_subpixel.formats.hdf5_file import open_hdf5
 from napari_subpixel.localizations import Localizations
 
-#: The datasets of ``/data`` that are one column each, and ours that they fill.
+#: The datasets of ``/data`` that are one column each, and the columns of ours that they fill.
 DATASET_COLUMNS = {"prob": "probability", "phot": "photons", "bg": "background"}
 
 
@@ -27,7 +27,7 @@ def read(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizatio
     path : path-like
         The h5 file.
     pixel_size_nm : float, optional
-        Width of a camera pixel in nm, instead of the one that the file tells.
+        Width of a camera pixel in nm, in place of the one in the file.
 
     Returns
     -------

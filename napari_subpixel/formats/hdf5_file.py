@@ -1,4 +1,4 @@
-"""Opening HDF5 files, with a clear word on those that cannot be."""
+"""Opening HDF5 files, with a clear message for those that cannot be."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from napari_subpixel.coordinates import CENTRE_FROM_CORNER
 from napari_subpixel.formats.csv_table import Column, Flavour, Unit, read_csv
 from napari_subpixel.localizations import Localizations
 
-#: Told from SMAP's csv, which measures from another origin, by the name of its photons.
+#: Distinguished from SMAP's csv, which measures from another origin, by the name of the photons column.
 FLAVOUR = Flavour(
     "LiteLoc csv",
     (

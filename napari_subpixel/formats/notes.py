@@ -1,4 +1,4 @@
-"""What a file says of its table beside the rows, as plain JSON: pixel size, frames, provenance, stand-ins."""
+"""What a file says of its table besides the rows, as plain JSON: pixel size, frames, provenance, stand-ins."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def from_about(about: Mapping[str, Any], *, stand_ins: Mapping[str, str] | None 
     Parameters
     ----------
     about : mapping
-        What is known beside the rows: the keyword arguments of `Localizations`.
+        What is known besides the rows: the keyword arguments of `Localizations`.
     stand_ins : mapping of str to str, optional
         Columns that the format demands and that were not measured, with what was written in their place.
     **more

@@ -17,6 +17,7 @@ from napari_subpixel.errors import InputError
 from napari_subpixel.formats import notes
 from napari_subpixel.localizations import COLUMNS, REQUIRED, LocalizationParts, Localizations
 
+#: Key of our notes in the schema's metadata.
 KEY = notes.PROGRAM.encode()
 #: Parts are written together until they have at least this many rows.
 MIN_GROUP_ROWS = 1 << 20
@@ -44,7 +45,7 @@ def read(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizatio
     path : path-like
         The parquet file.
     pixel_size_nm : float, optional
-        Width of a camera pixel in nm, instead of the one that the file tells.
+        Width of a camera pixel in nm, in place of the one in the file.
 
     Returns
     -------
@@ -63,7 +64,22 @@ def read(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizatio
 
 
 def write(path: str | Path, localizations: Localizations | LocalizationParts, *, overwrite: bool = False) -> None:
-    """Write a native table; reading it gives the same table, to the last bit."""
+    """Write a native table; reading it gives the same table, to the last bit.
+
+    Parameters
+    ----------
+    path : path-like
+        The parquet file.
+    localizations : Localizations or LocalizationParts
+        The table; it may have no rows.
+    overwrite : bool
+        Whether files that exist are replaced.
+
+    Raises
+    ------
+    InputError
+        If a file exists and may not be replaced, or it cannot be written.
+    """
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -74,7 +90,7 @@ def write(path: str | Path, localizations: Localizations | LocalizationParts, *,
         writer: Any = None
         for group in _row_groups(parts):
             arrays = {name: pa.array(values) for name, values in group.items()}
-            # Said to be nowhere missing (NaN is a number), columns are read twice as fast; measured numbers hardly
+            # Declared as never missing (NaN is a number), columns are read twice as fast; measured numbers hardly
             # repeat, and neither a dictionary nor compression makes them smaller.
             fields = [pa.field(name, array.type, nullable=False) for name, array in arrays.items()]
             table = pa.table(list(arrays.values()), schema=pa.schema(fields, metadata=about))
@@ -104,7 +120,7 @@ def _joined(tables: list[Localizations]) -> dict[str, NDArray[Any]]:
 
 
 def is_whole(path: str | Path) -> bool:
-    """Say whether a file is a parquet, to its end."""
+    """Say whether a file is a parquet file that is not cut off."""
     try:
         with _opened(Path(path)):
             return True
@@ -114,7 +130,7 @@ def is_whole(path: str | Path) -> bool:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """Open a parquet file, with a clear word on one that cannot be read."""
+    """Open a parquet file, with a clear message for one that cannot be read."""
     import pyarrow as pa
     from pyarrow import parquet
 

@@ -21,7 +21,7 @@ from napari_subpixel.formats import notes
 from napari_subpixel.formats.hdf5_file import open_hdf5
 from napari_subpixel.localizations import COLUMNS, LocalizationParts, Localizations
 
-#: Picasso's columns, in its order, and ours that each holds; both directions use this one table.
+#: Picasso's columns, in its order, and the column of ours that each holds, for reading and writing.
 HOLDS = {
     "frame": "frame",
     "x": "x",
@@ -64,7 +64,7 @@ def read(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizatio
     path : path-like
         The hdf5 file; its description is the yaml beside it or, without one, the JSON inside it.
     pixel_size_nm : float, optional
-        Width of a camera pixel in nm, instead of the one that the file tells.
+        Width of a camera pixel in nm, in place of the one in the file.
 
     Returns
     -------
@@ -87,9 +87,23 @@ def read(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizatio
 def write(path: str | Path, localizations: Localizations | LocalizationParts, *, overwrite: bool = False) -> None:
     """Write a table that ``picasso.io.load_locs`` opens, and its yaml.
 
-    Columns that Picasso demands and that were not measured get stand-ins, which the description lists: 0, except
+    Columns that Picasso requires and that were not measured get stand-ins, which the description lists: 0, except
     ``lpx`` and ``lpy``, which Picasso draws with (see `precision_stand_in`). An unknown frame shape is written as the
     smallest that holds all points.
+
+    Parameters
+    ----------
+    path : path-like
+        The hdf5 file; ``<stem>.yaml`` comes beside it.
+    localizations : Localizations or LocalizationParts
+        The table; it may have no rows.
+    overwrite : bool
+        Whether files that exist are replaced.
+
+    Raises
+    ------
+    InputError
+        If a file exists and may not be replaced, or it cannot be written.
     """
     table, description = outputs(path)
     for file in (table, description):
@@ -105,7 +119,7 @@ def write(path: str | Path, localizations: Localizations | LocalizationParts, *,
 def hidden_rows(localizations: Localizations) -> int:
     """Return how many rows of a table Picasso will not show.
 
-    Picasso passes over a row in which any value is not finite, ``x`` or ``y`` is below 0 or not below the frame's
+    Picasso skips a row in which any value is not finite, ``x`` or ``y`` is below 0 or not below the frame's
     width or height, or photons, widths or precisions are below 0. So it does not show the outer half of the first row
     and the first column of pixels.
 
@@ -119,7 +133,7 @@ def hidden_rows(localizations: Localizations) -> int:
 
 
 def precision_stand_in(localizations: Localizations) -> tuple[NDArray[np.float64], str]:
-    """Return a precision in pixels where none was measured, and what it is in words.
+    """Return a precision in pixels where none was measured, and a description of it.
 
     It is the bound that photon noise alone sets, ``sqrt((sigma**2 + 1/12) / photons)`` (Thompson, Larson and Webb
     2002, doi:10.1016/S0006-3495(02)75618-X, Eq. 17 without background), where width and photons were measured, and
@@ -221,7 +235,7 @@ def _foreign_notes(info: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 class _Survey(NamedTuple):
-    """What has to be known of the whole table before its first row is written."""
+    """What must be known of the whole table before its first row is written."""
 
     n_rows: int
     measured: set[str]
@@ -230,7 +244,7 @@ class _Survey(NamedTuple):
 
 
 def _survey(parts: LocalizationParts) -> _Survey:
-    """Look through a table; a frame shape that is not known is the smallest that holds all points."""
+    """Go through a table once; a frame shape that is not known is the smallest that holds all points."""
     n_rows, last, measured, far = 0, 0, set[str](), np.zeros(2)
     for part in parts:
         n_rows += len(part)
@@ -238,7 +252,7 @@ def _survey(parts: LocalizationParts) -> _Survey:
         far = np.maximum(far, [np.max(part.y, initial=0.0), np.max(part.x, initial=0.0)])
         last = max(last, int(np.max(part.frame, initial=0)))
     height, width = parts.about.get("frame_shape") or (int(home_pixel(v)) + 1 for v in far)
-    # Picasso takes 0 frames for none given and refuses the file.
+    # Picasso takes 0 frames as not given and refuses the file.
     n_frames = max(parts.about.get("n_frames") or last + 1, 1)
     return _Survey(n_rows, measured if n_rows else set(parts.columns), (height, width), n_frames)
 
@@ -302,7 +316,7 @@ def _write_hdf5(path: Path, parts: LocalizationParts, survey: _Survey) -> list[d
 
 
 class _FailureKeepingFile(io.BufferedRandom):
-    """A file that remembers why it could not be written: HDF5 does not tell a full disk in words."""
+    """A file that keeps the error with which writing failed: HDF5 does not report a full disk."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(io.FileIO(path, "w+"))
@@ -319,7 +333,7 @@ class _FailureKeepingFile(io.BufferedRandom):
 
     @contextmanager
     def raising_its_failure(self) -> Iterator[None]:
-        """Raise what was remembered in place of what HDF5 makes of it."""
+        """Raise the error that was kept in place of the one that HDF5 makes of it."""
         try:
             yield
         except Exception:

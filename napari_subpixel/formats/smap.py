@@ -7,7 +7,7 @@ from pathlib import Path
 from napari_subpixel.formats.csv_table import Column, Flavour, Unit, read_csv
 from napari_subpixel.localizations import Localizations
 
-#: Told from LiteLoc's csv, which measures from another origin, by the name of its photons.
+#: Distinguished from LiteLoc's csv, which measures from another origin, by the name of the photons column.
 FLAVOUR = Flavour(
     "SMAP csv",
     (

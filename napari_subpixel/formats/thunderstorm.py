@@ -46,7 +46,7 @@ def read(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizatio
     Returns
     -------
     Localizations
-        Its rows. ``sigma1``, ``sigma2``, ``bkgstd``, ``chi2`` and ``detections`` are passed over.
+        Its rows. ``sigma1``, ``sigma2``, ``bkgstd``, ``chi2`` and ``detections`` are ignored.
     """
     return read_csv(path, [FLAVOUR], pixel_size_nm=pixel_size_nm)
 
@@ -55,5 +55,19 @@ def write(path: str | Path, localizations: Localizations | LocalizationParts, *,
     """Write a ThunderSTORM table and its protocol file; only what was measured gets a column.
 
     The one uncertainty that the format knows is the root mean square of those along y and x.
+
+    Parameters
+    ----------
+    path : path-like
+        The csv file; ``<stem>-protocol.txt`` comes beside it.
+    localizations : Localizations or LocalizationParts
+        The table; it may have no rows.
+    overwrite : bool
+        Whether files that exist are replaced.
+
+    Raises
+    ------
+    InputError
+        If the pixel size is not known, a file exists and may not be replaced, or it cannot be written.
     """
     write_csv(path, localizations, FLAVOUR, overwrite=overwrite)

@@ -1,4 +1,4 @@
-"""Which movies names, folders, patterns and lists stand for, and what the tables are called that they become."""
+"""Which movies are meant by names, folders, patterns and lists, and what their tables are called."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FOLDER_SUFFIXES = (".ome.zarr", ".zarr")
 
 
 def gather_movies(names: Iterable[str | Path]) -> list[str | Path]:
-    """List the movies that names stand for: movies, folders of movies, patterns, and lists of all these.
+    """List the movies that names refer to: movies, folders of movies, patterns, and lists of all these.
 
     Parameters
     ----------
@@ -30,13 +30,13 @@ def gather_movies(names: Iterable[str | Path]) -> list[str | Path]:
         A movie: a file, a Zarr, or a folder of frames, a file each. A folder of movies: any other folder, with the
         movies that `find_movies` finds in it. A pattern, such as ``cell*.tif`` or ``**/*.tif``, where there is no file
         of this very name. A list: ``@`` and the name of a text file with one of all these on a line, relative to the
-        folder of that file; empty lines and those that start with ``#`` are passed over. Sidecars are too.
+        folder of that file; empty lines and those that start with ``#`` are skipped, and so are sidecars.
 
     Returns
     -------
     list of path-like
-        In the order of the names, each movie once. A name that stands for nothing is there too: what is wrong with it
-        is told when it is opened.
+        In the order of the names, each movie once. A name that matches nothing is kept: opening it reports what
+        is wrong.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def gather_movies(names: Iterable[str | Path]) -> list[str | Path]:
     movies: dict[str, str | Path] = {}
     for name in names:
         if str(name).endswith(SIDECAR_SUFFIX):
-            continue  # of a pattern that the shell looked up
+            continue  # from a pattern that the shell expanded
         for movie in _named(str(name)):
             movies.setdefault(os.path.realpath(movie) if str(movie) else "", movie)
     return list(movies.values())
@@ -58,9 +58,9 @@ def find_movies(folder: str | Path, pattern: str = "*") -> list[Path]:
     Parameters
     ----------
     folder : path-like
-        Where to look; hidden files are left out, and so are folders of single frames.
+        Where to search; hidden files are left out, and so are folders of single frames.
     pattern : str
-        What the names look like, such as ``cell*.tif``; ``**/*.tif`` looks into folders within the folder too.
+        What the names look like, such as ``cell*.tif``; ``**/*.tif`` searches folders within the folder too.
 
     Returns
     -------
@@ -102,7 +102,7 @@ def pair_outputs(
     ----------
     movies : sequence of path-like
     folder : path-like
-        Where the tables go; it is neither made nor looked at.
+        Where the tables go; it is neither made nor read.
     format : str
         Of the tables: ``csv``, ``hdf5`` or ``parquet``.
 
@@ -138,7 +138,7 @@ def check_inputs_stay(
     also_read: Iterable[str | Path] = (),
     also_written: Iterable[Path] = (),
 ) -> None:
-    """Raise `InputError` if a table, or a file that comes beside it, is a file that is read.
+    """Raise `InputError` if a table, or a file written beside it, is one that is read.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def check_inputs_stay(
 
 
 def sidecar_of(movie: str | Path) -> Path:
-    """Return the name of the file beside a movie that holds its own settings, there or not.
+    """Return the name of the file beside a movie that holds its own settings, whether it exists or not.
 
     Examples
     --------
@@ -174,7 +174,7 @@ def sidecar_of(movie: str | Path) -> Path:
 
 
 def _named(name: str) -> list[str | Path]:
-    """Return the movies that one name stands for."""
+    """Return the movies that one name refers to."""
     if name.startswith("@") and not os.path.exists(name):
         return [movie for entry in _listed(Path(name[1:])) for movie in _named(entry)]
     if os.path.isdir(name):
@@ -191,7 +191,7 @@ def _listed(path: Path) -> list[str]:
     except FileNotFoundError:
         raise InputError(f"{path}: no such list of movies") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: is no list of movies, a name on a line: {error}") from None
+        raise InputError(f"{path}: is not a list of movies, one name per line: {error}") from None
     names = [os.path.join(path.parent, line) for line in lines if line and not line.startswith("#")]
     if not names:
         raise InputError(f"{path}: names no movies")
@@ -199,7 +199,7 @@ def _listed(path: Path) -> list[str]:
 
 
 def _movies_in(folder: Path) -> list[Path]:
-    """Return the movie that a folder is, else those in it; none where it is neither."""
+    """Return the movie that a folder is, else those in it; empty where there are none."""
     if is_zarr_folder(folder):
         return [folder]
     try:
@@ -238,7 +238,7 @@ def _is_movie(path: Path, folder: Path) -> bool:
 
 
 def _stem(movie: Path) -> str:
-    """Name of a movie without what says its kind; a folder of frames keeps its dots."""
+    """Return the name of a movie without its suffixes; a folder of frames keeps its dots."""
     name = movie.resolve().name
     is_folder = os.path.isdir(movie)
     for suffix in FOLDER_SUFFIXES if is_folder else (*DOUBLE_SUFFIXES, *FOLDER_SUFFIXES):

@@ -1,4 +1,18 @@
-"""Movies: lazy (T, Y, X) frames from TIFF of every kind, folders of single frames, Zarr, and arrays."""
+"""Movies: lazy (T, Y, X) frames from TIFF of every kind, folders of single frames, Zarr, and arrays.
+
+opening        `open_stack`: the one way to a movie, whatever it is stored in
+stack          `Stack`: frames that are read only when asked for
+axes           which axis is time, which types of pixels there are, and how large pixels are
+arrays         arrays of numpy, dask, Zarr or the like
+tiffs          a movie in a TIFF
+tiff_pages     the pages of a TIFF file, checked against its length
+tiff_frames    frames read from the pages of one or many TIFF files
+ome            which page of which file is which frame of an OME-TIFF
+folders        a folder of single-frame TIFF files
+zarrs          Zarr arrays and OME-Zarr groups
+growing        a movie that is still being written
+writing        a movie written as OME-TIFF
+"""
 
 from __future__ import annotations
 

@@ -14,11 +14,27 @@ from napari_subpixel.stacks.tiff_frames import TiffFrames
 from napari_subpixel.stacks.tiff_pages import TiffPages, holds_one_frame, read_pages
 from napari_subpixel.stacks.tiffs import check_page, open_tiff, opened
 
+#: Suffixes of the files that are taken for frames.
 TIFF_SUFFIXES = (".tif", ".tiff")
 
 
 def open_folder(path: Path, series: int, *, growing: bool = False) -> Stack:
-    """Open a folder of frames, one a file; a folder with one file in it is that file."""
+    """Open a folder of frames, one per file; a folder with a single file is that file.
+
+    Parameters
+    ----------
+    path : Path
+        The folder.
+    series : int
+        Which image, where its only file holds several.
+    growing : bool
+        The movie is still being written: take the files before the first that is not whole.
+
+    Raises
+    ------
+    InputError
+        If there are no TIFF files, or they are not frames of one movie.
+    """
     entries = _entries(path)
     files = _tiffs(entries)
     if not files:

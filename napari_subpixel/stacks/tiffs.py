@@ -26,7 +26,24 @@ RESOLUTION_UNITS = {2: "inch", 3: "cm"}
 
 
 def open_tiff(path: Path, series: int, *, growing: bool = False) -> Stack:
-    """Open a movie in a TIFF file; an OME-TIFF may name further files beside it."""
+    """Open a movie in a TIFF file; an OME-TIFF may name further files beside it.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    series : int
+        Which image, where it holds several.
+    growing : bool
+        The movie is still being written: take the frames before the first that is not whole.
+
+    Raises
+    ------
+    AxesError
+        If it has further axes besides (T, Y, X).
+    InputError
+        If it is missing, not a TIFF that can be read, or cut off.
+    """
     pages = read_pages(path, growing=growing)
     if not len(pages):
         raise InputError(f"{path}: the movie has no frames: the TIFF has no pages")
@@ -72,7 +89,18 @@ def opened(path: Path) -> Iterator[Any]:
 
 
 def check_page(path: Path, page: Any, axes: str = "", shape: tuple[int, ...] = ()) -> None:
-    """Raise `InputError` where a page is no grey image, or with these further axes makes no (T, Y, X) movie."""
+    """Raise `InputError` unless a page is a grey image which, with the further axes, makes a (T, Y, X) movie.
+
+    Parameters
+    ----------
+    path : Path
+        The file, for messages.
+    page : tifffile.TiffPage
+    axes : str
+        Further axes, outermost first.
+    shape : tuple of int
+        Their lengths.
+    """
     if page.dtype is None:
         raise InputError(f"{path}: pixels of {page.bitspersample} bits in format {page.sampleformat} cannot be read")
     frame_axes(str(path), axes + page.axes, (*shape, *page.shape))

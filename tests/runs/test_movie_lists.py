@@ -222,7 +222,7 @@ def test_a_list_names_movies_folders_and_patterns_relative_to_itself(typed, monk
         gather_movies([f"@{listed}"])
     with pytest.raises(InputError, match=r"gone.txt: no such list of movies"):
         gather_movies(["@gone.txt"])
-    with pytest.raises(InputError, match=r"cell2.tif: is no list of movies"):
+    with pytest.raises(InputError, match=r"cell2.tif: is not a list of movies"):
         gather_movies(["@../day1/cell2.tif"])
 
 

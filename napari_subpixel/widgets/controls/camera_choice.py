@@ -89,7 +89,7 @@ class CameraChoice(QObject):
 
     def refresh(self) -> None:
         """Look again which cameras there are."""
-        self._presets = presets.presets()
+        self._presets = presets.all_presets()
         self._panel.reset_choices()
         self._describe()
 

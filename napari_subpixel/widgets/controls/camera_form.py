@@ -215,7 +215,7 @@ class CameraForm(QObject):
     def _list(self, chosen: str = OWN_VALUES) -> None:
         """List the cameras again, with this one chosen: the named ones, then the files that were opened."""
         self.choice.clear()
-        names = [*presets.presets(), *self._files]
+        names = [*presets.all_presets(), *self._files]
         self.choice.addItems([OWN_VALUES, *dict.fromkeys(names)])
         self.choice.setCurrentText(chosen)
 
@@ -273,7 +273,7 @@ class CameraForm(QObject):
 
     def _may_replace(self, name: str) -> bool:
         """Ask before an own camera of this name is replaced."""
-        if name not in presets.presets():
+        if name not in presets.all_presets():
             return True
         question = f"Replace the camera {name!r}?"
         return QMessageBox.question(self.choice, "Save camera", question) == QMessageBox.StandardButton.Yes

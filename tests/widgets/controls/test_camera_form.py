@@ -161,7 +161,7 @@ def test_dialogs_that_are_cancelled_change_nothing(form, monkeypatch, shown) -> 
     form.save_button.click()
     assert form.camera == Camera()
     assert shown() == []
-    assert "name" not in presets.presets()
+    assert "name" not in presets.all_presets()
 
 
 def test_what_cannot_be_opened_or_saved_is_said_in_words(form, tmp_path, monkeypatch, shown) -> None:
