@@ -61,12 +61,11 @@ class Camera:
     name: str = ""
 
     def __post_init__(self) -> None:
-        set_field = object.__setattr__
         for field in MAPS:
-            set_field(self, field, _number_or_map(field, getattr(self, field)))
+            records.set_field(self, field, _number_or_map(field, getattr(self, field)))
         for field in ("pixel_size_nm", "quantum_efficiency", "em_gain", "bit_depth"):
             if field != "pixel_size_nm" or self.pixel_size_nm is not None:
-                set_field(self, field, records.number("camera", field, getattr(self, field)))
+                records.set_field(self, field, records.number("camera", field, getattr(self, field)))
         if self.pixel_size_nm is not None and self.pixel_size_nm <= 0:
             raise InputError(f"camera: pixel_size_nm must be positive, got {self.pixel_size_nm:g}")
         if not 0 < self.quantum_efficiency <= 1:
@@ -79,7 +78,7 @@ class Camera:
             raise InputError(f"camera: read_noise_e must not be negative, got {np.min(self.read_noise_e):g}")
         if self.bit_depth not in range(1, 17):
             raise InputError(f"camera: bit_depth must be a whole number from 1 to 16, got {self.bit_depth:g}")
-        set_field(self, "bit_depth", int(self.bit_depth))
+        records.set_field(self, "bit_depth", int(self.bit_depth))
         if not isinstance(self.name, str):
             raise InputError(f"camera: name must be text, got {self.name!r}")
         if len(shapes := {np.shape(getattr(self, f)) for f in MAPS} - {()}) > 1:

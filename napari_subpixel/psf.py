@@ -32,7 +32,7 @@ class GaussianPSF:
     sigma_nm: float = field(metadata={"help": "standard deviation of the PSF, in nm"})
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "sigma_nm", records.number("psf", "sigma_nm", self.sigma_nm))
+        records.set_field(self, "sigma_nm", records.number("psf", "sigma_nm", self.sigma_nm))
         if self.sigma_nm <= 0:
             raise InputError(f"psf: sigma_nm must be positive, got {self.sigma_nm:g}")
 

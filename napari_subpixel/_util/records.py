@@ -44,6 +44,11 @@ def number(record: str, field: str, value: Any) -> float:
     return result
 
 
+def set_field(record: Any, field: str, value: Any) -> None:
+    """Set a field of a frozen record to its checked value: for its ``__post_init__`` only."""
+    object.__setattr__(record, field, value)
+
+
 def from_dict(cls: type[Record], record: str, values: Mapping[str, Any]) -> Record:
     """Build a dataclass from named fields; an unknown or a missing one raises `InputError`."""
     known = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]

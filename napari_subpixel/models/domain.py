@@ -40,7 +40,7 @@ class Domain:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            object.__setattr__(self, field.name, _checked_range(field.name, getattr(self, field.name)))
+            records.set_field(self, field.name, _checked_range(field.name, getattr(self, field.name)))
         for name in ("sigma_px", "photons", "background"):
             if getattr(self, name)[0] <= 0:
                 raise InputError(f"domain: {name} must be positive, got {getattr(self, name)[0]:g}")

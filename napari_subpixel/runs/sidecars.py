@@ -53,7 +53,6 @@ class Sidecar:
     model: str | None = None
 
     def __post_init__(self) -> None:
-        set_field = object.__setattr__
         for name in ("camera", "psf"):
             if not isinstance(getattr(self, name), Mapping):
                 raise InputError(f"section '{name}:' must list fields, got {shown(getattr(self, name))}")
@@ -61,11 +60,11 @@ class Sidecar:
         if self.psf:
             GaussianPSF.from_dict(self.psf)
         if self.frames is not None:
-            set_field(self, "frames", _pair(self.frames, int | None, FRAMES))
+            records.set_field(self, "frames", _pair(self.frames, int | None, FRAMES))
         if self.roi is not None:
-            set_field(self, "roi", _region(self.roi))
+            records.set_field(self, "roi", _region(self.roi))
         if self.threshold is not None:
-            set_field(self, "threshold", records.number("settings", "threshold", self.threshold))
+            records.set_field(self, "threshold", records.number("settings", "threshold", self.threshold))
         if self.model is not None and not isinstance(self.model, str):
             raise InputError(f"model must be a name or a file, got {shown(self.model)}")
 

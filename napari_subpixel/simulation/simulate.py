@@ -104,9 +104,8 @@ class Simulation:
     background: float = described(15.0, "background, photons per pixel")
 
     def __post_init__(self) -> None:
-        set_field = object.__setattr__
         with records.naming("simulation"):
-            set_field(self, "frame_shape", checked_frame_shape(self.frame_shape))
+            records.set_field(self, "frame_shape", checked_frame_shape(self.frame_shape))
         if self.structure not in STRUCTURES:
             known = ", ".join(STRUCTURES)
             hint = suggest(str(self.structure), STRUCTURES)
@@ -114,9 +113,9 @@ class Simulation:
         for name in ("n_frames", "n_structures", "molecules"):
             _check_count(name, getattr(self, name))
         for name in ("photons", "persistence_length_um", "ring_radius_nm"):
-            set_field(self, name, _checked_number(name, getattr(self, name), positive=True))
+            records.set_field(self, name, _checked_number(name, getattr(self, name), positive=True))
         for name in ("width_nm", "emitters_per_frame", "photons_spread", "on_time_frames", "min_photons", "background"):
-            set_field(self, name, _checked_number(name, getattr(self, name), positive=False))
+            records.set_field(self, name, _checked_number(name, getattr(self, name), positive=False))
         if self.min_photons >= self.photons:
             raise InputError(
                 f"simulation: min_photons must be below photons, got {self.min_photons:g} and {self.photons:g}"
