@@ -277,8 +277,8 @@ def write_csv(
 def _header_line(path: Path) -> str:
     """Return the first line of a text file, its end of line included."""
     try:
-        with open_input(path) as file:
-            return io.TextIOWrapper(file, encoding="utf-8-sig", newline="").readline(MAX_HEADER_CHARACTERS)
+        with open_input(path) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+            return text.readline(MAX_HEADER_CHARACTERS)
     except UnicodeDecodeError:
         raise InputError(f"{path}: not a csv table: its first line is not text") from None
 

@@ -15,7 +15,7 @@ from napari_subpixel.cameras import presets
 from napari_subpixel.cameras.presets import preset, preset_file, save_preset
 from napari_subpixel.errors import InputError
 
-FILES = sorted(presets.SHIPPED.iterdir())
+FILES = sorted(presets.SHIPPED.glob("*.yaml"))
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,7 @@ def folder(tmp_path, monkeypatch) -> Path:
     return tmp_path / "config" / "cameras"
 
 
-# -- the cameras that come with the program -----------------------------------------------------------------------
+# -- the shipped cameras -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
