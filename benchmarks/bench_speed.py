@@ -5,8 +5,9 @@
 PYTHON is that of an environment with Picasso (picassosr); without it only our own models are timed. The movies are the
 crowded test movie of the benchmarks (``NAPARI_SUBPIXEL_DATA``) and a simulated sparse one, 1 molecule per 100 square
 micrometres on 512 x 512 pixels. Each program runs the given number of times, alternately, and its best run
-counts, since other work on the machine only ever slows one down. Picasso runs ``localize.identify`` and ``localize.fit``,
-as its *Localize* does, on all cores; its seconds leave out reading, writing and compiling, ours loading the model. --write-card puts the crowded movie's into the cards of shipped models.
+counts, since other work on the machine only ever slows one down. Picasso runs ``localize.identify`` and
+``localize.fit``, as its *Localize* does; its seconds leave out reading, writing and compiling, ours loading the model.
+--write-card puts the crowded movie's rate into the cards of shipped models.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Localize a movie with Picasso by the functions that its *Localize* calls: run this with the Python of an environment that has picassosr.
+"""Localize a movie with Picasso by the functions that its *Localize* calls, in an environment that has picassosr.
 
     python benchmarks/picasso_localize.py MOVIE.tif OUT.hdf5 --box 7 --min-net-gradient 1000 --pixel-size-nm 100
 
@@ -14,7 +14,7 @@ import tempfile
 import time
 from importlib.metadata import version
 
-#: Picasso's settings, for the time of this run: it takes four fifths of the cores unless they say otherwise.
+#: A home folder for the time of this run, for Picasso's settings: without any it takes four fifths of the cores.
 SETTINGS = tempfile.TemporaryDirectory()
 os.environ["HOME"] = SETTINGS.name
 
@@ -22,7 +22,7 @@ from picasso import io, localize  # noqa: E402
 
 
 def main() -> None:
-    """Identify and fit by least squares, on all cores, and save."""
+    """Identify, fit by least squares, save."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("movie")
     parser.add_argument("output")
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=1, help="of which the quickest counts: the first compiles")
     arguments = parser.parse_args()
     settings = io.load_user_settings()
-    settings["Localize"]["cpu_utilization"] = 1
+    settings["Localize"]["cpu_utilization"] = 0.999  # the most it takes: all cores but one
     io.save_user_settings(settings)
     movie, info = io.load_movie(arguments.movie)
     camera = {
