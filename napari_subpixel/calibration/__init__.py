@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from napari_subpixel.calibration.elongation import Elongation, elongation_of, measuring_elongation
-from napari_subpixel.calibration.psf_measurement import measure_psf, measuring_psf
+from napari_subpixel.calibration.elongation import Elongation, measure_elongation
+from napari_subpixel.calibration.psf_measurement import measure_psf
 from napari_subpixel.calibration.spot_psf import SpotPsf
 
-__all__ = ["Elongation", "SpotPsf", "elongation_of", "measure_psf", "measuring_elongation", "measuring_psf"]
+__all__ = ["Elongation", "SpotPsf", "measure_elongation", "measure_psf"]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from napari_subpixel._util.generators import exhausted
+from napari_subpixel._util.generators import stepwise
 from napari_subpixel.calibration.spot_finding import frames_to_look_at, looked
 from napari_subpixel.camera import Camera
 from napari_subpixel.errors import InputError
@@ -29,17 +29,14 @@ class Elongation(NamedTuple):
         return float(np.log(self.long_px / self.short_px)) / 2
 
 
-def elongation_of(stack: Stack, camera: Camera) -> Elongation | None:
-    """Return how long and how wide the spots of a movie are that stand alone, None where too few do.
+@stepwise
+def measure_elongation(stack: Stack, camera: Camera) -> Generator[float, None, Elongation | None]:
+    """Return how long and how wide the isolated spots of a movie are; None where too few are.
 
     Each spot counts along the axis in which it is longer, so that spots above and below the focus of an astigmatic lens
-    do not make up for each other.
+    do not make up for each other. `measure_elongation.steps` yields the share of the current pass over the frames that
+    is done.
     """
-    return exhausted(measuring_elongation(stack, camera))
-
-
-def measuring_elongation(stack: Stack, camera: Camera) -> Generator[float, None, Elongation | None]:
-    """Return the same, for whoever may stop; yields the share of the current look that is done."""
     try:
         whole = (slice(None), slice(None))
         look = yield from looked(stack, camera, frames_to_look_at(stack, None, MOST_FRAMES), whole)

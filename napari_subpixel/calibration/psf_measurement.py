@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from napari_subpixel._util import records
-from napari_subpixel._util.generators import exhausted
+from napari_subpixel._util.generators import stepwise
 from napari_subpixel.calibration.focus import goes_through_focus, in_focus
 from napari_subpixel.calibration.radial_profile import profile_of
 from napari_subpixel.calibration.spot_finding import (
@@ -36,6 +36,7 @@ OUTLIER_SIGMA, LEAST_IMAGES, LEAST_SOURCES = 4.0, 5, 8
 CROWDED_SHARE, UNEVEN_SHARE = 0.25, 0.15
 
 
+@stepwise
 def measure_psf(
     stack: Stack,
     camera: Camera,
@@ -43,11 +44,11 @@ def measure_psf(
     frames: tuple[int | None, int | None] | None = None,
     roi: Roi | None = None,
     z_stack: bool | None = None,
-) -> SpotPsf:
+) -> Generator[float, None, SpotPsf]:
     """Measure the point spread function on the spots of a movie that stand alone: beads, or molecules.
 
     Images of the same bead in several frames are one sample, as far as the standard error is concerned, unless there is
-    one bead only.
+    one bead only. `measure_psf.steps` yields the share of the current pass over the frames that is done.
 
     Parameters
     ----------
@@ -72,18 +73,6 @@ def measure_psf(
     InputError
         If frames or region leave the movie, a frame is too small or not finite, or too few spots stand alone.
     """
-    return exhausted(measuring_psf(stack, camera, frames=frames, roi=roi, z_stack=z_stack))
-
-
-def measuring_psf(
-    stack: Stack,
-    camera: Camera,
-    *,
-    frames: tuple[int | None, int | None] | None = None,
-    roi: Roi | None = None,
-    z_stack: bool | None = None,
-) -> Generator[float, None, SpotPsf]:
-    """Measure as `measure_psf` does, for whoever may stop; yields the share of the current look that is done."""
     with records.naming(stack.name):
         numbers = frames_to_look_at(stack, frames)
         camera.check_fits(stack.frame_shape)

@@ -124,9 +124,10 @@ def _camera(stack: Stack, given: Camera, arguments: argparse.Namespace) -> tuple
 
 def _measured(stack: Stack, camera: Camera, arguments: argparse.Namespace) -> SpotPsf:
     """Measure, and show how far it is."""
-    from napari_subpixel.calibration import measuring_psf
+    from napari_subpixel.calibration import measure_psf
 
-    steps = measuring_psf(stack, camera, frames=arguments.frames, roi=arguments.roi, z_stack=Z_STACK[arguments.z_stack])
+    z_stack = Z_STACK[arguments.z_stack]
+    steps = measure_psf.steps(stack, camera, frames=arguments.frames, roi=arguments.roi, z_stack=z_stack)
     with progress_bar(100, "%", "psf") as bar:
         while True:
             try:

@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_subpixel import __version__
 from napari_subpixel._util.generators import exhausted, in_silence
-from napari_subpixel.calibration import Elongation, measuring_elongation
+from napari_subpixel.calibration import Elongation, measure_elongation
 from napari_subpixel.calibration.from_noise import NO_SIGMA_PX, microscope_of
 from napari_subpixel.camera import Camera
 from napari_subpixel.coordinates import Roi, checked_roi
@@ -222,7 +222,7 @@ def preparing(
         sigma_px=known.sigma_px,
         molecule_photons=usual,
         assumed=assumed,
-        cautions=_cautions((yield from in_silence(measuring_elongation(stack, known.camera)))),
+        cautions=_cautions((yield from in_silence(measure_elongation.steps(stack, known.camera)))),
     )
 
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_subpixel._util.generators import exhausted
+from napari_subpixel._util.generators import stepwise
 from napari_subpixel.coordinates import CENTRE_AT_ZERO, checked_pixel_size, px_to_nm, within_frame
 from napari_subpixel.errors import InputError, PixelSizeError
 from napari_subpixel.evaluation.coverage import gaps
-from napari_subpixel.evaluation.matching import Shift, estimating_shift, match
+from napari_subpixel.evaluation.matching import Shift, estimate_shift, match
 from napari_subpixel.evaluation.scores import Evaluation, Match
 from napari_subpixel.localizations import Localizations
 
@@ -33,6 +33,7 @@ OFFSET_MIN_PAIRS = 5
 BLOCK_ROWS = 1 << 16
 
 
+@stepwise
 def evaluate(
     localizations: Localizations,
     truth: Localizations,
@@ -43,11 +44,12 @@ def evaluate(
     remove_offset: bool = False,
     pixel_size_nm: float | None = None,
     frame_shape: tuple[int, int] | None = None,
-) -> Evaluation:
+) -> Generator[float, None, Evaluation]:
     """Match localizations with the truth, frame by frame and one-to-one, and score them.
 
     The matching is optimal: the most pairs that the tolerance allows, and of these the least total distance. A frame
-    that only one of the tables has counts too: all its rows are false positives, or missed.
+    that only one of the tables has counts too: all its rows are false positives, or missed. `evaluate.steps` yields the
+    share of the matching that is done, from 0 to 1.
 
     Parameters
     ----------
@@ -92,38 +94,6 @@ def evaluate(
     ...     print(score.tolerance_nm, score.true_positives, round(score.jaccard, 3), round(score.rmse_nm, 3))
     25.0 0 0.0 nan
     50.0 1 0.333 50.0
-    """
-    return exhausted(
-        evaluating(
-            localizations,
-            truth,
-            tolerances_nm,
-            frames=frames,
-            border_nm=border_nm,
-            remove_offset=remove_offset,
-            pixel_size_nm=pixel_size_nm,
-            frame_shape=frame_shape,
-        )
-    )
-
-
-def evaluating(
-    localizations: Localizations,
-    truth: Localizations,
-    tolerances_nm: float | Sequence[float] = (25.0, 50.0),
-    *,
-    frames: tuple[int | None, int | None] | None = None,
-    border_nm: float = 0.0,
-    remove_offset: bool = False,
-    pixel_size_nm: float | None = None,
-    frame_shape: tuple[int, int] | None = None,
-) -> Generator[float, None, Evaluation]:
-    """Score as `evaluate` does, step by step, for whoever shows progress or may stop.
-
-    Yields
-    ------
-    float
-        Share of the matching that is done, from 0 to 1; the scores are the generator's value.
     """
     tolerances = _checked_tolerances(tolerances_nm)
     pixel_nm = _common_pixel_size(localizations, truth, pixel_size_nm)
@@ -267,7 +237,7 @@ def _offset(
     """Estimate the constant offset, and say in words what the user should know of it; each round yields 0."""
     reach = max(*tolerances, OFFSET_REACH_NM)
     try:
-        shift = yield from estimating_shift(found.frame, found.yx_nm, real.frame, real.yx_nm, reach)
+        shift = yield from estimate_shift.steps(found.frame, found.yx_nm, real.frame, real.yx_nm, reach)
     except InputError:
         if remove:
             raise

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_subpixel._util.generators import exhausted
+from napari_subpixel._util.generators import stepwise
 from napari_subpixel.errors import InputError
 
 #: Coordinates are rounded; a distance that exceeds the tolerance by less than this (nm) still counts as equal to it.
@@ -103,18 +103,20 @@ def match(
     return joined[np.argsort(joined[:, 0])]
 
 
+@stepwise
 def estimate_shift(
     frame: NDArray[np.int64],
     yx_nm: NDArray[np.float64],
     other_frame: NDArray[np.int64],
     other_yx_nm: NDArray[np.float64],
     tolerance_nm: float,
-) -> Shift:
+) -> Generator[float, None, Shift]:
     """Estimate the constant shift of the first set against the second from matched pairs.
 
     The sets are matched, the first is moved back by the pairs' median difference, which false pairs hardly bend, and
     this is repeated until it moves by less than 0.1 nm. A search that strays beyond the tolerance has found nothing.
-    Of large sets every n-th frame is used, and of frames with very many points a band.
+    Of large sets every n-th frame is used, and of frames with very many points a band. `estimate_shift.steps` yields 0
+    before every round.
 
     Parameters
     ----------
@@ -129,17 +131,6 @@ def estimate_shift(
     >>> estimate_shift(frame, truth + [28, -46], frame, truth, 250.0).yx_nm
     (28.0, -46.0)
     """
-    return exhausted(estimating_shift(frame, yx_nm, other_frame, other_yx_nm, tolerance_nm))
-
-
-def estimating_shift(
-    frame: NDArray[np.int64],
-    yx_nm: NDArray[np.float64],
-    other_frame: NDArray[np.int64],
-    other_yx_nm: NDArray[np.float64],
-    tolerance_nm: float,
-) -> Generator[float, None, Shift]:
-    """Estimate a shift as `estimate_shift` does, and yield 0 before every round."""
     rows, other_rows = _thinned(frame, yx_nm, other_frame, other_yx_nm)
     frame, yx_nm, other_frame, other_yx_nm = frame[rows], yx_nm[rows], other_frame[other_rows], other_yx_nm[other_rows]
     shift, errors = np.zeros(2), float("nan")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from napari_subpixel import __version__
 from napari_subpixel._util import records
 from napari_subpixel._util.files import atomic_output, check_can_write
-from napari_subpixel._util.generators import exhausted
+from napari_subpixel._util.generators import stepwise
 from napari_subpixel.coordinates import SuperResolutionGrid, checked_frame_shape, within_frame
 from napari_subpixel.errors import FrameShapeError, InputError, suggest
 from napari_subpixel.localizations import Localizations
@@ -95,6 +95,7 @@ class SuperResolutionImage:
         )
 
 
+@stepwise
 def render(
     localizations: Localizations,
     *,
@@ -102,8 +103,10 @@ def render(
     method: str = "gaussian",
     sigma_nm: float | None = None,
     frame_shape: Sequence[int] | None = None,
-) -> SuperResolutionImage:
+) -> Generator[int, None, SuperResolutionImage]:
     """Render localizations into an image laid exactly over the frames that they came from.
+
+    `render.steps` yields the number of points drawn so far.
 
     Parameters
     ----------
@@ -136,26 +139,6 @@ def render(
     >>> rendered = render(table, pixel_size_nm=20, method="histogram")
     >>> rendered.image.shape, np.argwhere(rendered.image).tolist()
     ((15, 25), [[7, 12]])
-    """
-    return exhausted(
-        rendering(localizations, pixel_size_nm=pixel_size_nm, method=method, sigma_nm=sigma_nm, frame_shape=frame_shape)
-    )
-
-
-def rendering(
-    localizations: Localizations,
-    *,
-    pixel_size_nm: float = PIXEL_SIZE_NM,
-    method: str = "gaussian",
-    sigma_nm: float | None = None,
-    frame_shape: Sequence[int] | None = None,
-) -> Generator[int, None, SuperResolutionImage]:
-    """Render as `render` does, step by step, for whoever shows progress or may stop.
-
-    Yields
-    ------
-    int
-        Points gone through so far; the image is the generator's value.
     """
     if method not in METHODS:
         hint = suggest(str(method), METHODS)

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton
 
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.rendering.render import METHODS, SuperResolutionImage, rendering, save_image
+from napari_subpixel.rendering.render import METHODS, SuperResolutionImage, render, save_image
 from napari_subpixel.widgets.background.latest_request import LatestWork
 from napari_subpixel.widgets.background.worker import Work
 from napari_subpixel.widgets.controls.messages import reported
@@ -300,7 +300,7 @@ def _rendered(
     """Render; each yield is a place to stop at."""
     points = ground.table(table())
     yield None
-    return (yield from rendering(points, **settings))
+    return (yield from render.steps(points, **settings))
 
 
 def _saved(path: Path, image: SuperResolutionImage) -> Generator[None, None, None]:

@@ -10,7 +10,7 @@ import pytest
 import tifffile
 from scipy.special import j1
 
-from napari_subpixel.calibration import SpotPsf, measure_psf, measuring_psf
+from napari_subpixel.calibration import SpotPsf, measure_psf
 from napari_subpixel.calibration.spot_fitting import fit_spots, gaussians, linked
 from napari_subpixel.camera import Camera
 from napari_subpixel.coordinates import home_pixel
@@ -339,7 +339,7 @@ def test_frames_and_regions_beyond_the_movie_are_refused(rng):
 
 def test_a_stop_is_possible_at_every_frame(rng):
     with open_stack(molecules(CCD, 1.3, rng=rng)) as stack:
-        steps = measuring_psf(stack, CCD)
+        steps = measure_psf.steps(stack, CCD)
         assert 0 <= next(steps) < next(steps) < 1
         steps.close()
 

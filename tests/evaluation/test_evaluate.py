@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from napari_subpixel.coordinates import CENTRE_FROM_CORNER, nm_to_px
 from napari_subpixel.errors import InputError
 from napari_subpixel.evaluation import matching
-from napari_subpixel.evaluation.evaluate import evaluate, evaluating
+from napari_subpixel.evaluation.evaluate import evaluate
 from napari_subpixel.evaluation.scores import Evaluation, Match
 from napari_subpixel.localizations import Localizations, concat
 
@@ -222,7 +222,7 @@ def test_block_by_block_it_gives_the_same_to_the_last_bit(
     found = found.with_columns(y=found.y + rng.normal(0, 0.2, 300), x=found.x + rng.normal(0, 0.2, 300))
     whole = evaluate(found, truth, (25, 250), **options)
     request.getfixturevalue("small_blocks")
-    shares, steps = [], evaluating(found, truth, (25, 250), **options)
+    shares, steps = [], evaluate.steps(found, truth, (25, 250), **options)
     while True:
         try:
             shares.append(next(steps))
@@ -248,7 +248,7 @@ def test_a_frame_with_more_rows_than_a_block_stays_whole() -> None:
 @pytest.mark.usefixtures("small_blocks")
 def test_it_can_be_stopped_between_blocks(rng: np.random.Generator) -> None:
     truth = scattered(rng)
-    steps = evaluating(truth, truth)
+    steps = evaluate.steps(truth, truth)
     assert 0 < next(share for share in steps if share > 0) < 0.1
     steps.close()
     assert next(steps, "over") == "over"

@@ -196,8 +196,8 @@ def test_rendering_tells_how_far_it_is_and_may_be_stopped(rng, monkeypatch):
     monkeypatch.setattr(module, "CHUNK_POINTS", 64)
     table = somewhere(rng, 200)
     for method in METHODS:
-        assert list(module.rendering(table, method=method)) == [64, 128, 192, 200]
-        steps = module.rendering(table, method=method)
+        assert list(module.render.steps(table, method=method)) == [64, 128, 192, 200]
+        steps = module.render.steps(table, method=method)
         assert next(steps) == 64
         steps.close()
 

@@ -13,9 +13,10 @@ from napari.layers import Layer
 from qtpy.QtWidgets import QFileDialog
 
 from napari_subpixel import formats
+from napari_subpixel._util.generators import stepwise
 from napari_subpixel.camera import Camera
 from napari_subpixel.evaluation import coverage
-from napari_subpixel.evaluation.evaluate import evaluate, evaluating
+from napari_subpixel.evaluation.evaluate import evaluate
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.widgets.background import evaluation as module
@@ -346,12 +347,13 @@ def test_a_threshold_that_changes_during_the_evaluation_is_not_lost(make_widget,
     widget = make_widget()
     gate, begun = threading.Event(), threading.Event()
 
+    @stepwise
     def slow(*arguments, **options):
         begun.set()
         gate.wait(5)
-        return (yield from evaluating(*arguments, **options))
+        return (yield from evaluate.steps(*arguments, **options))
 
-    monkeypatch.setattr(module, "evaluating", slow)
+    monkeypatch.setattr(module, "evaluate", slow)
     widget.evaluate_now()
     begun.wait(5)
     set_threshold(layers[0], 0.6)
@@ -414,7 +416,7 @@ def test_another_tolerance_colours_anew_without_evaluating_again(make_widget, qt
     widget = make_widget()
     evaluation = evaluated(qtbot, widget)
     match_layers(viewer.layers)[MISSES.role].visible = False
-    monkeypatch.delattr(module, "evaluating")
+    monkeypatch.delattr(module, "evaluate")
     for match in evaluation:
         widget.shown_tolerance.value = match.tolerance_nm
         shown = match_layers(viewer.layers)
@@ -580,12 +582,13 @@ def test_closing_the_dock_during_an_evaluation_leaves_no_thread_and_no_layer(
 ):
     gate, begun = threading.Event(), threading.Event()
 
+    @stepwise
     def slow(*arguments, **options):
         begun.set()
         gate.wait(5)
-        return (yield from evaluating(*arguments, **options))
+        return (yield from evaluate.steps(*arguments, **options))
 
-    monkeypatch.setattr(module, "evaluating", slow)
+    monkeypatch.setattr(module, "evaluate", slow)
     widget = make_widget()
     widget.evaluate_now()
     begun.wait(5)

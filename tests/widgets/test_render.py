@@ -12,9 +12,10 @@ import tifffile
 from napari.layers import Layer
 from qtpy.QtWidgets import QFileDialog
 
+from napari_subpixel._util.generators import stepwise
 from napari_subpixel.camera import Camera
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.rendering.render import render, rendering
+from napari_subpixel.rendering.render import render
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.widgets import render as module
 from napari_subpixel.widgets.layers.movies import KEY, MovieLayer, movie_layer_data
@@ -30,11 +31,12 @@ PIXEL_NM = 110.0
 def behind(gate, begun=None):
     """Rendering that waits until the gate is opened."""
 
+    @stepwise
     def slow(table, **options):
         if begun is not None:
             begun.set()
         gate.wait(5)
-        return (yield from rendering(table, **options))
+        return (yield from render.steps(table, **options))
 
     return slow
 
@@ -244,15 +246,16 @@ def test_many_changes_are_rendered_one_at_a_time_and_the_last_counts(make_widget
     at_work, most, calls = [], [], []
     gate = threading.Event()
 
+    @stepwise
     def slow(table, **options):
         at_work.append(1)
         most.append(len(at_work))
         calls.append(len(table))
         gate.wait(5)
         at_work.pop()
-        return (yield from rendering(table, **options))
+        return (yield from render.steps(table, **options))
 
-    monkeypatch.setattr(module, "rendering", slow)
+    monkeypatch.setattr(module, "render", slow)
     for threshold in (0.2, 0.4, 0.6):
         set_threshold(points, threshold)
         qtbot.wait(220)  # longer than the threshold has to rest
@@ -278,7 +281,7 @@ def test_an_image_removed_while_it_is_rendered_again_stays_removed(make_widget, 
     widget = make_widget()
     image = rendered(qtbot, widget)
     gate = threading.Event()
-    monkeypatch.setattr(module, "rendering", behind(gate))
+    monkeypatch.setattr(module, "render", behind(gate))
     set_threshold(points, 0.5)
     qtbot.waitUntil(lambda: widget.latest.request is not None)
     viewer.layers.remove(image)
@@ -440,7 +443,7 @@ def test_closing_the_dock_during_a_render_leaves_no_thread_and_no_image(
     make_widget, qtbot, viewer, points, monkeypatch
 ):
     gate, begun = threading.Event(), threading.Event()
-    monkeypatch.setattr(module, "rendering", behind(gate, begun))
+    monkeypatch.setattr(module, "render", behind(gate, begun))
     widget = make_widget()
     widget.render_now()
     widget.render_now()  # waits, and is forgotten
@@ -458,7 +461,7 @@ def test_cancel_leaves_the_image_as_it_is(make_widget, qtbot, points, monkeypatc
     image = rendered(qtbot, widget)
     before = image.data
     gate = threading.Event()
-    monkeypatch.setattr(module, "rendering", behind(gate))
+    monkeypatch.setattr(module, "render", behind(gate))
     widget.pixel_size_nm.value = 20.0
     widget.render_now()
     qtbot.waitUntil(lambda: not widget.progress.isHidden(), timeout=5000)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from napari_subpixel import formats
 from napari_subpixel.errors import InputError, PixelSizeError
 from napari_subpixel.evaluation.coverage import Frames, detected_frames, frames_to_score, left_out, reaches_beyond
-from napari_subpixel.evaluation.evaluate import evaluating
+from napari_subpixel.evaluation.evaluate import evaluate
 from napari_subpixel.evaluation.scores import Evaluation
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.widgets.background.worker import Work
@@ -113,7 +113,7 @@ def _evaluated(
     _check_known(request, found, truth)
     yield None
     frames = frames_to_score(found, request.settings["frames"])
-    evaluation = yield from evaluating(found, truth, **{**request.settings, "frames": frames})
+    evaluation = yield from evaluate.steps(found, truth, **{**request.settings, "frames": frames})
     yield None
     return Outcome(found, truth, evaluation, frames, left_out(found, truth, frames))
 
