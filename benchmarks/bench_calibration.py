@@ -20,7 +20,7 @@ from napari_subpixel.calibration.from_noise import estimate_sigma_px
 from napari_subpixel.camera import Camera
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.job import job_for
-from napari_subpixel.detection.merging import FAINTEST
+from napari_subpixel.detection.merging import MIN_PROBABILITY
 from napari_subpixel.evaluation.evaluate import evaluate
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.models.domain import Domain, draw_evenly
@@ -145,7 +145,7 @@ def draw_movie(rng: np.random.Generator) -> Simulation:
 
 def calibration(model: str, rng: np.random.Generator) -> tuple[Known, int]:
     """Collect what is known over the movies that count, and how many they are."""
-    detector = Detector(model, device="cpu", threshold=FAINTEST)
+    detector = Detector(model, device="cpu", threshold=MIN_PROBABILITY)
     known, used = Known([], [], [], [], []), 0
     for _ in range(MOVIES):
         settings = draw_movie(rng)

@@ -59,11 +59,11 @@ def compared(detector: Detector, kind: str, n_frames: int) -> list[object]:
     frames, truth = simulate(movie, np.random.default_rng(SEED))
     detector.detect(frames[:1], camera=camera, sigma_px=CROWDED_SIGMA_NM / 100)
     squares, quick = found(detector, frames, camera)
-    share, tiling.MOST_SHARE = tiling.MOST_SHARE, NEVER
+    share, tiling.MAX_SQUARES_SHARE = tiling.MAX_SQUARES_SHARE, NEVER
     try:
         whole, slow = found(detector, frames, camera)
     finally:
-        tiling.MOST_SHARE = share
+        tiling.MAX_SQUARES_SHARE = share
     places = [np.column_stack([table.frame * 1e5, table.yx]) for table in (whole, squares)]
     apart, _ = cKDTree(places[1]).query(places[0])
     near = apart < NEAR_PX

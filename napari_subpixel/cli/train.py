@@ -53,7 +53,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, with checkpoints beside the model, and write the model with its card."""
-    from napari_subpixel.detection.detector import choose_device
+    from napari_subpixel.detection.devices import choose_device
     from napari_subpixel.models import checked_threshold, path_for, save_model
     from napari_subpixel.training.trainer import check_can_go_on
 

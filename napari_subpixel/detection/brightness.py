@@ -16,7 +16,8 @@ import numpy as np
 from napari_subpixel._util.generators import exhausted
 from napari_subpixel.camera import Camera
 from napari_subpixel.coordinates import Roi
-from napari_subpixel.detection.refinement import CLEAR_SIGMA, stands_clear
+from napari_subpixel.detection.points import Points
+from napari_subpixel.detection.refinement import ISOLATED_SIGMA, is_isolated
 from napari_subpixel.localizations import Localizations, concat
 from napari_subpixel.stacks import Stack, check_finite
 
@@ -92,10 +93,10 @@ def _look(
 
 
 def _spread_of(found: Localizations, sigma_px: float) -> float:
-    """Return how far the logarithms of the photons spread: those of clear molecules, if there are enough."""
-    rows = np.column_stack([found.frame, found.yx, found["probability"]])
-    clear = stands_clear(rows, CLEAR_SIGMA * sigma_px)
-    logs = np.log(found["photons"][clear] if clear.sum() >= LEAST else found["photons"])
+    """Return how far the logarithms of the photons spread: those of isolated molecules, if there are enough."""
+    points = Points(found.frame, found.y, found.x, found["probability"].astype(np.float64))
+    isolated = is_isolated(points, ISOLATED_SIGMA * sigma_px)
+    logs = np.log(found["photons"][isolated] if isolated.sum() >= LEAST else found["photons"])
     low, high = np.quantile(logs, [0.16, 0.84])
     return float(high - low) / 2
 

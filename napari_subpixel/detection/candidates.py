@@ -9,22 +9,24 @@ from numpy.typing import NDArray
 
 from napari_subpixel._util.compiled import compiled
 
-#: How far a molecule stands out of the background at least, seen through a filter of its own shape, in standard
-#: deviations of the noise. Models report next to nothing that is fainter; noise alone comes so far at one place in some
+#: How far a candidate stands out of the background at least, behind a filter of a molecule's shape, in standard
+#: deviations of the noise. Models report next to nothing that is fainter; noise alone reaches it at one place in some
 #: ten thousand pixels.
-LEAST_SIGNAL = 3.5
+MIN_SIGNAL = 3.5
 #: The quartile of a normal distribution, in standard deviations below its middle.
 QUARTILE = 0.6745
-#: Noise is looked at in every so-manieth row and column.
-SAMPLED = 4
-#: Side of the square round a place in which points are looked for, and the margin in it where the next place begins.
-SIDE_PX, INNER_PX = 12, 2
-#: A place is brighter than its neighbours this far.
+#: Noise is sampled on every row and column of this many.
+NOISE_SAMPLING_PX = 4
+#: Side of the square round a candidate in which points are reported.
+SIDE_PX = 12
+#: A candidate within a square, but nearer to its edge than this, begins a square of its own.
+INNER_PX = 2
+#: A candidate is brighter than all pixels up to this far along each axis.
 NEIGHBOURS_PX = 2
 _FILTER_SIGMA = 3.0
 
 
-def places(
+def find_candidates(
     counts: NDArray[np.float32], background: NDArray[np.float32], read: NDArray[np.float32], sigma_px: float
 ) -> NDArray[np.int64]:
     """Find where molecules may be in a frame.
@@ -34,42 +36,42 @@ def places(
     counts, background, read : ndarray of float32, shape (Y, X)
         The frame, its rough background, and the variance of the read noise (`models.input_scaling.counts`).
     sigma_px : float
-        Standard deviation of the point spread function.
+        Standard deviation of the point spread function, in pixels.
 
     Returns
     -------
     ndarray of int64, shape (K, 2)
-        Row and column of the local maxima of the filtered frame that stand out by `LEAST_SIGNAL`, the highest first.
+        Row and column of the local maxima of the filtered frame that stand out by `MIN_SIGNAL`, the highest first.
     """
     reach = math.ceil(_FILTER_SIGMA * sigma_px)
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma_px) ** 2).astype(np.float32)
     kernel /= kernel.sum()
     signal = _signal(counts, background, read, kernel)
-    found = _maxima(signal, np.float32(_least(signal)))
-    return found[np.argsort(-signal[found[:, 0], found[:, 1]], kind="stable")]
+    maxima = _maxima(signal, np.float32(_min_signal(signal)))
+    return maxima[np.argsort(-signal[maxima[:, 0], maxima[:, 1]], kind="stable")]
 
 
-def _least(signal: NDArray[np.float32]) -> float:
-    """Return `LEAST_SIGNAL` on the scale of a frame whose background lies elsewhere, or whose noise is less, than told.
+def _min_signal(signal: NDArray[np.float32]) -> float:
+    """Return `MIN_SIGNAL` corrected for a frame whose background differs from the estimate, or whose noise is lower.
 
-    Both are seen in the darker half of the pixels. More noise than was told may be molecules.
+    Both are measured in the darker half of the pixels. Noise above the estimate may be molecules.
     """
-    sample = signal[::SAMPLED, ::SAMPLED].ravel()
+    sample = signal[::NOISE_SAMPLING_PX, ::NOISE_SAMPLING_PX].ravel()
     quarter, half = sample.size // 4, sample.size // 2
     dark = np.partition(sample, (quarter, half))
     scale = min(1.0, float(dark[half] - dark[quarter]) / QUARTILE)
-    return float(dark[quarter]) + scale * (QUARTILE + LEAST_SIGNAL)
+    return float(dark[quarter]) + scale * (QUARTILE + MIN_SIGNAL)
 
 
-def squares(
-    found: NDArray[np.int64], frame_shape: tuple[int, int], grid_px: int
+def cover_with_squares(
+    candidates: NDArray[np.int64], frame_shape: tuple[int, int], grid_px: int
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Cover places with squares.
+    """Cover candidates with squares.
 
     Parameters
     ----------
-    found : ndarray of int64, shape (K, 2)
-        Places; the first ones have squares of their own, later ones only where they lie outside of those.
+    candidates : ndarray of int64, shape (K, 2)
+        Rows and columns; the first ones have squares of their own, later ones only where they lie outside of those.
     frame_shape : (int, int)
     grid_px : int
         Squares start at multiples of this.
@@ -78,11 +80,11 @@ def squares(
     -------
     corners : ndarray of int64, shape (S, 2)
         Row and column of the first pixel of each square of `SIDE_PX` a side, which may go beyond the frame's end.
-    own : ndarray of bool, shape (S, SIDE_PX, SIDE_PX)
+    mask : ndarray of bool, shape (S, SIDE_PX, SIDE_PX)
         Which of its pixels are nearer to its middle than to that of any other: every pixel belongs to one square.
     """
-    corners = _corners(found, frame_shape[0], frame_shape[1], grid_px)
-    return corners, _owned(corners, frame_shape[0], frame_shape[1])
+    corners = _corners(candidates, frame_shape[0], frame_shape[1], grid_px)
+    return corners, _masks(corners, frame_shape[0], frame_shape[1])
 
 
 @compiled
@@ -91,7 +93,7 @@ def _signal(
 ) -> NDArray[np.float32]:
     """Return how far a molecule at each pixel stands out of the background, in standard deviations of the noise.
 
-    Seen through Anscombe's square root, behind which noise is nearly normal and has the same variance everywhere.
+    After Anscombe's square root, which makes noise nearly normal, of the same variance everywhere.
     """
     height, width = counts.shape
     reach = len(kernel) // 2
@@ -104,8 +106,8 @@ def _signal(
     for y in range(height):
         for x in range(width):
             offset = read[y, x] + shift
-            seen, dark = np.sqrt(max(counts[y, x] + offset, zero)), np.sqrt(max(background[y, x], zero) + offset)
-            padded[reach + x] = two * (seen - dark)
+            root, dark_root = np.sqrt(max(counts[y, x] + offset, zero)), np.sqrt(max(background[y, x], zero) + offset)
+            padded[reach + x] = two * (root - dark_root)
         padded[:reach] = padded[reach]
         padded[reach + width :] = padded[reach + width - 1]
         for x in range(width):
@@ -125,14 +127,14 @@ def _signal(
 
 
 @compiled
-def _maxima(signal: NDArray[np.float32], least: np.float32) -> NDArray[np.int64]:
-    """Return row and column of what is above and brightest round about; of equals the first."""
+def _maxima(signal: NDArray[np.float32], min_signal: np.float32) -> NDArray[np.int64]:
+    """Return row and column of the local maxima above a signal; of equal neighbours the first in reading order."""
     height, width = signal.shape
-    found = np.empty((256, 2), np.int64)
+    maxima = np.empty((256, 2), np.int64)
     n = 0
     for y in range(height):
         for x in range(width):
-            if signal[y, x] <= least:
+            if signal[y, x] <= min_signal:
                 continue
             highest = True
             for v in range(max(y - NEIGHBOURS_PX, 0), min(y + NEIGHBOURS_PX + 1, height)):
@@ -141,27 +143,27 @@ def _maxima(signal: NDArray[np.float32], least: np.float32) -> NDArray[np.int64]
                     if signal[v, u] > signal[y, x] or (before and signal[v, u] == signal[y, x]):
                         highest = False
             if highest:
-                if n == len(found):
-                    found = np.concatenate((found, np.empty_like(found)))
-                found[n, 0], found[n, 1] = y, x
+                if n == len(maxima):
+                    maxima = np.concatenate((maxima, np.empty_like(maxima)))
+                maxima[n, 0], maxima[n, 1] = y, x
                 n += 1
-    return found[:n].copy()
+    return maxima[:n].copy()
 
 
 @compiled
-def _corners(found: NDArray[np.int64], height: int, width: int, grid_px: int) -> NDArray[np.int64]:
+def _corners(candidates: NDArray[np.int64], height: int, width: int, grid_px: int) -> NDArray[np.int64]:
     covered = np.zeros((height, width), np.bool_)
-    corners = np.empty((len(found), 2), np.int64)
+    corners = np.empty((len(candidates), 2), np.int64)
     n = 0
-    for i in range(len(found)):
-        y, x = found[i, 0], found[i, 1]
+    for i in range(len(candidates)):
+        y, x = candidates[i, 0], candidates[i, 1]
         if covered[y, x]:
             continue
         top = max((y - SIDE_PX // 2 + grid_px // 2) // grid_px * grid_px, 0)
         left = max((x - SIDE_PX // 2 + grid_px // 2) // grid_px * grid_px, 0)
         corners[n, 0], corners[n, 1] = top, left
         n += 1
-        # Beyond the frame's border nothing is left to see: what lies at it needs no margin.
+        # There is no context beyond the frame's border: what lies at it needs no margin.
         first_y, first_x = top + INNER_PX if top else 0, left + INNER_PX if left else 0
         last_y = top + SIDE_PX - INNER_PX if top + SIDE_PX < height else height
         last_x = left + SIDE_PX - INNER_PX if left + SIDE_PX < width else width
@@ -171,24 +173,26 @@ def _corners(found: NDArray[np.int64], height: int, width: int, grid_px: int) ->
 
 
 @compiled
-def _owned(corners: NDArray[np.int64], height: int, width: int) -> NDArray[np.bool_]:
+def _masks(corners: NDArray[np.int64], height: int, width: int) -> NDArray[np.bool_]:
     owner = np.full((height, width), -1)
-    own = np.zeros((len(corners), SIDE_PX, SIDE_PX), np.bool_)
+    masks = np.zeros((len(corners), SIDE_PX, SIDE_PX), np.bool_)
     for i in range(len(corners)):
         top, left = corners[i, 0], corners[i, 1]
         for v in range(min(SIDE_PX, height - top)):
             for u in range(min(SIDE_PX, width - left)):
                 other = owner[top + v, left + u]
                 if other >= 0:
-                    if _from_middle(v, u) >= _from_middle(top + v - corners[other, 0], left + u - corners[other, 1]):
+                    if _distance_from_middle(v, u) >= _distance_from_middle(
+                        top + v - corners[other, 0], left + u - corners[other, 1]
+                    ):
                         continue
-                    own[other, top + v - corners[other, 0], left + u - corners[other, 1]] = False
+                    masks[other, top + v - corners[other, 0], left + u - corners[other, 1]] = False
                 owner[top + v, left + u] = i
-                own[i, v, u] = True
-    return own
+                masks[i, v, u] = True
+    return masks
 
 
 @compiled
-def _from_middle(v: int, u: int) -> int:
+def _distance_from_middle(v: int, u: int) -> int:
     """Return the squared distance of a pixel of a square from the square's middle, in half pixels."""
     return (2 * v - SIDE_PX + 1) ** 2 + (2 * u - SIDE_PX + 1) ** 2

@@ -3,49 +3,47 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from napari_subpixel.camera import Camera
 from napari_subpixel.coordinates import Roi, checked_roi, home_pixel
-from napari_subpixel.detection import merging
-from napari_subpixel.detection.devices import DEVICES
+from napari_subpixel.detection.devices import choose_device
+from napari_subpixel.detection.inference import predict_points
+from napari_subpixel.detection.merging import MIN_PROBABILITY, merge_alternatives
+from napari_subpixel.detection.points import ClassifiedPoints, MeasuredPoints, Points
 from napari_subpixel.detection.refinement import refine
 from napari_subpixel.detection.tiling import (
-    GLANCED_PX,
-    SEEN_PX,
-    Batch,
+    CONTEXT_PX,
+    SCREENING_CONTEXT_PX,
+    Crops,
     Squares,
-    batches_of_squares,
-    batches_of_tiles,
-    squares,
+    crops_of_squares,
+    crops_of_tiles,
+    squares_of_sparse_frames,
 )
 from napari_subpixel.detection.torch_threads import n_threads, one_thread_each
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.models import DEFAULT, Model, checked_threshold, load_model
 from napari_subpixel.models.input_scaling import Optics, counts, is_constant, minmax
-from napari_subpixel.models.pixel_network import Predictions, lay_out
+from napari_subpixel.models.pixel_network import lay_out
 
 #: Parts of the frames that each thread takes: frames with more molecules take longer.
 PARTS_PER_THREAD = 2
 #: Threads that scale frames and join points while a GPU computes.
 GPU_WORKERS = 3
-#: One thread at a time uses a GPU: the flags of cuDNN are those of the whole program, and MPS bears no more.
-_GPU = threading.Lock()
-#: What a network that measures nothing more tells of a point; one that does tells `merging.COLUMNS`.
-COLUMNS = ("frame", "y", "x", "probability", "class_index")
-#: Squares of sparse frames in which no point has this probability at a first glance hold none.
-PROMISING = 0.1
-#: How far beside a region molecules are looked for whose light reaches those in it, in standard deviations of the PSF.
+#: Squares of sparse frames are skipped unless a point reaches this probability in a first pass.
+SCREENING_PROBABILITY = 0.1
+#: How far beyond a region molecules are detected, as their light reaches into it, in standard deviations of the PSF.
 MARGIN_SIGMA = 8.0
 
 
@@ -112,12 +110,12 @@ class Detector:
             Report only points whose pixel lies in this part of the frame, ends excluded; they are the same points, at
             the same coordinates, as without it.
         camera : Camera, optional
-            What turns ADU into photons, for a model that takes photons; without it the frames are in photons, and have
-            no noise but that of the light.
+            What turns ADU into photons, for a model that takes photons; without it the frames are in photons, with shot
+            noise only.
         sigma_px : float, optional
             Standard deviation of the point spread function, in pixels; a model that takes photons needs it.
         molecule_photons : float
-            What a usual molecule gives in a frame, which helps such a model in crowds; 0 where it is not known.
+            Typical photons of a molecule in a frame, which help such a model in crowds; 0 if unknown.
 
         Returns
         -------
@@ -136,21 +134,17 @@ class Detector:
         if frames.ndim != 3:
             raise InputError(f"expected a (T, Y, X) stack, got shape {frames.shape}")
         roi = checked_roi(roi, (frames.shape[1], frames.shape[2]))
-        lit = np.flatnonzero(~is_constant(frames)) if frames.size else np.empty(0, np.int64)
+        not_constant = np.flatnonzero(~is_constant(frames)) if frames.size else np.empty(0, np.int64)
         camera = camera or Camera()
         optics = None if sigma_px is None else Optics.of(camera, sigma_px, molecule_photons)
-        self._check_told(optics)
+        self._check_optics(optics)
 
-        def find(some: NDArray[np.int64]) -> NDArray[np.float64]:
-            rows = self._found(self._scaled(frames[some], camera, optics), roi, sigma_px)
-            rows[:, 0] = some[rows[:, 0].astype(np.int64)] + first_frame
-            return rows
+        def detect_some(numbers: NDArray[np.int64]) -> Points:
+            points = self._detect_scaled(self._scaled(frames[numbers], camera, optics), roi, sigma_px)
+            return replace(points, frame=numbers[points.frame] + first_frame)
 
-        found = list(self._side_by_side(find, lit)) if lit.size else []
-        rows = np.concatenate(found) if found else np.empty((0, len(self.columns)))
-        if self.measures:
-            rows[:, 4:6] *= camera.variance_per_photon
-        return self._table(rows, (frames.shape[1], frames.shape[2]))
+        parts = self._in_parallel(detect_some, not_constant) if not_constant.size else ()
+        return self._table(self._kind.concatenate(parts), (frames.shape[1], frames.shape[2]), camera)
 
     @property
     def n_workers(self) -> int:
@@ -159,60 +153,68 @@ class Detector:
 
     @property
     def measures(self) -> bool:
-        """Whether the model tells photons, background and uncertainties."""
+        """Whether the model estimates photons, background and uncertainties."""
         return self.card.input_scaling == "counts"
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """What the network tells of a point."""
-        return merging.COLUMNS if self.measures else COLUMNS
+    def _kind(self) -> type[Points]:
+        if self.measures:
+            return MeasuredPoints
+        return ClassifiedPoints if self.network.n_classes > 1 else Points
 
-    def _side_by_side(
-        self, find: Callable[[NDArray[np.int64]], NDArray[np.float64]], frames: NDArray[np.int64]
-    ) -> Iterator[NDArray[np.float64]]:
-        """Yield what `find` finds in parts of the frames; on a CPU, every thread of PyTorch's takes parts of its own.
+    def _in_parallel(
+        self, detect_some: Callable[[NDArray[np.int64]], Points], frames: NDArray[np.int64]
+    ) -> Iterator[Points]:
+        """Yield the points of parts of the frames; on a CPU, every thread of PyTorch's takes parts of its own.
 
         That leaves no thread waiting for the others within a layer, nor for what is done after the layers.
         """
         threads = n_threads()
         if self.device.type != "cpu" or threads == 1 or len(frames) < 2 * threads:
-            yield find(frames)
+            yield detect_some(frames)
             return
         parts = np.array_split(frames, min(threads * PARTS_PER_THREAD, len(frames)))
         with one_thread_each(threads) as pool:
-            yield from pool.map(find, parts)
+            yield from pool.map(detect_some, parts)
 
-    def _found(self, scaled: NDArray[np.float32], roi: Roi, sigma_px: float | None) -> NDArray[np.float64]:
-        """Return rows of `columns`, light in counts, of scaled frames, numbered as these."""
+    def _detect_scaled(self, scaled: NDArray[np.float32], roi: Roi, sigma_px: float | None) -> Points:
+        """Return the points of scaled frames, numbered as these."""
         if not (self.measures and sigma_px):
-            return np.concatenate([self._detect_batch(batch) for batch in self._tiled(scaled, roi)])
-        wider = _grown(roi, scaled.shape[2:], MARGIN_SIGMA * sigma_px)
-        found, crowded = squares(scaled, wider, sigma_px, grid_px=self.network.grid_px)
-        rows = [np.empty((0, len(self.columns)))]
-        rows += [self._detect_batch(batch) for _, batch in self._squared(scaled, self._promising(scaled, found))]
-        rows += [self._detect_batch(batch) for batch in self._tiled(scaled, wider, crowded)]
-        return self._molecules(np.concatenate(rows), scaled, roi, sigma_px)
+            return self._kind.concatenate(self._predict(crops, self.threshold) for crops in self._tiles(scaled, roi))
+        wider = _widened(roi, scaled.shape[2:], MARGIN_SIGMA * sigma_px)
+        squares, crowded = squares_of_sparse_frames(scaled, wider, sigma_px, grid_px=self.network.grid_px)
+        all_crops = itertools.chain(
+            (crops for _, crops in self._squares(scaled, self._occupied(scaled, squares), CONTEXT_PX)),
+            self._tiles(scaled, wider, crowded),
+        )
+        min_probability = min(self.threshold, MIN_PROBABILITY)
+        predicted = (self._predict(crops, min_probability) for crops in all_crops)
+        points = merge_alternatives(MeasuredPoints.concatenate(cast("Iterator[MeasuredPoints]", predicted)))
+        points = refine(scaled[:, 0], scaled[:, 2], sigma_px, points, threshold=self.threshold)
+        y, x = home_pixel(points.y), home_pixel(points.x)
+        (y0, y1), (x0, x1) = roi
+        return points.take((y >= y0) & (y < y1) & (x >= x0) & (x < x1))
 
-    def _promising(self, scaled: NDArray[np.float32], found: Squares) -> Squares:
-        """Return the squares in which there is something at a first glance."""
-        promising, least = np.zeros(len(found.origin), np.bool_), min(PROMISING, self.threshold)
-        for some, batch in self._squared(scaled, found, GLANCED_PX):
-            rows = self._detect_batch(batch._replace(origin=np.column_stack([some, some, some])), least)
-            promising[np.unique(rows[:, 0]).astype(np.int64)] = True
-        return found.select(promising)
+    def _occupied(self, scaled: NDArray[np.float32], squares: Squares) -> Squares:
+        """Return the squares in which a first pass, with little context, predicts a point."""
+        occupied, min_probability = np.zeros(len(squares.origin), np.bool_), min(SCREENING_PROBABILITY, self.threshold)
+        for numbers, crops in self._squares(scaled, squares, SCREENING_CONTEXT_PX):
+            # With the numbers of the squares in place of those of the frames.
+            numbered = crops._replace(origin=np.column_stack([numbers, crops.origin[:, 1:]]))
+            occupied[self._predict(numbered, min_probability).frame] = True
+        return squares.select(occupied)
 
-    def _squared(
-        self, scaled: NDArray[np.float32], found: Squares, seen_px: int = SEEN_PX
-    ) -> Iterator[tuple[NDArray[np.int64], Batch]]:
-        seen_px = min(seen_px, self.network.reach_px)
-        return batches_of_squares(scaled, found, seen_px=seen_px, grid_px=self.network.grid_px)
+    def _squares(
+        self, scaled: NDArray[np.float32], squares: Squares, context_px: int
+    ) -> Iterator[tuple[NDArray[np.int64], Crops]]:
+        context_px = min(context_px, self.network.reach_px)
+        return crops_of_squares(scaled, squares, context_px=context_px, grid_px=self.network.grid_px)
 
-    def _tiled(self, scaled: NDArray[np.float32], roi: Roi, frames: NDArray[np.int64] | None = None) -> Iterator[Batch]:
-        frames = np.arange(len(scaled)) if frames is None else frames
+    def _tiles(self, scaled: NDArray[np.float32], roi: Roi, frames: NDArray[np.int64] | None = None) -> Iterator[Crops]:
         network = self.network
-        return batches_of_tiles(
+        return crops_of_tiles(
             scaled,
-            frames,
+            np.arange(len(scaled)) if frames is None else frames,
             roi,
             tile_px=self.tile_px,
             reach_px=network.reach_px,
@@ -220,15 +222,10 @@ class Detector:
             upsampling=network.upsampling,
         )
 
-    def _molecules(self, rows: NDArray, scaled: NDArray, roi: Roi, sigma_px: float) -> NDArray[np.float64]:
-        """Join alternatives, keep what is probable enough, refine what stands clear, and keep what is in the region."""
-        rows = merging.merge_alternatives(rows)
-        rows = refine(scaled[:, 0], scaled[:, 2], sigma_px, rows, threshold=self.threshold)
-        y, x = home_pixel(rows[:, 1]), home_pixel(rows[:, 2])
-        (y0, y1), (x0, x1) = roi
-        return rows[(y >= y0) & (y < y1) & (x >= x0) & (x < x1)]
+    def _predict(self, crops: Crops, min_probability: float) -> Points:
+        return predict_points(self.network, self.device, crops, min_probability)
 
-    def _check_told(self, optics: Optics | None) -> None:
+    def _check_optics(self, optics: Optics | None) -> None:
         if self.measures and (optics is None or not optics.sigma_px > 0):
             raise InputError(
                 f"model {self.card.name}: needs the standard deviation of the point spread function, in pixels; got "
@@ -241,42 +238,13 @@ class Detector:
             return minmax(frames)[:, None]
         return counts(camera.to_photons(frames), optics)
 
-    def _detect_batch(self, batch: Batch, least: float | None = None) -> NDArray[np.float64]:
-        """Rows of `columns`, light in counts, of the points of a batch that are probable enough, shape (K, 5 or 8)."""
-        least = least or (min(self.threshold, merging.FAINTEST) if self.measures else self.threshold)
-        with torch.inference_mode(), self._exactly():
-            logit = math.log(least / (1 - least))
-            given = torch.from_numpy(np.ascontiguousarray(batch.seen)).to(self.device)
-            own = None if batch.own is None else torch.from_numpy(batch.own).to(self.device)
-            try:
-                found = self.network.predictions_above(given, batch.rows, batch.columns, logit, own)
-                rows = _rows(*found, logit).numpy()
-            except torch.OutOfMemoryError:
-                raise MemoryError from None
-        origin = batch.origin[rows[:, 0].astype(np.int64)]
-        rows[:, 0] = origin[:, 0]
-        rows[:, 1:3] += origin[:, 1:]
-        return rows
-
-    @contextmanager
-    def _exactly(self) -> Iterator[None]:
-        """Keep a GPU from TensorFloat-32, which would move points by more than 0.001 px against the CPU."""
-        if self.device.type == "cpu":
-            yield
-            return
-        with _GPU:
-            if self.device.type != "cuda":
-                yield
-                return
-            with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-                yield
-
-    def _table(self, rows: NDArray, frame_shape: tuple[int, int]) -> Localizations:
-        # Tiles and batches come in their own order; the table's is by frame and pixel, whatever their size.
-        rows = rows[np.lexsort((rows[:, 2], rows[:, 1], home_pixel(rows[:, 2]), home_pixel(rows[:, 1]), rows[:, 0]))]
-        columns = dict(zip(self.columns, rows.T, strict=True))
-        if self.network.n_classes == 1:
-            columns.pop("class_index", None)
+    def _table(self, points: Points, frame_shape: tuple[int, int], camera: Camera) -> Localizations:
+        # Crops come in their own order; the table's is by frame and pixel, whatever their size.
+        points = points.take(np.lexsort((points.x, points.y, home_pixel(points.x), home_pixel(points.y), points.frame)))
+        columns = points.arrays
+        if isinstance(points, MeasuredPoints):
+            columns["photons"] = columns.pop("molecule_counts") * camera.variance_per_photon
+            columns["background"] = columns.pop("background_counts") * camera.variance_per_photon
         return Localizations(columns, frame_shape=frame_shape, provenance=self.provenance)
 
     @property
@@ -285,52 +253,11 @@ class Detector:
         return {"model": self.card.provenance, "threshold": self.threshold}
 
 
-def _rows(pixels: Tensor, out: Predictions, least_logit: float) -> Tensor:
-    """Rows of the points above a logit, in tile coordinates: `merging.COLUMNS` where measured, else `COLUMNS`.
-
-    The pixels are (K, 3), and `out` is what they predict, (1, n, ..., K, 1).
-    """
-    best, which = out.logits[0, ..., 0].max(dim=1)  # (n, K)
-    n, k = torch.nonzero(best >= least_logit, as_tuple=True)
-
-    def exact(numbers: Tensor) -> Tensor:
-        return numbers.cpu().double()  # some GPUs know no double precision
-
-    pixel = exact(pixels[k])
-    place, p = pixel[:, 1:] + exact(out.offsets[0, n, :, k, 0]), torch.sigmoid(exact(best[n, k]))
-    if out.log_uncertainty is None or out.log_light is None or out.background is None:
-        return torch.column_stack([pixel[:, 0], place, p, exact(which[n, k])])
-    light, background = exact(out.log_light[0, n, 0, k, 0]).exp(), exact(out.background[0, k, 0])
-    uncertainty = exact(out.log_uncertainty[0, n, :, k, 0]).exp()
-    return torch.column_stack([pixel[:, 0], place, p, light, background, uncertainty])
-
-
-def _grown(roi: Roi, frame_shape: tuple[int, int], margin_px: float) -> Roi:
-    """Return the region with a margin round it, as far as the frame goes."""
+def _widened(roi: Roi, frame_shape: tuple[int, int], margin_px: float) -> Roi:
+    """Return the region with a margin round it, clipped to the frame."""
     margin = math.ceil(margin_px)
     (y0, y1), (x0, x1) = roi
     return (
         (max(y0 - margin, 0), min(y1 + margin, frame_shape[0])),
         (max(x0 - margin, 0), min(x1 + margin, frame_shape[1])),
     )
-
-
-def choose_device(device: str) -> tuple[torch.device, str]:
-    """Return the device for a name, and in words why it is used.
-
-    Raises
-    ------
-    InputError
-        If the name is unknown, or the device is not there.
-    """
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if device == "auto":
-        chosen = next(name for name in ("cuda", "mps", "cpu") if there[name])
-        missing = [name.upper() for name in ("cuda", "mps") if not there[name]]
-        why = f"{chosen} chosen automatically" + (f" (no {' or '.join(missing)} found)" if chosen == "cpu" else "")
-        return torch.device(chosen), why
-    if device not in there:
-        raise InputError(f"device must be one of {', '.join(DEVICES)}, got {device!r}")
-    if not there[device]:
-        raise InputError(f"device {device!r} was asked for, but this PyTorch ({torch.__version__}) finds none")
-    return torch.device(device), f"{device} as asked"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_subpixel.detection.candidates import INNER_PX, SIDE_PX, places, squares
+from napari_subpixel.detection.candidates import INNER_PX, SIDE_PX, cover_with_squares, find_candidates
 from napari_subpixel.psf import draw_gaussians
 
 SHAPE, SIGMA_PX, BACKGROUND = (150, 203), 1.2, 20.0
@@ -19,7 +19,7 @@ def frame(rng, photons=400.0, at=AT) -> np.ndarray:
 
 
 def found_in(counts, background=BACKGROUND, read=0.0) -> np.ndarray:
-    return places(counts, *(np.full(SHAPE, value, np.float32) for value in (background, read)), SIGMA_PX)
+    return find_candidates(counts, *(np.full(SHAPE, value, np.float32) for value in (background, read)), SIGMA_PX)
 
 
 def test_molecules_are_found_also_at_the_border(rng):
@@ -44,11 +44,11 @@ def test_a_wrong_background_or_too_much_noise_told_hides_nothing(background, rea
 @pytest.mark.parametrize("grid_px", [1, 4])
 def test_every_place_lies_well_within_a_square_and_every_pixel_in_one(grid_px, rng):
     found = np.column_stack([rng.integers(0, size, 60) for size in SHAPE])
-    corners, own = squares(found, SHAPE, grid_px)
+    corners, masks = cover_with_squares(found, SHAPE, grid_px)
     assert not (corners % grid_px).any()
     times = np.zeros((SHAPE[0] + SIDE_PX, SHAPE[1] + SIDE_PX), np.int64)
-    for (top, left), mine in zip(corners, own, strict=True):
-        times[top : top + SIDE_PX, left : left + SIDE_PX] += mine
+    for (top, left), mask in zip(corners, masks, strict=True):
+        times[top : top + SIDE_PX, left : left + SIDE_PX] += mask
     assert times.max() == 1
     assert not times[SHAPE[0] :].any()
     assert not times[:, SHAPE[1] :].any()
@@ -58,13 +58,13 @@ def test_every_place_lies_well_within_a_square_and_every_pixel_in_one(grid_px, r
 
 
 def test_a_pixel_belongs_to_the_square_whose_middle_is_nearest():
-    corners, own = squares(np.array([[40, 40], [40, 48]]), SHAPE, 1)
+    corners, masks = cover_with_squares(np.array([[40, 40], [40, 48]]), SHAPE, 1)
     assert corners.tolist() == [[34, 34], [34, 42]]
-    assert own[0].all(axis=0).tolist() == [k < 10 for k in range(SIDE_PX)]
-    assert own[1].all(axis=0).tolist() == [k >= 2 for k in range(SIDE_PX)]
+    assert masks[0].all(axis=0).tolist() == [k < 10 for k in range(SIDE_PX)]
+    assert masks[1].all(axis=0).tolist() == [k >= 2 for k in range(SIDE_PX)]
 
 
 def test_nothing_gives_no_squares():
-    corners, own = squares(np.empty((0, 2), np.int64), SHAPE, 4)
+    corners, masks = cover_with_squares(np.empty((0, 2), np.int64), SHAPE, 4)
     assert corners.shape == (0, 2)
-    assert own.shape == (0, SIDE_PX, SIDE_PX)
+    assert masks.shape == (0, SIDE_PX, SIDE_PX)

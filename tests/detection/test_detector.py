@@ -9,8 +9,8 @@ import torch
 from napari_subpixel.camera import Camera
 from napari_subpixel.coordinates import checked_roi
 from napari_subpixel.detection import tiling
-from napari_subpixel.detection.detector import Detector, choose_device
-from napari_subpixel.detection.devices import DEVICES
+from napari_subpixel.detection.detector import Detector
+from napari_subpixel.detection.devices import DEVICES, choose_device
 from napari_subpixel.detection.tiling import tiles
 from napari_subpixel.errors import InputError
 from napari_subpixel.evaluation.evaluate import evaluate
@@ -202,8 +202,8 @@ def test_tiles_cover_the_region_once():
     count = np.zeros((50, 70), int)
     for tile in tiles(((3, 50), (0, 61)), (50, 70), 16, 8):
         count[tile.rows, tile.columns] += 1
-        assert tile.seen_rows.start == max(tile.rows.start - 8, 0)
-        assert tile.seen_columns.stop == min(tile.columns.stop + 8, 70)
+        assert tile.input_rows.start == max(tile.rows.start - 8, 0)
+        assert tile.input_columns.stop == min(tile.columns.stop + 8, 70)
     assert (count[3:, :61] == 1).all()
     assert count.sum() == 47 * 61
 
@@ -280,8 +280,8 @@ def test_a_measuring_model_needs_sigma(movie, measuring):
 
 def test_what_is_seen_starts_on_the_grid_of_the_network():
     for tile in tiles(((3, 50), (0, 61)), (50, 70), 16, 8, 4):
-        assert tile.seen_rows.start % 4 == tile.seen_columns.start % 4 == 0
-        assert tile.seen_rows.start <= max(tile.rows.start - 8, 0)
+        assert tile.input_rows.start % 4 == tile.input_columns.start % 4 == 0
+        assert tile.input_rows.start <= max(tile.rows.start - 8, 0)
 
 
 def test_the_shipped_model_for_many_microscopes_finds_sparse_molecules_and_their_light():
@@ -310,7 +310,7 @@ def test_squares_of_sparse_frames_give_the_points_of_whole_ones(shape, monkeypat
     part = detector.detect(movie, roi=((20, 220), (30, 250)), **told)
     inside = (np.rint(found.y) >= 20) & (np.rint(found.y) < 220) & (np.rint(found.x) >= 30) & (np.rint(found.x) < 250)
     same_points(found.select(inside), part, detector.threshold)
-    monkeypatch.setattr(tiling, "MOST_SHARE", 0.0)
+    monkeypatch.setattr(tiling, "MAX_SQUARES_SHARE", 0.0)
     whole = detector.detect(movie, **told)
     assert len(found) == pytest.approx(len(whole), abs=1)
     (match,) = evaluate(found, whole, 20, pixel_size_nm=100)

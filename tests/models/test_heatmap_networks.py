@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_subpixel.detection.tiling import batches_of_tiles
+from napari_subpixel.detection.tiling import crops_of_tiles
 from napari_subpixel.models.heatmap_codecs import encode
 from napari_subpixel.models.heatmap_networks import LEAST_VALUE, NO_POINT, POINTS_PER_PIXEL, DeepStorm, HeatmapNetwork
 
@@ -88,11 +88,11 @@ def test_what_lies_beyond_the_reach_does_not_change_a_point(make, rng):
 
 def test_frames_that_a_network_upsamples_pass_through_it_in_smaller_tiles_one_at_a_time():
     frames = np.zeros((3, 1, 150, 64), np.float32)
-    batches = list(
-        batches_of_tiles(frames, np.arange(3), ((0, 150), (0, 64)), tile_px=256, reach_px=4, grid_px=1, upsampling=8)
+    crops = list(
+        crops_of_tiles(frames, np.arange(3), ((0, 150), (0, 64)), tile_px=256, reach_px=4, grid_px=1, upsampling=8)
     )
-    assert {batch.seen.shape for batch in batches} == {(1, 1, 54, 64), (1, 1, 58, 64)}
-    assert len(batches) == 9
+    assert {crop.pixels.shape for crop in crops} == {(1, 1, 54, 64), (1, 1, 58, 64)}
+    assert len(crops) == 9
 
 
 def test_a_dark_heatmap_has_no_point():

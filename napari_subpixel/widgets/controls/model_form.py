@@ -132,7 +132,7 @@ class ModelForm(QObject):
 
 def _device_in_words(device: str) -> Generator[None, None, str]:
     """Return which device it is and why; loads torch."""
-    from napari_subpixel.detection.detector import choose_device
+    from napari_subpixel.detection.devices import choose_device
 
     yield
     return choose_device(device)[1]
