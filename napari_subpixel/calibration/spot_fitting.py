@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.special import ndtr
 
+from napari_subpixel._util.background import rough_background
 from napari_subpixel.coordinates import HALF_PIXEL
-from napari_subpixel.models.input_scaling import rough_background
 
 #: A spot is bright, and a maximum is more than noise, from so many standard deviations of its noise.
 BRIGHT_SIGMA, SEEN_SIGMA = 12.0, 5.0

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from napari_subpixel.camera import Camera
-from napari_subpixel.models.input_scaling import Optics, counts, rough_background
-from napari_subpixel.psf import draw_gaussians
+from napari_subpixel.models.input_scaling import Optics, counts
 
 
 def test_counts_have_the_noise_of_pure_light_whatever_the_camera(rng):
@@ -26,19 +25,3 @@ def test_the_maps_of_a_camera_reach_the_network(rng):
     camera = Camera(100.0, read_noise_e=rng.uniform(1, 2, (20, 30)))
     scaled = counts(np.zeros((2, 20, 30)), Optics.of(camera, 1.0))
     np.testing.assert_allclose(scaled[1, 2], camera.read_noise_e**2, rtol=1e-6)
-
-
-@pytest.mark.parametrize("shape", [(64, 90), (17, 16), (5, 40), (1, 1)])
-def test_the_background_of_a_flat_frame_is_near_it(rng, shape):
-    found = rough_background(rng.poisson(100.0, (40, *shape)))
-    assert found.shape == (40, *shape)
-    assert found.mean() == pytest.approx(98, abs=3)
-
-
-def test_the_background_follows_slopes_and_not_molecules(rng):
-    slope = np.linspace(50, 150, 96) * np.ones((80, 1))
-    molecules = draw_gaussians(
-        (1, 80, 96), [0] * 30, rng.uniform(0, 79, 30), rng.uniform(0, 95, 30), [4000.0] * 30, 1.2
-    )
-    found = rough_background(rng.poisson(slope + molecules))[0]
-    assert np.abs(found / slope - 1).mean() < 0.1
