@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_subpixel.detection.candidates import INNER_PX, SIDE_PX, cover_with_squares, find_candidates
+from napari_subpixel.detection.candidates import INNER_PX, SIDE_PX, _maxima, cover_with_squares, find_candidates
 from napari_subpixel.psf import draw_gaussians
 
 SHAPE, SIGMA_PX, BACKGROUND = (150, 203), 1.2, 20.0
@@ -26,6 +26,26 @@ def test_molecules_are_found_also_at_the_border(rng):
     found = found_in(frame(rng))
     # The highest come first.
     assert all(np.abs(found[: len(AT)] - at).max(axis=1).min() < 1.6 for at in AT)
+
+
+@pytest.mark.parametrize("axis", [0, 1], ids=["rows", "columns"])
+@pytest.mark.parametrize("end", ["first", "last"])
+def test_dim_molecules_in_the_outermost_pixels_are_found(axis, end, rng):
+    along = np.arange(10, SHAPE[1 - axis] - 10, 14.0)
+    across = np.full(len(along), 0.0 if end == "first" else SHAPE[axis] - 1.0)
+    at = np.column_stack([across, along] if axis == 0 else [along, across])
+    nearest = []
+    for _ in range(10):
+        found = found_in(frame(rng, photons=100.0, at=at))
+        nearest += [np.abs(found - place).max(axis=1).min() for place in at]
+    assert np.mean(np.array(nearest) < 2.1) > 0.8
+
+
+@pytest.mark.parametrize("second", [(9, 13), (10, 11), (10, 12), (10, 14), (11, 13)])
+def test_of_two_equal_neighbours_the_first_is_the_candidate(second):
+    signal = np.zeros((20, 25), np.float32)
+    signal[9, 12] = signal[second] = 5.0
+    assert _maxima(signal, np.float32(1.0)).tolist() == [[9, 12]]
 
 
 def test_noise_alone_seldom_stands_out(rng):

@@ -299,6 +299,25 @@ def test_the_shipped_model_for_many_microscopes_finds_sparse_molecules_and_their
     assert 0.5 < np.percentile(np.abs(errors), 68) < 1.5
 
 
+def test_an_emccd_changes_neither_positions_nor_photons():
+    """Its multiplication doubles the noise, so that the counts a network sees are not photons."""
+    camera = Camera(100.0, 200.0, 20.0, 0.9, em_gain=200.0, read_noise_e=30.0)
+    settings = Simulation(
+        frame_shape=(256, 256), n_frames=12, camera=camera, structure="uniform", emitters_per_frame=25, photons=2000,
+        background=15, on_time_frames=0.0,
+    )  # fmt: skip
+    movie, truth = simulate(settings, np.random.default_rng(1))
+    found = Detector("fast", device="cpu").detect(movie, camera=camera, sigma_px=settings.sigma_px)
+    (match,) = evaluate(found, truth, 50, pixel_size_nm=100)
+    assert match.recall > 0.95
+    assert match.precision > 0.9
+    assert match.rmse_nm < 12
+    own, true = match.pairs.T
+    assert np.abs((found.yx[own] - truth.yx[true]).mean(axis=0)).max() < 0.02
+    assert np.median(found["photons"][own] / truth["photons"][true]) == pytest.approx(1, abs=0.05)
+    assert np.median(found["background"]) == pytest.approx(15, abs=1.5)
+
+
 @pytest.mark.parametrize("shape", [(260, 303), (261, 290)])
 def test_squares_of_sparse_frames_give_the_points_of_whole_ones(shape, monkeypatch):
     settings = Simulation(
