@@ -23,7 +23,7 @@ from napari_subpixel.detection.job import job_for
 from napari_subpixel.detection.merging import MIN_PROBABILITY
 from napari_subpixel.evaluation.evaluate import evaluate
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.models.domain import Domain, draw_evenly
+from napari_subpixel.models.domain import Domain, draw_log_uniform
 from napari_subpixel.psf import GaussianPSF, draw_gaussians, pixel_fractions
 from napari_subpixel.runs.pipeline import detect_all
 from napari_subpixel.simulation.simulate import Simulation, simulate
@@ -125,19 +125,19 @@ class Known(NamedTuple):
 def draw_movie(rng: np.random.Generator) -> Simulation:
     """Draw the settings of a movie from the model's ranges."""
     domain, camera = Domain(), draw_camera(SHAPE, rng)
-    density = float(draw_evenly(rng, (0.0008, domain.density_per_px[1])))
+    density = float(draw_log_uniform(rng, (0.0008, domain.density_per_px[1])))
     assert camera.pixel_size_nm is not None
     return Simulation(
         frame_shape=SHAPE,
         n_frames=FRAMES,
         camera=camera,
-        psf=GaussianPSF(camera.pixel_size_nm * float(draw_evenly(rng, domain.sigma_px))),
+        psf=GaussianPSF(camera.pixel_size_nm * float(draw_log_uniform(rng, domain.sigma_px))),
         structure=str(rng.choice(["uniform", "filaments"])),
         emitters_per_frame=density * SHAPE[0] * SHAPE[1],
-        photons=float(draw_evenly(rng, domain.photons)),
+        photons=float(draw_log_uniform(rng, domain.photons)),
         photons_spread=float(rng.uniform(0, 0.6)),
         min_photons=0.0,
-        background=float(draw_evenly(rng, domain.background)),
+        background=float(draw_log_uniform(rng, domain.background)),
         on_time_frames=0.0,
         molecules=20_000,
     )

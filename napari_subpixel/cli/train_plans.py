@@ -280,7 +280,7 @@ def _of_simulation(arguments: argparse.Namespace, base: Model, device: str) -> P
         base=base,
         shown=shown,
         pixel_size_nm=size,
-        words=[*words, *_beyond(base, domain), f"learning from {domain.in_words(size)}"],
+        words=[*words, *_beyond(base, domain), f"learning from {domain.as_text(size)}"],
     )
 
 

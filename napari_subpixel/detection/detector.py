@@ -1,4 +1,4 @@
-"""The detector: frames in, localizations out, on whichever device there is."""
+"""The detector: frames in, localizations out."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Detector:
         self.tile_px = int(tile_px)
         if self.tile_px < 1:
             raise InputError(f"tile_px must be at least 1, got {tile_px}")
-        # A copy, so that two detectors of one model may sit on two devices.
+        # A copy, so that two detectors of one model may use two devices.
         self.network = copy.deepcopy(self.model.network).to(self.device).eval()
         lay_out(self.network)
 
@@ -119,15 +119,15 @@ class Detector:
         Returns
         -------
         Localizations
-            Columns ``frame``, ``y``, ``x``, ``probability``; ``photons``, ``background``, ``y_uncertainty`` and
-            ``x_uncertainty`` where the model measures them, ``class_index`` where it knows several classes. Sorted by
-            frame, row and column of the pixel.
+            Columns ``frame``, ``y``, ``x``, ``probability``; with a model that measures them ``photons``,
+            ``background``, ``y_uncertainty`` and ``x_uncertainty``, with one of several classes ``class_index``. Sorted
+            by frame, row and column of the pixel.
 
         Raises
         ------
         InputError
             If frames are not (T, Y, X), the region does not lie within them, the camera's maps do not fit them, or
-            the model needs to know sigma.
+            the model needs sigma.
         """
         frames = np.asarray(frames)
         if frames.ndim != 3:

@@ -1,4 +1,4 @@
-"""Threads beside each other, each of which runs PyTorch's layers by itself."""
+"""Threads side by side, each of which runs PyTorch's layers alone."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from contextlib import contextmanager
 
 import torch
 
-#: While a pool is opened, PyTorch's number for new threads is 1.
+#: Held while a pool is opened, when PyTorch's setting for new threads is 1.
 _OPENING = threading.Lock()
 
 
 @contextmanager
 def one_thread_each(n_threads: int) -> Iterator[ThreadPoolExecutor]:
-    """Open a pool of threads, none of which uses others within a layer; all other threads keep what they have.
+    """Open a pool of threads, none of which uses others within a layer; the settings of all other threads stay.
 
-    Results do not depend on the number of such threads, and none waits for others within a layer or after it.
+    Results do not depend on the number of threads, and none waits for others within a layer or after it.
 
     Parameters
     ----------
     n_threads : int
+        Threads of the pool.
 
     Yields
     ------
@@ -35,14 +36,14 @@ def one_thread_each(n_threads: int) -> Iterator[ThreadPoolExecutor]:
                 for future in [pool.submit(all_there.wait) for _ in range(n_threads)]:
                     future.result()
             finally:
-                all_there.abort()  # where one did not start, nobody waits for it
-                # A number that one thread sets is what threads to come start with.
+                all_there.abort()  # where one did not start, none waits for it
+                # The number that one thread sets is the initial one of new threads.
                 torch.set_num_threads(before)
         yield pool
 
 
 def n_threads() -> int:
-    """Return how many threads PyTorch uses here, also while a pool is being opened elsewhere."""
+    """Return how many threads PyTorch uses in this thread, even while another opens a pool."""
     with _OPENING:
         return torch.get_num_threads()
 

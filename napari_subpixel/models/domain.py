@@ -14,7 +14,7 @@ from napari_subpixel.errors import InputError, shown
 
 @dataclass(frozen=True)
 class Domain:
-    """Ranges, each (lowest, highest), of what a model has seen.
+    """Ranges, each (lowest, highest), of what a model was trained on.
 
     Attributes
     ----------
@@ -46,24 +46,24 @@ class Domain:
                 raise InputError(f"domain: {name} must be positive, got {getattr(self, name)[0]:g}")
 
     def outside(self, **values: float) -> list[str]:
-        """Say in words which of these values lie outside their range; empty where all lie within."""
-        words = []
+        """Return a text for each of these values that lies outside its range."""
+        texts = []
         for name, value in values.items():
             low, high = getattr(self, name)
             if value < low:
-                words.append(f"{name} {value:g} is below {low:g}")
+                texts.append(f"{name} {value:g} is below {low:g}")
             elif value > high:
-                words.append(f"{name} {value:g} is above {high:g}")
-        return words
+                texts.append(f"{name} {value:g} is above {high:g}")
+        return texts
 
-    def in_words(self, pixel_size_nm: float) -> str:
-        """Say all ranges in a line, with the density per square micrometre."""
+    def as_text(self, pixel_size_nm: float) -> str:
+        """Return all ranges on one line, with the density per square micrometre."""
         per_um2 = [density / (pixel_size_nm / 1000) ** 2 for density in self.density_per_px]
         spans = {
             "sigma {} px": self.sigma_px, "{} photons": self.photons, "background {} photons a pixel": self.background,
             "{} molecules a square micrometre": per_um2,
         }  # fmt: skip
-        return ", ".join(words.format(f"{_rounded(low)} to {_rounded(high)}") for words, (low, high) in spans.items())
+        return ", ".join(text.format(f"{_rounded(low)} to {_rounded(high)}") for text, (low, high) in spans.items())
 
     def to_dict(self) -> dict[str, Any]:
         """Return every range, as lists of two numbers."""
@@ -75,8 +75,21 @@ class Domain:
         return records.from_dict(cls, "domain", values)
 
 
-def draw_evenly(rng: np.random.Generator, span: tuple[float, float], size: int | None = None) -> Any:
-    """Draw numbers whose logarithms are spread evenly over a range."""
+def draw_log_uniform(rng: np.random.Generator, span: tuple[float, float], size: int | None = None) -> Any:
+    """Draw numbers whose logarithms are uniform over a range.
+
+    Parameters
+    ----------
+    rng : Generator
+    span : (float, float)
+        Lowest and highest number.
+    size : int, optional
+        How many; a single one, not an array, if not given.
+
+    Returns
+    -------
+    float or ndarray of float64, shape (size,)
+    """
     return np.exp(rng.uniform(np.log(span[0]), np.log(span[1]), size))
 
 

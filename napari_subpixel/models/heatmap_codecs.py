@@ -27,14 +27,16 @@ from torch.nn import functional
 
 from napari_subpixel.coordinates import HALF_PIXEL
 
-#: What a heatmap's values are raised to before their logarithm is taken, so that none is of 0.
-LEAST = 1e-10
-#: A step of a decoder ends at most so far from the middle of the brightest pixel, in pixels.
-FARTHEST_PX = 1.0
-#: Gaussians are drawn so many standard deviations far: to one part in 60 million of their height.
+#: A heatmap's values are raised to this before their logarithm is taken, and divisors too.
+MIN_VALUE = 1e-10
+#: A decoder's point is at most this far from the middle of the brightest pixel along each axis, in pixels.
+MAX_OFFSET_PX = 1.0
+#: Gaussians are drawn up to this many standard deviations: to one part in 60 million of their height.
 DRAWN_WIDTHS = 6.0
-#: Levenberg's steps of the fit of a Gaussian, and the damping of the first.
-FIT_STEPS, FIT_DAMPING = 20, 1e-3
+#: Levenberg-Marquardt steps of the fit of a Gaussian.
+N_FIT_STEPS = 20
+#: Damping of the first of them.
+INITIAL_DAMPING = 1e-3
 
 
 # -- encoders -----------------------------------------------------------------------------------------------------
@@ -87,7 +89,7 @@ def encode(
     encoder : {"quantised", "unbiased", "randomised"}
         Where the centres lie.
     generator : Generator, optional
-        What randomised rounding draws from.
+        Source of randomised rounding.
 
     Returns
     -------
@@ -139,16 +141,21 @@ class Peaks(NamedTuple):
 def peaks(heatmaps: Tensor, threshold: float, reach_px: int, *, beyond: float = 0.0) -> Peaks:
     """Find the pixels that are brighter than their neighbours and a threshold.
 
-    Of neighbours of the very same brightness the first, in reading order, is the maximum.
+    Of equal neighbours the first, in reading order, is the maximum.
 
     Parameters
     ----------
     heatmaps : Tensor, shape (B, H, W)
     threshold : float
+        Smallest value of a maximum.
     reach_px : int
-        How far the windows reach.
+        How far the windows reach, in pixels.
     beyond : float
-        What windows hold beyond the border.
+        Value of windows beyond the border.
+
+    Returns
+    -------
+    Peaks
     """
     height, width = heatmaps.shape[1:]
     # A tiny slope makes the first of equals the highest.
@@ -188,16 +195,16 @@ def taylor(windows: Tensor, *, smoothing_px: float = 0.0) -> Tensor:
     """
     if smoothing_px:
         windows = _smooth(windows, smoothing_px)
-    log = torch.log(_part(windows, 1).clamp(min=LEAST))
+    log = torch.log(_part(windows, 1).clamp(min=MIN_VALUE))
     gradient = torch.stack([log[:, 2, 1] - log[:, 0, 1], log[:, 1, 2] - log[:, 1, 0]], dim=1) / 2
     yy = log[:, 2, 1] - 2 * log[:, 1, 1] + log[:, 0, 1]
     xx = log[:, 1, 2] - 2 * log[:, 1, 1] + log[:, 1, 0]
     yx = (log[:, 2, 2] - log[:, 2, 0] - log[:, 0, 2] + log[:, 0, 0]) / 4
     determinant = yy * xx - yx**2
-    sound = (determinant > LEAST) & (yy < 0)
+    sound = (determinant > MIN_VALUE) & (yy < 0)
     by = torch.where(sound, determinant, 1.0)
     step = torch.stack([xx * gradient[:, 0] - yx * gradient[:, 1], yy * gradient[:, 1] - yx * gradient[:, 0]], dim=1)
-    return torch.where(sound[:, None], -step / by[:, None], 0.0).clamp(-FARTHEST_PX, FARTHEST_PX)
+    return torch.where(sound[:, None], -step / by[:, None], 0.0).clamp(-MAX_OFFSET_PX, MAX_OFFSET_PX)
 
 
 def centre_of_mass(windows: Tensor) -> Tensor:
@@ -208,8 +215,8 @@ def centre_of_mass(windows: Tensor) -> Tensor:
 def activation_points(windows: Tensor, *, number: int = 9) -> Tensor:
     """Return the mean place of the brightest pixels of the window, weighted by their values: H3R's decoding."""
     flat = windows.clamp(min=0).flatten(1)
-    least = flat.topk(min(number, flat.shape[1]), dim=1).values[:, -1:]
-    return _mean_place(torch.where(flat >= least, flat, 0.0).view_as(windows))
+    faintest = flat.topk(min(number, flat.shape[1]), dim=1).values[:, -1:]
+    return _mean_place(torch.where(flat >= faintest, flat, 0.0).view_as(windows))
 
 
 def expectation(windows: Tensor) -> Tensor:
@@ -224,25 +231,25 @@ def gaussian_fit(windows: Tensor) -> Tensor:
     data = windows.double()
     # Logarithm of the height, y, x, logarithm of the width.
     at = torch.zeros(len(windows), 4, dtype=torch.float64, device=windows.device)
-    at[:, 0], at[:, 1:3] = torch.log(data[:, reach, reach].clamp(min=LEAST)), taylor(windows).double()
+    at[:, 0], at[:, 1:3] = torch.log(data[:, reach, reach].clamp(min=MIN_VALUE)), taylor(windows).double()
     at[:, 3] = math.log(max(reach / 2.5, 0.5))
-    damping = torch.full((len(windows),), FIT_DAMPING, dtype=torch.float64, device=windows.device)
+    damping = torch.full((len(windows),), INITIAL_DAMPING, dtype=torch.float64, device=windows.device)
     cost = _residuals(at, data, axis)[0].square().sum(dim=(1, 2))
-    for _ in range(FIT_STEPS):
+    for _ in range(N_FIT_STEPS):
         residual, slopes = _residuals(at, data, axis)
         flat = slopes.flatten(2)  # (K, 4, n)
         normal = flat @ flat.transpose(1, 2)
-        damped = normal + damping[:, None, None] * torch.diag_embed(normal.diagonal(dim1=1, dim2=2) + LEAST)
+        damped = normal + damping[:, None, None] * torch.diag_embed(normal.diagonal(dim1=1, dim2=2) + MIN_VALUE)
         step = torch.linalg.solve(damped, (flat @ residual.flatten(1)[..., None]))[..., 0]
         trial = at + step.clamp(-1, 1)
         new_cost = _residuals(trial, data, axis)[0].square().sum(dim=(1, 2))
         better = new_cost <= cost
         at, cost = torch.where(better[:, None], trial, at), torch.where(better, new_cost, cost)
         damping = torch.where(better, damping / 10, damping * 10).clamp(1e-12, 1e6)
-    return at[:, 1:3].clamp(-FARTHEST_PX, FARTHEST_PX).to(windows)
+    return at[:, 1:3].clamp(-MAX_OFFSET_PX, MAX_OFFSET_PX).to(windows)
 
 
-#: What places a maximum to a part of a pixel, from its window, by name.
+#: Functions from a maximum's window to its offset, a part of a pixel, by name.
 DECODERS: dict[str, Callable[[Tensor], Tensor]] = {
     "argmax": argmax,
     "standard": standard,
@@ -265,11 +272,11 @@ def decode(
     decoder : callable
         One of `DECODERS`, or a `functools.partial` of one.
     threshold : float
-        The least value of a maximum that is a point.
+        Smallest value of a maximum that is a point.
     reach_px : int
-        How far the window reaches that the decoder sees.
+        How far the decoder's window reaches, in pixels.
     beyond : float
-        What it sees beyond the border.
+        Value of the window beyond the border.
 
     Returns
     -------
@@ -296,7 +303,7 @@ def _mean_place(mass: Tensor) -> Tensor:
     """Return the mean place under masses, relative to the middle of the window; (K, n, n) to (K, 2)."""
     reach = mass.shape[1] // 2
     axis = torch.arange(-reach, reach + 1, device=mass.device, dtype=mass.dtype)
-    total = mass.sum(dim=(1, 2)).clamp(min=LEAST)
+    total = mass.sum(dim=(1, 2)).clamp(min=MIN_VALUE)
     return (
         torch.stack([(mass.sum(dim=2) * axis).sum(dim=1), (mass.sum(dim=1) * axis).sum(dim=1)], dim=1) / total[:, None]
     )

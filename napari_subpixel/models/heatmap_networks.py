@@ -1,7 +1,7 @@
 """Networks that predict discrete heatmaps, on the grid of pixels or an upsampled one, and the points read off them.
 
-They are what the paper's networks are compared with. In use they give the same `Predictions` as those: each maximum of
-the heatmap is a point of the pixel that it lies in, so that detector, cards and scores need not know of heatmaps.
+The paper's networks are compared with them. They give the same `Predictions` as those: each maximum of the heatmap is a
+point of the pixel that it lies in, so that detector, cards and scores need not know of heatmaps.
 """
 
 from __future__ import annotations
@@ -20,11 +20,14 @@ from napari_subpixel.coordinates import HALF_PIXEL
 from napari_subpixel.models import heatmap_codecs
 from napari_subpixel.models.pixel_network import Predictions, StandardisedNetwork, paper_body
 
-#: Logit of a point that is none, and how near to 0 and 1 a maximum's value may come as a probability.
-NO_POINT, MARGIN = -30.0, 1e-6
-#: Maxima below this are none, whatever the threshold of a detector.
-LEAST_VALUE = 0.01
-LEAST_LOGIT = math.log(LEAST_VALUE / (1 - LEAST_VALUE))
+#: Logit where there is no point.
+NO_POINT = -30.0
+#: How near to 0 and 1 a maximum's value may come as a probability.
+PROBABILITY_MARGIN = 1e-6
+#: Maxima below this are ignored, whatever the threshold of a detector.
+MIN_VALUE = 0.01
+#: The same for heatmaps of logits.
+MIN_LOGIT = math.log(MIN_VALUE / (1 - MIN_VALUE))
 #: Maxima of an upsampled heatmap that one pixel of the frame can hold.
 POINTS_PER_PIXEL = 4
 #: Channels of Deep-STORM, from its input to its narrowest layer.
@@ -32,14 +35,15 @@ DEEP_STORM_CHANNELS = (32, 64, 128, 512)
 
 
 class HeatmapPredictor(StandardisedNetwork):
-    """What networks that predict heatmaps have in common."""
+    """The common part of the networks that predict heatmaps."""
 
     n_classes = 1
     n_points = 1
-    #: The value that a perfect prediction has at a molecule.
+    #: Value of a perfect prediction at a molecule.
     full_value = 1.0
-    #: How the heatmaps that it learns from are drawn, and the standard deviation of their Gaussians, on their own grid.
+    #: How the heatmaps that it learns from are drawn.
     encoder = "quantised"
+    #: Standard deviation of their Gaussians, in pixels of their own grid.
     width_px = 1.0
 
     def heatmap(self, frames: Tensor) -> Tensor:
@@ -80,7 +84,7 @@ class HeatmapNetwork(HeatmapPredictor):
     width_px : float
         Standard deviation of the drawn Gaussians.
     reach_px : int
-        How far the decoder sees round a maximum.
+        How far round a maximum the decoder reads.
     width : int
         Channels of the hidden layers.
     """
@@ -129,8 +133,8 @@ class HeatmapNetwork(HeatmapPredictor):
 
     def points(self, raw: Tensor) -> Tensor:
         """Read image, y, x and probability off a raw heatmap."""
-        least, beyond = (LEAST_LOGIT, NO_POINT) if self.of_logits else (LEAST_VALUE, 0.0)
-        rows = heatmap_codecs.decode(raw, self._decoder(), threshold=least, reach_px=self.window_px, beyond=beyond)
+        threshold, beyond = (MIN_LOGIT, NO_POINT) if self.of_logits else (MIN_VALUE, 0.0)
+        rows = heatmap_codecs.decode(raw, self._decoder(), threshold=threshold, reach_px=self.window_px, beyond=beyond)
         if self.of_logits:
             rows[:, 3] = torch.sigmoid(rows[:, 3])
         return rows
@@ -205,7 +209,7 @@ class DeepStorm(HeatmapPredictor):
 
     def points(self, raw: Tensor) -> Tensor:
         """Read image, y, x and height, as a share of a whole spike's, off an image of spikes."""
-        return heatmap_codecs.decode(raw / self.full_value, heatmap_codecs.argmax, threshold=LEAST_VALUE, reach_px=1)
+        return heatmap_codecs.decode(raw / self.full_value, heatmap_codecs.argmax, threshold=MIN_VALUE, reach_px=1)
 
 
 def _layer(inputs: int, outputs: int) -> nn.Sequential:
@@ -213,9 +217,9 @@ def _layer(inputs: int, outputs: int) -> nn.Sequential:
 
 
 def _by_pixel(rows: Tensor, frames: Tensor, upsampling: int, n_points: int) -> Tensor:
-    """Give each maximum to the pixel of the frame that it lies in; of more than `n_points` there the highest stay."""
+    """Assign each maximum to the pixel of the frame that it lies in, at most `n_points` to each, the highest first."""
     batch, _, height, width = frames.shape
-    image, p = rows[:, 0].long(), rows[:, 3].clamp(MARGIN, 1 - MARGIN)
+    image, p = rows[:, 0].long(), rows[:, 3].clamp(PROBABILITY_MARGIN, 1 - PROBABILITY_MARGIN)
     place = (rows[:, 1:3] + HALF_PIXEL) / upsampling - HALF_PIXEL
     pixel = torch.floor(place + HALF_PIXEL).long()
     pixel = torch.minimum(pixel.clamp(min=0), pixel.new_tensor([height - 1, width - 1]))
@@ -232,6 +236,6 @@ def _by_pixel(rows: Tensor, frames: Tensor, upsampling: int, n_points: int) -> T
     at = (image[kept], rank[kept], slice(None), pixel[kept, 0], pixel[kept, 1])
     numbers = frames.new_zeros(batch, n_points, 3, height, width)
     numbers[:, :, 2] = NO_POINT
-    told = torch.column_stack([place - pixel, torch.logit(p)])
-    numbers[at] = told[kept].to(numbers)
+    predicted = torch.column_stack([place - pixel, torch.logit(p)])
+    numbers[at] = predicted[kept].to(numbers)
     return numbers.flatten(1, 2)

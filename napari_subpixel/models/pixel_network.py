@@ -11,8 +11,10 @@ from napari_subpixel.coordinates import HALF_PIXEL
 
 #: Logit at which every probability starts, so that an untrained network predicts few points.
 INITIAL_LOGIT = -3.0
-#: Sides of the kernels of the paper's hidden layers, and of its head.
-BODY_SIZES, HEAD_SIZE = (7, 5, 5), 3
+#: Sides of the kernels of the paper's hidden layers.
+BODY_SIZES = (7, 5, 5)
+#: Side of the kernel of its head.
+HEAD_SIZE = 3
 
 
 class Predictions(NamedTuple):
@@ -21,7 +23,7 @@ class Predictions(NamedTuple):
     Attributes
     ----------
     offsets : Tensor, shape (B, n, 2, H, W)
-        (dy, dx) from the pixel's centre; how far they reach is the network's.
+        (dy, dx) from the pixel's centre, in pixels; each network has its own limit.
     logits : Tensor, shape (B, n, d, H, W)
         Logit of the probability of each point, for each class.
     log_uncertainty : Tensor, shape (B, n, 2, H, W), optional
@@ -45,7 +47,7 @@ class Predictions(NamedTuple):
 
 
 def lay_out(network: nn.Module) -> None:
-    """Put the weights of two-dimensional convolutions in the layout that is the faster one on CPUs, in place."""
+    """Put the weights of two-dimensional convolutions in the layout that is faster on CPUs, in place."""
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):
             layer.weight.data = layer.weight.data.contiguous(memory_format=torch.channels_last)
@@ -60,9 +62,9 @@ def paper_body(width: int) -> tuple[nn.Sequential, int]:
 
 
 class PixelNetwork(nn.Module):
-    """What the networks that predict points for every pixel share.
+    """The common part of the networks that predict points for every pixel.
 
-    Layers give numbers, of which each pixel's points are made without regard to other pixels.
+    Layers give numbers, from which each pixel's points follow without regard to other pixels.
     """
 
     #: Pixels of the grid that it works on per pixel of the frame, along an axis.
@@ -95,33 +97,33 @@ class PixelNetwork(nn.Module):
         return self.predictions(self.numbers(frames), frames)
 
     def predictions_above(
-        self, frames: Tensor, rows: slice, columns: slice, least_logit: float, own: Tensor | None = None
+        self, frames: Tensor, rows: slice, columns: slice, min_logit: float, mask: Tensor | None = None
     ) -> tuple[Tensor, Predictions]:
-        """Predict for those pixels only that hold a probable point: most hold none, and need no more than their logit.
+        """Predict only for pixels that hold a probable point: most hold none, and need no more than their logit.
 
         Parameters
         ----------
         frames : Tensor, shape (B, planes, H, W)
         rows, columns : slice
-            The part of the frames that is asked for.
-        least_logit : float
-            Logit that a point has at least, in any class.
-        own : Tensor of bool, shape (B, rows, columns), optional
-            Pixels of the part that are asked for; all if not given.
+            The part of the frames to predict for.
+        min_logit : float
+            A point is probable where its logit, in any class, reaches this.
+        mask : Tensor of bool, shape (B, rows, columns), optional
+            Pixels of the part to predict for; all if not given.
 
         Returns
         -------
         pixels : Tensor of int64, shape (K, 3)
             Image, row and column of each pixel, within the part.
         predictions : Predictions
-            The same for all their points, shape (1, n, ..., K, 1).
+            Of these pixels, shape (1, n, ..., K, 1).
         """
         numbers, frames = self.numbers(frames)[..., rows, columns], frames[..., rows, columns]
-        probable = (self.logits(numbers) >= least_logit).flatten(1, 2).any(dim=1)
-        pixels = torch.nonzero(probable if own is None else probable & own)
+        probable = (self.logits(numbers) >= min_logit).flatten(1, 2).any(dim=1)
+        pixels = torch.nonzero(probable if mask is None else probable & mask)
         image, row, column = pixels.unbind(1)
-        some = (image, slice(None), row, column)
-        return pixels, self.predictions(numbers[some].T[None, :, :, None], frames[some].T[None, :, :, None])
+        at = (image, slice(None), row, column)
+        return pixels, self.predictions(numbers[at].T[None, :, :, None], frames[at].T[None, :, :, None])
 
 
 class StandardisedNetwork(PixelNetwork):
@@ -140,7 +142,7 @@ class StandardisedNetwork(PixelNetwork):
         self.input_std.fill_(std)
 
     def standardised(self, frames: Tensor) -> Tensor:
-        """Return scaled frames as the layers see them."""
+        """Return scaled frames as the input of the layers."""
         return (frames - self.input_mean) / self.input_std
 
 

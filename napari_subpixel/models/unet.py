@@ -12,27 +12,33 @@ from torch.nn import functional
 
 from napari_subpixel.models.pixel_network import INITIAL_LOGIT, PixelNetwork, Predictions
 
-#: Frames are halved this often, so that tiles must start at multiples of 2**LEVELS.
+#: Times that frames are halved: tiles must start at multiples of 2**LEVELS.
 LEVELS = 2
 #: Variance that stabilising adds to counts, as in Anscombe's transform: no root of nothing.
 ANSCOMBE = 0.375
 #: Side of the neighbourhood over which the local light is averaged.
 NEIGHBOURHOOD_PX = 7
-#: A point lies at most this far from its pixel's centre along each axis: beyond its edge, so that a molecule there is
-#: one pixel's and not halved between two.
-LARGEST_OFFSET_PX = 0.85
-#: Smallest and largest standard deviation that can be predicted: of positions, in pixels, and of the light's logarithm.
-UNCERTAINTY_PX, LIGHT_SPREAD = (0.004, 2.0), (0.005, 2.0)
-#: Where uncertainties start.
-INITIAL_UNCERTAINTY_PX, INITIAL_LIGHT_SPREAD = 0.4, 0.6
+#: A point lies at most this far from its pixel's centre along each axis: beyond its edge, so that a molecule there
+#: belongs to one pixel instead of half to each of two.
+MAX_OFFSET_PX = 0.85
+#: Smallest and largest standard deviation of a position that can be predicted, in pixels.
+UNCERTAINTY_PX = (0.004, 2.0)
+#: Smallest and largest standard deviation of the light's logarithm that can be predicted.
+LIGHT_SPREAD = (0.005, 2.0)
+#: Standard deviation of positions that an untrained network predicts, in pixels.
+INITIAL_UNCERTAINTY_PX = 0.4
+#: Standard deviation of the light's logarithm that an untrained network predicts.
+INITIAL_LIGHT_SPREAD = 0.6
 #: Numbers predicted for each point: offset (y, x), logit, uncertainty (y, x), logarithm of the light, its spread.
 PER_POINT = 7
-#: What the layers see of each pixel, and what they are told of the whole movie.
-PLANES, TOLD = 6, 3
-#: Channels that what is told of the movie goes through.
-CONDITION = 64
-#: What residual blocks add at the start, as a share of what the usual initialisation would give.
-GENTLY = 0.3
+#: Input planes of the layers: numbers for each pixel.
+N_PLANES = 6
+#: Conditioning inputs: numbers for the whole movie.
+N_CONDITIONS = 3
+#: Channels of the conditioning layer.
+CONDITIONING_WIDTH = 64
+#: Gain of the residual blocks at the start, relative to the standard initialisation.
+INITIAL_RESIDUAL_GAIN = 0.3
 
 
 class UNet(PixelNetwork):
@@ -41,12 +47,12 @@ class UNet(PixelNetwork):
     A first layer at full resolution is folded, two by two pixels into channels; residual blocks of 3x3 convolutions,
     zero-padded, ReLU, follow; a quarter's resolution is an excursion between them; and the head unfolds again. So a
     layer reaches twice as far and touches a quarter of the places. Within each block the channels are scaled and
-    shifted by what is told of the whole movie: how wide the point spread function and how bright a molecule is [1]_.
+    shifted by conditioning on the whole movie: how wide its point spread function and how bright a molecule is [1]_.
 
-    Its input is what `napari_subpixel.models.input_scaling.counts` makes. What the layers see of it are the counts with
+    Its input is what `napari_subpixel.models.input_scaling.counts` makes. The layers' own input are the counts with
     stabilised variance above the background (as they are and in logarithm), the counts relative to the light near by,
-    the noise, the width of the point spread function, and how far a usual molecule stands out: numbers of order 1 for
-    every brightness.
+    the noise, the width of the point spread function, and how far a typical molecule stands out: numbers of order 1
+    for every brightness.
 
     Parameters
     ----------
@@ -72,8 +78,8 @@ class UNet(PixelNetwork):
             raise ValueError(f"expected a width that is a multiple of 4, and three blocks, got {width} and {blocks}")
         self.n_points, self.width, self.blocks = n_points, width, tuple(blocks)
         deep = width * 3 // 2
-        self.condition = nn.Sequential(nn.Linear(TOLD, CONDITION), nn.ReLU())
-        self.stem = _convolution(PLANES, width // 4)
+        self.condition = nn.Sequential(nn.Linear(N_CONDITIONS, CONDITIONING_WIDTH), nn.ReLU())
+        self.stem = _convolution(N_PLANES, width // 4)
         self.enter = _convolution(width, width)
         self.before = nn.ModuleList(_Block(width) for _ in range(self.blocks[0]))
         self.down = nn.Conv2d(width, deep, 1)
@@ -110,26 +116,26 @@ class UNet(PixelNetwork):
         Parameters
         ----------
         frames : Tensor, shape (B, 5, H, W)
-            Counts, their rough background, variance of the read noise, sigma of the point spread function, and a usual
-            molecule's light; the last two are the same for all pixels of a frame.
+            Counts, their rough background, variance of the read noise, sigma of the point spread function, and a
+            typical molecule's light; the last two are the same for all pixels of a frame.
 
         Returns
         -------
         Tensor, shape (B, C, H, W)
         """
         height, width = frames.shape[2:]
-        told = self.condition(_told(frames))
+        conditioning = self.condition(_conditions(frames))
         planes = functional.pad(_planes(frames), (0, -width % self.grid_px, 0, -height % self.grid_px))
         x = self.stem(planes.contiguous(memory_format=torch.channels_last)).relu_()
         x = self.enter(functional.pixel_unshuffle(x, 2).contiguous(memory_format=torch.channels_last))
         for block in self.before:
-            x = block(x, told)
+            x = block(x, conditioning)
         deep = self.down(functional.avg_pool2d(x, 2))
         for block in self.bottom:
-            deep = block(deep, told)
+            deep = block(deep, conditioning)
         x = functional.interpolate(self.up(deep), scale_factor=2, mode="nearest").add_(x)
         for block in self.after:
-            x = block(x, told)
+            x = block(x, conditioning)
         return functional.pixel_shuffle(self.head(x.relu_()).float(), 2)[..., :height, :width]
 
     def logits(self, numbers: Tensor) -> Tensor:
@@ -141,11 +147,11 @@ class UNet(PixelNetwork):
         point = self._by_point(numbers)
         _, background, read, sigma, _ = frames.unbind(1)
         noise = _noise(background, read)
-        # Light is told relative to what would just be seen over the noise, so that the layers predict small numbers.
+        # Light is predicted relative to what would just stand out of the noise, so that the layers give small numbers.
         unit = torch.log(_just_seen(sigma, noise))[:, None]
         light = torch.stack([point[:, :, 5] + unit, _bounded_log(point[:, :, 6], LIGHT_SPREAD)], dim=2)
         return Predictions(
-            LARGEST_OFFSET_PX * torch.tanh(point[:, :, :2]),
+            MAX_OFFSET_PX * torch.tanh(point[:, :, :2]),
             point[:, :, 2:3],
             _bounded_log(point[:, :, 3:5], UNCERTAINTY_PX),
             light,
@@ -157,25 +163,25 @@ class UNet(PixelNetwork):
 
 
 class _Block(nn.Module):
-    """Two convolutions beside a way past them; what is told of the movie scales and shifts what is between."""
+    """Two convolutions and a skip connection; the conditioning scales and shifts what is between them."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.first, self.second = _convolution(channels, channels), _convolution(channels, channels)
-        self.film = nn.Linear(CONDITION, 2 * channels)
+        self.film = nn.Linear(CONDITIONING_WIDTH, 2 * channels)
         with torch.no_grad():
-            self.second.weight.mul_(GENTLY)
+            self.second.weight.mul_(INITIAL_RESIDUAL_GAIN)
             self.film.weight.zero_()
             self.film.bias.zero_()
 
-    def forward(self, x: Tensor, told: Tensor) -> Tensor:
-        scale, shift = self.film(told)[..., None, None].chunk(2, dim=1)
+    def forward(self, x: Tensor, conditioning: Tensor) -> Tensor:
+        scale, shift = self.film(conditioning)[..., None, None].chunk(2, dim=1)
         between = torch.addcmul(shift, self.first(functional.relu(x)), 1 + scale).relu_()
         return self.second(between).add_(x)
 
 
-def _told(frames: Tensor) -> Tensor:
-    """Return what is known of whole movies, (B, 5, H, W) to (B, TOLD)."""
+def _conditions(frames: Tensor) -> Tensor:
+    """Return the conditioning inputs: what is known of whole movies, (B, 5, H, W) to (B, N_CONDITIONS)."""
     sigma, light = frames[:, 3:, 0, 0].unbind(1)
     known = light > 0
     brightness = torch.where(known, torch.log(light.clamp(min=1.0)) / 2 - 3.5, 0.0)
@@ -183,7 +189,7 @@ def _told(frames: Tensor) -> Tensor:
 
 
 def _planes(frames: Tensor) -> Tensor:
-    """Turn counts and what is known of them into what the layers see; (B, 5, H, W) to (B, PLANES, H, W)."""
+    """Turn counts and what is known of them into the layers' input planes; (B, 5, H, W) to (B, N_PLANES, H, W)."""
     counts, background, read, sigma, light = frames.unbind(1)
     noise = _noise(background, read)
     above = 2 * ((counts + read + ANSCOMBE).clamp(min=0).sqrt() - noise)
@@ -206,7 +212,7 @@ def _planes(frames: Tensor) -> Tensor:
 
 
 def _asinh(x: Tensor) -> Tensor:
-    """Return what `torch.asinh` does, to the last digits, several times as fast on a CPU."""
+    """Return `torch.asinh` up to the last digits, several times as fast on a CPU."""
     size = x.abs()
     return torch.log1p(size + size.square() / (1 + (size.square() + 1).sqrt())) * x.sign()
 
@@ -217,7 +223,7 @@ def _noise(background: Tensor, read: Tensor) -> Tensor:
 
 
 def _just_seen(sigma: Tensor, noise: Tensor) -> Tensor:
-    """Return the light, in counts, whose brightest pixel stands out of the noise as far as this."""
+    """Return the light, in counts, of a molecule whose brightest pixel exceeds the background by the noise."""
     return 2 * math.pi * sigma.square() * noise
 
 

@@ -23,7 +23,7 @@ from napari_subpixel.errors import InputError
 from napari_subpixel.evaluation.evaluate import evaluate
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.models import Model, ModelCard
-from napari_subpixel.models.domain import Domain, draw_evenly
+from napari_subpixel.models.domain import Domain, draw_log_uniform
 from napari_subpixel.psf import GaussianPSF
 from napari_subpixel.simulation.simulate import Simulation, simulate
 from napari_subpixel.stacks import Stack, check_finite
@@ -139,7 +139,7 @@ def held_out_simulations(domain: Domain, camera: Camera, rng: np.random.Generato
         part = camera_part(camera, shape, rng)
         assert part.pixel_size_nm is not None
         sigma_px, photons, background = (
-            float(draw_evenly(rng, span)) for span in (domain.sigma_px, domain.photons, domain.background)
+            float(draw_log_uniform(rng, span)) for span in (domain.sigma_px, domain.photons, domain.background)
         )
         low, high = domain.density_per_px
         density = float(rng.uniform(max(low, min(LEAST_DENSITY, high)), high))

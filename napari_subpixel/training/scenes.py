@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 
 from napari_subpixel.camera import Camera
 from napari_subpixel.coordinates import HALF_PIXEL, within_frame
-from napari_subpixel.models.domain import Domain, draw_evenly
+from napari_subpixel.models.domain import Domain, draw_log_uniform
 from napari_subpixel.models.input_scaling import Optics, counts
 from napari_subpixel.psf import GaussianPSF, add_gaussians
 from napari_subpixel.simulation.simulate import Simulation, draw_molecules
@@ -110,7 +110,7 @@ def draw_scene(domain: Domain, shape: tuple[int, int], rng: np.random.Generator,
     -------
     Scene
     """
-    sigma = float(draw_evenly(rng, domain.sigma_px))
+    sigma = float(draw_log_uniform(rng, domain.sigma_px))
     known = camera is not None
     camera = camera or draw_camera(shape, rng)
     photons, background = _brightness(domain, sigma, camera, rng)
@@ -178,12 +178,14 @@ def add_light(frames: NDArray[np.float64], scenes: Sequence[Scene]) -> None:
 
 def draw_camera(shape: tuple[int, int], rng: np.random.Generator) -> Camera:
     """Draw an EMCCD, an sCMOS camera with its maps, or a CCD."""
-    size = float(draw_evenly(rng, PIXEL_SIZE_NM))
+    size = float(draw_log_uniform(rng, PIXEL_SIZE_NM))
     efficiency, baseline = rng.uniform(0.6, 1.0), rng.uniform(90, 500)
     kind = rng.random()
     if kind < 0.4:
-        gain = float(draw_evenly(rng, (20, 500)))
-        return Camera(size, baseline, gain * float(draw_evenly(rng, (0.2, 2))), efficiency, gain, rng.uniform(10, 80))
+        gain = float(draw_log_uniform(rng, (20, 500)))
+        return Camera(
+            size, baseline, gain * float(draw_log_uniform(rng, (0.2, 2))), efficiency, gain, rng.uniform(10, 80)
+        )
     if kind < 0.7:
         read: Any = np.minimum(rng.uniform(0.8, 2.5) * np.exp(np.abs(rng.normal(0, 0.3, shape))), 20)
         return Camera(size, baseline, rng.uniform(0.2, 0.6), efficiency, 1.0, read)
@@ -215,7 +217,10 @@ def precision_px(sigma_px: float, photons: float, background: float, camera: Cam
 def _brightness(domain: Domain, sigma: float, camera: Camera, rng: np.random.Generator) -> tuple[float, float]:
     """Draw photons and background, again where the molecules would be too faint to find."""
     while True:
-        photons, background = float(draw_evenly(rng, domain.photons)), float(draw_evenly(rng, domain.background))
+        photons, background = (
+            float(draw_log_uniform(rng, domain.photons)),
+            float(draw_log_uniform(rng, domain.background)),
+        )
         if precision_px(sigma, photons, background, camera) < FAINT_PX or rng.random() < KEEP_FAINT:
             return photons, background
 
@@ -239,7 +244,7 @@ def _places(
     least, most = density_per_px
     span = (min(max(least, LEAST_DENSITY), most), most)
     # Evenly spread in one half of the scenes, their logarithms in the other: crowds are what takes learning.
-    density = float(rng.uniform(*span) if rng.random() < 0.5 else draw_evenly(rng, span))
+    density = float(rng.uniform(*span) if rng.random() < 0.5 else draw_log_uniform(rng, span))
     assert camera.pixel_size_nm is not None
     psf = GaussianPSF(sigma_nm=sigma * camera.pixel_size_nm)
     number = int(rng.poisson(density * np.prod(np.array(shape) + 2 * 3 * sigma)))
@@ -252,7 +257,7 @@ def _places(
         structure=str(structure),
         n_structures=max(int(rng.integers(1, 9)), int(np.ceil(number / room))),
         width_nm=float(rng.uniform(*WIDTH_NM)),
-        persistence_length_um=float(draw_evenly(rng, PERSISTENCE_UM)),
+        persistence_length_um=float(draw_log_uniform(rng, PERSISTENCE_UM)),
         ring_radius_nm=float(rng.uniform(50, 400)),
         molecules=number + int(HAZE_SOURCES[1]),
     )
@@ -281,18 +286,18 @@ def _haze(
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
     """Return the light of what is out of focus on the structure, shape (Y, X), in photons per pixel."""
-    level = background * float(draw_evenly(rng, HAZE_LEVEL))
+    level = background * float(draw_log_uniform(rng, HAZE_LEVEL))
     light = level * np.prod(np.array(shape) + 2 * 3 * sigma)
-    number = int(max(draw_evenly(rng, HAZE_SOURCES), min(light / (HAZE_SPOT * photons), HAZE_SOURCES[1])))
+    number = int(max(draw_log_uniform(rng, HAZE_SOURCES), min(light / (HAZE_SPOT * photons), HAZE_SOURCES[1])))
     share = np.exp(0.5 * rng.normal(size=number))
     y, x = places[:number].T
     each = light * share / max(share.sum(), number) * np.minimum(1.0, HAZE_SPOT * photons * number / light)
     field = np.zeros(shape)
     if number <= FEW:
-        widths = sigma * draw_evenly(rng, FEW_WIDE, number)
+        widths = sigma * draw_log_uniform(rng, FEW_WIDE, number)
         add_gaussians(field[None], np.zeros(number, np.int64), y, x, each, widths, widths)
         return field
-    width = sigma * float(draw_evenly(rng, MANY_WIDE))
+    width = sigma * float(draw_log_uniform(rng, MANY_WIDE))
     margin = int(np.ceil(3 * sigma))
     grid = [np.arange(-margin, n + margin + 1) - HALF_PIXEL for n in shape]
     points = np.histogram2d(y, x, bins=grid, weights=each)[0]

@@ -1,4 +1,4 @@
-"""Places that stand out of the noise are found, whatever is told of it, and covered by squares that share no pixel."""
+"""Candidates are found, also with a wrong background or noise, and covered by squares that share no pixel."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ def test_noise_alone_seldom_stands_out(rng):
 
 
 @pytest.mark.parametrize(("background", "read"), [(16.0, 0.0), (24.0, 0.0), (BACKGROUND, 60.0)])
-def test_a_wrong_background_or_too_much_noise_told_hides_nothing(background, read, rng):
+def test_a_wrong_background_or_too_much_noise_hides_nothing(background, read, rng):
     dim = [len(found_in(frame(rng, photons=150.0), background, read)) for _ in range(10)]
-    told = [len(found_in(frame(rng, photons=150.0))) for _ in range(10)]
-    assert np.mean(dim) == pytest.approx(np.mean(told), rel=0.35)
+    expected = [len(found_in(frame(rng, photons=150.0))) for _ in range(10)]
+    assert np.mean(dim) == pytest.approx(np.mean(expected), rel=0.35)
     assert np.mean(dim) > len(AT) - 0.5
 
 

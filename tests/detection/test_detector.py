@@ -55,7 +55,7 @@ def test_an_isolated_molecule_is_found_where_it_is_in_y_and_x():
 
 
 def test_points_carry_the_offset_and_probability_of_their_pixel():
-    """A network whose last layer alone speaks: every number of the table can be known beforehand."""
+    """A network of constant output: every number of the table is known beforehand."""
     network = PointNetwork(n_points=1)
     with torch.no_grad():
         network.head.weight.zero_()
@@ -103,7 +103,7 @@ def test_threads_do_not_change_the_points(movie, n_frames):
     same_points(one, two, 0.1)
 
 
-def test_an_error_in_one_of_several_threads_is_told(movie):
+def test_an_error_in_one_of_several_threads_is_raised(movie):
     detector = Detector("paper", device="cpu")
     detector.network.head = torch.nn.Identity()
     with pytest.raises(RuntimeError, match="shape"):
@@ -241,7 +241,7 @@ def optics() -> dict:
     return {"camera": Camera(100.0, 5.0, 0.5, 0.8, read_noise_e=1.5), "sigma_px": 1.1}
 
 
-def test_a_measuring_model_tells_photons_background_and_uncertainties(movie, measuring, optics):
+def test_a_measuring_model_reports_photons_background_and_uncertainties(movie, measuring, optics):
     found = Detector(measuring, device="cpu").detect(movie, **optics)
     assert found.columns == (
         "frame", "y", "x", "probability", "photons", "background", "y_uncertainty", "x_uncertainty",
@@ -278,7 +278,7 @@ def test_a_measuring_model_needs_sigma(movie, measuring):
         Detector(measuring, device="cpu").detect(movie)
 
 
-def test_what_is_seen_starts_on_the_grid_of_the_network():
+def test_the_input_of_a_tile_starts_on_the_grid_of_the_network():
     for tile in tiles(((3, 50), (0, 61)), (50, 70), 16, 8, 4):
         assert tile.input_rows.start % 4 == tile.input_columns.start % 4 == 0
         assert tile.input_rows.start <= max(tile.rows.start - 8, 0)
@@ -324,20 +324,20 @@ def test_squares_of_sparse_frames_give_the_points_of_whole_ones(shape, monkeypat
         frame_shape=shape, n_frames=24, structure="uniform", emitters_per_frame=10, photons=1500, on_time_frames=0.0
     )
     movie, _ = simulate(settings, np.random.default_rng(6))
-    detector, told = Detector("fast", device="cpu"), {"camera": settings.camera, "sigma_px": settings.sigma_px}
-    found = detector.detect(movie, **told)
-    part = detector.detect(movie, roi=((20, 220), (30, 250)), **told)
+    detector, optics = Detector("fast", device="cpu"), {"camera": settings.camera, "sigma_px": settings.sigma_px}
+    found = detector.detect(movie, **optics)
+    part = detector.detect(movie, roi=((20, 220), (30, 250)), **optics)
     inside = (np.rint(found.y) >= 20) & (np.rint(found.y) < 220) & (np.rint(found.x) >= 30) & (np.rint(found.x) < 250)
     same_points(found.select(inside), part, detector.threshold)
     monkeypatch.setattr(tiling, "MAX_SQUARES_SHARE", 0.0)
-    whole = detector.detect(movie, **told)
+    whole = detector.detect(movie, **optics)
     assert len(found) == pytest.approx(len(whole), abs=1)
     (match,) = evaluate(found, whole, 20, pixel_size_nm=100)
     assert match.jaccard > 0.97
     assert match.rmse_nm < 0.01 * 100
 
 
-def test_crowded_frames_are_seen_whole_whatever_frames_are_beside_them(movie, optics):
+def test_crowded_frames_are_detected_whole_whatever_their_neighbours(movie, optics):
     detector = Detector("fast", device="cpu")
     empty = np.random.default_rng(2).poisson(15, movie.shape).astype(np.uint16)
     alone = detector.detect(movie, **optics)

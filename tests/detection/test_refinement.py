@@ -78,8 +78,8 @@ def test_light_that_vanishes_in_the_fit_is_not_believed(rng):
     assert (refined.molecule_counts < 410).all()
 
 
-def test_the_doubts_of_the_network_stay(isolated):
-    """Two molecules that nobody can tell apart would look like one to the fit."""
+def test_the_uncertainty_of_the_network_bounds_that_of_the_fit(isolated):
+    """Two molecules that cannot be resolved would look like one to the fit."""
     counts, _, points = isolated
     half = np.full(len(points), 0.5)
     refined = refine(counts, np.zeros_like(counts), SIGMA, replace(points, y_uncertainty=half, x_uncertainty=half))
@@ -111,7 +111,7 @@ def test_the_light_of_neighbours_is_taken_off(rng):
     assert np.abs(yx_of(refined) - yx).max() < 0.015
 
 
-def test_at_the_border_the_seen_part_is_fitted(rng):
+def test_at_the_border_the_part_on_the_frame_is_fitted(rng):
     yx = np.array([[0.2, -0.3], [24.3, 26.1]])
     mean = draw_gaussians((1, 25, 27), [0, 0], *yx.T, [LIGHT] * 2, SIGMA) + BACKGROUND
     refined = refine(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_subpixel.errors import InputError
-from napari_subpixel.models.domain import Domain, draw_evenly
+from napari_subpixel.models.domain import Domain, draw_log_uniform
 
 
 def test_what_lies_outside_is_said_in_words():
@@ -39,6 +39,6 @@ def test_ranges_that_make_no_sense_are_refused(values, message):
 
 
 def test_numbers_are_drawn_evenly_in_their_logarithm(rng):
-    drawn = np.log10(draw_evenly(rng, (1.0, 1000.0), 20_000))
+    drawn = np.log10(draw_log_uniform(rng, (1.0, 1000.0), 20_000))
     assert 0 <= drawn.min() < drawn.max() <= 3
     assert (drawn < 1.5).mean() == pytest.approx(0.5, abs=0.02)

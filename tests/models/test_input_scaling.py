@@ -1,4 +1,4 @@
-"""What networks want their input to be."""
+"""The input of networks."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def test_counts_have_the_noise_of_pure_light_whatever_the_camera(rng):
     assert scaled[:, 0].var() == pytest.approx(scaled[:, 0].mean() + scaled[0, 2, 0, 0], rel=0.03)
     assert (scaled[:, 3] == np.float32(1.3)).all()
     assert (scaled[:, 4] == 0).all()
-    told = counts(photons, Optics.of(camera, 1.3, 1000.0))
-    np.testing.assert_allclose(told[:, 4], 1000 / camera.variance_per_photon, rtol=1e-6)
+    bright = counts(photons, Optics.of(camera, 1.3, 1000.0))
+    np.testing.assert_allclose(bright[:, 4], 1000 / camera.variance_per_photon, rtol=1e-6)
 
 
 def test_the_maps_of_a_camera_reach_the_network(rng):

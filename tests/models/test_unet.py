@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from napari_subpixel.models.input_scaling import Optics, counts
-from napari_subpixel.models.unet import LARGEST_OFFSET_PX, UNet
+from napari_subpixel.models.unet import MAX_OFFSET_PX, UNet
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def test_output_is_one_to_one_with_the_input_of_any_size(network, rng, shape):
     assert predicted.offsets.shape == predicted.log_uncertainty.shape == predicted.log_light.shape == (2, 2, 2, *shape)
     assert predicted.logits.shape == (2, 2, 1, *shape)
     assert predicted.background.shape == (2, *shape)
-    assert predicted.offsets.abs().max() <= LARGEST_OFFSET_PX
+    assert predicted.offsets.abs().max() <= MAX_OFFSET_PX
 
 
 def test_a_pixel_reaches_no_further_than_it_says(network, rng):
@@ -60,16 +60,16 @@ def test_config_builds_it_again(network):
     UNet(**config).load_state_dict(network.state_dict())
 
 
-def test_what_is_told_of_the_movie_reaches_the_blocks(network, rng):
+def test_conditioning_on_the_movie_reaches_the_blocks(network, rng):
     """With the planes as they are, and only what scales and shifts the blocks made to matter."""
     photons = rng.poisson(50.0, (1, 20, 20))
     torch.nn.init.normal_(network.before[0].film.weight)
-    told = []
-    network.before[0].register_forward_hook(lambda module, inputs, output: told.append(module.film(inputs[1])))
+    conditioning = []
+    network.before[0].register_forward_hook(lambda module, inputs, output: conditioning.append(module.film(inputs[1])))
     for sigma, usual in ((1.2, 0.0), (1.2, 500.0), (1.2, 2000.0), (1.5, 0.0)):
         network(torch.from_numpy(counts(photons, Optics(sigma, 1.0, 0.0, usual))))
-    for k, one in enumerate(told):
-        assert all((one - other).abs().max() > 1e-2 for other in told[:k])
+    for k, one in enumerate(conditioning):
+        assert all((one - other).abs().max() > 1e-2 for other in conditioning[:k])
 
 
 @pytest.mark.parametrize("wrong", [{"width": 6}, {"width": 0}, {"blocks": (2, 2)}])
