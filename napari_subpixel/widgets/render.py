@@ -78,6 +78,24 @@ class RenderSuperResolution(Panel):
     # -- the parts ----------------------------------------------------------------------------------------------------
 
     def _build_form(self) -> None:
+        self._build_choices()
+        self._build_settings()
+        self._form = self.add_form(
+            self.points,
+            self.frames_of,
+            self.pixel_size_nm,
+            self.method,
+            self.sigma_nm,
+            self.colormap,
+            self.follow,
+        )
+        self.points.changed.connect(self._points_changed)
+        self.method.changed.connect(self._method_changed)
+        self.colormap.changed.connect(self._colormap_changed)
+        self.follow.changed.connect(self._threshold_changed)
+
+    def _build_choices(self) -> None:
+        """Make the choices of layers."""
         self.points = self.layer_choice(
             "Localizations",
             is_table,
@@ -89,6 +107,9 @@ class RenderSuperResolution(Panel):
             is_movie,
             tooltip="The movie that these points lie on: they do not say themselves how large its frames are",
         )
+
+    def _build_settings(self) -> None:
+        """Make the controls of how to render."""
         self.pixel_size_nm = FloatSpinBox(
             label="Pixel size [nm]",
             value=10.0,
@@ -121,19 +142,6 @@ class RenderSuperResolution(Panel):
             value=True,
             tooltip="Render again when the threshold of these localizations changes",
         )
-        self._form = self.add_form(
-            self.points,
-            self.frames_of,
-            self.pixel_size_nm,
-            self.method,
-            self.sigma_nm,
-            self.colormap,
-            self.follow,
-        )
-        self.points.changed.connect(self._points_changed)
-        self.method.changed.connect(self._method_changed)
-        self.colormap.changed.connect(self._colormap_changed)
-        self.follow.changed.connect(self._threshold_changed)
 
     def _build_actions(self) -> None:
         self.render_button = QPushButton("Render")

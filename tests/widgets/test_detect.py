@@ -465,6 +465,16 @@ def test_closing_the_dock_during_a_run_keeps_the_partial_result_and_leaves_no_th
     assert "partial" in results(viewer)[0].name
 
 
+def test_no_preview_follows_the_frame_in_view_once_the_dock_is_closed(viewer, widget, qtbot):
+    widget.preview.value = True
+    qtbot.waitUntil(lambda: "preview of tubes" in viewer.layers, timeout=20_000)
+    viewer.window.remove_dock_widget(widget)
+    qtbot.waitUntil(lambda: not Work.running, timeout=20_000)
+    viewer.dims.set_point(0, 2)
+    assert not Work.running
+    assert "preview of tubes" not in viewer.layers
+
+
 def test_closing_the_viewer_during_a_run_leaves_no_thread(viewer, widget, simulated, qtbot):
     widget.movie.value = slow_layer(viewer, simulated[0], seconds=0.1)
     widget.preview.value = True

@@ -43,7 +43,7 @@ class LatestWork(QObject, Generic[R]):
     ----------
     panel : Panel
         The widget with which all of it ends.
-    progress : ProgressRow
+    progress : ProgressRow, optional
         Shown for work that takes long, with a button that stops it.
 
     Attributes
@@ -57,7 +57,7 @@ class LatestWork(QObject, Generic[R]):
     began = Signal(object)
     returned = Signal(object, object)
 
-    def __init__(self, panel: Panel, progress: ProgressRow) -> None:
+    def __init__(self, panel: Panel, progress: ProgressRow | None = None) -> None:
         super().__init__(panel)
         self._panel, self._progress = panel, progress
         self._work: Work | None = None
@@ -67,7 +67,8 @@ class LatestWork(QObject, Generic[R]):
         self.request: R | None = None
         self._patience = QTimer(self, singleShot=True, interval=PATIENCE_MS)
         self._patience.timeout.connect(self._show_progress)
-        progress.cancel_clicked.connect(self.cancel)
+        if progress is not None:
+            progress.cancel_clicked.connect(self.cancel)
 
     def ask(self, request: R) -> None:
         """Begin with a request now, or when the work that goes on is done."""
@@ -98,19 +99,20 @@ class LatestWork(QObject, Generic[R]):
             self.returned.emit(self.request, value)
 
     def _show_progress(self) -> None:
-        if self.request is not None:
+        if self.request is not None and self._progress is not None:
             self._progress.begin(0, "", f"{self.request.words} ...")
             self._show_share(self._share)
 
     def _show_share(self, share: object) -> None:
         self._share = share
-        if isinstance(share, float) and share > 0:
+        if self._progress is not None and isinstance(share, float) and share > 0:
             self._progress.bar.setRange(0, 100)
             self._progress.bar.setValue(round(100 * share))
 
     def _finished(self) -> None:
         self._patience.stop()
-        self._progress.end()
+        if self._progress is not None:
+            self._progress.end()
         self._work = self.request = None
         waiting, self._waiting = self._waiting, None
         if waiting is not None:

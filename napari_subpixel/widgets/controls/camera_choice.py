@@ -10,21 +10,22 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from qtpy.QtCore import QObject
-from qtpy.QtWidgets import QComboBox, QFileDialog
+from qtpy.QtWidgets import QComboBox
 
 from napari_subpixel.camera import MAPS, Camera
-from napari_subpixel.cameras import presets
-from napari_subpixel.widgets.controls.camera_form import FIELDS, NumberBox
+from napari_subpixel.widgets.controls.camera_form import FIELDS
+from napari_subpixel.widgets.controls.camera_list import CameraList, ask_camera_file
 from napari_subpixel.widgets.controls.choices import OrderedChoice
 from napari_subpixel.widgets.controls.messages import reported
+from napari_subpixel.widgets.controls.number_box import NumberBox
 from napari_subpixel.widgets.controls.panel import Panel, Row
 from napari_subpixel.widgets.layers.movies import MovieLayer, is_movie
 
 if TYPE_CHECKING:
     from napari.layers import Image
 
-#: What can be chosen: a name or a file of a camera, or the layer of a movie.
-Choice: TypeAlias = "str | Path | Image"
+#: What can be chosen: the name of a camera, or the layer of a movie.
+Choice: TypeAlias = "str | Image"
 #: Choices that are no camera of themselves.
 NONE, FROM_FILE = "as the files say", "from file ..."
 TIP = (
@@ -48,7 +49,7 @@ class CameraChoice(QObject):
     Attributes
     ----------
     choice : OrderedChoice
-        Its value is text, the path of a camera file, or a layer.
+        Its value is the name of a camera, or a layer.
     pixel_size : NumberBox
         Goes before the camera's own, unless it is 0.
     """
@@ -56,9 +57,7 @@ class CameraChoice(QObject):
     def __init__(self, panel: Panel) -> None:
         super().__init__(panel)
         self._panel = panel
-        self._file: Path | None = None
-        self._file_camera = Camera()
-        self._presets: dict[str, Camera] = {}
+        self._cameras = CameraList()
         self._before: Choice = NONE
         self.pixel_size = NumberBox(replace(FIELDS["pixel_size_nm"], tooltip=PIXEL_SIZE_TIP))
         self.choice = OrderedChoice(label="Camera", choices=self._listing(), nullable=False, tooltip=TIP)
@@ -85,11 +84,12 @@ class CameraChoice(QObject):
     @property
     def file(self) -> Path | None:
         """The camera file, where one is chosen."""
-        return self._file if self.choice.value == self._file else None
+        chosen = self.choice.value
+        return self._cameras.file(chosen) if isinstance(chosen, str) else None
 
     def refresh(self) -> None:
         """Look again which cameras there are."""
-        self._presets = presets.all_presets()
+        self._cameras.refresh()
         self._panel.reset_choices()
         self._describe()
 
@@ -101,10 +101,9 @@ class CameraChoice(QObject):
         InputError
             If it holds none.
         """
-        path = Path(path).absolute()
-        self._file_camera, self._file = Camera.from_yaml(path), path
+        camera = self._cameras.open_file(path)
         self.choice.reset_choices()
-        self.choice.value = path
+        self.choice.value = camera.name
         self._describe()
 
     # -- what can be chosen -------------------------------------------------------------------------------------------
@@ -120,26 +119,20 @@ class CameraChoice(QObject):
             movies = [layer for layer in reversed(own._panel.viewer.layers) if is_movie(layer)]
             listed: list[tuple[str, Choice]] = [(NONE, NONE)]
             listed += [(f"of {layer.name}", layer) for layer in movies]
-            listed += [(name, name) for name in own._presets]
-            if own._file is not None:
-                listed.append((own._file.name, own._file))
+            listed += [(name, name) for name in own._cameras.names]
             return [*listed, (FROM_FILE, FROM_FILE)]
 
         return choices
 
     def _camera(self) -> Camera:
         chosen = self.choice.value
-        if isinstance(chosen, Path):
-            return self._file_camera
         if isinstance(chosen, str):
-            return self._presets.get(chosen, Camera())
+            return self._cameras.camera(chosen) or Camera()
         return MovieLayer(chosen).camera
 
     def _chosen(self, _: object = None) -> None:
         if self.choice.value == FROM_FILE:
-            path, _ = QFileDialog.getOpenFileName(
-                self._panel, "Camera file", "", "Camera files (*.yaml *.yml);;All files (*)"
-            )
+            path = ask_camera_file(self._panel)
             self.choice.value = self._before
             if path:
                 with reported():

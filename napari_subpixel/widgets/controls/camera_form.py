@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,6 @@ import numpy as np
 from qtpy.QtCore import QObject
 from qtpy.QtWidgets import (
     QComboBox,
-    QDoubleSpinBox,
-    QFileDialog,
     QFormLayout,
     QHBoxLayout,
     QInputDialog,
@@ -27,24 +25,13 @@ from napari_subpixel._util.user_folder import user_root
 from napari_subpixel.camera import MAPS, Camera
 from napari_subpixel.cameras import presets
 from napari_subpixel.errors import InputError
+from napari_subpixel.widgets.controls.camera_list import CameraList, ask_camera_file
 from napari_subpixel.widgets.controls.messages import reported
+from napari_subpixel.widgets.controls.number_box import Field, NumberBox
 
 OWN_VALUES = "own values"
 #: Where a pixel size comes from that may be taken for a movie that says none, as the user is told.
 TYPED, LAST, OF_CAMERA, OF_CAMERA_FILE = "as typed", "as used last", "from the camera", "from the camera file"
-#: Digits of a number that are shown; what is not edited is kept to the last bit.
-DIGITS = 10
-
-
-@dataclass(frozen=True)
-class Field:
-    """How a number of the camera is asked for: its label, what it may be, and what it means; what 0 is called."""
-
-    label: str
-    low: float
-    high: float
-    tooltip: str
-    lowest: str = ""
 
 
 FIELDS = {
@@ -91,9 +78,10 @@ class CameraForm(QObject):
     def __init__(self) -> None:
         super().__init__()
         self._base = Camera()
+        self._cameras = CameraList()
         self._file: Path | None = None
-        self._files: dict[str, Path] = {}
-        self._told: tuple[float | None, str] = (None, "")
+        #: Pixel size that the movie reports, and what reports it.
+        self._reported: tuple[float | None, str] = (None, "")
         self._origin = ""
         self.choice = QComboBox()
         self.choice.setToolTip("Cameras that come with the program (typical values) and your own")
@@ -166,7 +154,7 @@ class CameraForm(QObject):
 
         Where it says none, one that an earlier movie said is forgotten, and one of the user's is to be checked.
         """
-        self._told = size_nm, source
+        self._reported = size_nm, source
         if size_nm is not None:
             self._fill_in(size_nm, f"from {source}")
         elif source:
@@ -197,7 +185,7 @@ class CameraForm(QObject):
 
     def _note(self, text: str) -> None:
         """Say where the pixel size comes from, and what the movie says where that is something else."""
-        size_nm, source = self._told
+        size_nm, source = self._reported
         if size_nm is not None and not np.isclose(self.boxes["pixel_size_nm"].exact, size_nm):
             text += f"; {source} says {size_nm:g} nm"
         self.note.setText(f"Pixel size: {text}")
@@ -214,16 +202,17 @@ class CameraForm(QObject):
 
     def _list(self, chosen: str = OWN_VALUES) -> None:
         """List the cameras again, with this one chosen: the named ones, then the files that were opened."""
+        self._cameras.refresh()
         self.choice.clear()
-        names = [*presets.all_presets(), *self._files]
-        self.choice.addItems([OWN_VALUES, *dict.fromkeys(names)])
+        self.choice.addItems([OWN_VALUES, *self._cameras.names])
         self.choice.setCurrentText(chosen)
 
     def _chosen(self, index: int) -> None:
         name = self.choice.itemText(index)
+        file = self._cameras.file(name)
         with reported():
-            if name in self._files:
-                self.open_file(self._files[name])
+            if file is not None:
+                self.open_file(file)
             elif index > 0:
                 self._file = None
                 self.show_camera(presets.preset(name), OF_CAMERA)
@@ -236,10 +225,8 @@ class CameraForm(QObject):
         InputError
             If it holds none.
         """
-        path = Path(path).absolute()
-        camera = Camera.from_yaml(path)
-        camera = replace(camera, name=camera.name or path.stem)
-        self._file = self._files[camera.name] = path
+        camera = self._cameras.open_file(path)
+        self._file = self._cameras.file(camera.name)
         self.show_camera(camera, OF_CAMERA_FILE)
         self._list(camera.name)
 
@@ -252,16 +239,12 @@ class CameraForm(QObject):
             If it cannot be a name, or cannot be written.
         """
         camera = replace(self.camera, name=name.strip())
-        presets.save_preset(camera)
+        self._cameras.save(camera)
         self._base, self._file = camera, None
-        self._files.pop(camera.name, None)
         self._list(camera.name)
 
     def _open_dialog(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(
-            self.choice, "Camera file", "", "Camera files (*.yaml *.yml);;All files (*)"
-        )
-        if path:
+        if path := ask_camera_file(self.choice):
             with reported():
                 self.open_file(path)
 
@@ -273,7 +256,8 @@ class CameraForm(QObject):
 
     def _may_replace(self, name: str) -> bool:
         """Ask before an own camera of this name is replaced."""
-        if name not in presets.all_presets():
+        self._cameras.refresh()
+        if not self._cameras.is_preset(name):
             return True
         question = f"Replace the camera {name!r}?"
         return QMessageBox.question(self.choice, "Save camera", question) == QMessageBox.StandardButton.Yes
@@ -322,46 +306,6 @@ class CameraForm(QObject):
 def last_used_file() -> Path:
     """Return the file that says which camera was used last."""
     return user_root() / "last-camera.yaml"
-
-
-class NumberBox(QDoubleSpinBox):
-    """A number with its range.
-
-    What is shown and not edited is given back to the last bit, with more digits than are to be seen.
-    """
-
-    def __init__(self, field: Field) -> None:
-        super().__init__()
-        self._exact = 0.0
-        self.setDecimals(DIGITS)
-        self.setRange(field.low, field.high)
-        self.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
-        self.setKeyboardTracking(False)
-        self.setSpecialValueText(field.lowest)
-        self.setToolTip(field.tooltip)
-        self.setMinimumWidth(60)
-        self.valueChanged.connect(self._set_exact)
-
-    @property
-    def exact(self) -> float:
-        """The number, also one that is being typed."""
-        if self.lineEdit().isModified():
-            self.interpretText()
-        return self._exact
-
-    def show_value(self, value: float) -> None:
-        """Show a number that nobody typed."""
-        blocked = self.blockSignals(True)
-        self.setValue(float(f"{value:.{DIGITS}g}"))  # what can be read in the box, so that reading it changes nothing
-        self.blockSignals(blocked)
-        self._exact = value
-
-    def textFromValue(self, value: float) -> str:  # noqa: N802 (Qt's name)
-        """Write a number as people do, without zeros at its end."""
-        return self.locale().toString(value, "g", DIGITS)
-
-    def _set_exact(self, value: float) -> None:
-        self._exact = value
 
 
 def _button(text: str, tooltip: str, clicked: Callable[[], None]) -> QPushButton:

@@ -10,8 +10,9 @@ from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QLabel
 
 from napari_subpixel.errors import InputError
-from napari_subpixel.widgets.background.preview import Preview, PreviewQueue, PreviewRequest
-from napari_subpixel.widgets.background.worker import Work
+from napari_subpixel.localizations import Localizations
+from napari_subpixel.widgets.background.latest_request import LatestWork
+from napari_subpixel.widgets.background.preview import Preview, PreviewRequest
 from napari_subpixel.widgets.controls.advice import advised
 from napari_subpixel.widgets.controls.messages import REFUSALS, report
 from napari_subpixel.widgets.controls.panel import Panel
@@ -53,8 +54,9 @@ class LivePreview(QObject):
     ) -> None:
         super().__init__(panel)
         self._panel, self._movie, self._request, self._threshold = panel, movie, request, threshold
-        self._queue: PreviewQueue | None = None
-        self._work: Work | None = None
+        self._latest: LatestWork[PreviewRequest] = LatestWork(self._panel)
+        self._latest.returned.connect(self._show)
+        self._on = False
         self._layer: Points | None = None
         self.switch = CheckBox(
             text="Preview on the frame in view", tooltip="Find the molecules of each frame that you go to"
@@ -65,19 +67,18 @@ class LivePreview(QObject):
 
     def ask(self, *_: object) -> None:
         """Detect the frame in view, unless the preview is off."""
-        movie = self._movie() if self._queue is not None else None
-        if movie is None or self._queue is None:
+        movie = self._movie() if self._on else None
+        if movie is None:
             return
         try:
-            self._queue.ask(self._request(movie))
+            self._latest.ask(self._request(movie))
         except InputError as error:
             self._say(advised(error))
 
     def stop(self) -> None:
         """End it, and take its layer away."""
-        if self._work is not None:
-            self._work.cancel()
-        self._queue = self._work = None
+        self._on = False
+        self._latest.cancel()
         self._say("")
         layer, self._layer = self._layer, None
         if layer is not None and layer in self._panel.viewer.layers:
@@ -89,26 +90,23 @@ class LivePreview(QObject):
             self._layer = None
 
     def _switched(self, on: bool) -> None:
-        if not on:
+        if on:
+            self._on = True
+            self.ask()
+        else:
             self.stop()
-            return
-        self._queue = PreviewQueue()
-        self._work = Work(self._queue.previews)
-        self._work.yielded.connect(self._show)
-        self._panel.begin(self._work)
-        self.ask()
 
-    def _show(self, preview: Preview | None) -> None:
-        movie = self._movie() if preview is not None and self._queue is not None else None
-        if preview is None or movie is None or preview.request.key != movie.notes.key:
-            return  # nothing was asked, or another movie was chosen meanwhile
+    def _show(self, request: PreviewRequest, preview: Preview) -> None:
+        movie = self._movie()
+        if movie is None or request.key != movie.notes.key:
+            return  # another movie was chosen meanwhile
         if preview.table is None:
             self._refuse(preview)
             return
-        layer = self._filled(preview, movie)
+        layer = self._filled(preview.table, movie)
         n_shown, milliseconds = int(layer.shown.sum()), max(1, round(1000 * preview.seconds))
         molecules = f"{n_shown:,} molecule{'s'[: n_shown != 1]}"
-        self._say(f"{molecules} in frame {preview.request.frame} ({milliseconds:,} ms)")
+        self._say(f"{molecules} in frame {request.frame} ({milliseconds:,} ms)")
 
     def _refuse(self, preview: Preview) -> None:
         """Say in the widget why there is nothing to see: a notification for every frame would be too many."""
@@ -119,22 +117,21 @@ class LivePreview(QObject):
             report(error)
             self.switch.value = False
 
-    def _filled(self, preview: Preview, movie: MovieLayer) -> Points:
+    def _filled(self, table: Localizations, movie: MovieLayer) -> Points:
         """Put the molecules into the preview's layer, which is made where it is not there."""
         from napari.layers import Layer
 
-        assert preview.table is not None
         viewer = self._panel.viewer
         if self._layer is not None and not belongs_to(self._layer, movie.notes.key):
             viewer.layers.remove(self._layer)
         if self._layer is None:
             active = viewer.layers.selection.active
-            layer = Layer.create(*point_layer_data(preview.table, movie, name=f"preview of {movie.name}"))
+            layer = Layer.create(*point_layer_data(table, movie, name=f"preview of {movie.name}"))
             notes_of(layer).role = "preview"
             self._layer = viewer.add_layer(layer)
             viewer.layers.selection.active = active
         else:
-            fill(self._layer, preview.table, movie)
+            fill(self._layer, table, movie)
         set_threshold(self._layer, self._threshold())
         return self._layer
 

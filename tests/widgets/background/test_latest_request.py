@@ -138,3 +138,18 @@ def test_work_that_ends_soon_shows_no_progress(qtbot, latest, monkeypatch):
     settle(qtbot, latest)
     assert latest.progress.isHidden()
     assert not latest._patience.isActive()
+
+
+def test_long_work_without_a_progress_row_is_delivered_too(qtbot, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE_MS", 1)
+    viewer, heard = ViewerModel(), []
+    panel = Panel(viewer)
+    qtbot.addWidget(panel)
+    latest, request = LatestWork(panel), Asked("long", yields=(None, 0.5))
+    latest.returned.connect(lambda _, value: heard.append(value))
+    latest.ask(request)
+    qtbot.wait(50)
+    request.gate.set()
+    settle(qtbot, latest)
+    assert heard == ["long done"]
+    viewer.layers.clear()
