@@ -1,1 +1,26 @@
-"""The face in napari: translates layers and clicks into calls of the core."""
+"""The napari plugin: five widgets, readers, writers and sample data, which translate layers and clicks into core calls.
+
+The five widgets
+
+- ``load``: *Load SMLM stack*, a movie with its pixel size and camera
+- ``detect``: *Detect molecules*, a preview of the frame in view and runs over the movie
+- ``render``: *Render super-resolution*, an image over the movie that follows the threshold
+- ``evaluate``: *Evaluate against ground truth*, scores and coloured matches
+- ``batch``: *Batch process*, a folder of movies into a folder of tables
+
+The other contributions that ``napari.yaml`` lists
+
+- ``readers``: movies and tables as layers
+- ``writers``: points as tables
+- ``sample_data``: a simulated movie with its truth
+
+For the command line
+
+- ``viewer``: a finished result in a new viewer
+
+Rooms
+
+- ``layers``: what the plugin shows, as layers
+- ``background``: what runs on threads of its own
+- ``controls``: the parts of the widgets
+"""

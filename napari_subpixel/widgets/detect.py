@@ -167,7 +167,7 @@ class DetectMolecules(Panel):
 
     def _extent_changed(self, _: object = None) -> None:
         n = self.last.value() - self.first.value() + 1
-        words = f"Detect in {n:,} frame{'s'[: n != 1]}" if n > 0 else "The first frame lies behind the last"
+        words = f"Detect in {n:,} frame{'s'[: n != 1]}" if n > 0 else "The first frame comes after the last"
         self.run_button.setText("Detect" if self.about.text() else words)
         self._allow_run()
 
@@ -259,7 +259,7 @@ class DetectMolecules(Panel):
         try:
             first, last = self.first.value(), self.last.value()
             if first > last:
-                raise InputError(f"the first frame, {first}, lies behind the last, {last}")
+                raise InputError(f"the first frame, {first}, comes after the last, {last}")
             settings = RunSettings(self.choice, (first, last + 1), self._region_of(movie))
             run = DetectionRun(self.viewer, movie, settings, self.threshold.value())
         except InputError as error:

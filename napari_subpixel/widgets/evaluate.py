@@ -232,7 +232,7 @@ class EvaluateAgainstTruth(Panel):
         """How to score: keyword arguments of `napari_subpixel.evaluation.evaluate.evaluate`."""
         first, last = self.first.value(), self.last.value()
         if 0 <= last < first:
-            raise InputError(f"the first frame, {first}, lies behind the last, {last}")
+            raise InputError(f"the first frame, {first}, comes after the last, {last}")
         whole = first == 0 and last < 0
         return {
             "tolerances_nm": parsed_tolerances(self.tolerances.value),

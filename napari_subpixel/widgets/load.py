@@ -1,4 +1,4 @@
-"""The widget *Load SMLM stack*: a movie with its pixel size and its camera, from a file or a layer that is open."""
+"""The widget *Load SMLM stack*: a movie with its pixel size and camera, from a file or an open layer."""
 
 from __future__ import annotations
 
@@ -22,16 +22,19 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Layer
 
+#: The choice of no layer.
 FROM_FILE = "a file or folder"
-MOVIES = "Movies (*.tif *.tiff *.btf *.tf2 *.tf8 *.lsm *.stk *.zip);;All files (*)"
-USE = (
-    "The pixel size turns pixels into nm. The model 'paper' needs nothing else of the camera; models that count "
-    "photons need all of it."
+#: Filter of the dialog for files.
+MOVIE_FILTER = "Movies (*.tif *.tiff *.btf *.tf2 *.tf8 *.lsm *.stk *.zip);;All files (*)"
+#: What the numbers of the camera are for.
+CAMERA_HELP = (
+    "The pixel size converts pixels to nm. The model 'paper' needs nothing else of the camera; models that count "
+    "photons estimate the rest from the movie if you leave it as it is."
 )
 
 
 class LoadStack(Panel):
-    """Loads a movie as a lazy layer in nm that carries its camera, or gives a camera to a layer that is open.
+    """Loads a movie as a lazy layer in nm with its camera, or sets the camera of an open layer.
 
     Parameters
     ----------
@@ -59,19 +62,19 @@ class LoadStack(Panel):
         self.button = QPushButton("Load")
         self.button.clicked.connect(self.act)
         self.status = QLabel(wordWrap=True)
-        for widget in (QLabel(USE, wordWrap=True), self.button, self.status):
+        for widget in (QLabel(CAMERA_HELP, wordWrap=True), self.button, self.status):
             self.column.addWidget(widget)
         self.form.recall()
         self._source_changed()
 
     def _build_form(self) -> None:
         self.source = self.layer_choice(
-            "Movie", is_movie, none=FROM_FILE, tooltip="Load a file, or set pixel size and camera of a layer"
+            "Movie", is_movie, none=FROM_FILE, tooltip="Load a file, or set the pixel size and camera of a layer"
         )
         self.source.value = None
         self.source.changed.connect(self._source_changed)
         self.path = QLineEdit(placeholderText="TIFF, Zarr, or a folder of frames")
-        self.path.setToolTip("The movie; its frames stay in the file until they are looked at")
+        self.path.setToolTip("The movie; its frames stay in the file until they are viewed")
         self.path.editingFinished.connect(self._path_typed)
         self.about = QLabel(wordWrap=True)
         source = QHBoxLayout()
@@ -97,12 +100,12 @@ class LoadStack(Panel):
         grid.addWidget(self.folder_button, 1, 1)
         return rows
 
-    # -- what is loaded -----------------------------------------------------------------------------------------------
+    # -- the movie ---------------------------------------------------------------------------------------------------
 
     def choose(self, path: str | Path) -> None:
-        """Look at a file or folder: its shape and the pixel size in its metadata."""
+        """Open a file or folder, and show its shape and the pixel size in its metadata."""
         path = str(path).strip().strip('"')
-        if path == self._chosen:  # the cursor left the line, and nothing was changed
+        if path == self._chosen:  # the cursor left the line, but nothing changed
             return
         self._chosen = path
         self.path.setText(path)
@@ -110,35 +113,35 @@ class LoadStack(Panel):
         self._stop()
         self._stack = None
         self.status.setText("")
-        self._say("looking at the file ..." if path else "")
+        self._say("reading the file ..." if path else "")
         if path:
-            work = Work(_look, path)
-            work.returned.connect(self._looked)
+            work = Work(_open, path)
+            work.returned.connect(self._opened)
             work.failed.connect(self._not_loaded)
             self._start(work)
-        self._allow()
+        self._update_button()
 
     def _path_typed(self) -> None:
         self.choose(self.path.text())
 
     def _say(self, text: str) -> None:
-        """Say what the movie is, or why it cannot be loaded."""
+        """Show what the movie is, or why it cannot be loaded."""
         self.about.setText(text)
         self.about.setVisible(bool(text))
 
-    def _looked(self, stack: Stack) -> None:
+    def _opened(self, stack: Stack) -> None:
         self._stack = stack
-        self._say(in_words(stack))
-        self.form.tell_pixel_size(stack.pixel_size_nm, "the file")
+        self._say(describe_stack(stack))
+        self.form.show_reported_pixel_size(stack.pixel_size_nm, "the file")
 
     def _source_changed(self, _: object = None) -> None:
         layer = self.source.value
         self._file_rows.setVisible(layer is None)
         self.button.setText("Load" if layer is None else "Apply to layer")
         self.button.setToolTip(
-            "Add the movie to the viewer, in nm; its frames are read when they are looked at"
+            "Add the movie to the viewer, in nm; its frames are read when they are viewed"
             if layer is None
-            else "Set pixel size and camera of this layer; points and images that were made from it follow"
+            else "Set the pixel size and camera of this layer; points and images made from it follow"
         )
         self._say("")
         self.status.setText("")
@@ -146,31 +149,31 @@ class LoadStack(Panel):
             if layer is not None:
                 self._show_layer(MovieLayer(layer))
             elif self._stack is not None:
-                self._looked(self._stack)
+                self._opened(self._stack)
             else:
-                self.form.tell_pixel_size(None, "")
-        self._allow()
+                self.form.show_reported_pixel_size(None, "")
+        self._update_button()
 
     def _show_layer(self, movie: MovieLayer) -> None:
-        self._say(in_words(movie.stack()))
+        self._say(describe_stack(movie.stack()))
         camera = movie.camera
         if camera != Camera(pixel_size_nm=camera.pixel_size_nm):
             self.form.show_camera(camera, "from the layer")
-        self.form.tell_pixel_size(camera.pixel_size_nm, "the layer")
+        self.form.show_reported_pixel_size(camera.pixel_size_nm, "the layer")
 
     def _file_dialog(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Movie", _last_folder(), MOVIES)
-        self._given(path)
+        path, _ = QFileDialog.getOpenFileName(self, "Movie", _last_folder(), MOVIE_FILTER)
+        self._choose_from_dialog(path)
 
     def _folder_dialog(self) -> None:
-        self._given(QFileDialog.getExistingDirectory(self, "Folder of frames, or Zarr", _last_folder()))
+        self._choose_from_dialog(QFileDialog.getExistingDirectory(self, "Folder of frames, or Zarr", _last_folder()))
 
-    def _given(self, path: str) -> None:
+    def _choose_from_dialog(self, path: str) -> None:
         from napari.utils.history import update_open_history
 
         if path:
             update_open_history(path)
-            self._chosen = ""  # chosen again, it is looked at again
+            self._chosen = ""  # chosen again, it is opened again
             self.choose(path)
 
     # -- loading ------------------------------------------------------------------------------------------------------
@@ -188,7 +191,7 @@ class LoadStack(Panel):
             self._file_rows.setEnabled(False)
             self.source.enabled = False
             self._start(work)
-            self._allow()
+            self._update_button()
 
     def _apply(self, layer: Layer) -> None:
         movie, camera = MovieLayer(layer), self.form.camera
@@ -196,7 +199,7 @@ class LoadStack(Panel):
             camera = replace(camera, pixel_size_nm=movie.camera.pixel_size_nm)
         movie.set_camera(camera, self.viewer.layers)
         self.viewer.reset_view()
-        self.form.tell_pixel_size(camera.pixel_size_nm, "the layer")
+        self.form.show_reported_pixel_size(camera.pixel_size_nm, "the layer")
         self._end_with(layer, camera)
 
     def _loaded(self, data: LayerData) -> None:
@@ -228,7 +231,7 @@ class LoadStack(Panel):
         self.begin(work)
 
     def _stop(self) -> None:
-        """Stop what is at work, and take no notice of what it still delivers."""
+        """Stop the present work, and ignore what it still delivers."""
         if self._work is not None:
             work, self._work = self._work, None
             work.cancel()
@@ -238,14 +241,14 @@ class LoadStack(Panel):
             self._finished()
 
     def dock_closed(self) -> None:
-        """Cancel what is going on, and let go of a file that was looked at."""
+        """Cancel the present work, and release an opened file."""
         super().dock_closed()
         if self._work is None:
             self._forget()
-            self._allow()
+            self._update_button()
 
     def _forget(self) -> None:
-        """Forget what was looked at or loaded when the dock was closed; a file that nobody uses is closed."""
+        """Forget the opened file, which is closed unless it is in use."""
         self._chosen, self._stack = "", None
         self._say("")
         self.status.setText("")
@@ -254,41 +257,41 @@ class LoadStack(Panel):
         self._work = None
         self._file_rows.setEnabled(True)
         self.source.enabled = True
-        self._allow()
+        self._update_button()
 
-    def _allow(self) -> None:
-        """Let the button be pressed when there is something to do, and nothing is at work."""
+    def _update_button(self) -> None:
+        """Enable the button if there is something to do and no work is under way."""
         self.button.setEnabled(self._work is None and (self.source.value is not None or self._stack is not None))
 
 
-def in_words(stack: Stack) -> str:
-    """Return what a movie is: frames, pixels, type, and how large."""
+def describe_stack(stack: Stack) -> str:
+    """Describe a movie: frames, pixels, type and size."""
     height, width = stack.frame_shape
     frames = f"{stack.n_frames:,} frame{'s'[: stack.n_frames != 1]}"
-    words = f"{frames} of {height} x {width} px, {stack.dtype}, {_bytes_in_words(stack.nbytes)}"
+    words = f"{frames} of {height} x {width} px, {stack.dtype}, {_format_bytes(stack.nbytes)}"
     return words + (f"; the first of {stack.n_series} images in the file" if stack.n_series > 1 else "")
 
 
-def _bytes_in_words(n_bytes: int) -> str:
+def _format_bytes(n_bytes: int) -> str:
     thousands = min((len(str(n_bytes)) - 1) // 3, 4)
     size, unit = n_bytes / 1000**thousands, ("bytes", "kB", "MB", "GB", "TB")[thousands]
     return f"{size:.1f} {unit}" if thousands and size < 10 else f"{size:.0f} {unit}"
 
 
-def _look(path: str) -> Generator[None, None, Stack]:
-    """Open a movie, on the thread: a long chain of pages or a slow disk takes its time.
+def _open(path: str) -> Generator[None, None, Stack]:
+    """Open a movie, on the thread: a long chain of pages or a slow disk takes time.
 
-    Its file is closed when nobody refers to it any more, whether it was loaded or only looked at.
+    Its file is closed when nothing refers to it any more, whether or not it was loaded.
     """
     stack = open_stack(Path(path).expanduser()).close_when_unused()
-    yield  # here it ends if nobody wants it any more
+    yield  # stops here if it is no longer wanted
     return stack
 
 
 def _load(stack: Stack, camera: Camera) -> Generator[None, None, LayerData]:
-    """Make a movie's layer, on the thread: the first frames are read for the contrast."""
+    """Make a movie's layer, on the thread: a few frames are read for the contrast."""
     data = movie_layer_data(stack, camera)
-    yield  # here it ends if nobody wants it any more
+    yield  # stops here if it is no longer wanted
     return data
 
 

@@ -1,4 +1,4 @@
-"""Readers for napari: movies as lazy image layers, tables as points; files of another kind are left to others."""
+"""Readers for napari: movies as lazy image layers, tables as points; other files are left to other readers."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image
 
-#: What napari calls to read the file that it asked about.
+#: What napari calls to read the file.
 Reader = Callable[[str], list[LayerData]]
-#: Pixel size for a table in nm that nothing tells it for.
+#: Pixel size assumed for a table in nm if nothing gives it.
 NOMINAL_PIXEL_NM = 100.0
-#: Pixel sizes that differ by a smaller share than this are the same: some tables are written with few digits.
+#: Pixel sizes that differ by a smaller fraction are the same: some tables are written with few digits.
 SAME_SIZE_WITHIN = 1e-6
 
 
 def get_movie_reader(path: str | list[str]) -> Reader | None:
-    """Return a reader of a movie, or None for what is none: a single image, colours or channels, other things.
+    """Return a reader of a movie, or None for a single image, colours or channels, and other files.
 
-    A movie that is damaged is read, and then refused in words. A list of files to be stacked is left to napari: a
+    A damaged movie gets a reader, which then says what is wrong. A list of files to be stacked is left to napari: a
     folder of frames is a movie, several movies are several layers.
     """
     if isinstance(path, list) or not _may_be_movie(Path(path)):
@@ -61,7 +61,7 @@ def get_movie_reader(path: str | list[str]) -> Reader | None:
 
 
 def read_movie(path: str) -> list[LayerData]:
-    """Return a movie as a layer; nothing of it is read but headers, and a few frames for the contrast."""
+    """Return a movie as a layer; only headers are read, and a few frames for the contrast."""
     return [movie_layer_data(open_stack(path))]
 
 
@@ -72,25 +72,25 @@ def get_table_reader(path: str | list[str]) -> Reader | None:
     try:
         if not formats.recognises(path):
             return None
-    except InputError:  # it cannot be looked into, and reading it says why
+    except InputError:  # it cannot be opened, and reading it says why
         pass
     return read_table
 
 
 def read_table(path: str) -> list[LayerData]:
-    """Return a table as a points layer, in nm where the table or the one movie in the viewer tells the pixel size.
+    """Return a table as a points layer, in nm if the table or the one movie in the viewer gives the pixel size.
 
-    Where one movie in the viewer fits, the points are that movie's. A table in nm is not left unread for want of a
-    pixel size: at `NOMINAL_PIXEL_NM` its distances in nm are right too.
+    If exactly one movie in the viewer fits, the points belong to it. A table in nm without a pixel size is read at
+    `NOMINAL_PIXEL_NM`, at which its distances in nm are right too.
     """
     name = Path(path).stem
     try:
         table = formats.read(path)
     except PixelSizeError:
         size = _size_of_movie()
-        _say_assumed(path, size)
+        _warn_assumed(path, size)
         table = formats.read(path, pixel_size_nm=size or NOMINAL_PIXEL_NM)
-        if size is None:  # that a movie's pixels are as wide as was assumed would be chance
+        if size is None:  # a movie with the assumed pixel size would fit only by chance
             return [point_layer_data(table, name=name)]
     if table.pixel_size_nm is None:
         table = _with_size_of_movie(table, path)
@@ -114,25 +114,25 @@ def _is_coloured(path: Path) -> bool:
         return False
 
 
-def _say_assumed(path: str, size_nm: float | None) -> None:
-    """Tell the user which pixel size is taken for a table in nm that does not say it: the movie's, or the nominal."""
+def _warn_assumed(path: str, size_nm: float | None) -> None:
+    """Warn which pixel size is used for a table in nm that gives none: the movie's, or the nominal one."""
     name = Path(path).name
     if size_nm is not None:
-        show_warning(f"{name} does not say its pixel size: that of the movie, {size_nm:g} nm, was taken")
+        show_warning(f"{name} gives no pixel size: the movie's, {size_nm:g} nm, is used")
         return
     show_warning(
-        f"{name} does not say its pixel size: {NOMINAL_PIXEL_NM:g} nm was assumed. Distances are right in nm all the "
+        f"{name} gives no pixel size: {NOMINAL_PIXEL_NM:g} nm is assumed. Distances are right in nm all the "
         "same; to lay the points exactly on their movie, first open the movie and, where it is not known, set its "
         "pixel size with Load SMLM stack"
     )
 
 
 def _with_size_of_movie(table: Localizations, path: str) -> Localizations:
-    """Return a table in pixels with the pixel size of the one movie in the viewer, so that it lies on it."""
+    """Return a table in pixels with the pixel size of the one movie in the viewer, so that it lies on that."""
     size = _size_of_movie()
     if size is None:
         return table
-    show_warning(f"{Path(path).name} does not say its pixel size: that of the movie, {size:g} nm, was taken")
+    show_warning(f"{Path(path).name} gives no pixel size: the movie's, {size:g} nm, is used")
     return table.with_about(pixel_size_nm=size)
 
 
@@ -140,13 +140,13 @@ def _with_size_of_movie(table: Localizations, path: str) -> Localizations:
 
 
 def _movie_of(table: Localizations) -> MovieLayer | None:
-    """Return the movie of the current viewer that a table is of; None where none or several could be."""
+    """Return the movie of the current viewer that a table belongs to; None if it is not exactly one."""
     fitting = [layer for layer, size in _movies() if _fits(table, layer, size)]
     return MovieLayer(fitting[0]) if len(fitting) == 1 else None
 
 
 def _fits(table: Localizations, layer: Image, size_nm: float | None) -> bool:
-    """Say whether a table can be of a movie: of pixels as wide and frames as large, and all of its frames are there."""
+    """Say whether a table can belong to a movie: the same pixel size and frame shape, and no frame beyond its end."""
     shape = (layer.data[0] if layer.multiscale else layer.data).shape
     time = time_axis(shape[:-2])
     n_frames = 1 if time is None else shape[time]
@@ -158,7 +158,7 @@ def _fits(table: Localizations, layer: Image, size_nm: float | None) -> bool:
 
 
 def _size_of_movie() -> float | None:
-    """Return the pixel size that all movies of the current viewer have; None where they differ or there are none."""
+    """Return the pixel size that all movies of the current viewer share; None if they differ or there are none."""
     sizes = {size for _, size in _movies()} - {None}
     return sizes.pop() if len(sizes) == 1 else None
 
@@ -166,7 +166,7 @@ def _size_of_movie() -> float | None:
 def _movies() -> Iterator[tuple[Image, float | None]]:
     """Yield the layers of the current viewer that are certainly movies, with their pixel sizes.
 
-    These are the ones that this plugin knows, and others that have frames.
+    These are those with this plugin's notes, and any other image with frames.
     """
     import napari
 

@@ -17,7 +17,7 @@ from napari_subpixel.widgets.background.worker import Work
 from napari_subpixel.widgets.controls.messages import reported
 from napari_subpixel.widgets.controls.panel import Panel
 from napari_subpixel.widgets.controls.progress import ProgressRow
-from napari_subpixel.widgets.controls.saving import named
+from napari_subpixel.widgets.controls.saving import with_suffix
 from napari_subpixel.widgets.layers.movies import is_movie
 from napari_subpixel.widgets.layers.points import notes_of
 from napari_subpixel.widgets.layers.renderings import fill, rendered_image, rendering_layer_data, rendering_of
@@ -289,7 +289,7 @@ class RenderSuperResolution(Panel):
         """Write the image of the chosen points as OME-TIFF, with its provenance, in the background."""
         with reported():
             image = self._image_to_save()
-            path = named(path, ".tif")
+            path = with_suffix(path, ".tif")
             work = Work(_saved, path, rendered_image(image))
             work.returned.connect(lambda _: self.status.setText(f"{path.name} is written."))
             self.begin(work)

@@ -1,4 +1,4 @@
-"""Sample data for napari, simulated on the spot: a crowded movie of microtubules with its truth."""
+"""Sample data for napari, simulated on demand: a crowded movie of microtubules with its truth."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from napari_subpixel.stacks import open_stack
 from napari_subpixel.widgets.layers.movies import KEY, LayerData, MovieLayer, movie_layer_data
 from napari_subpixel.widgets.layers.points import point_layer_data
 
-N_FRAMES, SEED = 200, 7
+#: Frames of the movie.
+N_FRAMES = 200
+#: Seed of the simulation.
+SEED = 7
 
 
 def microtubules() -> list[LayerData]:
-    """Simulate a movie that the model ``paper`` knows well, and return it and its true molecules as layers in nm."""
+    """Simulate a movie that suits the model ``paper``; return it and its true molecules as layers in nm."""
     from napari.layers import Layer
 
     settings = crowded_microtubules(n_frames=N_FRAMES)
     frames, truth = simulate(settings, np.random.default_rng(SEED))
     movie = movie_layer_data(open_stack(frames, name="microtubules (simulated)"), settings.camera)
     points = point_layer_data(truth, MovieLayer(Layer.create(*movie)), name="truth", colour="cyan", symbol="cross")
-    movie[1]["metadata"][KEY].layer = None  # the layer that napari makes of it is the one that counts
+    movie[1]["metadata"][KEY].layer = None  # the notes belong to the layer that napari will make
     return [movie, points]

@@ -1,4 +1,4 @@
-"""Showing a result in napari: movie, points, truth and super-resolution image, each in its place in nm."""
+"""A result shown in napari: movie, points, truth and super-resolution image, in register and in nm."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ def add_result(
     truth: Localizations | None,
     image: SuperResolutionImage,
 ) -> None:
-    """Add the layers of a result to a viewer, all in nm, so that they lie on each other.
+    """Add the layers of a result to a viewer, all in nm and in register.
 
     Parameters
     ----------
     viewer : napari.Viewer
     movie : Stack
-        Its frames are read when they are looked at.
+        Its frames are read when they are viewed.
     camera : Camera
-    found, truth : Localizations
-        Points; the first pixel's centre is at 0, as in napari.
+    found : Localizations
+    truth : Localizations, optional
     image : SuperResolutionImage
     """
     from napari.layers import Layer
@@ -68,6 +68,11 @@ def show(
     image: SuperResolutionImage,
 ) -> None:
     """Open napari on a result and wait until its window is closed.
+
+    Parameters
+    ----------
+    movie, camera, found, truth, image
+        As for `add_result`.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Writers for napari: what a points layer shows, as a table of localizations."""
+"""Writers for napari: the shown points of a layer as a table of localizations."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from napari_subpixel.widgets.layers.points import table_of
 def write_csv(path: str, data: NDArray[Any], meta: dict[str, Any]) -> list[str]:
     """Write the points that a layer shows as a ThunderSTORM csv.
 
-    napari asks this writer for any points that are saved as .csv. Such as are no localizations, since they neither come
-    from this plugin nor lie in a unit of length, are left to napari's own writer.
+    napari calls this writer for any points that are saved as .csv. Points that neither come from this plugin nor have
+    units of length are not localizations, and are passed on to napari's own writer.
     """
     if not _are_localizations(data, meta):
         import npe2
 
-        # In full: npe2 takes any command that begins so, which "napari" alone does for this plugin's own.
+        # The full name: npe2 takes any command that begins with it, and this plugin's own begin with "napari" too.
         return npe2.write(path, [(data, meta, "points")], plugin_name="napari.write_points")
     return _write(path, data, meta, "csv")
 
@@ -39,12 +39,12 @@ def write_parquet(path: str, data: NDArray[Any], meta: dict[str, Any]) -> list[s
 
 
 def _write(path: str, data: NDArray[Any], meta: dict[str, Any], format_name: str) -> list[str]:
-    """Write to a path, which the dialog has asked about where it exists; return the files that were written.
+    """Write to a path, about which the dialog has asked if it exists; return the files that were written.
 
     Raises
     ------
     OSError
-        If it cannot be written. Not an `InputError`: napari takes a `ValueError` for a writer that is not there.
+        If it cannot be written. Not an `InputError`: napari takes a `ValueError` for a missing writer.
     """
     from napari.layers import Layer
 
@@ -70,7 +70,7 @@ def _are_localizations(data: NDArray[Any], meta: dict[str, Any]) -> bool:
 
 
 def _with_suffix(path: Path, format_name: str) -> Path:
-    """Return the path as it is where its suffix names a format of tables, else with this format's suffix added."""
+    """Return the path as it is if its suffix names a format of tables, else with this format's suffix added."""
     known = {suffix for format_ in formats.FORMATS.values() for suffix in format_.suffixes}
     if path.suffix.lower() in known:
         return path

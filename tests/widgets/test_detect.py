@@ -534,6 +534,6 @@ def test_frames_the_wrong_way_round_are_refused(viewer, widget, shown):
     widget.first.setValue(9)
     widget.last.setValue(4)
     assert not widget.run_button.isEnabled()
-    assert widget.run_button.text() == "The first frame lies behind the last"
+    assert widget.run_button.text() == "The first frame comes after the last"
     widget.run()
-    assert ("ERROR", "the first frame, 9, lies behind the last, 4") in shown()
+    assert ("ERROR", "the first frame, 9, comes after the last, 4") in shown()

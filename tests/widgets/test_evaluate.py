@@ -535,7 +535,7 @@ def test_missing_layers_and_impossible_settings_are_refused(make_widget, viewer,
     widget.tolerances.value = "25"
     widget.first.setValue(4)
     widget.last.setValue(2)
-    assert refused(widget) == "the first frame, 4, lies behind the last, 2"
+    assert refused(widget) == "the first frame, 4, comes after the last, 2"
 
 
 def test_files_that_are_no_truth_are_refused(make_widget, add, refused, tmp_path):

@@ -29,7 +29,7 @@ from napari_subpixel.widgets.background.worker import Work
 from napari_subpixel.widgets.layers.movies import MovieLayer
 from napari_subpixel.widgets.layers.points import point_layer_data
 from napari_subpixel.widgets.layers.renderings import rendering_layer_data
-from napari_subpixel.widgets.load import LoadStack, in_words
+from napari_subpixel.widgets.load import LoadStack, describe_stack
 
 MOVIE = np.random.default_rng(0).poisson(20, (5, 12, 18)).astype(np.uint16)
 EMCCD = Camera(baseline=200, electrons_per_adu=5.2, em_gain=300, name="EMCCD")
@@ -119,7 +119,7 @@ def test_a_movie_without_pixel_size_loads_in_pixels(viewer, widget, tmp_path, do
     tifffile.imwrite(tmp_path / "bare.tif", MOVIE)
     widget.choose(tmp_path / "bare.tif")
     done()
-    assert "does not say its pixel size" in widget.form.note.text()
+    assert "gives no pixel size" in widget.form.note.text()
     widget.button.click()
     done()
     assert viewer.layers[0].scale.tolist() == [1, 1, 1]
@@ -138,7 +138,7 @@ def test_the_pixel_size_of_an_earlier_movie_is_not_taken_for_one_that_says_none(
         done()
     widget.choose(tmp_path / "bare.tif")
     done()
-    assert widget.form.note.text() == "Pixel size: the file does not say its pixel size"
+    assert widget.form.note.text() == "Pixel size: the file gives no pixel size"
     widget.button.click()
     done()
     assert viewer.layers[-1].scale.tolist() == [1, 1, 1]
@@ -150,7 +150,7 @@ def test_the_pixel_size_of_another_layer_is_not_taken_for_one_that_has_none(view
     widget.source.value = known
     widget.source.value = bare
     assert widget.form.camera.pixel_size_nm is None
-    assert widget.form.note.text() == "Pixel size: the layer does not say its pixel size"
+    assert widget.form.note.text() == "Pixel size: the layer gives no pixel size"
 
 
 def test_a_pixel_size_used_for_one_layer_is_offered_for_the_next_and_is_to_be_checked(viewer, widget) -> None:
@@ -159,7 +159,7 @@ def test_a_pixel_size_used_for_one_layer_is_offered_for_the_next_and_is_to_be_ch
     widget.form.boxes["pixel_size_nm"].setValue(117)
     widget.button.click()
     widget.source.value = second
-    assert widget.form.note.text() == "Pixel size: the layer does not say it: 117 nm as used last, check it"
+    assert widget.form.note.text() == "Pixel size: the layer gives none: 117 nm as used last, check it"
     assert widget.form.camera.pixel_size_nm == 117
 
 
@@ -292,7 +292,7 @@ def test_a_slow_disk_holds_up_nothing_but_the_button(widget, movie_file, done, q
     assert time.perf_counter() - start < 1
     qtbot.waitUntil(began.is_set)
     assert not widget.button.isEnabled()
-    assert widget.about.text() == "looking at the file ..."
+    assert widget.about.text() == "reading the file ..."
     gate.set()
     done()
     assert widget.button.isEnabled()
@@ -523,4 +523,4 @@ def test_what_was_typed_stays_when_other_layers_come_and_go(viewer, widget) -> N
     ],
 )
 def test_a_movie_in_words(shape: tuple[int, ...], words: str) -> None:
-    assert in_words(open_stack(np.broadcast_to(np.uint16(0), shape))) == words
+    assert describe_stack(open_stack(np.broadcast_to(np.uint16(0), shape))) == words

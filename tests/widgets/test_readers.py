@@ -199,7 +199,7 @@ def test_a_table_without_pixel_size_takes_that_of_the_movie_and_lies_on_it(
     points = one_layer(viewer, write_bare_csv(tmp_path / "truth.csv"))
     # From the outer corner of the first pixel to its centre it is half a pixel.
     np.testing.assert_allclose(movie.world_to_data(in_nm(points)[0]), [0, 1000 / 110 - 0.5, 500 / 110 - 0.5])
-    assert shown() == [("WARNING", "truth.csv does not say its pixel size: that of the movie, 110 nm, was taken")]
+    assert shown() == [("WARNING", "truth.csv gives no pixel size: the movie's, 110 nm, is used")]
 
 
 @pytest.mark.parametrize("sizes", [[], [110, 160]])
@@ -211,7 +211,7 @@ def test_a_table_without_pixel_size_is_read_at_100_nm_where_no_one_movie_tells(
     points = one_layer(viewer, write_bare_csv(tmp_path / "truth.csv"))
     np.testing.assert_allclose(in_nm(points), [[0, 950, 450]])
     assert [severity for severity, _ in shown()] == ["WARNING"]
-    assert "100 nm was assumed" in shown()[0][1]
+    assert "100 nm is assumed" in shown()[0][1]
 
 
 def test_a_table_in_pixels_is_laid_on_the_one_movie(viewer, tmp_path: Path, shown) -> None:
@@ -226,7 +226,7 @@ def test_a_table_in_pixels_is_laid_on_the_one_movie(viewer, tmp_path: Path, show
     after = one_layer(viewer, path)
     assert (after.scale.tolist(), str(after.units[-1])) == ([1, 0.16, 0.16], "micrometer")
     assert table_of(after).pixel_size_nm == 160
-    assert "160 nm, was taken" in shown()[-1][1]
+    assert "160 nm, is used" in shown()[-1][1]
 
 
 # -- whose points they are ----------------------------------------------------------------------------------------
@@ -296,7 +296,7 @@ def test_an_assumed_pixel_size_makes_no_movie_fit(viewer, tmp_path: Path, shown)
     movies = [viewer.add_image(MOVIE, scale=(1, s, s), units=("pixel", "nm", "nm")) for s in (100, 160)]
     points = one_layer(viewer, write_bare_csv(tmp_path / "truth.csv"))
     assert [is_linked(points, movie) for movie in movies] == [False, False]
-    assert "100 nm was assumed" in shown()[0][1]
+    assert "100 nm is assumed" in shown()[0][1]
 
 
 @pytest.mark.parametrize("header", ["index,axis-0,axis-1", "index,shape-type,vertex-index,axis-0,axis-1", "name,age"])

@@ -1,1 +1,10 @@
-"""What runs beside the window: detection, evaluation, batch, and the thread that they run on."""
+"""Work of the widgets on threads of their own.
+
+- ``worker``: a generator on its own thread, its results delivered on the viewer's thread
+- ``latest_request``: requests processed one at a time, of which only the latest waits
+- ``detector_cache``: the detector that the widgets share, and the estimates of each movie's microscope
+- ``preview``: the molecules of one frame
+- ``detection``: a run over a movie
+- ``evaluation``: a result scored against its truth
+- ``batch``: a folder of movies into a folder of tables
+"""

@@ -1,4 +1,4 @@
-"""The detector that the widgets share: loaded once, on a thread of the background, since it loads torch."""
+"""The detector that the widgets share, loaded once, in the background, since it loads torch."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from napari_subpixel.detection.detector import Detector
     from napari_subpixel.detection.job import DetectionJob
 
-#: Points are kept from one of these probabilities on, so that a threshold can be lowered without detecting again.
+#: Minimum probabilities of the points that are kept, so that a threshold can be lowered without detecting again.
 FLOORS = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005)
 _lock = threading.Lock()
-#: Fields of a job that belong to one run; the others are what its movie told.
-OF_A_RUN = ("stack", "detector", "frames", "roi")
+#: Fields of a job that belong to one run; the others describe the microscope.
+RUN_FIELDS = ("stack", "detector", "frames", "roi")
 
 
 @dataclass(frozen=True)
 class DetectorChoice:
-    """What makes a detector.
+    """The settings of a detector.
 
     Attributes
     ----------
     model : str
-        Name of a shipped model, or path of one.
+        Name of a model, or path of one.
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     floor : float
@@ -44,7 +44,7 @@ class DetectorChoice:
     floor: float
 
     def load(self) -> Detector:
-        """Return the detector, made new only if the choice or the model's file changed; slow at first.
+        """Return the detector, loaded again only if the choice or the model's file changed; slow at first.
 
         Raises
         ------
@@ -64,7 +64,7 @@ def _loaded(choice: DetectorChoice, _changed: int) -> Detector:
 
 
 class _Estimates:
-    """What is estimated of one movie's microscope for one model, or why nothing can be: once, whoever asks first."""
+    """The estimates of one movie's microscope for one model, or why there are none; made once."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -78,14 +78,14 @@ _estimates: dict[tuple[str, str], _Estimates] = {}
 def preparing_job(
     key: str, stack: Stack, detector: Detector, camera: Camera, frames: tuple[int, int], roi: Roi | None
 ) -> Generator[None, None, DetectionJob]:
-    """Make a job over a movie, step by step; what is estimated of its microscope is estimated once.
+    """Make a job over a movie, step by step; its microscope is estimated only once.
 
     Parameters
     ----------
     key : str
         Of the movie.
     stack, detector, camera, frames, roi
-        As in `napari_subpixel.detection.job.preparing`, which this stands for.
+        As in `napari_subpixel.detection.job.preparing`, which this replaces.
     """
     from napari_subpixel.detection.job import DetectionJob, preparing
 
@@ -104,20 +104,20 @@ def preparing_job(
                 known.refusal = error
                 raise
             known.fields = {
-                field.name: getattr(whole, field.name) for field in fields(whole) if field.name not in OF_A_RUN
+                field.name: getattr(whole, field.name) for field in fields(whole) if field.name not in RUN_FIELDS
             }
     return DetectionJob(stack, detector, frames=frames, roi=roi, **known.fields)
 
 
 def floor_for(threshold: float, model_threshold: float) -> float:
-    """Return the probability from which points are kept: at most half the threshold, and half the model's own.
+    """Return the minimum probability of points to keep: at most half the threshold, and half the model's own.
 
-    Few steps, so that a slider that is moved does not make a new detector each time.
+    It takes few values, so that moving a slider does not make a new detector each time.
 
     Examples
     --------
     >>> floor_for(0.1, 0.1), floor_for(0.5, 0.1), floor_for(0.03, 0.1)
     (0.05, 0.05, 0.01)
     """
-    most = min(threshold, model_threshold) / 2
-    return next((floor for floor in FLOORS if floor <= most), FLOORS[-1])
+    limit = min(threshold, model_threshold) / 2
+    return next((floor for floor in FLOORS if floor <= limit), FLOORS[-1])

@@ -1,4 +1,4 @@
-"""Requests worked on one after the other, of which only the latest waits."""
+"""Requests processed one at a time, of which only the latest waits."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ class Request(Protocol):
 
     @property
     def by_hand(self) -> bool:
-        """Whether the user asked for it, so that no other request takes its place but one that he asks for."""
+        """Whether the user asked for it, so that only another request of the user may replace it."""
 
     @property
     def words(self) -> str:
-        """What is being done."""
+        """What is being done, for the progress text."""
 
     def work(self) -> Work:
-        """Return the work, on things as they are now."""
+        """Return the work, on the present state of the layers."""
 
 
 R = TypeVar("R", bound=Request)
 
 
 class LatestWork(QObject, Generic[R]):
-    """One piece of work at a time: a request that comes meanwhile waits, in the place of one that waited before.
+    """One piece of work at a time: a request that comes meanwhile waits, and replaces one that waited before.
 
-    What the work yields as a float is the share of it that is done, from 0 to 1.
+    A float that the work yields is the share of it that is done, from 0 to 1.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class LatestWork(QObject, Generic[R]):
     Attributes
     ----------
     began : Signal(object)
-        A request that is worked on from now on.
+        A request whose work begins.
     returned : Signal(object, object)
         A request and what its work returned.
     """
@@ -71,14 +71,14 @@ class LatestWork(QObject, Generic[R]):
             progress.cancel_clicked.connect(self.cancel)
 
     def ask(self, request: R) -> None:
-        """Begin with a request now, or when the work that goes on is done."""
+        """Begin a request now, or when the present work is done."""
         if self._work is None:
             self._begin(request)
         elif request.by_hand or self._waiting is None or not self._waiting.by_hand:
             self._waiting = request
 
     def cancel(self) -> None:
-        """Stop what goes on, forget what waits, and deliver no more: it may be done and on its way here."""
+        """Stop the present work, forget what waits, and deliver nothing more, not even a result on its way."""
         self._waiting, self._wanted = None, False
         if self._work is not None:
             self._work.cancel()

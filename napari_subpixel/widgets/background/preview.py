@@ -29,7 +29,7 @@ class PreviewRequest(NamedTuple):
 
     @property
     def words(self) -> str:
-        """What is being done."""
+        """What is being done, for the progress text."""
         return f"detecting frame {self.frame} of {self.stack.name}"
 
     def work(self) -> Work:

@@ -1,4 +1,4 @@
-"""Work in the background: a generator on a thread of its own, its results delivered on the viewer's thread."""
+"""Background work: a generator on its own thread, its results delivered on the viewer's thread."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from qtpy.QtCore import QObject, Qt, Signal
 
 from napari_subpixel.widgets.controls.messages import report, show_warning
 
-#: How long a closing viewer waits for work that was told to stop, in seconds.
+#: How long a closing viewer waits for work that was asked to stop, in seconds.
 PATIENCE_S = 30.0
 
 
 class Work(QObject):
     """A generator that runs on a thread, and signals that arrive on the thread that made it.
 
-    Every value it yields, its return value, a warning raised meanwhile and its error each come as a signal. It can be
-    stopped wherever it yields; then it is closed on its own thread, so that it lets go of what it holds.
+    Every value it yields, its return value, warnings raised meanwhile and its error each come as a signal. It can be
+    stopped wherever it yields; then it is closed on its own thread, so that it releases what it holds.
 
     napari's own `thread_worker` is not used, because two of its workers at a time leave `warnings.showwarning` set to a
     worker that is gone, and because it does not close a generator that was stopped.
@@ -37,11 +37,11 @@ class Work(QObject):
     yielded, returned : Signal(object)
         What the generator yields and returns.
     failed : Signal(object)
-        The exception that ended it. Where nothing is connected to it, it is shown to the user.
+        The exception that ended it, which is also shown to the user.
     cancelled : Signal()
         It was stopped before its end.
     finished : Signal()
-        It ended, in whichever way; the last signal.
+        It ended, one way or another; the last signal.
     """
 
     yielded = Signal(object)
@@ -51,14 +51,14 @@ class Work(QObject):
     finished = Signal()
     _posted = Signal(str, object)
 
-    #: Work that is going on: kept here, so that it does not vanish with the widget that started it.
+    #: Work under way, kept here so that it does not vanish with the widget that started it.
     running: ClassVar[set[Work]] = set()
 
     def __init__(self, function: Callable[..., Generator[Any, None, Any]], *arguments: object) -> None:
         super().__init__()
         self._function, self._arguments = function, arguments
         self._stop = threading.Event()
-        self._deaf = False
+        self._abandoned = False
         self._warned: set[str] = set()
         name = getattr(function, "__name__", "work")
         self._thread = threading.Thread(target=self._run, name=f"napari-subpixel-{name}", daemon=True)
@@ -70,12 +70,12 @@ class Work(QObject):
         self._thread.start()
 
     def cancel(self) -> None:
-        """Ask it to stop at its next yield; what it yielded before is still delivered."""
+        """Ask it to stop at its next yield; what it has yielded is still delivered."""
         self._stop.set()
 
     def abandon(self) -> None:
         """Stop it, wait until its thread has ended, and deliver nothing more: for a viewer that closes."""
-        self._deaf = True
+        self._abandoned = True
         self.cancel()
         self._thread.join(PATIENCE_S)
         Work.running.discard(self)
@@ -110,13 +110,13 @@ class Work(QObject):
         return "cancelled", None
 
     def _post(self, kind: str, value: object) -> None:
-        if not self._deaf:
+        if not self._abandoned:
             self._posted.emit(kind, value)
 
     # -- on the viewer's thread ---------------------------------------------------------------------------------------
 
     def _receive(self, kind: str, value: object) -> None:
-        if self._deaf:
+        if self._abandoned:
             return
         if kind == "yielded":
             self.yielded.emit(value)
@@ -152,7 +152,7 @@ _before = warnings.showwarning
 
 @contextmanager
 def _relayed_warnings(relay: Callable[[str], None]) -> Iterator[None]:
-    """Send warnings raised on this thread, and on helpers that it starts, to `relay` instead of to the screen.
+    """Send warnings raised on this thread, and on threads that it starts, to `relay` instead of to the screen.
 
     `warnings.catch_warnings` would change the hook for all threads, and put back a wrong one where two overlap.
     """
@@ -181,7 +181,7 @@ def _show_or_relay(
 ) -> None:
     relay = None
     if threading.current_thread() is not threading.main_thread():
-        # A thread that the work started, such as the one that reads ahead, is not known here: the latest work's.
+        # A thread that the work started, such as the one that reads ahead, is not registered: take the latest work's.
         relay = _relays.get(threading.get_ident()) or next(reversed(_relays.values()), None)
     if relay is not None:
         relay(str(message))

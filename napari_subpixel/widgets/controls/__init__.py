@@ -1,1 +1,28 @@
-"""The parts that the panels are put together from."""
+"""The parts that the widgets are composed of.
+
+Forms and choices
+
+- ``panel``: the base of every widget: forms, choices of layers, work that ends with the dock
+- ``camera_form``: one camera, chosen or typed, remembered for the next session
+- ``camera_choice``: one camera for many movies
+- ``camera_list``: the cameras that can be chosen by name, for both
+- ``model_form``: model, device and threshold
+- ``choices``: a combo box that keeps the order of its entries
+- ``number_box``: a box for a number, kept to the last bit until it is edited
+
+What they show
+
+- ``live_preview``: the preview of the frame in view
+- ``progress``: a bar with rate, time left and *Cancel*
+- ``table``: a read-only table to copy from
+- ``movie_table``: the table of a batch
+- ``scores``: the scores as rows of a table, and their files
+- ``staleness``: a line that says what changed since the results were requested
+
+Without a face of their own
+
+- ``messages``: notifications
+- ``advice``: what to do about an error, in controls of the widgets
+- ``links``: connections with layers, which outlive a widget
+- ``saving``: file names from dialogs
+"""

@@ -26,15 +26,17 @@ if TYPE_CHECKING:
 
 #: What can be chosen: the name of a camera, or the layer of a movie.
 Choice: TypeAlias = "str | Image"
-#: Choices that are no camera of themselves.
-NONE, FROM_FILE = "as the files say", "from file ..."
+#: The choice of no camera: each movie's own metadata count.
+AS_FILES_SAY = "as the files say"
+#: The choice that asks for a camera file.
+FROM_FILE = "from file ..."
 TIP = (
     "The camera of all the movies: one of the list, that of an open movie, or a YAML file. "
-    "The model 'paper' needs the pixel size only; models that count photons need all of it"
+    "The model 'paper' needs only its pixel size; models that count photons estimate a camera that is not given"
 )
 PIXEL_SIZE_TIP = (
-    "Width of a camera pixel in the sample, of all the movies. At 0 it is that of the camera, "
-    "and where the camera has none, what each file says of itself"
+    "Width of a camera pixel in the sample, for all the movies. At 0 the camera's is used, "
+    "or, if it has none, that in the metadata of each file"
 )
 
 
@@ -44,21 +46,21 @@ class CameraChoice(QObject):
     Parameters
     ----------
     panel : Panel
-        The widget that they are part of, among whose viewer's layers are movies with cameras.
+        The widget that they are part of; cameras of the movies in its viewer can be chosen too.
 
     Attributes
     ----------
     choice : OrderedChoice
         Its value is the name of a camera, or a layer.
     pixel_size : NumberBox
-        Goes before the camera's own, unless it is 0.
+        Overrides the camera's own, unless it is 0.
     """
 
     def __init__(self, panel: Panel) -> None:
         super().__init__(panel)
         self._panel = panel
         self._cameras = CameraList()
-        self._before: Choice = NONE
+        self._before: Choice = AS_FILES_SAY
         self.pixel_size = NumberBox(replace(FIELDS["pixel_size_nm"], tooltip=PIXEL_SIZE_TIP))
         self.choice = OrderedChoice(label="Camera", choices=self._listing(), nullable=False, tooltip=TIP)
         # A long name in the list does not widen the dock.
@@ -75,20 +77,20 @@ class CameraChoice(QObject):
 
     @property
     def camera(self) -> Camera:
-        """The camera as it is now, with the pixel size that is typed."""
+        """The chosen camera, with the pixel size that is typed."""
         camera = self._camera()
-        self.pixel_size.interpretText()  # a number that the cursor is still in counts too
+        self.pixel_size.interpretText()  # includes a number that is still being typed
         typed = self.pixel_size.exact
         return replace(camera, pixel_size_nm=typed) if typed else camera
 
     @property
     def file(self) -> Path | None:
-        """The camera file, where one is chosen."""
+        """The camera file, if one is chosen."""
         chosen = self.choice.value
         return self._cameras.file(chosen) if isinstance(chosen, str) else None
 
     def refresh(self) -> None:
-        """Look again which cameras there are."""
+        """List the cameras again."""
         self._cameras.refresh()
         self._panel.reset_choices()
         self._describe()
@@ -99,7 +101,7 @@ class CameraChoice(QObject):
         Raises
         ------
         InputError
-            If it holds none.
+            If the file holds no camera.
         """
         camera = self._cameras.open_file(path)
         self.choice.reset_choices()
@@ -109,17 +111,17 @@ class CameraChoice(QObject):
     # -- what can be chosen -------------------------------------------------------------------------------------------
 
     def _listing(self) -> Callable[[object], list[tuple[str, Choice]]]:
-        """Return a function that lists the choices, and does not keep this object alive."""
+        """Return a function that lists the choices without keeping this object alive."""
         reference = weakref.ref(self)
 
         def choices(_: object = None) -> list[tuple[str, Choice]]:
-            own = reference()
-            if own is None:
+            owner = reference()
+            if owner is None:
                 return []
-            movies = [layer for layer in reversed(own._panel.viewer.layers) if is_movie(layer)]
-            listed: list[tuple[str, Choice]] = [(NONE, NONE)]
+            movies = [layer for layer in reversed(owner._panel.viewer.layers) if is_movie(layer)]
+            listed: list[tuple[str, Choice]] = [(AS_FILES_SAY, AS_FILES_SAY)]
             listed += [(f"of {layer.name}", layer) for layer in movies]
-            listed += [(name, name) for name in own._cameras.names]
+            listed += [(name, name) for name in owner._cameras.names]
             return [*listed, (FROM_FILE, FROM_FILE)]
 
         return choices
@@ -142,21 +144,21 @@ class CameraChoice(QObject):
         self._describe()
 
     def _describe(self) -> None:
-        """Say what the pixel size is where none is typed, and what the camera is."""
+        """Show what applies where no pixel size is typed, and the camera's numbers in the tooltip."""
         with reported():
             camera = self._camera()
             size = camera.pixel_size_nm
             self.pixel_size.setSpecialValueText(f"{size:g}, the camera's" if size else "from the files")
             self.pixel_size.show_value(self.pixel_size.exact)
-            self.choice.tooltip = f"{TIP}. {in_words(camera)}"
+            self.choice.tooltip = f"{TIP}. {describe_camera(camera)}"
 
 
-def in_words(camera: Camera) -> str:
-    """Return what a camera does to photons, on one line.
+def describe_camera(camera: Camera) -> str:
+    """Describe how a camera converts photons, on one line.
 
     Examples
     --------
-    >>> in_words(Camera(baseline=100, electrons_per_adu=0.46, quantum_efficiency=0.8, read_noise_e=1.6))
+    >>> describe_camera(Camera(baseline=100, electrons_per_adu=0.46, quantum_efficiency=0.8, read_noise_e=1.6))
     'Baseline 100 ADU, 0.46 electrons per ADU, quantum efficiency 0.8, EM gain 1, read noise 1.6 electrons'
     """
     mean = {name: float(np.mean(getattr(camera, name))) for name in MAPS}

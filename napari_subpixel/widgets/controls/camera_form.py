@@ -1,4 +1,4 @@
-"""The camera in a form: presets, camera files, typed values, and the one that was used last."""
+"""The camera as a form: presets, camera files, typed values, and the last camera used."""
 
 from __future__ import annotations
 
@@ -29,11 +29,19 @@ from napari_subpixel.widgets.controls.camera_list import CameraList, ask_camera_
 from napari_subpixel.widgets.controls.messages import reported
 from napari_subpixel.widgets.controls.number_box import Field, NumberBox
 
+#: The entry of the list for values that belong to no camera of that list.
 OWN_VALUES = "own values"
-#: Where a pixel size comes from that may be taken for a movie that says none, as the user is told.
-TYPED, LAST, OF_CAMERA, OF_CAMERA_FILE = "as typed", "as used last", "from the camera", "from the camera file"
+#: The user typed the pixel size. It is kept for a movie that gives none, as those below are.
+TYPED = "as typed"
+#: The pixel size is that of the last session.
+LAST = "as used last"
+#: The pixel size is that of a camera of the list.
+OF_CAMERA = "from the camera"
+#: The pixel size is that of a camera file.
+OF_CAMERA_FILE = "from the camera file"
 
 
+#: The numbers of a camera, by the names of `Camera`'s fields.
 FIELDS = {
     "pixel_size_nm": Field(
         "Pixel size [nm]",
@@ -43,14 +51,14 @@ FIELDS = {
         "stay in pixels",
         "not known",
     ),
-    "baseline": Field("Baseline [ADU]", -1e6, 1e6, "What the camera writes down without light, also called offset"),
+    "baseline": Field("Baseline [ADU]", -1e6, 1e6, "Counts that the camera reports without light, also called offset"),
     "electrons_per_adu": Field(
-        "Electrons per ADU", 1e-6, 1e6, "Electrons (after the EM gain) that make one count; 1 counts ADU as electrons"
+        "Electrons per ADU", 1e-6, 1e6, "Electrons (after the EM gain) per count; 1 takes counts as electrons"
     ),
     "quantum_efficiency": Field(
-        "Quantum efficiency", 1e-3, 1.0, "Electrons per photon, up to 1; 1 counts photo-electrons as photons"
+        "Quantum efficiency", 1e-3, 1.0, "Electrons per photon, up to 1; 1 takes photoelectrons as photons"
     ),
-    "em_gain": Field("EM gain", 1.0, 1e5, "Electron multiplication of an EMCCD that was really on; 1 is none"),
+    "em_gain": Field("EM gain", 1.0, 1e5, "Actual electron multiplication of an EMCCD; 1 if there is none"),
     "read_noise_e": Field(
         "Read noise [e\u207b]",
         0.0,
@@ -61,7 +69,7 @@ FIELDS = {
 
 
 class CameraForm(QObject):
-    """A camera to choose or to type in, remembered from one time to the next.
+    """A camera to choose or to type in, remembered from one session to the next.
 
     Attributes
     ----------
@@ -70,7 +78,7 @@ class CameraForm(QObject):
     boxes : dict of str to NumberBox
         The camera's numbers, by the names of `Camera`'s fields.
     maps : dict of str to QLabel
-        What stands in place of a number where the camera has a map, which is kept and cannot be edited.
+        Shown in place of a number where the camera has a map, which is kept and cannot be edited.
     note : QLabel
         Where the pixel size comes from.
     """
@@ -88,8 +96,8 @@ class CameraForm(QObject):
         self.choice.setMinimumContentsLength(22)
         self.choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.choice.activated.connect(self._chosen)
-        self.open_button = _button("Open camera...", "Take the camera from a YAML file", self._open_dialog)
-        self.save_button = _button("Save camera...", "Keep these values under a name in the list", self._save_dialog)
+        self.open_button = _button("Open camera...", "Read the camera from a YAML file", self._open_dialog)
+        self.save_button = _button("Save camera...", "Save these values under a name in the list", self._save_dialog)
         self.boxes = {name: NumberBox(field) for name, field in FIELDS.items()}
         self.maps = {name: QLabel() for name in MAPS}
         for name, label in self.maps.items():
@@ -100,7 +108,7 @@ class CameraForm(QObject):
         for name, box in self.boxes.items():
             box.show_value(getattr(self._base, name) or 0.0)
             box.valueChanged.connect(lambda _, name=name: self._edited(name))
-        self._list()
+        self.refresh()
 
     def add_to(self, form: QFormLayout) -> None:
         """Add the rows of the camera to a form."""
@@ -130,11 +138,11 @@ class CameraForm(QObject):
         return replace(self._base, **changes)
 
     def show_camera(self, camera: Camera, source: str) -> None:
-        """Show a camera; the source of its pixel size, where it has one, is named."""
+        """Show a camera, and name `source` as that of its pixel size if it has one."""
         self._base = camera
         self._show_values(camera)
         if camera.pixel_size_nm is not None:
-            self._came(source)
+            self._set_origin(source)
 
     def _show_values(self, camera: Camera) -> None:
         for name, box in self.boxes.items():
@@ -143,65 +151,71 @@ class CameraForm(QObject):
             if is_map:
                 height, width = value.shape
                 self.maps[name].setText(f"map {height} x {width}, mean {np.mean(value):.6g}")
-            elif value is not None:  # a camera that knows no pixel size leaves the one that is there
+            elif value is not None:  # a camera without a pixel size leaves the one that is shown
                 box.show_value(value)
             box.setVisible(not is_map)
             if name in self.maps:
                 self.maps[name].setVisible(is_map)
 
-    def tell_pixel_size(self, size_nm: float | None, source: str) -> None:
-        """Fill in the pixel size that a movie says, and say so, or that it says none; no source is no movie.
+    def show_reported_pixel_size(self, size_nm: float | None, source: str) -> None:
+        """Fill in the pixel size that a movie reports, or note that it reports none.
 
-        Where it says none, one that an earlier movie said is forgotten, and one of the user's is to be checked.
+        If it reports none, that of an earlier movie is cleared, and the user is asked to check one of their own.
+
+        Parameters
+        ----------
+        size_nm : float, optional
+        source : str
+            What reports it, such as "the file"; empty if there is no movie.
         """
         self._reported = size_nm, source
         if size_nm is not None:
             self._fill_in(size_nm, f"from {source}")
         elif source:
-            self._without(source)
+            self._report_none(source)
         else:
             self._note("")
 
     def _fill_in(self, size_nm: float, origin: str) -> None:
         box = self.boxes["pixel_size_nm"]
-        if self._origin != TYPED or box.exact != size_nm:  # what was typed is the user's, also where a movie agrees
+        if self._origin != TYPED or box.exact != size_nm:  # a typed value stays the user's, even where a movie agrees
             self._origin = origin
         box.show_value(size_nm)
         self._note(origin)
 
-    def _without(self, source: str) -> None:
+    def _report_none(self, source: str) -> None:
         box = self.boxes["pixel_size_nm"]
         if self._origin not in (TYPED, LAST, OF_CAMERA, OF_CAMERA_FILE):
             box.show_value(0.0)
         if box.exact:
-            self._note(f"{source} does not say it: {box.exact:g} nm {self._origin}, check it")
+            self._note(f"{source} gives none: {box.exact:g} nm {self._origin}, check it")
         else:
-            self._note(f"{source} does not say its pixel size")
+            self._note(f"{source} gives no pixel size")
 
-    def _came(self, origin: str) -> None:
-        """Note where the pixel size in the box comes from."""
+    def _set_origin(self, origin: str) -> None:
+        """Record where the pixel size in the box comes from, and show it."""
         self._origin = origin
         self._note(origin)
 
     def _note(self, text: str) -> None:
-        """Say where the pixel size comes from, and what the movie says where that is something else."""
+        """Show where the pixel size comes from, and what the movie reports where that differs."""
         size_nm, source = self._reported
         if size_nm is not None and not np.isclose(self.boxes["pixel_size_nm"].exact, size_nm):
-            text += f"; {source} says {size_nm:g} nm"
+            text += f"; {source} gives {size_nm:g} nm"
         self.note.setText(f"Pixel size: {text}")
         self.note.setVisible(bool(text))
 
     def _edited(self, name: str) -> None:
         if name == "pixel_size_nm":
-            self._came(TYPED)
+            self._set_origin(TYPED)
         else:
             self._base, self._file = replace(self._base, name=""), None
             self.choice.setCurrentIndex(0)
 
     # -- cameras by name ----------------------------------------------------------------------------------------------
 
-    def _list(self, chosen: str = OWN_VALUES) -> None:
-        """List the cameras again, with this one chosen: the named ones, then the files that were opened."""
+    def refresh(self, chosen: str = OWN_VALUES) -> None:
+        """List the cameras again, presets first, then opened files, and select the one named `chosen`."""
         self._cameras.refresh()
         self.choice.clear()
         self.choice.addItems([OWN_VALUES, *self._cameras.names])
@@ -223,25 +237,25 @@ class CameraForm(QObject):
         Raises
         ------
         InputError
-            If it holds none.
+            If the file holds no camera.
         """
         camera = self._cameras.open_file(path)
         self._file = self._cameras.file(camera.name)
         self.show_camera(camera, OF_CAMERA_FILE)
-        self._list(camera.name)
+        self.refresh(camera.name)
 
     def save(self, name: str) -> None:
-        """Keep the camera under a name.
+        """Save the camera as a preset of this name.
 
         Raises
         ------
         InputError
-            If it cannot be a name, or cannot be written.
+            If the name cannot be used, or the camera cannot be written.
         """
         camera = replace(self.camera, name=name.strip())
         self._cameras.save(camera)
         self._base, self._file = camera, None
-        self._list(camera.name)
+        self.refresh(camera.name)
 
     def _open_dialog(self) -> None:
         if path := ask_camera_file(self.choice):
@@ -255,17 +269,17 @@ class CameraForm(QObject):
                 self.save(name)
 
     def _may_replace(self, name: str) -> bool:
-        """Ask before an own camera of this name is replaced."""
+        """Ask before a saved camera of this name is replaced."""
         self._cameras.refresh()
         if not self._cameras.is_preset(name):
             return True
         question = f"Replace the camera {name!r}?"
         return QMessageBox.question(self.choice, "Save camera", question) == QMessageBox.StandardButton.Yes
 
-    # -- the one that was used last -----------------------------------------------------------------------------------
+    # -- the last camera used -----------------------------------------------------------------------------------------
 
     def remember(self) -> None:
-        """Note the camera for the next time; a camera with maps is noted by its name or file alone."""
+        """Record the camera for the next session; one with maps is recorded only by its name or file."""
         camera = self.camera
         self._origin = LAST if self._origin == TYPED else self._origin
         named = self._file is not None or self.choice.currentIndex() > 0
@@ -284,7 +298,7 @@ class CameraForm(QObject):
             records.write_section(path, "last_used", last)
 
     def recall(self) -> None:
-        """Show the camera that was used last, where there is one and it is still there."""
+        """Show the last camera used, if there was one and it still exists."""
         if not last_used_file().is_file():
             return
         try:
@@ -293,18 +307,18 @@ class CameraForm(QObject):
                 self.open_file(str(last["file"]))
             elif "preset" in last:
                 self.show_camera(presets.preset(str(last["preset"])), LAST)
-                self._list(self._base.name)
+                self.refresh(self._base.name)
             else:
                 self.show_camera(Camera.from_dict(last["camera"]), LAST)
             if last.get("pixel_size_nm") is not None:
                 self.boxes["pixel_size_nm"].show_value(records.number("camera", "pixel_size_nm", last["pixel_size_nm"]))
-                self._came(LAST)
+                self._set_origin(LAST)
         except (InputError, LookupError, TypeError):
-            pass  # a camera that is gone, or a file that somebody changed: the form starts as it does the first time
+            pass  # the camera is gone, or somebody edited the file: start as in the first session
 
 
 def last_used_file() -> Path:
-    """Return the file that says which camera was used last."""
+    """Return the file that records the last camera used."""
     return user_root() / "last-camera.yaml"
 
 

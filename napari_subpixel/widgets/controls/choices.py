@@ -1,4 +1,4 @@
-"""A choice whose entries stand in the order in which they are given."""
+"""A choice whose entries keep the order in which they are given."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from magicgui.widgets import ComboBox
 
 
 class OrderedChoice(ComboBox):
-    """A combo box that keeps the order of its choices; magicgui's own puts whatever is new at the end."""
+    """A combo box that keeps the order of its choices; magicgui's appends new ones at the end."""
 
     def reset_choices(self, *_: object) -> None:
-        """Look again what there is to choose; what is chosen stays chosen where it is still there."""
+        """List the choices again; the chosen one stays chosen if it is still there."""
         chosen = self.value if len(self) else None
         with self.changed.blocked():
             self.native.clear()

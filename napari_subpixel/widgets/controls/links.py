@@ -1,4 +1,4 @@
-"""Connections of a widget to layers, which live longer than it does."""
+"""Connections of a widget with layers, which outlive it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 class Links:
-    """Signals, psygnal's or napari's, that are connected with the methods of a widget until they are let go."""
+    """Signals, psygnal's or napari's, connected to methods of a widget until they are cleared."""
 
     def __init__(self) -> None:
         self._made: list[tuple[SignalInstance | EventEmitter, weakref.WeakMethod[Callable[..., Any]]]] = []
 
     def connect(self, signal: SignalInstance | EventEmitter, slot: Callable[..., Any]) -> None:
-        """Connect a signal with a method, whose widget it does not keep alive."""
+        """Connect a signal to a method without keeping its widget alive."""
         signal.connect(slot)
         self._made.append((signal, weakref.WeakMethod(slot)))
 

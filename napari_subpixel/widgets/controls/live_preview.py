@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 
 
 class LivePreview(QObject):
-    """Shows the molecules of one frame, of which the latest that was asked for counts.
+    """Shows the molecules of the frame in view: of the frames asked for, the latest counts.
 
     Parameters
     ----------
     panel : Panel
-        The widget that it is part of, and with which it ends.
+        The widget that it is part of and ends with.
     movie : callable
         Returns the movie that is chosen, or None.
     request : callable
-        Returns what to detect in a movie now; may raise `InputError`.
+        Returns what to detect in a movie at the moment; may raise `InputError`.
     threshold : callable
         Returns the probability from which molecules are shown.
 
@@ -42,7 +42,7 @@ class LivePreview(QObject):
     switch : magicgui.widgets.CheckBox
         Turns it on and off.
     text : QLabel
-        What was found, or why nothing was.
+        How many molecules were detected, or why none were.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class LivePreview(QObject):
         self._on = False
         self._layer: Points | None = None
         self.switch = CheckBox(
-            text="Preview on the frame in view", tooltip="Find the molecules of each frame that you go to"
+            text="Preview on the frame in view", tooltip="Detect the molecules of each frame that you go to"
         )
         self.text = QLabel(wordWrap=True)
         self.text.hide()
@@ -76,7 +76,7 @@ class LivePreview(QObject):
             self._say(advised(error))
 
     def stop(self) -> None:
-        """End it, and take its layer away."""
+        """Stop the preview and remove its layer."""
         self._on = False
         self._latest.cancel()
         self._say("")
@@ -85,7 +85,7 @@ class LivePreview(QObject):
             self._panel.viewer.layers.remove(layer)
 
     def forget(self, layer: object) -> None:
-        """Take note that a layer was removed from the viewer."""
+        """Note that a layer was removed from the viewer."""
         if layer is self._layer:
             self._layer = None
 
@@ -103,13 +103,13 @@ class LivePreview(QObject):
         if preview.table is None:
             self._refuse(preview)
             return
-        layer = self._filled(preview.table, movie)
+        layer = self._fill_layer(preview.table, movie)
         n_shown, milliseconds = int(layer.shown.sum()), max(1, round(1000 * preview.seconds))
         molecules = f"{n_shown:,} molecule{'s'[: n_shown != 1]}"
         self._say(f"{molecules} in frame {request.frame} ({milliseconds:,} ms)")
 
     def _refuse(self, preview: Preview) -> None:
-        """Say in the widget why there is nothing to see: a notification for every frame would be too many."""
+        """Show the reason in the widget: one notification per frame would be too many."""
         error = preview.error or InputError("nothing was detected")
         if isinstance(error, REFUSALS):
             self._say(advised(error))
@@ -117,8 +117,8 @@ class LivePreview(QObject):
             report(error)
             self.switch.value = False
 
-    def _filled(self, table: Localizations, movie: MovieLayer) -> Points:
-        """Put the molecules into the preview's layer, which is made where it is not there."""
+    def _fill_layer(self, table: Localizations, movie: MovieLayer) -> Points:
+        """Put the molecules into the preview's layer, which is created if there is none."""
         from napari.layers import Layer
 
         viewer = self._panel.viewer

@@ -1,4 +1,4 @@
-"""What the plugin shows its user: every refusal of the core, with what to do about it, as a notification."""
+"""Notifications of the plugin: a refusal of the core is shown with advice on what to do about it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from napari.utils.notifications import notification_manager, show_error, show_in
 from napari_subpixel.errors import InputError
 from napari_subpixel.widgets.controls.advice import advised
 
-#: What a user can mend: shown as text. Everything else is a fault of the program, shown with its traceback.
+#: Errors that a user can fix: shown with advice. Any other is a bug, shown with its traceback.
 REFUSALS = (InputError, OSError, MemoryError)
 
 __all__ = ["REFUSALS", "report", "reported", "show_error", "show_info", "show_warning"]
 
 
 def report(error: BaseException) -> None:
-    """Show an error: a refusal in one line, a fault of the program with its traceback."""
+    """Show an error: a refusal on one line, a bug with its traceback."""
     if isinstance(error, REFUSALS):
         show_error(advised(error))
     else:
@@ -26,7 +26,7 @@ def report(error: BaseException) -> None:
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """Show a refusal raised inside, and go on after the block."""
+    """Show a refusal raised in the block, and continue after it."""
     try:
         yield
     except REFUSALS as error:

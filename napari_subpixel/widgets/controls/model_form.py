@@ -1,4 +1,4 @@
-"""The detector in a form: its model, the device it runs on, and the threshold."""
+"""The detector as a form: its model, the device it runs on, and the threshold."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from napari_subpixel.widgets.controls.choices import OrderedChoice
 from napari_subpixel.widgets.controls.messages import reported
 from napari_subpixel.widgets.controls.panel import Panel, Row
 
-DEVICES = {"automatic": "auto", "CPU": "cpu", "CUDA (NVIDIA)": "cuda", "MPS (Apple)": "mps"}
+#: Devices as a detector calls them, by the text that is shown.
+DEVICE_LABELS = {"automatic": "auto", "CPU": "cpu", "CUDA (NVIDIA)": "cuda", "MPS (Apple)": "mps"}
+#: The choice that asks for a model file.
 FROM_FILE = "from file ..."
 
 
@@ -27,19 +29,19 @@ class ModelForm(QObject):
     panel : Panel
         The widget that they are part of.
     threshold_tip : str
-        What the threshold acts on there.
+        Tooltip of the threshold.
 
     Attributes
     ----------
     model, device : magicgui.widgets.ComboBox
     device_text : QLabel
-        Which device it is, and why.
+        The device in use, and why.
     threshold : QLabeledDoubleSlider
-        The model's own when a model is chosen.
+        Set to the model's own when a model is chosen.
     model_changed : Signal()
-        Another model is chosen.
+        Another model was chosen.
     device_known : Signal()
-        It is known which device another choice comes to.
+        The device that a new choice resolves to is known.
     """
 
     model_changed = Signal()
@@ -53,7 +55,7 @@ class ModelForm(QObject):
         self._chosen = models.DEFAULT
         self.model = OrderedChoice(label="Model", choices=lambda _: self._choices(), value=models.DEFAULT)
         panel.keep_listed(self.model)
-        self.device = ComboBox(label="Device", choices=list(DEVICES), tooltip="Where the network runs")
+        self.device = ComboBox(label="Device", choices=list(DEVICE_LABELS), tooltip="Where the network runs")
         self.device_text = QLabel(wordWrap=True)
         self.threshold = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
         self.threshold.setRange(0.01, 0.99)
@@ -72,25 +74,25 @@ class ModelForm(QObject):
 
     @property
     def card(self) -> models.ModelCard:
-        """The card of the model that is chosen."""
+        """The card of the chosen model."""
         return self._cards[self.model_name]
 
     @property
     def model_name(self) -> str:
-        """The model as a detector knows it: its name, or its path."""
+        """The name or path of the chosen model, as a detector takes it."""
         return str(self.model.value)
 
     @property
     def device_name(self) -> str:
-        """The device as a detector knows it."""
-        return DEVICES[self.device.value]
+        """The chosen device, as a detector takes it."""
+        return DEVICE_LABELS[self.device.value]
 
-    def show_device(self, words: str) -> None:
-        """Say which device it is, and why."""
-        self.device_text.setText(f"Runs on: {words}")
+    def show_device(self, description: str) -> None:
+        """Show the device in use, and why."""
+        self.device_text.setText(f"Runs on: {description}")
 
     def _choices(self) -> list[str]:
-        """Return what there is to choose now: a model that was trained meanwhile is there too."""
+        """List the models, including any that was trained meanwhile."""
         known = {card.name: card for card in models.installed()}
         self._cards = known | {path: self._cards[path] for path in self._files}
         return [*self._cards, FROM_FILE]
@@ -116,22 +118,22 @@ class ModelForm(QObject):
         self.model.value = name
 
     def _device_changed(self, _: object = None) -> None:
-        work = Work(_device_in_words, self.device_name)
-        work.returned.connect(self._device_found)
+        work = Work(_describe_device, self.device_name)
+        work.returned.connect(self._device_described)
         work.failed.connect(self._device_refused)
         self._panel.begin(work)
         self.device_text.setText("looking for devices ...")
 
-    def _device_found(self, words: str) -> None:
-        self.show_device(words)
+    def _device_described(self, description: str) -> None:
+        self.show_device(description)
         self.device_known.emit()
 
     def _device_refused(self, _: Exception) -> None:
-        self.device.value = next(iter(DEVICES))
+        self.device.value = next(iter(DEVICE_LABELS))
 
 
-def _device_in_words(device: str) -> Generator[None, None, str]:
-    """Return which device it is and why; loads torch."""
+def _describe_device(device: str) -> Generator[None, None, str]:
+    """Return the device that will be used, and why; loads torch."""
     from napari_subpixel.detection.devices import choose_device
 
     yield

@@ -24,12 +24,12 @@ Row: TypeAlias = Widget | tuple[str, QWidget | QLayout]
 class Panel(QWidget):
     """A dock widget of the plugin: a column of forms, buttons and tables.
 
-    Closing its dock cancels its work, which delivers what it found so far; closing the viewer stops it and waits.
+    Closing its dock cancels its work, which delivers what it has; closing the viewer stops it and waits.
 
     Parameters
     ----------
     viewer : napari.Viewer
-        The viewer it belongs to; not kept alive by it.
+        The viewer it belongs to, which it does not keep alive.
 
     Attributes
     ----------
@@ -63,17 +63,17 @@ class Panel(QWidget):
             raise RuntimeError("the viewer of this widget is gone")
         return viewer
 
-    # -- what it hears ------------------------------------------------------------------------------------------------
+    # -- connections and timers ---------------------------------------------------------------------------------------
 
     def new_links(self) -> Links:
-        """Return connections with what lives longer than this widget; they end with it, and with its dock."""
+        """Return connections with objects that outlive this widget; they end with it, or with its dock."""
         links = Links()
         self._links_made.append(links)
         self.destroyed.connect(lambda *_: links.clear())
         return links
 
     def rest_timer(self, milliseconds: int, slot: Callable[[], None]) -> QTimer:
-        """Return a timer that calls once when it was not started again for so long, unless the dock is closed."""
+        """Return a timer that calls `slot` once it was not restarted for `milliseconds`, unless the dock is closed."""
         timer = QTimer(self, singleShot=True, interval=milliseconds)
         timer.timeout.connect(slot)
         self._timers.append(timer)
@@ -84,7 +84,11 @@ class Panel(QWidget):
     def add_form(self, *rows: Row, to: QWidget | None = None) -> QFormLayout:
         """Add rows with aligned labels: magicgui widgets, or pairs of a label and a Qt widget or layout.
 
-        They go at the end of the panel's column, or into the widget `to`.
+        Parameters
+        ----------
+        *rows : magicgui.widgets.Widget, or (str, QWidget or QLayout)
+        to : QWidget, optional
+            Where the form goes; at the end of the panel's column if not given.
         """
         form = QFormLayout(to)
         form.setContentsMargins(0, 0, 0, 0)
@@ -105,10 +109,20 @@ class Panel(QWidget):
         none: str | None = None,
         tooltip: str = "",
     ) -> ComboBox:
-        """Return a choice among the viewer's layers that fit, kept up to date; `none` names the choice of no layer.
+        """Return a choice among the viewer's layers, kept up to date.
 
-        It starts at the selected layer where that fits, else at the topmost that does. Layers that it `prefers` come
-        first, and one that appears is chosen instead of another, unless the user chose that by hand.
+        It starts at the selected layer if that fits, else at the topmost that does.
+
+        Parameters
+        ----------
+        label : str
+        accepts : callable
+            Whether a layer can be chosen.
+        prefers : callable, optional
+            Whether a layer is listed first, and chosen when it appears unless the user has chosen another by hand.
+        none : str, optional
+            Name of the choice of no layer, which is not offered if not given.
+        tooltip : str
         """
         panel = weakref.ref(self)
 
@@ -120,7 +134,7 @@ class Panel(QWidget):
                 layers.sort(key=prefers, reverse=True)
             return [(layer.name, layer) for layer in layers]
 
-        # magicgui says nothing of a change to None unless that is its own null choice.
+        # magicgui does not signal a change to None unless that is its own null choice.
         choice = ComboBox(label=label, choices=choices, nullable=none is not None, tooltip=tooltip)
         if none is not None:
             choice.null_string = none
@@ -137,16 +151,16 @@ class Panel(QWidget):
         return choice
 
     def keep_listed(self, choice: ComboBox) -> None:
-        """Look again what there is to choose, for this choice too, when layers come and go."""
+        """List the entries of this choice again when layers come and go."""
         self._choices.append(choice)
 
     def reset_choices(self, *_: object) -> None:
-        """Look again which layers there are; napari calls this when layers come and go."""
+        """List the layers again; napari calls this when layers come and go."""
         for choice in self._choices:
             chosen = choice.value
             with choice.changed.blocked():
                 choice.reset_choices()
-                if chosen in choice.choices:  # magicgui goes by the names, one of which may be new
+                if chosen in choice.choices:  # magicgui compares names, and a layer may have been renamed
                     choice.value = chosen
                 if choice in self._preferences:
                     self._preferences[choice].choose()
@@ -156,27 +170,27 @@ class Panel(QWidget):
     # -- work ---------------------------------------------------------------------------------------------------------
 
     def begin(self, work: Work) -> Work:
-        """Start work that ends with this widget; connect its signals before."""
+        """Start work that ends with this widget; connect its signals first."""
         self._works.append(work)
         works = self._works
-        # Were the work part of the slot, it would keep itself, and the files that it opened, for ever.
+        # A slot that held the work would keep it, and the files that it opened, alive for ever.
         work.finished.connect(lambda: _drop_ended(works))
         work.start()
         return work
 
     def dock_closed(self) -> None:
-        """Cancel what is going on, and hear of nothing more; called when the dock is closed and the viewer stays."""
+        """Cancel running work and disconnect; called when the dock is closed and the viewer stays."""
         for timer in self._timers:
             timer.stop()
         for links in self._links_made:
             links.clear()
         for work in list(self._works):
             work.cancel()
-            # Until it has ended, the panel is kept: one that nobody refers to would be destroyed, and wait for it.
+            # Keep the panel until the work has ended: a panel without references would be destroyed, and wait for it.
             work.finished.connect(lambda panel=self: None)
 
     def event(self, event: QEvent) -> bool:
-        """Notice that the dock is closed: napari takes the widget out of it then."""
+        """Notice that the dock is closed: napari then takes the widget out of it."""
         if event.type() == QEvent.Type.ParentChange:
             if self.parent() is None and self._was_docked:
                 self.dock_closed()
@@ -194,14 +208,14 @@ def _drop_ended(works: list[Work]) -> None:
 
 
 class _Preference:
-    """Which layers of a choice are chosen rather than others, and which of them were there before."""
+    """The layers of a choice that are preferred, and which of them were there before."""
 
     def __init__(self, choice: ComboBox, prefers: Callable[[Layer], bool]) -> None:
         self._choice, self._prefers = choice, prefers
         self._before: list[Layer] = []
 
     def choose(self) -> None:
-        """Choose a layer that is preferred, and was not before, in place of one that is not."""
+        """Choose a preferred layer that is new in place of one that is not preferred."""
         choice = self._choice
         preferred = [layer for layer in choice.choices if layer is not None and self._prefers(layer)]
         new = [layer for layer in preferred if layer not in self._before]

@@ -1,4 +1,4 @@
-"""How far work is: a bar, the rate, the time left, and a button that stops it."""
+"""Progress of work: a bar, the rate, the time left, and a button that stops it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class ProgressRow(QWidget):
     Attributes
     ----------
     cancel_clicked : Signal()
-        The user wants the work to stop.
+        The user asked to stop the work.
     """
 
     cancel_clicked = Signal()
@@ -24,7 +24,7 @@ class ProgressRow(QWidget):
         self.bar = QProgressBar()
         self.bar.setTextVisible(True)
         self.cancel = QPushButton("Cancel")
-        self.cancel.setToolTip("Stop after the frames that are at work; what was found is kept")
+        self.cancel.setToolTip("Stop after the current frames; what was detected so far is kept")
         self.cancel.clicked.connect(self._clicked)
         self.text = QLabel()
         self.text.setWordWrap(True)
@@ -39,9 +39,16 @@ class ProgressRow(QWidget):
         self.hide()
 
     def begin(self, total: int, unit: str, text: str) -> None:
-        """Show the bar at 0 of `total`, of something called `unit`; 0 in all shows that work goes on, not how far.
+        """Show the bar at 0 of `total`.
 
-        Of something without a name no rate is told.
+        Parameters
+        ----------
+        total : int
+            How much there is to do; 0 shows that work is under way, but not how far it is.
+        unit : str
+            What is counted, for the rate; no rate is shown if empty.
+        text : str
+            Shown below the bar.
         """
         self.bar.setRange(0, total)
         self.bar.setValue(0)
@@ -51,11 +58,11 @@ class ProgressRow(QWidget):
         self.show()
 
     def restart(self) -> None:
-        """Count the time from now: what came before was preparation."""
+        """Count the time from now on: what came before was preparation."""
         self._began = time.perf_counter()
 
     def update_to(self, done: int, text: str = "") -> None:
-        """Show how much is done, how fast and for how long it will go on."""
+        """Show how much is done, how fast, and the time left."""
         seconds = time.perf_counter() - self._began
         self.bar.setValue(done)
         rate = done / seconds if seconds > 0 else 0.0
@@ -78,7 +85,7 @@ class ProgressRow(QWidget):
 
 
 def duration(seconds: float) -> str:
-    """Return a duration in words.
+    """Return a duration as text.
 
     Examples
     --------

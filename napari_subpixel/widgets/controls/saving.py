@@ -1,4 +1,4 @@
-"""The name of a file that a dialog gave."""
+"""File names that come from a dialog."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 from napari_subpixel.errors import OutputExistsError
 
 
-def named(path: str | Path, suffix: str) -> Path:
-    """Return a path that a dialog gave, with this suffix where it has none.
+def with_suffix(path: str | Path, suffix: str) -> Path:
+    """Return the path from a dialog, with this suffix if it has none.
 
     Raises
     ------
     InputError
-        If that is the name of a file: the dialog has asked about the name it was given, and knows of no other.
+        If a file with the added suffix exists: the dialog asked only about the name as it was typed.
     """
     chosen = Path(path)
     path = chosen if chosen.suffix else chosen.with_suffix(suffix)

@@ -1,4 +1,4 @@
-"""Scores as a user reads them: the rows of a table, and files."""
+"""Scores as they are shown and saved: the rows of a table, and files."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 from napari_subpixel._util.files import atomic_output
 from napari_subpixel.errors import InputError
 from napari_subpixel.evaluation.scores import Evaluation, Match
-from napari_subpixel.widgets.controls.saving import named
+from napari_subpixel.widgets.controls.saving import with_suffix
 from napari_subpixel.widgets.controls.table import UNDEFINED
 
 
 class Score(NamedTuple):
-    """A row of the table: its heading, how it is written, what it means, and where it is read."""
+    """A row of the table: its heading, number format, meaning, and where it comes from."""
 
     heading: str
     form: str
@@ -30,12 +30,13 @@ class Score(NamedTuple):
         return UNDEFINED if math.isnan(value) else format(value, self.form)
 
 
+#: The rows of the table.
 SCORES = (
     Score("Jaccard", ".3f", "TP / (TP + FP + FN)", lambda m: m.jaccard),
     Score("F1", ".3f", "Harmonic mean of precision and recall", lambda m: m.f1),
     Score("Precision", ".3f", "TP / (TP + FP)", lambda m: m.precision),
     Score("Recall", ".3f", "TP / (TP + FN)", lambda m: m.recall),
-    Score("RMSE [nm]", ".1f", "Root mean square distance of the pairs", lambda m: m.rmse_nm),
+    Score("RMSE [nm]", ".1f", "Root-mean-square distance of the pairs", lambda m: m.rmse_nm),
     Score("Offset y [nm]", "+.1f", "Mean of localization minus truth of the pairs", lambda m: m.mean_offset_nm[0]),
     Score("Offset x [nm]", "+.1f", "Mean of localization minus truth of the pairs", lambda m: m.mean_offset_nm[1]),
     Score(
@@ -51,7 +52,12 @@ SCORES = (
 
 
 def parsed_tolerances(text: str) -> tuple[float, ...]:
-    """Return the numbers of a text such as "25, 50", each once.
+    """Return the numbers in a text such as "25, 50", each once.
+
+    Raises
+    ------
+    InputError
+        If something in it is not a number.
 
     Examples
     --------
@@ -66,14 +72,14 @@ def parsed_tolerances(text: str) -> tuple[float, ...]:
 
 
 def save_scores(path: str | Path, evaluation: Evaluation) -> None:
-    """Write scores to a file whose suffix, .csv or .json, says how.
+    """Write scores to a file, as its suffix (.csv or .json) says.
 
     Raises
     ------
     InputError
         If it has another suffix or cannot be written.
     """
-    path = named(path, ".csv")
+    path = with_suffix(path, ".csv")
     if path.suffix.lower() not in (".csv", ".json"):
         raise InputError(f"{path}: scores are written as .csv or .json, got {path.suffix}")
     document = evaluation.to_dict()
@@ -88,7 +94,7 @@ def save_scores(path: str | Path, evaluation: Evaluation) -> None:
 
 
 def _flat(scores: dict[str, Any]) -> dict[str, Any]:
-    """Return the scores of a tolerance with y and x in columns of their own; what is not defined is left empty."""
+    """Return the scores of a tolerance with y and x in separate columns; undefined ones are left empty."""
     offset = scores["mean_offset_nm"] or (None, None)
     others = {name: value for name, value in scores.items() if name != "mean_offset_nm"}
     return {**others, "mean_offset_y_nm": offset[0], "mean_offset_x_nm": offset[1]}

@@ -1,23 +1,23 @@
-"""Whether what a widget shows is still that of what is there, and what changed since."""
+"""Whether the results that a widget shows are up to date, and what changed since."""
 
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel
 
-#: Seen on napari's light and dark themes.
+#: Legible on napari's light and dark themes.
 STYLE = "font-weight: bold; color: #E69F00"
 
 
 class Outdated(QLabel):
-    """A line that says what changed since the work began whose results are shown; hidden while nothing did.
+    """A line that says what changed since the shown results were requested; hidden while nothing did.
 
     Attributes
     ----------
     current_changed : Signal(bool)
         Whether the results are up to date, when that may have changed.
     since_shown, since_latest : list of str
-        What changed since the work began whose results are shown, and since the latest work did.
+        What changed since the shown results were requested, and since the latest work began.
     """
 
     current_changed = Signal(bool)
@@ -31,26 +31,26 @@ class Outdated(QLabel):
 
     @property
     def current(self) -> bool:
-        """Whether nothing changed since the work began whose results are shown."""
+        """Whether nothing changed since the shown results were requested."""
         return not self.since_shown
 
     def began(self) -> None:
-        """Note that work begins, on things as they are now."""
+        """Note that work begins on the present state."""
         self.since_latest = []
 
     def delivered(self) -> None:
-        """Note that the results of the latest work are shown; what changed during the work makes them out of date."""
+        """Note that the results of the latest work are shown; changes during that work make them out of date."""
         self.since_shown = list(self.since_latest)
-        self._tell()
+        self._show_changes()
 
     def note(self, what: str) -> None:
         """Note that something changed."""
         for changes in (self.since_shown, self.since_latest):
             if what not in changes:
                 changes.append(what)
-        self._tell()
+        self._show_changes()
 
-    def _tell(self) -> None:
+    def _show_changes(self) -> None:
         self.setText(f"Out of date: {' and '.join(self.since_shown)} changed. Evaluate again.")
         self.setVisible(not self.current)
         self.current_changed.emit(self.current)

@@ -1,4 +1,4 @@
-"""A table to read and to copy from, which takes no more room than it needs."""
+"""A read-only table to copy from, no larger than it needs to be."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QAction, QKeySequence, QResizeEvent
 from qtpy.QtWidgets import QApplication, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
-#: Without more rows than this the table shows all of them; then it scrolls.
+#: A table with more rows than this scrolls.
 ROWS_IN_VIEW = 12
-#: What stands for a number that is not defined.
+#: Shown in place of a number that is not defined.
 UNDEFINED = "-"
 
 
 class ReadOnlyTable(QTableWidget):
-    """Rows of text; numbers stand to the right, and Copy (Ctrl-C, or the right button) takes cells separated by tabs.
+    """Rows of text, numbers aligned right; Copy (Ctrl-C or the context menu) takes cells separated by tabs.
 
     Parameters
     ----------
     parent : QWidget, optional
     rows_in_view : int
-        As many rows are shown without scrolling.
+        How many rows are shown without scrolling.
     """
 
     def __init__(self, parent: QWidget | None = None, *, rows_in_view: int = ROWS_IN_VIEW) -> None:
@@ -46,18 +46,18 @@ class ReadOnlyTable(QTableWidget):
         row_tips: Sequence[str] = (),
         stretch: int | None = None,
     ) -> None:
-        """Show these rows in the place of others.
+        """Show these rows in place of the previous ones.
 
         Parameters
         ----------
         columns : sequence of str
             Their headings.
         rows : sequence of sequence of str
-            A text for each column.
+            One text per column.
         row_names, row_tips : sequence of str
-            Headings of the rows, and what is said of each when the mouse rests on it.
+            Headings of the rows, and their tooltips.
         stretch : int, optional
-            The column that takes the room that is left; all columns share it where this is not given.
+            The column that takes the remaining width; all columns share it if not given.
         """
         self.setColumnCount(len(columns))
         self.setHorizontalHeaderLabels(list(columns))
@@ -82,7 +82,7 @@ class ReadOnlyTable(QTableWidget):
         cell.setTextAlignment(_aligned("right" if is_number(text) else "left"))
 
     def cell(self, row: int, column: int) -> QTableWidgetItem:
-        """Return one cell, made where there is none yet."""
+        """Return one cell, created if there is none yet."""
         item = self.item(row, column)
         if item is None:
             item = QTableWidgetItem()
@@ -90,7 +90,7 @@ class ReadOnlyTable(QTableWidget):
         return item
 
     def text(self, *, selected_only: bool = False) -> str:
-        """Return the cells separated by tabs, one row a line; with the headings where it is the whole table."""
+        """Return the cells separated by tabs, one row per line, with headings if it is the whole table."""
         rows, columns = list(range(self.rowCount())), list(range(self.columnCount()))
         chosen = {(index.row(), index.column()) for index in self.selectedIndexes()}
         if selected_only and chosen and len(chosen) < len(rows) * len(columns):
@@ -102,7 +102,7 @@ class ReadOnlyTable(QTableWidget):
         return "\n".join("\t".join(line) for line in lines)
 
     def copy(self) -> None:
-        """Put the selected cells on the clipboard; the whole table where none is selected."""
+        """Copy the selected cells to the clipboard, or the whole table if none is selected."""
         QApplication.clipboard().setText(self.text(selected_only=True))
 
     def _text(self, row: int, column: int) -> str:
@@ -114,13 +114,13 @@ class ReadOnlyTable(QTableWidget):
         return item.text() if item is not None else ""
 
     def _with_name(self, row: int | None, cells: list[str]) -> list[str]:
-        """Put the heading of a row before its cells, where rows have headings."""
+        """Put the heading of a row before its cells, if rows have headings."""
         if not self.verticalHeader().isVisibleTo(self):
             return cells
         return ["" if row is None else self.verticalHeaderItem(row).text(), *cells]
 
     def _fit(self, stretch: int | None) -> None:
-        """Make columns as wide as their text at least, and share what is left."""
+        """Make columns at least as wide as their text, and share the remaining width."""
         header = self.horizontalHeader()
         modes = QHeaderView.ResizeMode
         if stretch is None:
@@ -134,20 +134,20 @@ class ReadOnlyTable(QTableWidget):
         self._fit_height()
 
     def _fit_height(self) -> None:
-        """Make the table as high as its rows, and the bar under them where they are wider than it is."""
+        """Make the table as high as its rows, and the scroll bar if they are wider than it."""
         heights = sum(self.rowHeight(row) for row in range(min(self.rowCount(), self._rows_in_view)))
         wide = self.horizontalHeader().length() > self.viewport().width()
         bar = self.horizontalScrollBar().sizeHint().height() if wide else 0
         self.setFixedHeight(heights + self.horizontalHeader().sizeHint().height() + bar + 2 * self.frameWidth() + 2)
 
-    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802, Qt's name
-        """Leave room for the bar under the rows where there is one now."""
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)
+        """Leave room for the scroll bar if there is one now."""
         super().resizeEvent(event)
         self._fit_height()
 
 
 def is_number(text: str) -> bool:
-    """Say whether a text is a number as people write it, or stands for one.
+    """Say whether a text is a number as people write it, or the sign for an undefined one.
 
     Examples
     --------

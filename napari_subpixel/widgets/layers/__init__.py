@@ -1,1 +1,8 @@
-"""What the widgets show: movies, points, renderings, results, matches, as layers."""
+"""Movies, points, renderings and matches as layers, with the plugin's notes in their metadata.
+
+- ``movies``: an image layer as a movie: frames, camera, placement
+- ``points``: a table as points over its movie, the threshold, and the way back to a table
+- ``renderings``: an image exactly over the frames of its points
+- ``results``: which points are a result or a truth, and what they lie on
+- ``matches``: true positives, false positives and misses
+"""

@@ -1,4 +1,4 @@
-"""True positives, false positives and misses in the viewer: three coloured points layers beside the result."""
+"""True positives, false positives and misses in the viewer: three coloured points layers."""
 
 from __future__ import annotations
 
@@ -19,8 +19,18 @@ if TYPE_CHECKING:
     from napari.layers import Layer, Points
 
 
-class Kind(NamedTuple):
-    """One of the three: its name, and how it looks in the viewer and in a line of text."""
+class MatchKind(NamedTuple):
+    """One of the three kinds of points.
+
+    Attributes
+    ----------
+    role : str
+        Its name.
+    colour, symbol : str
+        How it looks in the viewer.
+    sign : str
+        The symbol as a character.
+    """
 
     role: str
     colour: str
@@ -28,17 +38,28 @@ class Kind(NamedTuple):
     sign: str
 
 
-#: Width of the lines of a mark, as a share of its diameter: thick, to be told apart from afar.
-LINE_SHARE = 0.2
-#: Colours that people with any colour vision tell apart (Okabe and Ito 2008), and different marks.
-TRUE_POSITIVES = Kind("true positives", "#009E73", "disc", "●")
-FALSE_POSITIVES = Kind("false positives", "#D55E00", "triangle_up", "▲")
-MISSES = Kind("misses", "#56B4E9", "square", "■")
+#: Width of the line of a marker, as a share of its diameter: thick, to be distinct when zoomed out.
+MATCH_LINE_SHARE = 0.2
+# Colours that are distinct to people with any colour vision (Okabe and Ito 2008), and distinct symbols.
+#: Localizations that match a molecule.
+TRUE_POSITIVES = MatchKind("true positives", "#009E73", "disc", "●")
+#: Localizations that match no molecule.
+FALSE_POSITIVES = MatchKind("false positives", "#D55E00", "triangle_up", "▲")
+#: Molecules that no localization matches.
+MISSES = MatchKind("misses", "#56B4E9", "square", "■")
+#: All three, in the order of the legend.
 KINDS = (TRUE_POSITIVES, FALSE_POSITIVES, MISSES)
 
 
-def matched_tables(found: Localizations, truth: Localizations, match: Match) -> dict[Kind, Localizations]:
-    """Return the rows that make the counts of a match: true positives and false positives found, and truth missed."""
+def matched_tables(found: Localizations, truth: Localizations, match: Match) -> dict[MatchKind, Localizations]:
+    """Return the rows that a match counts: true and false positives of `found`, and misses of `truth`.
+
+    Parameters
+    ----------
+    found, truth : Localizations
+        The tables whose rows are numbered in the match.
+    match : Match
+    """
     return {
         TRUE_POSITIVES: found.select(match.pairs[:, 0]),
         FALSE_POSITIVES: found.select(match.false_positive_rows),
@@ -49,7 +70,7 @@ def matched_tables(found: Localizations, truth: Localizations, match: Match) -> 
 def show_matches(
     viewer: Viewer, result: Points, found: Localizations, truth: Localizations, match: Match
 ) -> list[Points]:
-    """Show a match as three layers that lie where the result does, in the place of those shown before.
+    """Show a match as three layers on the movie of the result, in place of those shown before.
 
     Parameters
     ----------
@@ -64,17 +85,17 @@ def show_matches(
 
     before = match_layers(viewer.layers)
     active = viewer.layers.selection.active
-    place = movie_of(result, viewer.layers) or _Beside(result)
+    place = movie_of(result, viewer.layers) or _GroundOf(result)
     shown = []
     # The first kind on top, as in the list of layers.
     for kind, table in reversed(matched_tables(found, truth, match).items()):
-        # Not the provenance of a result, lest another threshold for the result act on this part of it.
+        # Not the provenance of a result: a new threshold for the result must not act on this part of it.
         about = {"matched": kind.role, "tolerance_nm": match.tolerance_nm, "of": table.provenance}
         name = f"{kind.role}, {match.tolerance_nm:g} nm"
         table = table.with_about(provenance=about)
         layer = Layer.create(*point_layer_data(table, place, name=name, colour=kind.colour, symbol=kind.symbol))
         layer.metadata[KEY].role = kind.role
-        layer.border_width = LINE_SHARE
+        layer.border_width = MATCH_LINE_SHARE
         if kind is TRUE_POSITIVES:
             layer.features = layer.features.assign(distance_nm=match.distances_nm)
         _put(viewer, layer, before.get(kind.role))
@@ -84,18 +105,18 @@ def show_matches(
 
 
 def match_layers(layers: Iterable[Layer]) -> dict[str, Points]:
-    """Return the layers of the match that is shown, by what they hold."""
+    """Return the layers of the shown match, by role."""
     roles = {kind.role for kind in KINDS}
-    found: dict[str, Points] = {}
+    by_role: dict[str, Points] = {}
     for layer in layers:
         notes = layer.metadata.get(KEY)
         if isinstance(notes, PointNotes) and notes.role in roles:
-            found.setdefault(notes.role, layer)
-    return found
+            by_role.setdefault(notes.role, layer)
+    return by_role
 
 
 def _put(viewer: Viewer, layer: Points, before: Points | None) -> None:
-    """Put a layer in the place of an earlier one, or on top."""
+    """Put a layer in place of an earlier one, or on top."""
     layers = viewer.layers
     if before is None:
         layers.append(layer)
@@ -106,8 +127,8 @@ def _put(viewer: Viewer, layer: Points, before: Points | None) -> None:
     layers.insert(place, layer)
 
 
-class _Beside(MovieLayer):
-    """A points layer in the stead of its movie, where that is not open: others lie on the same ground."""
+class _GroundOf(MovieLayer):
+    """A points layer standing in for its movie, which is not open, so that other points can lie on it."""
 
     def __init__(self, points: Points) -> None:
         self.layer, self.name = points, points.name
@@ -115,7 +136,7 @@ class _Beside(MovieLayer):
         self.notes = MovieNotes(key=notes_of(points).movie or "")
 
     def coordinates(self, table: Localizations) -> NDArray[np.float64]:
-        """Return rows as points in the layer's data, along its further axes where its own points are."""
+        """Return rows as points in the layer's data, shape (N, axes), at its own points' place along other axes."""
         places = super().coordinates(table)
         for axis in range(self.layer.ndim - 2):
             if axis != self.time and len(self.layer.data):

@@ -23,15 +23,21 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image, Layer, Shapes
 
-#: Where the plugin keeps what it knows of a layer, in the layer's ``metadata``.
+#: Where the plugin keeps its notes on a layer, in the layer's ``metadata``.
 KEY = "napari-subpixel"
 #: A tuple (data, arguments, kind of layer), as napari's readers return it.
 LayerData = tuple[Any, dict[str, Any], str]
-AXES, UNITS = ("frame", "y", "x"), ("pixel", "nm", "nm")
-#: Frames that the viewer reads at once take about this many bytes.
+#: Labels of the axes of a movie.
+AXES = ("frame", "y", "x")
+#: Units of the axes of a movie whose pixel size is known.
+UNITS = ("pixel", "nm", "nm")
+#: The viewer reads about this many bytes of frames at once.
 BLOCK_BYTES = 1 << 21
-#: Frames, and pixels of a frame, looked at for the contrast; shares of pixels that are shown darkest and brightest.
-CONTRAST_FRAMES, CONTRAST_PIXELS = 5, 1 << 20
+#: Frames sampled for the contrast.
+CONTRAST_FRAMES = 5
+#: Pixels sampled of each of these frames.
+CONTRAST_FRAME_PIXELS = 1 << 20
+#: Quantiles of these pixels that are shown darkest and brightest.
 CONTRAST_QUANTILES = (0.001, 0.9995)
 #: Pixels that differ by more than this share in height and width are not square.
 SQUARE_WITHIN = 1e-3
@@ -39,7 +45,7 @@ SQUARE_WITHIN = 1e-3
 
 @dataclass
 class MovieNotes:
-    """What the plugin knows of an image layer that is a movie.
+    """The notes on an image layer that is a movie.
 
     Attributes
     ----------
@@ -48,11 +54,11 @@ class MovieNotes:
     stack : Stack, optional
         The movie's own frames, where this plugin opened it.
     data : object, optional
-        The layer's data that the stack stands for; where the layer has other data by now, the stack is out of date.
+        The layer's data that the stack holds; once the layer has other data, the stack is out of date.
     layer : hashable, optional
         ``unique_id`` of the layer: napari's copies of a layer share its metadata.
     key : str
-        Tells which points and images belong to this movie.
+        Identifies the movie to its points and images.
     """
 
     camera: Camera = field(default_factory=Camera)
@@ -63,22 +69,22 @@ class MovieNotes:
 
 
 class MovieLayer:
-    """An image layer seen as a movie (T, Y, X), whichever reader opened it.
+    """An image layer as a movie (T, Y, X), whichever reader opened it.
 
     Parameters
     ----------
     layer : napari.layers.Image
-        Any image of single numbers whose last axes are y and x, and of whose other axes one may be longer than 1.
+        Any image without colours whose last axes are y and x; at most one other axis may be longer than 1.
 
     Raises
     ------
     InputError
-        If it is no movie.
+        If it is not a movie.
     """
 
     def __init__(self, layer: Image) -> None:
         if layer.rgb:
-            raise InputError(f"{layer.name}: a colour image; a movie has one number a pixel")
+            raise InputError(f"{layer.name}: a colour image; a movie has one number per pixel")
         self.layer = layer
         self.name: str = layer.name
         self.time = time_axis(self._data.shape[:-2])
@@ -90,7 +96,7 @@ class MovieLayer:
 
     @property
     def camera(self) -> Camera:
-        """The camera, with the pixel size that the layer's scale and units say, else the one it was given."""
+        """The camera, with the pixel size of the layer's scale and units; the camera's own if these give none."""
         size, camera = pixel_size_of(self.layer), self.notes.camera
         if size is None or np.isclose(size, camera.pixel_size_nm or 0.0, rtol=1e-9):
             return camera
@@ -103,7 +109,7 @@ class MovieLayer:
         return int(height), int(width)
 
     def stack(self) -> Stack:
-        """Return the frames, which are read when they are asked for."""
+        """Return the frames, which are read on demand."""
         if self.notes.stack is not None and self.layer.data is self.notes.data:
             return self.notes.stack
         return open_stack(self._data, name=self.name)
@@ -115,10 +121,10 @@ class MovieLayer:
         place = self.layer.world_to_data(viewer.dims.point[-self.layer.ndim :])[self.time]
         return int(np.clip(round(float(place)), 0, self._data.shape[self.time] - 1))
 
-    # -- where it lies ------------------------------------------------------------------------------------------------
+    # -- its place ---------------------------------------------------------------------------------------------------
 
     def placement(self) -> dict[str, Any]:
-        """Return the arguments that lay another layer of as many axes over this one, pixel on pixel."""
+        """Return the arguments that place another layer of as many axes on this one, pixel on pixel."""
         layer = self.layer
         names = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
         return {name: getattr(layer, name) for name in names}
@@ -132,12 +138,12 @@ class MovieLayer:
         return places
 
     def region(self, shapes: Shapes) -> Roi:
-        """Return the rectangle drawn in a shapes layer, as whole pixels of the frames: those it touches.
+        """Return the rectangle drawn in a shapes layer, as the whole pixels of the frames that it touches.
 
         Raises
         ------
         InputError
-            If there is no rectangle or several of which none is selected, or it lies outside the frames.
+            If there is no rectangle, several of which not one is selected, or it lies outside the frames.
         """
         corners = np.array([self.to_pixels(shapes, corner) for corner in _rectangle(shapes)])
         low, high = home_pixel(corners.min(axis=0)), home_pixel(corners.max(axis=0)) + 1
@@ -147,10 +153,10 @@ class MovieLayer:
         return checked_roi((spans[0], spans[1]), self.frame_shape)
 
     def to_pixels(self, layer: Layer, place: NDArray[Any]) -> NDArray[np.float64]:
-        """Convert a point of another layer's data to (y, x) in pixels of this movie."""
+        """Convert a point of another layer's data, shape (axes of that layer,), to (y, x) in pixels of this movie."""
         world = np.asarray(layer.data_to_world(place), dtype=np.float64)[-2:]
         full = np.zeros(self.layer.ndim)
-        # World coordinates of different units meet in the unit of each layer.
+        # Each layer's world coordinates are in its own units.
         factors = [_factor(a, b) for a, b in zip(layer.units[-2:], self.layer.units[-2:], strict=True)]
         full[-2:] = world * factors
         return np.asarray(self.layer.world_to_data(full), dtype=np.float64)[-2:]
@@ -158,7 +164,7 @@ class MovieLayer:
     # -- its camera -----------------------------------------------------------------------------------------------
 
     def set_camera(self, camera: Camera, layers: Iterable[Layer] = ()) -> None:
-        """Give the movie a camera: scale and units in nm follow, also of the `layers` that belong to it.
+        """Set the camera: scale and units in nm follow, also those of the `layers` that belong to the movie.
 
         Raises
         ------
@@ -177,12 +183,12 @@ class MovieLayer:
 
 
 def movie_notes(layer: Image) -> MovieNotes:
-    """Return what is known of an image layer as a movie; a copy that napari made of a layer is a movie of its own.
+    """Return the notes on an image layer as a movie; a copy that napari made of a layer is a separate movie.
 
     Raises
     ------
     InputError
-        If the layer has no notes, and its pixels are not square.
+        If the layer has no notes and its pixels are not square.
     """
     notes = layer.metadata.get(KEY)
     if not isinstance(notes, MovieNotes):
@@ -201,7 +207,7 @@ def belongs_to(layer: Layer, key: str) -> bool:
 
 
 def is_movie(layer: Layer) -> bool:
-    """Say whether a layer can be taken for a movie; what the plugin rendered is none."""
+    """Say whether a layer can be a movie; an image that the plugin rendered is not one."""
     from napari.layers import Image, Labels
 
     if not isinstance(layer, Image) or isinstance(layer, Labels) or layer.rgb:
@@ -213,7 +219,7 @@ def is_movie(layer: Layer) -> bool:
 
 
 def pixel_size_of(layer: Layer) -> float | None:
-    """Return the width of a pixel in nm that a layer's scale and units say; None where they name no length.
+    """Return the width of a pixel in nm from a layer's scale and units; None if the units are not lengths.
 
     Raises
     ------
@@ -230,16 +236,21 @@ def pixel_size_of(layer: Layer) -> float | None:
 
 
 def movie_layer_data(stack: Stack, camera: Camera | None = None, *, name: str | None = None) -> LayerData:
-    """Return a movie as a lazy image layer, in nm where the pixel size is known, that carries its camera along.
+    """Return a movie as a lazy image layer with its camera, in nm if the pixel size is known.
 
     Parameters
     ----------
     stack : Stack
-        The frames; its file is closed when nothing needs it any more.
+        The frames; its file is closed when no longer needed.
     camera : Camera, optional
-        Its pixel size, where it has one, goes before that of the movie's metadata.
+        Its pixel size, if it has one, overrides that of the movie's metadata.
     name : str, optional
         Of the layer; the movie's if not given.
+
+    Raises
+    ------
+    InputError
+        If the camera has maps that do not fit the frames.
     """
     camera = camera or Camera()
     camera.check_fits(stack.frame_shape)
@@ -258,7 +269,7 @@ def movie_layer_data(stack: Stack, camera: Camera | None = None, *, name: str | 
 
 
 def lazy_array(stack: Stack) -> da.Array:
-    """Return a movie as a dask array (T, Y, X), for whoever takes arrays."""
+    """Return a movie as a dask array (T, Y, X) whose frames are read on demand."""
     height, width = stack.frame_shape
     block = max(1, BLOCK_BYTES // (height * width * stack.dtype.itemsize))
     return da.from_array(
@@ -271,10 +282,10 @@ def lazy_array(stack: Stack) -> da.Array:
 
 
 def _contrast(stack: Stack) -> tuple[float, float]:
-    """Limits between which most pixels of a few frames lie; of large frames, only some pixels are looked at."""
+    """Limits between which most pixels of a few frames lie; large frames are sampled."""
     frames = np.unique(np.linspace(0, stack.n_frames - 1, CONTRAST_FRAMES).astype(int))
     height, width = stack.frame_shape
-    step = max(1, math.isqrt(height * width // CONTRAST_PIXELS))
+    step = max(1, math.isqrt(height * width // CONTRAST_FRAME_PIXELS))
     pixels = np.concatenate([stack[int(frame)][::step, ::step].ravel() for frame in frames]).astype(np.float64)
     finite = pixels[np.isfinite(pixels)]
     low, high = (float(q) for q in np.quantile(finite, CONTRAST_QUANTILES)) if finite.size else (0.0, 1.0)
@@ -282,7 +293,7 @@ def _contrast(stack: Stack) -> tuple[float, float]:
 
 
 def _rectangle(shapes: Shapes) -> NDArray[np.float64]:
-    """Return the corners of the rectangle that is meant, in the shapes layer's data."""
+    """Return the corners of the rectangle, shape (4, axes), in the shapes layer's data."""
     chosen = sorted(shapes.selected_data) or range(len(shapes.data))
     rectangles = [shapes.data[i] for i in chosen if shapes.shape_type[i] == "rectangle"]
     if len(rectangles) != 1:
@@ -294,7 +305,7 @@ def _rectangle(shapes: Shapes) -> NDArray[np.float64]:
 
 
 def _rescale(layer: Layer, factors: NDArray[np.float64]) -> None:
-    """Multiply the size and place of a layer along y and x, and let it be in nm."""
+    """Multiply the scale and offset of a layer along y and x, and set its units to nm."""
     every = np.ones(layer.ndim)
     every[-2:] = factors
     layer.translate = np.asarray(layer.translate) * every
@@ -307,7 +318,7 @@ def _is_length(unit: pint.Unit) -> bool:
 
 
 def _factor(unit: pint.Unit, other: pint.Unit | str) -> float:
-    """How many of the `other` unit make one `unit`; 1 where they do not measure the same."""
+    """How many of the `other` unit make one `unit`; 1 if they do not measure the same quantity."""
     registry = pint.get_application_registry()
     quantity = registry.Quantity(1.0, unit)
     return float(quantity.to(other).magnitude) if quantity.is_compatible_with(other) else 1.0

@@ -18,17 +18,21 @@ from napari_subpixel.widgets.layers.movies import AXES, KEY, UNITS, LayerData, M
 if TYPE_CHECKING:
     from napari.layers import Points
 
-#: Diameter of a marker and width of its line: in camera pixels, and as a share of the diameter.
-MARKER_PX, LINE_SHARE = 0.9, 0.12
-#: Colours of the probabilities, and what its ends stand for: the darkest quarter is left out, unseen on a dark movie.
-COLORMAP, COLORMAP_LIMITS = "plasma", (-0.3, 1.0)
-#: The colour of points whose probability is not known.
+#: Diameter of a marker, in camera pixels.
+MARKER_PX = 0.9
+#: Width of the line of a marker, as a share of its diameter.
+MARKER_LINE_SHARE = 0.12
+#: Colours of the probabilities.
+COLORMAP = "plasma"
+#: Probabilities at its ends: the darkest quarter, invisible on a dark movie, is left out.
+COLORMAP_LIMITS = (-0.3, 1.0)
+#: Colour of points without a probability.
 PLAIN_COLOUR = "yellow"
 
 
 @dataclass
 class PointNotes:
-    """What the plugin knows of a points layer that holds localizations.
+    """The notes on a points layer that holds localizations.
 
     Attributes
     ----------
@@ -37,13 +41,13 @@ class PointNotes:
     movie : str, optional
         Key of the movie that the points belong to.
     threshold, floor : float, optional
-        Probability from which points are shown, and from which they were kept when they were found.
+        Minimum probability of the points that are shown, and of those that were kept at detection.
     time : int, optional
-        Which axis of the layer is the frame, where that is known.
+        The axis of the layer that is the frame, if known.
     layer : hashable, optional
         ``unique_id`` of the layer: napari's copies of a layer share its metadata.
     role : str
-        What the points are for where they are no table of their own: a preview, or the true positives of a score.
+        Purpose of points that are not a table of their own: a preview, or the true positives of a score.
     threshold_changed : psygnal.Signal
         Emitted with the new threshold.
     """
@@ -72,14 +76,14 @@ class PointArrays(NamedTuple):
 def point_layer_data(
     table: Localizations, movie: MovieLayer | None = None, *, name: str, colour: str | None = None, symbol: str = "disc"
 ) -> LayerData:
-    """Return localizations as a points layer in the movie's own place and time, coloured by probability.
+    """Return localizations as a points layer on their movie, coloured by probability.
 
     Parameters
     ----------
     table : Localizations
         Columns other than frame, y and x become features.
     movie : MovieLayer, optional
-        The movie to lie on; without it, a layer (frame, y, x) in nm where the table knows its pixel size.
+        Without it, the layer is (frame, y, x), in nm if the table knows its pixel size.
     name : str
         Of the layer.
     colour : str, optional
@@ -96,7 +100,7 @@ def point_layer_data(
         "size": MARKER_PX,
         "symbol": symbol,
         "face_color": "transparent",
-        "border_width": LINE_SHARE,
+        "border_width": MARKER_LINE_SHARE,
         "border_color": colour or PLAIN_COLOUR,
         "ndim": 3 if movie is None else movie.layer.ndim,
         **(_placement(table) if movie is None else movie.placement()),
@@ -107,13 +111,21 @@ def point_layer_data(
 
 
 def fill(layer: Points, table: Localizations, movie: MovieLayer) -> None:
-    """Put other localizations, of the same columns, into a layer made by `point_layer_data`."""
+    """Replace the localizations of a layer made by `point_layer_data` by others of the same columns.
+
+    Parameters
+    ----------
+    layer : napari.layers.Points
+    table : Localizations
+    movie : MovieLayer
+        The movie that the layer lies on.
+    """
     with layer.events.blocker_all():
         layer.data = np.empty((0, layer.ndim))
     layer.data = _coordinates(table, movie)
     layer.features = _features(table)
     layer.size = MARKER_PX
-    layer.border_width = LINE_SHARE
+    layer.border_width = MARKER_LINE_SHARE
     if "probability" in table:
         layer.refresh_colors(update_color_mapping=False)
     notes_of(layer).about = table.about
@@ -122,15 +134,15 @@ def fill(layer: Points, table: Localizations, movie: MovieLayer) -> None:
 
 
 def notes_of(layer: Points) -> PointNotes:
-    """Return what is known of a points layer; of one that is not the plugin's, what its scale says.
+    """Return the notes on a points layer, made from its scale if the layer is not the plugin's.
 
-    The pixel size is the one that scale and units say where these are lengths: they may have been set by hand.
+    The pixel size is that of scale and units where these are lengths: they may have been set by hand.
     """
     notes = layer.metadata.get(KEY)
     if not isinstance(notes, PointNotes):
         notes = PointNotes()
     elif notes.layer not in (None, layer.unique_id):
-        # A copy by napari: what is set on one is not on the other, and may have been set on that since.
+        # A copy by napari: from now on the two layers have thresholds of their own.
         threshold = notes.threshold if _is_shown_above(layer, notes.threshold) else notes.floor
         notes = replace(notes, about=dict(notes.about), threshold=threshold)
     notes.layer = layer.unique_id
@@ -142,19 +154,19 @@ def notes_of(layer: Points) -> PointNotes:
 
 
 def table_of(layer: Points, *, shown_only: bool = True) -> Localizations:
-    """Return the points of a layer as localizations, as they are now: also of a layer made or edited by hand.
+    """Return the present points of a layer as localizations, also of a layer made or edited by hand.
 
     Parameters
     ----------
     layer : napari.layers.Points
-        Its last axes are y and x in pixels; of the others the one along which points differ is the frame.
+        Its last axes are y and x in pixels; the other axis along which points differ is the frame.
     shown_only : bool
         Leave out the points that the threshold hides.
 
     Raises
     ------
     InputError
-        If points differ along two further axes, lie between frames or before the first.
+        If points differ along two other axes, or lie between frames or before the first.
     """
     return table_from(layer, notes_of(layer), shown_only=shown_only)
 
@@ -166,7 +178,7 @@ def table_from(layer: Points | PointArrays, notes: PointNotes, *, shown_only: bo
     ----------
     layer : napari.layers.Points or PointArrays
     notes : PointNotes
-        What is known of the layer.
+        The notes on the layer.
     shown_only : bool
         Leave out the points that the threshold hides.
 
@@ -184,13 +196,13 @@ def table_from(layer: Points | PointArrays, notes: PointNotes, *, shown_only: bo
             columns[column] = layer.features[column].to_numpy()[keep]
     about = {**notes.about, "provenance": dict(notes.about.get("provenance") or {})}
     if notes.threshold is not None and shown_only:
-        # What is shown cannot reach further down than what was kept.
+        # Points below the floor were not kept, so a lower threshold shows no more.
         about["provenance"]["threshold"] = max(notes.threshold, notes.floor or 0.0)
     return Localizations(columns, **about)
 
 
 def set_threshold(layer: Points, threshold: float) -> None:
-    """Show the points of at least this probability; others are kept, out of sight."""
+    """Show the points of at least this probability; the others are kept, but hidden."""
     notes = notes_of(layer)
     if "probability" not in layer.features or notes.threshold == threshold:
         return
@@ -227,7 +239,7 @@ def _placement(table: Localizations) -> dict[str, Any]:
 
 
 def time_axis_of(layer: Points) -> int | None:
-    """Return which axis of a points layer is the frame; None where it has only y and x."""
+    """Return the axis of a points layer that is the frame; None if it has only y and x."""
     notes = notes_of(layer)
     if notes.time is not None:
         return notes.time
@@ -235,11 +247,11 @@ def time_axis_of(layer: Points) -> int | None:
 
 
 def _moving_axis(name: str, places: NDArray[np.float64]) -> int | None:
-    """Return the one axis beside y and x along which points differ, the last one where none does."""
+    """Return the axis besides y and x along which points differ, the last one if they do not differ."""
     outer = places[:, :-2]
     moving = np.flatnonzero((outer != outer[:1]).any(axis=0))
     if len(moving) > 1:
-        raise InputError(f"{name}: points differ along {len(moving)} axes beside y and x; one can be the frame")
+        raise InputError(f"{name}: points differ along {len(moving)} axes besides y and x; only one can be the frame")
     return int(moving[0]) if len(moving) else outer.shape[1] - 1 if outer.shape[1] else None
 
 
@@ -250,5 +262,5 @@ def _frames(name: str, places: NDArray[np.float64], time: int | None) -> NDArray
     numbers = places[:, time]
     frames = np.rint(numbers).astype(np.int64)
     if (np.abs(numbers - frames) > 1e-6).any() or (frames < 0).any():
-        raise InputError(f"{name}: frame numbers must be whole and from 0, got {numbers.min():g}")
+        raise InputError(f"{name}: frame numbers must be whole numbers from 0, got {numbers.min():g}")
     return frames

@@ -1,4 +1,4 @@
-"""Super-resolution images in the viewer: laid exactly over the frames that the points came from."""
+"""Super-resolution images in the viewer, exactly over the frames of their points."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from napari_subpixel.widgets.layers.movies import AXES, KEY, UNITS, LayerData, p
 if TYPE_CHECKING:
     from napari.layers import Image, Layer, Points
 
-#: Share of the lit pixels that are shown below full brightness.
+#: Quantile of the lit pixels that is shown at full brightness.
 BRIGHT_QUANTILE = 0.97
-#: Limits are found on about this many pixels of a larger image.
-CONTRAST_PIXELS = 1 << 22
+#: Contrast limits of a larger image come from about this many of its pixels.
+CONTRAST_IMAGE_PIXELS = 1 << 22
 
 
 @dataclass
 class RenderingNotes:
-    """What the plugin knows of an image that it rendered.
+    """The notes on an image that the plugin rendered.
 
     Attributes
     ----------
     provenance : dict
-        Of the image: the table's, and how it was rendered.
+        The table's, and how the image was rendered.
     movie : str, optional
         Key of the movie that the points belong to.
     points : hashable, optional
         ``unique_id`` of the points layer that was rendered.
     grid : SuperResolutionGrid, optional
-        Where its pixels lay over the frames.
+        Where its pixels lie on the frames.
     """
 
     provenance: dict[str, Any]
@@ -52,18 +52,18 @@ def rendering_layer_data(
     colormap: str = "inferno",
     over: Layer | None = None,
 ) -> LayerData:
-    """Return a rendered image as a layer in the place of its points.
+    """Return a rendered image as a layer over its points.
 
     Parameters
     ----------
     rendered : SuperResolutionImage
     points : napari.layers.Points, optional
-        The layer that was rendered, whose place, turn and units the image takes over; without it, the first pixel of
+        The layer that was rendered, whose placement and units the image takes over; without it, the first pixel of
         the frames is at 0 nm.
     name, colormap : str
         Of the layer.
     over : napari.layers.Layer, optional
-        The layer whose pixels the frames are, where these are not those of the points.
+        The layer of the frames, if the points' own pixels are others.
     """
     notes = RenderingNotes(rendered.provenance, _movie_key(points), grid=rendered.grid)
     if points is not None:
@@ -82,12 +82,19 @@ def rendering_layer_data(
 
 
 def fill(layer: Image, rendered: SuperResolutionImage, points: Points, *, over: Layer | None = None) -> None:
-    """Put another rendering of the same points into a layer, keeping what the user chose of contrast and colours.
+    """Put another rendering of the same points into a layer, keeping the user's contrast and colours.
 
-    The contrast is chosen anew where it would mean something else: for other pixels, another method or width.
+    The contrast is set anew if it would mean something else: for other pixels, another method or width.
+
+    Parameters
+    ----------
+    layer : napari.layers.Image
+        A layer made by `rendering_layer_data`.
+    rendered, points, over
+        As for `rendering_layer_data`.
     """
     notes = layer.metadata[KEY]
-    alike = _manner(notes.provenance) == _manner(rendered.provenance) and layer.data.shape == rendered.image.shape
+    alike = _method_of(notes.provenance) == _method_of(rendered.provenance) and layer.data.shape == rendered.image.shape
     was_dark = not notes.provenance.get("render", {}).get("points")
     layer.data = rendered.image
     # Another record, not this one changed: a duplicate of the layer may share it.
@@ -100,7 +107,7 @@ def fill(layer: Image, rendered: SuperResolutionImage, points: Points, *, over: 
 
 
 def rendering_of(points: Points, layers: Iterable[Layer]) -> Image | None:
-    """Return the image that was rendered from a points layer, where it is among these layers."""
+    """Return the image that was rendered from a points layer, if it is among these layers."""
     for layer in layers:
         notes = layer.metadata.get(KEY)
         if isinstance(notes, RenderingNotes) and notes.points == points.unique_id:
@@ -109,7 +116,7 @@ def rendering_of(points: Points, layers: Iterable[Layer]) -> Image | None:
 
 
 def rendered_image(layer: Image) -> SuperResolutionImage:
-    """Return the image of a layer as it was rendered, for a file; its pixels are as large as the layer's are now."""
+    """Return the rendered image of a layer, to be saved, with the layer's present pixel size."""
     notes = layer.metadata[KEY]
     grid: SuperResolutionGrid = notes.grid
     size = pixel_size_of(layer) or grid.pixel_size_nm
@@ -120,7 +127,7 @@ def rendered_image(layer: Image) -> SuperResolutionImage:
 
 
 def placement(rendered: SuperResolutionImage, points: Layer | None = None) -> dict[str, Any]:
-    """Return the arguments that lay a rendered image over the frames of its points."""
+    """Return the arguments that place a rendered image over the frames of its points."""
     if points is None:
         return {
             "scale": rendered.scale_nm,
@@ -130,7 +137,7 @@ def placement(rendered: SuperResolutionImage, points: Layer | None = None) -> di
         }
     from napari.utils.transforms import Affine
 
-    # Lengths in the units of the points' layer, whatever these are, for each of a camera pixel's.
+    # Length of a camera pixel in the units of the points' layer, whatever these are.
     scale = np.asarray(points.scale)[-2:]
     first_pixel = np.asarray(rendered.translate_nm) / rendered.grid.frame_pixel_size_nm
     turned = Affine(scale=scale, rotate=_last_two(points.rotate), shear=_last_shear(points.shear))
@@ -164,15 +171,15 @@ def _movie_key(layer: Layer | None) -> str | None:
     return getattr(notes, "movie", None) or getattr(notes, "key", None)
 
 
-def _manner(provenance: dict[str, Any]) -> tuple[Any, ...]:
-    """How an image was rendered, beside the points."""
+def _method_of(provenance: dict[str, Any]) -> tuple[Any, ...]:
+    """How an image was rendered, apart from its points."""
     about = provenance.get("render", {})
     return tuple(about.get(name) for name in ("method", "pixel_size_nm", "sigma_nm"))
 
 
 def _contrast(image: NDArray[np.float32]) -> tuple[float, float]:
     """Limits from no points to a high quantile of the lit pixels; a Gaussian's far tails are not lit."""
-    step = max(1, round((image.size / CONTRAST_PIXELS) ** 0.5))
-    seen = image[::step, ::step]
-    lit = seen[seen > 1e-3 * seen.max()] if seen.size else seen
+    step = max(1, round((image.size / CONTRAST_IMAGE_PIXELS) ** 0.5))
+    sample = image[::step, ::step]
+    lit = sample[sample > 1e-3 * sample.max()] if sample.size else sample
     return 0.0, float(np.quantile(lit, BRIGHT_QUANTILE)) if lit.size else 1.0

@@ -1,4 +1,4 @@
-"""Results among the layers: which points they are, what they lie on, and their table as it is at a moment."""
+"""Results among the layers: which points they are, what they lie on, and snapshots of their tables."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ def is_table(layer: Layer) -> bool:
 
 
 def is_result(layer: Layer) -> bool:
-    """Say whether points were found, not given: they have probabilities."""
+    """Say whether points were detected: they have probabilities."""
     return is_table(layer) and "probability" in layer.features
 
 
 def is_truth(layer: Layer) -> bool:
-    """Say whether points were given, not found."""
+    """Say whether points can be ground truth: they have no probabilities."""
     return is_table(layer) and not is_result(layer)
 
 
 def movie_of(points: Points, layers: Iterable[Layer]) -> MovieLayer | None:
-    """Return the movie that points belong to, where it is among these layers."""
+    """Return the movie that points belong to, if it is among these layers."""
     key = notes_of(points).movie
     for layer in layers:
         if isinstance(layer.metadata.get(KEY), MovieNotes) and movie_notes(layer).key == key:
@@ -45,14 +45,14 @@ def movie_of(points: Points, layers: Iterable[Layer]) -> MovieLayer | None:
 
 
 def is_foreign(points: Points) -> bool:
-    """Say whether points come from elsewhere, drawn by hand or made by a script: what they count in is not known."""
+    """Say whether points come from elsewhere, drawn by hand or made by a script, so that their units are unknown."""
     return "frame_shape" not in notes_of(points).about
 
 
 def snapshot(points: Points) -> Callable[[], Localizations]:
-    """Return a function that makes the table of the points that are shown now, for a thread to call.
+    """Return a function that makes the table of the points shown now, for a thread to call.
 
-    A table of millions of points takes longer to make than the viewer may stand still.
+    Making a table of millions of points takes too long to block the viewer.
     """
     notes = replace(notes_of(points))
     shown = PointArrays(
@@ -67,7 +67,7 @@ def snapshot(points: Points) -> Callable[[], Localizations]:
 
 @dataclass(frozen=True, eq=False)
 class Ground:
-    """What points lie on: the pixels of the frames that they came from.
+    """The pixels of the frames that points lie on.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class Ground:
     offset: NDArray[np.float64] | None = None
 
     def table(self, points: Localizations) -> Localizations:
-        """Return the table of the points in the pixels of the frames, with what is known of these."""
+        """Return the points in the pixels of the frames, with the shape and pixel size of these."""
         if self.matrix is not None and self.offset is not None:
             y, x = self.matrix @ points.yx.T + self.offset[:, None]
             points = points.with_columns(y=y, x=x)
@@ -106,13 +106,13 @@ class Ground:
 
 
 def ground_of(points: Points, layers: Iterable[Layer], chosen: Image | None = None) -> Ground:
-    """Return what points lie on: their movie where it is open, else what they know themselves, else the chosen movie.
+    """Return what points lie on: their movie if it is open, else their own notes, else the chosen movie.
 
     Parameters
     ----------
     points : napari.layers.Points
     layers : iterable of Layer
-        Where their movie is sought.
+        The layers among which their movie is searched for.
     chosen : napari.layers.Image, optional
         A movie for points that know of none. Foreign points lie on it where the viewer shows them.
     """
@@ -130,7 +130,7 @@ def ground_of(points: Points, layers: Iterable[Layer], chosen: Image | None = No
 
 
 def on_movie(points: Points, movie: MovieLayer) -> Ground:
-    """Return the pixels of a movie as the ground of points, which lie on it where the viewer shows them."""
+    """Return the pixels of a movie as the ground of points that lie on it where the viewer shows them."""
     unit = np.eye(points.ndim)
     offset = movie.to_pixels(points, np.zeros(points.ndim))
     matrix = np.column_stack([movie.to_pixels(points, unit[axis]) - offset for axis in (-2, -1)])

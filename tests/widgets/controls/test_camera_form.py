@@ -47,7 +47,7 @@ def test_it_starts_with_a_camera_that_changes_nothing(form) -> None:
 
 
 def test_a_preset_fills_the_fields_and_leaves_the_pixel_size(form) -> None:
-    form.tell_pixel_size(108.3, "the file")
+    form.show_reported_pixel_size(108.3, "the file")
     choose(form, PRESET)
     assert [form.boxes[name].text() for name in ("baseline", "electrons_per_adu", "em_gain")] == ["100", "0.46", "1"]
     assert form.camera == Camera(**{**presets.preset(PRESET).to_dict(), "pixel_size_nm": 108.3})
@@ -78,9 +78,9 @@ def test_editing_a_preset_makes_it_one_s_own(form) -> None:
 
 
 def test_where_the_pixel_size_comes_from_is_said(form) -> None:
-    form.tell_pixel_size(None, "the file")
-    assert form.note.text() == "Pixel size: the file does not say its pixel size"
-    form.tell_pixel_size(100, "the file")
+    form.show_reported_pixel_size(None, "the file")
+    assert form.note.text() == "Pixel size: the file gives no pixel size"
+    form.show_reported_pixel_size(100, "the file")
     form.boxes["pixel_size_nm"].setValue(160)
     assert form.note.text() == "Pixel size: as typed; the file says 100 nm"
     form.show_camera(Camera(pixel_size_nm=65), "from the camera")
@@ -90,25 +90,25 @@ def test_where_the_pixel_size_comes_from_is_said(form) -> None:
 
 @pytest.mark.parametrize("origin", ["as typed", "from the camera", "from the camera file"])
 def test_a_pixel_size_of_the_user_s_is_to_be_checked_for_a_movie_that_says_none(form, origin: str, tmp_path) -> None:
-    form.tell_pixel_size(110, "the file")
+    form.show_reported_pixel_size(110, "the file")
     if origin == "as typed":
         form.boxes["pixel_size_nm"].setValue(65)
     elif origin == "from the camera":
         presets.save_preset(Camera(pixel_size_nm=65, name="mine"))
-        form._list()
+        form.refresh()
         choose(form, "mine")
     else:
         Camera(pixel_size_nm=65).to_yaml(tmp_path / "mine.yaml")
         form.open_file(tmp_path / "mine.yaml")
-    form.tell_pixel_size(None, "the file")
-    assert form.note.text() == f"Pixel size: the file does not say it: 65 nm {origin}, check it"
+    form.show_reported_pixel_size(None, "the file")
+    assert form.note.text() == f"Pixel size: the file gives none: 65 nm {origin}, check it"
     assert form.camera.pixel_size_nm == 65
 
 
 def test_the_pixel_size_of_an_earlier_movie_is_forgotten(form) -> None:
-    form.tell_pixel_size(110, "the file")
-    form.tell_pixel_size(None, "")
-    form.tell_pixel_size(None, "the file")
+    form.show_reported_pixel_size(110, "the file")
+    form.show_reported_pixel_size(None, "")
+    form.show_reported_pixel_size(None, "the file")
     assert form.camera.pixel_size_nm is None
     assert form.boxes["pixel_size_nm"].text() == "not known"
 
@@ -203,10 +203,10 @@ def test_typed_values_are_recalled(form, qtbot) -> None:
     later = again(qtbot)
     assert later.camera == Camera(pixel_size_nm=117, em_gain=200)
     assert later.note.text() == "Pixel size: as used last"
-    later.tell_pixel_size(None, "the file")
-    assert later.note.text() == "Pixel size: the file does not say it: 117 nm as used last, check it"
-    later.tell_pixel_size(110, "the file")
-    later.tell_pixel_size(None, "the file")
+    later.show_reported_pixel_size(None, "the file")
+    assert later.note.text() == "Pixel size: the file gives none: 117 nm as used last, check it"
+    later.show_reported_pixel_size(110, "the file")
+    later.show_reported_pixel_size(None, "the file")
     assert later.camera.pixel_size_nm is None
 
 
