@@ -1,4 +1,4 @@
-"""The widget *Batch process*: a folder of movies into a folder of tables, with a table of what became of each."""
+"""The widget *Batch process*: a folder of movies into a folder of tables, with a table of their outcomes."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from napari_subpixel.localizations import Localizations
 from napari_subpixel.runs.batch import Outcome, Progress
 from napari_subpixel.widgets.background.batch import (
     BatchSettings,
-    Began,
-    Found,
+    DetectorReady,
+    MovieScan,
     Places,
-    look,
     open_result,
     run,
+    scan_folder,
 )
 from napari_subpixel.widgets.background.detector_cache import DetectorChoice
 from napari_subpixel.widgets.background.worker import Work
@@ -42,24 +42,25 @@ from napari_subpixel.widgets.layers.points import point_layer_data
 if TYPE_CHECKING:
     from napari import Viewer
 
-#: The folder of movies is looked at when what is typed has rested for this long, in milliseconds.
+#: The folder is searched once nothing was typed for this long, in milliseconds.
 REST_MS = 400
-#: Steps of the progress bar that one movie takes.
-STEPS = 1000
-#: Where the tables go unless another folder is given: a folder in that of the movies.
-TABLES = "localizations"
+#: Steps of the progress bar per movie.
+BAR_STEPS = 1000
+#: Folder of the tables, in that of the movies, unless another is given.
+TABLES_FOLDER = "localizations"
+#: Shown where no folder is chosen.
 WHAT_TO_DO = "Choose a folder of movies: TIFF files of every kind, and Zarr."
 
 
-class _Asked(NamedTuple):
-    """Which movies to look for, and whether the user pressed the button for it."""
+class _ScanRequest(NamedTuple):
+    """Which movies to search for, and whether the user pressed the button for it."""
 
     places: Places
     by_hand: bool
 
 
 class BatchProcess(Panel):
-    """Detects the molecules of every movie in a folder, in the background, and says what became of each.
+    """Detects the molecules of every movie in a folder, in the background, and shows the outcome of each.
 
     Parameters
     ----------
@@ -68,11 +69,11 @@ class BatchProcess(Panel):
     Attributes
     ----------
     folder, output : magicgui.widgets.FileEdit
-        The movies; the tables, of which an empty name stands for a folder in that of the movies.
+        Folders of the movies and of the tables; if the latter is empty, a folder in that of the movies.
     pattern : QLineEdit
         Names of the movies.
     format, existing : magicgui.widgets.ComboBox
-        Of the tables; what to do with those that are there already.
+        Of the tables; what to do with those that exist.
     camera : CameraChoice
     form : ModelForm
         Model, device and threshold.
@@ -81,9 +82,9 @@ class BatchProcess(Panel):
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
-        self._asked: _Asked | None = None
-        self._looking: Work | None = None
-        self._found: Found | None = None
+        self._scan_request: _ScanRequest | None = None
+        self._scan_work: Work | None = None
+        self._scan: MovieScan | None = None
         self._settings: BatchSettings | None = None
         self._work: Work | None = None
         self._opening: Work | None = None
@@ -92,7 +93,7 @@ class BatchProcess(Panel):
         self._at: tuple[Progress, float] | None = None
         self._start = 0.0
         self._rest = QTimer(self, singleShot=True, interval=REST_MS)
-        self._rest.timeout.connect(self.look)
+        self._rest.timeout.connect(self.find_movies)
         self._build_form()
         self._build_run()
         self._places_changed()
@@ -103,29 +104,29 @@ class BatchProcess(Panel):
         self.folder = _folder_edit("Movies", "The folder of the movies")
         self.pattern = QLineEdit("*")
         self.pattern.setToolTip(
-            "Names of the movies: * is all of them, cell*.tif some, **/*.tif also those in folders within the folder"
+            "Names of the movies: * for all of them, cell*.tif, or **/*.tif to include folders inside the folder"
         )
-        self.look_button = QPushButton("Find movies")
-        self.look_button.setToolTip("Look again which movies are there, and which of them have a table")
-        self.output = _folder_edit("Tables", "The folder of the tables; it is made when it is not there")
+        self.find_button = QPushButton("Find movies")
+        self.find_button.setToolTip("Search again for movies, and for those that have a table")
+        self.output = _folder_edit("Tables", "The folder of the tables; created if it does not exist")
         titles = [(f"{format_.title} ({format_.suffixes[0]})", name) for name, format_ in formats.FORMATS.items()]
         self.format = ComboBox(label="Format", choices=titles, tooltip="Of the tables, each named after its movie")
         self.existing = ComboBox(
             label="If tables exist",
             choices=[REFUSE, SKIP, REPLACE],
-            tooltip=f"{SKIP!r} goes on with a batch that was stopped, also in the midst of a movie; "
-            f"a table that is there stays as it is, whatever model and threshold made it",
+            tooltip=f"{SKIP!r} resumes a batch that was stopped, even in the middle of a movie; "
+            f"a table that exists is kept, whatever model and threshold made it",
         )
         self.camera = CameraChoice(self)
-        self.form = ModelForm(self, threshold_tip="Probability from which a molecule is written to the table")
+        self.form = ModelForm(self, threshold_tip="Minimum probability of the molecules that are written to the table")
         names = QWidget()
         beside = QHBoxLayout(names)
         beside.setContentsMargins(0, 0, 0, 0)
         beside.addWidget(self.pattern, stretch=1)
-        beside.addWidget(self.look_button)
+        beside.addWidget(self.find_button)
         rows = (self.folder, ("Names", names), self.output, self.format, self.existing)
         self._inputs = self.add_form(*rows, *self.camera.rows, *self.form.rows)
-        self.look_button.clicked.connect(lambda _: self.look(by_hand=True))
+        self.find_button.clicked.connect(lambda _: self.find_movies(by_hand=True))
         for widget in (self.folder, self.output, self.format):
             widget.changed.connect(self._places_changed)
         self.pattern.textChanged.connect(self._places_changed)
@@ -133,14 +134,14 @@ class BatchProcess(Panel):
     def _build_run(self) -> None:
         self.about = QLabel(wordWrap=True)
         self.run_button = QPushButton("Detect")
-        self.run_button.setToolTip("Find the molecules of these movies in the background, one movie after the other")
+        self.run_button.setToolTip("Detect the molecules of these movies in the background, one movie after the other")
         self.run_button.clicked.connect(lambda _: self.run())
         self.progress = ProgressRow()
-        self.progress.cancel.setToolTip("Stop after the frames that are at work; what is finished is kept")
+        self.progress.cancel.setToolTip("Stop after the current frames; what is finished is kept")
         self.progress.cancel_clicked.connect(self.cancel)
         self.status = QLabel(wordWrap=True)
         self.table = MovieTable()
-        self.table.setToolTip("Double-click on a movie to open it, with its localizations where they are there")
+        self.table.setToolTip("Double-click a movie to open it, with its localizations if it has any")
         self.table.opened.connect(self.open_row)
         for widget in (self.about, self.run_button, self.progress, self.status):
             self.column.addWidget(widget)
@@ -153,94 +154,94 @@ class BatchProcess(Panel):
     def places(self) -> Places:
         """Where the movies are, and where the tables go."""
         folder = Path(_text(self.folder)).expanduser()
-        output = Path(_text(self.output)).expanduser() if _text(self.output) else folder / TABLES
+        output = Path(_text(self.output)).expanduser() if _text(self.output) else folder / TABLES_FOLDER
         return Places(folder, self.pattern.text().strip(), output, self.format.value)
 
-    def look(self, *, by_hand: bool = False) -> None:
-        """Find the movies; what is wrong is a notification where the user asked for it, else a line of text."""
+    def find_movies(self, *, by_hand: bool = False) -> None:
+        """Search for movies; an error is a notification if the user asked for the search, else a line of text."""
         self._rest.stop()
         self._forget()
         if not _text(self.folder):
             self._say(WHAT_TO_DO)
             return
-        self._say("looking for movies ...")
-        self._asked = _Asked(self.places, by_hand)
-        self._looking = Work(_looked, self._asked)
-        self._looking.returned.connect(self._take)
-        self._looking.failed.connect(self._not_looked)
-        self.begin(self._looking)
+        self._say("searching for movies ...")
+        self._scan_request = _ScanRequest(self.places, by_hand)
+        self._scan_work = Work(_scanned, self._scan_request)
+        self._scan_work.returned.connect(self._take)
+        self._scan_work.failed.connect(self._scan_failed)
+        self.begin(self._scan_work)
 
     def _places_changed(self, _: object = None) -> None:
         folder = _text(self.folder)
         self.output.line_edit.native.setPlaceholderText(
-            str(self.places.output) if folder else f"{TABLES}, in that folder"
+            str(self.places.output) if folder else f"{TABLES_FOLDER}, in that folder"
         )
         self._forget()
         self._say("" if folder else WHAT_TO_DO)
         self._rest.start()
 
     def _forget(self) -> None:
-        """Show no movies, and take no notice of a search that goes on."""
-        if self._looking is not None:
-            self._looking.cancel()
-        self._asked = self._looking = self._found = self._settings = None
+        """Show no movies, and ignore a search that is under way."""
+        if self._scan_work is not None:
+            self._scan_work.cancel()
+        self._scan_request = self._scan_work = self._scan = self._settings = None
         self._clear_outcomes()
         _show_words(self.status, "")
         self._list()
 
-    def _take(self, answer: tuple[_Asked, Found | InputError]) -> None:
-        asked, found = answer
-        if asked is not self._asked:
+    def _take(self, answer: tuple[_ScanRequest, MovieScan | InputError]) -> None:
+        request, scan = answer
+        if request is not self._scan_request:
             return  # another folder was chosen meanwhile
-        self._looking = None
-        if isinstance(found, InputError):
-            self._say(advised(found, "batch"))
-            if asked.by_hand:
-                report(found)
+        self._scan_work = None
+        if isinstance(scan, InputError):
+            self._say(advised(scan, "batch"))
+            if request.by_hand:
+                report(scan)
             return
-        self._found = found
+        self._scan = scan
         self._list()
-        self._say(_found_in_words(found))
+        self._say(_describe_scan(scan))
 
-    def _not_looked(self, _: Exception) -> None:
-        self._looking = None
+    def _scan_failed(self, _: Exception) -> None:
+        self._scan_work = None
         self._say("")
 
     def _list(self) -> None:
-        found = self._found
-        self.table.setVisible(found is not None)
-        self.run_button.setEnabled(found is not None)
-        n = len(found.pairs) if found is not None else 0
+        scan = self._scan
+        self.table.setVisible(scan is not None)
+        self.run_button.setEnabled(scan is not None)
+        n = len(scan.pairs) if scan is not None else 0
         self.run_button.setText(f"Detect in {n:,} movie{'s'[: n != 1]}" if n else "Detect")
-        if found is not None:
-            names = [_name(movie, found.places.folder) for movie, _ in found.pairs]
-            remarks = [_remark(movie, table, found) for movie, table in found.pairs]
-            self.table.show_movies(names, [tip_of(*pair) for pair in found.pairs], remarks)
+        if scan is not None:
+            names = [_name(movie, scan.places.folder) for movie, _ in scan.pairs]
+            remarks = [_remark(movie, table, scan) for movie, table in scan.pairs]
+            self.table.show_movies(names, [tip_of(*pair) for pair in scan.pairs], remarks)
 
     def _say(self, words: str) -> None:
-        """Say something of the movies that are listed, or why none are."""
+        """Show a remark on the listed movies, or why none are listed."""
         _show_words(self.about, words)
 
     # -- the run ------------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Detect the movies that are listed."""
-        if self._work is not None or self._found is None:
+        """Detect the listed movies."""
+        if self._work is not None or self._scan is None:
             return
         with reported():
-            self._begin(self._chosen(self._found))
+            self._begin(self._chosen(self._scan))
 
     def cancel(self) -> None:
-        """Stop; finished movies stay, and so do the finished frames of the one that is at work."""
+        """Stop; finished movies are kept, and so are the finished frames of the current one."""
         if self._work is not None:
             self._work.cancel()
 
-    def _chosen(self, found: Found) -> BatchSettings:
+    def _chosen(self, scan: MovieScan) -> BatchSettings:
         form = self.form
         model, camera = models.find(form.model_name), self.camera
         also_read = (model, model.with_suffix(models.CARD_SUFFIX), *([camera.file] if camera.file else []))
         choice = DetectorChoice(form.model_name, form.device_name, round(form.threshold.value(), 4))
-        return BatchSettings(found, camera.camera, choice, self.existing.value, also_read)
+        return BatchSettings(scan, camera.camera, choice, self.existing.value, also_read)
 
     def _begin(self, settings: BatchSettings) -> None:
         self._settings, self._at, self._start = settings, None, 0.0
@@ -252,17 +253,17 @@ class BatchProcess(Panel):
         work.yielded.connect(self._arrived)
         work.returned.connect(lambda _: self._ended("", ""))
         work.cancelled.connect(lambda: self._ended("Stopped", ""))
-        work.failed.connect(lambda error: self._ended("Broken off", advised(error, "batch")))
+        work.failed.connect(lambda error: self._ended("Stopped by an error", advised(error, "batch")))
         self.begin(work)
 
-    def _arrived(self, event: Began | Progress | Outcome) -> None:
+    def _arrived(self, event: DetectorReady | Progress | Outcome) -> None:
         assert self._settings is not None
-        if isinstance(event, Began):
+        if isinstance(event, DetectorReady):
             self._start = time.perf_counter()
             self._clear_outcomes()
             self.table.show_waiting()
             self.form.show_device(event.device)
-            self.progress.begin(STEPS * len(self._settings.found.pairs), "", "")
+            self.progress.begin(BAR_STEPS * len(self._settings.scan.pairs), "", "")
             return
         row = len(self._outcomes)
         if isinstance(event, Outcome):
@@ -278,13 +279,13 @@ class BatchProcess(Panel):
         self._show_progress()
 
     def _show_progress(self) -> None:
-        """Show how much is done of what is to do: movies that are skipped or fail were no work."""
+        """Show how much of the work is done; movies that are skipped or fail do not count as work."""
         if not self.progress.cancel.isEnabled():
-            return  # it stops
+            return  # it is stopping
         assert self._settings is not None
-        n_movies, n_worked = len(self._settings.found.pairs), self._counts["done"]
+        n_movies, n_worked = len(self._settings.scan.pairs), self._counts["done"]
         n_left_out = len(self._outcomes) - n_worked
-        self.progress.bar.setMaximum(max(1, STEPS * (n_movies - n_left_out)))
+        self.progress.bar.setMaximum(max(1, BAR_STEPS * (n_movies - n_left_out)))
         at, words = 0.0, ""
         if self._at is not None:
             progress, began = self._at
@@ -293,42 +294,42 @@ class BatchProcess(Panel):
             words = f"movie {progress.number} of {n_movies}"
             if progress.n_done and seconds:
                 words += f", {progress.n_done / seconds:,.0f} frames/s"
-        self.progress.update_to(round(STEPS * (n_worked + at)), words)
+        self.progress.update_to(round(BAR_STEPS * (n_worked + at)), words)
 
     def _ended(self, how: str, error: str) -> None:
         self._work = None
         self.progress.end()
         self._set_running(False)
         if self._start:
-            _show_words(self.status, self._in_words(how, error))
-            self._tell_of_failures()
+            _show_words(self.status, self._describe_run(how, error))
+            self._report_failures()
         else:
             _show_words(self.status, f"Not run: {error}" if error else "Stopped before the first movie.")
 
-    def _in_words(self, how: str, error: str) -> str:
-        """Say what was done, what is kept of the movie that was at work, and where it stands written."""
+    def _describe_run(self, how: str, error: str) -> str:
+        """Describe what was done, what is kept of the current movie, and where the summary is."""
         assert self._settings is not None
-        found = self._settings.found
+        scan = self._settings.scan
         counts = [f"{n:,} {status}" for status in ("done", "skipped", "failed") if (n := self._counts[status])]
         seconds = duration(time.perf_counter() - self._start)
-        words = [f"{', '.join(counts) or 'none done'} of {len(found.pairs):,} movies, {seconds}."]
+        words = [f"{', '.join(counts) or 'none done'} of {len(scan.pairs):,} movies, {seconds}."]
         if how:
-            words = [f"{how}: {words[0]}", *([f"{error}."] if error else []), self._what_goes_on()]
+            words = [f"{how}: {words[0]}", *([f"{error}."] if error else []), self._describe_resumption()]
         if self._outcomes:
-            words.append(f"Summary: {found.summary}")
+            words.append(f"Summary: {scan.summary}")
         return " ".join(words)
 
-    def _what_goes_on(self) -> str:
-        """Mark the movie that was at work; return what is kept of it, and how to go on."""
+    def _describe_resumption(self) -> str:
+        """Mark the movie that was stopped; return what is kept of it, and how to resume."""
         if self._at is None:
-            return f"To go on, choose {SKIP!r} and run again."
+            return f"To resume, choose {SKIP!r} and run again."
         progress = self._at[0]
         kept = f"{progress.n_done:,} of {progress.n_frames:,} frames are kept"
-        self.table.show_stopped(progress.number - 1, f"{kept}; {SKIP!r} goes on from there")
-        return f"Of {progress.movie.name} {kept}: to go on from there, choose {SKIP!r} and run again."
+        self.table.show_stopped(progress.number - 1, f"{kept}; {SKIP!r} resumes from there")
+        return f"Of {progress.movie.name} {kept}: to resume from there, choose {SKIP!r} and run again."
 
-    def _tell_of_failures(self) -> None:
-        """Say once that movies failed; the table says why."""
+    def _report_failures(self) -> None:
+        """Notify once that movies failed; the table says why."""
         errors = [advised(outcome.error, "batch") for outcome in self._outcomes if outcome.error is not None]
         if len(errors) == 1:
             show_error(errors[0])
@@ -348,13 +349,13 @@ class BatchProcess(Panel):
                 widget.setEnabled(not running)
         self.run_button.setEnabled(not running)
 
-    # -- what came out ------------------------------------------------------------------------------------------------
+    # -- results ------------------------------------------------------------------------------------------------------
 
     def open_row(self, row: int) -> None:
-        """Open a movie, and its localizations where they are there, as layers on each other."""
-        if self._found is None or self._opening is not None:
+        """Open a movie, and its localizations if it has any, as layers on each other."""
+        if self._scan is None or self._opening is not None:
             return
-        movie, table = self._found.pairs[row]
+        movie, table = self._scan.pairs[row]
         with reported():
             camera = self._settings.camera if self._settings is not None else self.camera.camera
             work = Work(open_result, movie, table, camera)
@@ -381,7 +382,7 @@ class BatchProcess(Panel):
     # -- the dock -----------------------------------------------------------------------------------------------------
 
     def dock_closed(self) -> None:
-        """Stop the run, of which the finished part is kept."""
+        """Stop the run, whose finished part is kept."""
         super().dock_closed()
         self._rest.stop()
 
@@ -392,7 +393,7 @@ class BatchProcess(Panel):
 
 
 def breakable(words: str) -> str:
-    """Return a text whose paths may be broken into lines, so that a long one does not widen the dock.
+    """Return a text whose paths can wrap, so that a long one does not widen the dock.
 
     Examples
     --------
@@ -420,22 +421,22 @@ def _text(edit: FileEdit) -> str:
     return str(edit.line_edit.value).strip().strip('"')
 
 
-def _looked(asked: _Asked) -> Generator[None, None, tuple[_Asked, Found | InputError]]:
-    """Look, and return what is wrong where something is: it may be half a name that is being typed."""
+def _scanned(request: _ScanRequest) -> Generator[None, None, tuple[_ScanRequest, MovieScan | InputError]]:
+    """Search, and return an error instead of raising it: the name may still be being typed."""
     try:
-        return asked, (yield from look(asked.places))
+        return request, (yield from scan_folder(request.places))
     except InputError as error:
-        return asked, error
+        return request, error
 
 
-def _found_in_words(found: Found) -> str:
-    """Say which movies need no run, or only the rest of one."""
+def _describe_scan(scan: MovieScan) -> str:
+    """Describe which movies are finished, and which a stopped run has begun."""
     words = []
-    if n := len(found.there):
+    if n := len(scan.finished):
         words.append(f"{n:,} {'has a table' if n == 1 else 'have tables'} already")
-    if n := len(found.begun):
+    if n := len(scan.unfinished):
         words.append(f"{n:,} {'was' if n == 1 else 'were'} begun by a run that was stopped")
-    n = len(found.pairs)
+    n = len(scan.pairs)
     return f"Of {n:,} movie{'s'[: n != 1]}, {' and '.join(words)}." if words else ""
 
 
@@ -444,9 +445,9 @@ def _name(movie: Path, folder: Path) -> str:
     return movie.name if movie == folder else str(movie.relative_to(folder))
 
 
-def _remark(movie: Path, table: Path, found: Found) -> str:
-    if table in found.there:
+def _remark(movie: Path, table: Path, scan: MovieScan) -> str:
+    if table in scan.finished:
         return "has a table already"
-    if table in found.begun:
+    if table in scan.unfinished:
         return "begun by a run that was stopped"
-    return f"settings of its own: {found.sidecars[movie].name}" if movie in found.sidecars else ""
+    return f"settings of its own: {scan.sidecars[movie].name}" if movie in scan.sidecars else ""

@@ -1,4 +1,4 @@
-"""The widget *Detect molecules*: live on the frame in view, and over the whole movie in the background."""
+"""The widget *Detect molecules*: a live preview of the frame in view, and runs over the movie in the background."""
 
 from __future__ import annotations
 
@@ -32,19 +32,23 @@ if TYPE_CHECKING:
     from napari.layers import Layer, Points, Shapes
     from napari.utils.events import Event
 
-#: A threshold is acted on when the slider has rested for this long, in milliseconds.
+#: A threshold is applied once the slider has not moved for this long, in milliseconds.
 SETTLE_MS = 40
-TABLES = ";;".join(f"{f.title} ({' '.join('*' + s for s in f.suffixes)})" for f in formats.FORMATS.values())
+#: Filter of the dialog for files.
+TABLE_FILTER = ";;".join(f"{f.title} ({' '.join('*' + s for s in f.suffixes)})" for f in formats.FORMATS.values())
+#: Shown where the viewer has no image.
 NO_MOVIE = "Open a movie first: drop a file on the viewer, or use Load SMLM stack."
-NONE_FITS = "None of the images is a movie: a movie has one axis beside y and x, and no colours."
-THRESHOLD = (
-    "Probability from which a point is shown. It acts on the preview and on the results of this movie and "
-    "model at once: less probable points are kept, out of sight, so that it can be lowered"
+#: Shown where the viewer has images, but no movie.
+NONE_FITS = "None of the images is a movie: a movie has one axis besides y and x, and no colours."
+#: Tooltip of the threshold.
+THRESHOLD_TIP = (
+    "Minimum probability of the points that are shown. It acts at once on the preview and on the results of this "
+    "movie and model: less probable points are hidden, not discarded, so that it can be lowered"
 )
 
 
 class DetectMolecules(Panel):
-    """Finds the molecules of a movie: a preview that follows the slider, and runs with progress and cancel.
+    """Detects the molecules of a movie: a preview that follows the slider, and runs with progress and cancel.
 
     Parameters
     ----------
@@ -73,9 +77,9 @@ class DetectMolecules(Panel):
 
     def _build_choices(self) -> None:
         self.movie = self.layer_choice(
-            "Movie", is_movie, tooltip="The image layer to find molecules in, whoever opened it"
+            "Movie", is_movie, tooltip="The image layer to detect molecules in, whichever reader opened it"
         )
-        self.form = ModelForm(self, threshold_tip=THRESHOLD)
+        self.form = ModelForm(self, threshold_tip=THRESHOLD_TIP)
         self.device_text, self.threshold = self.form.device_text, self.form.threshold
         self.device = self.form.device
         self.about = QLabel(wordWrap=True)
@@ -98,7 +102,7 @@ class DetectMolecules(Panel):
             box.setToolTip(f"{what} frame of the run, counted from 0 as on the viewer's slider")
             box.valueChanged.connect(self._extent_changed)
         self.region = self.layer_choice(
-            "Region", _is_shapes, none="whole frame", tooltip="A shapes layer with a rectangle: detect within it only"
+            "Region", _is_shapes, none="whole frame", tooltip="A shapes layer with a rectangle: detect only within it"
         )
         self.region.changed.connect(self._region_changed)
         frames = QHBoxLayout()
@@ -113,13 +117,13 @@ class DetectMolecules(Panel):
 
     def _build_run(self) -> None:
         self.run_button = QPushButton("Detect")
-        self.run_button.setToolTip("Find the molecules of these frames in the background")
+        self.run_button.setToolTip("Detect the molecules of these frames in the background")
         self.run_button.clicked.connect(self.run)
         self.progress = ProgressRow()
         self.progress.cancel_clicked.connect(self.cancel)
         self.status = QLabel(wordWrap=True)
         self.save_button = QPushButton("Save table...")
-        self.save_button.setToolTip("Write the localizations that are shown, of the topmost result of this movie")
+        self.save_button.setToolTip("Write the shown localizations of the topmost result of this movie")
         self.save_button.clicked.connect(self.ask_and_save)
         for widget in (self.run_button, self.progress, self.status, self.save_button):
             self.column.addWidget(widget)
@@ -127,21 +131,21 @@ class DetectMolecules(Panel):
     # -- what is chosen -----------------------------------------------------------------------------------------------
 
     def _chosen_movie(self) -> MovieLayer | None:
-        """Return the movie that is chosen; None where there is none, or it cannot be taken for one."""
+        """Return the chosen movie; None if there is none, or the layer is not a movie."""
         try:
             return MovieLayer(self.movie.value) if self.movie.value is not None else None
         except InputError:
             return None
 
     def _movie_changed(self, _: object = None) -> None:
-        words, n_frames = self._without_movie(), 0
+        problem, n_frames = self._without_movie(), 0
         if self.movie.value is not None:
             try:
-                words, n_frames = "", MovieLayer(self.movie.value).stack().n_frames
+                problem, n_frames = "", MovieLayer(self.movie.value).stack().n_frames
             except InputError as error:
-                words = str(error)
-        self.about.setText(words)
-        self.about.setVisible(bool(words))
+                problem = str(error)
+        self.about.setText(problem)
+        self.about.setVisible(bool(problem))
         for box, value in ((self.first, 0), (self.last, n_frames - 1)):
             box.setRange(0, max(n_frames - 1, 0))
             box.setValue(value)
@@ -173,7 +177,7 @@ class DetectMolecules(Panel):
 
     @property
     def choice(self) -> DetectorChoice:
-        """The detector that is chosen."""
+        """The chosen detector."""
         form = self.form
         floor = floor_for(form.threshold.value(), form.card.threshold)
         return DetectorChoice(form.model_name, form.device_name, floor)
@@ -207,7 +211,7 @@ class DetectMolecules(Panel):
         self._settle.start()
 
     def _apply_threshold(self) -> None:
-        """Show what lies above the threshold: in the preview, in a run over this movie, and in its results."""
+        """Show the points above the threshold: in the preview, a run over this movie, and its results."""
         threshold, movie, run = self.threshold.value(), self._chosen_movie(), self._run
         if movie is not None and run is not None and run.is_of(movie, self.form.model_name):
             run.threshold = threshold
@@ -219,7 +223,7 @@ class DetectMolecules(Panel):
         self._ask_preview()
 
     def _results(self) -> list[Points]:
-        """Return the points of the chosen movie that the chosen model found, the topmost first."""
+        """Return the results of the chosen model on the chosen movie, the topmost first."""
         movie = self._chosen_movie()
         key = movie.notes.key if movie is not None else None
         return [layer for layer in reversed(self.viewer.layers) if key and belongs_to(layer, key) and self._fits(layer)]
@@ -231,14 +235,14 @@ class DetectMolecules(Panel):
         return notes.about.get("provenance", {}).get("model") == self.form.card.provenance
 
     def _adopt_threshold(self) -> None:
-        """Let the slider stand where the topmost result of this movie and model has its threshold."""
+        """Set the slider to the threshold of the topmost result of this movie and model."""
         self._follow_results()
         threshold = next((notes_of(layer).threshold for layer in self._results()), None)
         if threshold is not None:
             self.threshold.setValue(threshold)
 
     def _follow_results(self, _: object = None) -> None:
-        """Hear of thresholds that are set elsewhere, by a second widget of this kind."""
+        """Follow thresholds that are set elsewhere, by a second widget of this kind."""
         self._links.clear()
         results = self._results()
         self.save_button.setEnabled(bool(results))
@@ -252,7 +256,7 @@ class DetectMolecules(Panel):
     # -- the run ------------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Detect the frames that are chosen; the result is added to the viewer when the run ends."""
+        """Detect the chosen frames; the result is added to the viewer when the run ends."""
         movie = self._chosen_movie()
         if self._run is not None or movie is None:
             return
@@ -275,19 +279,19 @@ class DetectMolecules(Panel):
         self.begin(run.work)
 
     def cancel(self) -> None:
-        """Stop the run; what was found so far is kept."""
+        """Stop the run; what was detected so far is kept."""
         if self._run is not None:
             self._run.work.cancel()
 
     def ask_and_save(self) -> None:
         """Ask for the name of a file, and write the table to it."""
         if results := self._results():
-            path, _ = QFileDialog.getSaveFileName(self, "Save table", f"{results[0].name}.csv", TABLES)
+            path, _ = QFileDialog.getSaveFileName(self, "Save table", f"{results[0].name}.csv", TABLE_FILTER)
             if path:
                 self.save(path)
 
     def save(self, path: str | Path) -> None:
-        """Write the localizations that are shown, of the topmost result, in the format that the suffix names."""
+        """Write the shown localizations of the topmost result, in the format that the suffix names."""
         results = self._results()
         if not results:
             return
@@ -296,15 +300,15 @@ class DetectMolecules(Panel):
         self.begin(work)
 
     def _saved(self, path: Path) -> None:
-        self.status.setText(f"{path.name} is written.")
+        self.status.setText(f"Saved {path.name}.")
 
     def dock_closed(self) -> None:
-        """Stop the run, whose partial result is kept, and the preview, whose layer goes."""
+        """Stop the run, whose partial result is kept, and the preview, whose layer is removed."""
         super().dock_closed()
         self.live.stop()
 
     def _run_began(self, device: str) -> None:
-        """Count the time from here: the model is loaded."""
+        """Count the time from now on: the model is loaded."""
         self.form.show_device(device)
         self.progress.restart()
 
@@ -322,17 +326,17 @@ class DetectMolecules(Panel):
             self.preview.value = False
 
     def _say_result(self) -> None:
-        """Say how the last run ended, and how many of its localizations are shown now."""
+        """Show how the last run ended, and how many of its localizations are shown now."""
         if self._summary is not None and self._run is None:
-            self.status.setText(_in_words(self._summary))
+            self.status.setText(_describe(self._summary))
 
 
-def _in_words(summary: RunSummary) -> str:
-    how = {"done": "", "cancelled": "Stopped: ", "failed": "Broken off by an error: "}[summary.ending]
+def _describe(summary: RunSummary) -> str:
+    how = {"done": "", "cancelled": "Stopped: ", "failed": "Stopped by an error: "}[summary.ending]
     if summary.is_whole and summary.ending == "cancelled":
-        how = "It was done before it could be stopped: "
+        how = "Finished before it could be stopped: "
     if summary.layer is None:
-        return f"{how}nothing was found."
+        return f"{how}nothing was detected."
     rate = summary.n_frames / summary.seconds if summary.seconds else 0.0
     frames = f"{summary.n_frames:,} frame{'s'[: summary.n_frames != 1]}"
     of = "" if summary.is_whole else f" of {summary.of_frames:,}"

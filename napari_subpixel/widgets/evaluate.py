@@ -1,4 +1,4 @@
-"""The widget *Evaluate against ground truth*: scores in a table, and hits, false alarms and misses in colours."""
+"""The widget *Evaluate against ground truth*: a table of scores, and coloured matches, false positives and misses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QSpinB
 
 from napari_subpixel.errors import InputError
 from napari_subpixel.evaluation.scores import Evaluation, Match
-from napari_subpixel.widgets.background.evaluation import Outcome, Request, in_words
+from napari_subpixel.widgets.background.evaluation import EvaluationRequest, EvaluationResult, describe_evaluation
 from napari_subpixel.widgets.background.latest_request import LatestWork
 from napari_subpixel.widgets.controls.messages import reported, show_warning
 from napari_subpixel.widgets.controls.panel import Panel
@@ -36,20 +36,27 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Layer, Points
 
+#: The choice of no layer.
 FROM_FILE = "from a file"
-TABLE_FILES = "Tables (*.csv *.hdf5 *.h5 *.parquet)"
-#: No movie has more frames.
-LAST_FRAME = 99_999_999
-#: Style of boxes that stand beside each other: napari's own are too wide for that.
+#: Filter of the dialog for files.
+TABLE_FILTER = "Tables (*.csv *.hdf5 *.h5 *.parquet)"
+#: Largest frame number that can be typed.
+MAX_FRAME = 99_999_999
+#: Style of boxes next to each other: napari's own are too wide for that.
 NARROW = "min-width: 40px"
-#: What may change after the scores were made.
-SETTINGS, THRESHOLD, POINTS = "the settings above", "the threshold", "the points"
-#: The scores follow the threshold when that has rested for so long, in milliseconds.
+# What may change after the scores were made, as the line says that reports them out of date.
+#: The form.
+SETTINGS = "the settings above"
+#: The threshold of the result.
+THRESHOLD = "the threshold"
+#: The points of the result or the truth.
+POINTS = "the points"
+#: The scores follow the threshold once that has not moved for this long, in milliseconds.
 REST_MS = 150
 
 
 class EvaluateAgainstTruth(Panel):
-    """Scores a result against ground truth, and shows what was found, made up and missed.
+    """Scores a result against ground truth, and shows true positives, false positives and misses.
 
     Parameters
     ----------
@@ -58,7 +65,7 @@ class EvaluateAgainstTruth(Panel):
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
-        self._shown: tuple[Request, Outcome] | None = None
+        self._shown: tuple[EvaluationRequest, EvaluationResult] | None = None
         self._matches: list[Points] = []
         self._hidden: list[Layer] = []
         self._links = self.new_links()
@@ -73,19 +80,19 @@ class EvaluateAgainstTruth(Panel):
 
     def _build_form(self) -> None:
         self.result = self.layer_choice(
-            "Result", is_table, prefers=is_result, tooltip="The points layer to score: its points that are shown"
+            "Result", is_table, prefers=is_result, tooltip="The points layer to score; hidden points are left out"
         )
         self.truth = self.layer_choice(
             "Truth",
             is_table,
             prefers=self._prefers_as_truth(),
             none=FROM_FILE,
-            tooltip="The points layer of the molecules, or a file",
+            tooltip="The points layer of the true molecules, or a file",
         )
         self.truth_file = FileEdit(
             label="Truth file",
-            filter=TABLE_FILES,
-            tooltip="A table in any format that is read: ThunderSTORM, SMLM challenge, SMAP, Picasso, DECODE, ...",
+            filter=TABLE_FILTER,
+            tooltip="A table in any supported format: ThunderSTORM, SMLM challenge, SMAP, Picasso, DECODE, ...",
         )
         frames = self._build_settings()
         self._form = self.add_form(
@@ -107,29 +114,29 @@ class EvaluateAgainstTruth(Panel):
         self.follow.changed.connect(self._follow_changed)
 
     def _build_settings(self) -> QHBoxLayout:
-        """Make the boxes of how to score, and return the row of those of the frames."""
+        """Make the controls of how to score, and return the row of the frames."""
         self.tolerances = LineEdit(
             label="Tolerances [nm]",
             value="25, 50",
-            tooltip="Largest distance of a localization from its molecule; several, separated by commas, are several "
-            "columns. The SMLM challenge takes 250",
+            tooltip="Largest distance of a localization from its molecule; several, separated by commas, give several "
+            "columns. The SMLM challenge uses 250",
         )
         self.border_nm = FloatSpinBox(
             label="Border [nm]",
             min=0.0,
             max=1e6,
             step=50.0,
-            tooltip="Leave out what lies nearer to the edge of the frames; 0 counts all, the SMLM challenge takes 450",
+            tooltip="Leave out what is closer to the edge of the frames; 0 counts all, the SMLM challenge uses 450",
         )
         self.border_nm.native.setDecimals(1)
         self.first, self.last = QSpinBox(), QSpinBox()
         self.first.setToolTip(
-            "First frame that counts, from 0 as on the viewer's slider; 0 also stands for the first that was detected"
+            "First frame that counts, from 0 as on the viewer's slider; 0 starts at the first that was detected"
         )
         self.last.setToolTip("Last frame that counts; 'last' is the last that was detected")
         self.last.setSpecialValueText("last")
-        self.first.setRange(0, LAST_FRAME)
-        self.last.setRange(-1, LAST_FRAME)
+        self.first.setRange(0, MAX_FRAME)
+        self.last.setRange(-1, MAX_FRAME)
         self.last.setValue(-1)
         for box in (self.first, self.last):
             box.setStyleSheet(NARROW)
@@ -139,8 +146,8 @@ class EvaluateAgainstTruth(Panel):
         frames.addWidget(self.last, stretch=1)
         self.remove_offset = CheckBox(
             text="Remove constant offset",
-            tooltip="Subtract the mean shift of the result against the truth first, as between two programs that put "
-            "the first pixel's centre in different places",
+            tooltip="First subtract the mean shift between result and truth, as between two programs that place the "
+            "first pixel's centre differently",
         )
         self.follow = CheckBox(
             text="Follow the threshold", value=True, tooltip="Score again when the threshold of the result changes"
@@ -153,7 +160,7 @@ class EvaluateAgainstTruth(Panel):
         self.evaluate_button.clicked.connect(self.evaluate_now)
         self.progress = ProgressRow()
         self.progress.cancel.setToolTip("Leave the scores as they are")
-        self.latest: LatestWork[Request] = LatestWork(self, self.progress)
+        self.latest: LatestWork[EvaluationRequest] = LatestWork(self, self.progress)
         self.latest.began.connect(self._began)
         self.latest.returned.connect(self._deliver)
         self.column.addWidget(self.evaluate_button)
@@ -168,8 +175,8 @@ class EvaluateAgainstTruth(Panel):
         self.show_matches = CheckBox(
             text="Show matches, hide result and truth",
             value=True,
-            tooltip="True positives, false positives and misses as three layers in colours; the layers that they were "
-            "made from are hidden meanwhile",
+            tooltip="True positives, false positives and misses as three coloured layers; the layers they come from "
+            "are hidden meanwhile",
         )
         self.shown_tolerance = ComboBox(
             label="Matches within", choices=[], tooltip="The tolerance whose matches are shown"
@@ -202,7 +209,7 @@ class EvaluateAgainstTruth(Panel):
     # -- what is chosen -----------------------------------------------------------------------------------------------
 
     def reset_choices(self, *_: object) -> None:
-        """Look again which layers there are; no layer is its own truth."""
+        """List the layers again; no layer is its own truth."""
         super().reset_choices()
         if self.truth.value is self.result.value:
             self.truth.value = None
@@ -224,7 +231,7 @@ class EvaluateAgainstTruth(Panel):
 
     @property
     def evaluation(self) -> Evaluation | None:
-        """The scores that are shown, unless they are out of date."""
+        """The shown scores, unless they are out of date."""
         return self._shown[1].evaluation if self._shown is not None and self.outdated.current else None
 
     @property
@@ -237,7 +244,7 @@ class EvaluateAgainstTruth(Panel):
         return {
             "tolerances_nm": parsed_tolerances(self.tolerances.value),
             "border_nm": self.border_nm.value,
-            # An end that is left open goes as far as was detected.
+            # An open end reaches as far as was detected.
             "frames": None if whole else (first or None, None if last < 0 else last + 1),
             "remove_offset": self.remove_offset.value,
         }
@@ -245,17 +252,17 @@ class EvaluateAgainstTruth(Panel):
     # -- evaluating ---------------------------------------------------------------------------------------------------
 
     def evaluate_now(self) -> None:
-        """Score the points that are shown, as the form says."""
+        """Score the shown points with the settings of the form."""
         with reported():
-            self.latest.ask(self._asked())
+            self.latest.ask(self._new_request())
 
     def dock_closed(self) -> None:
-        """Stop, follow no more, and show again what was hidden in favour of the match, which stays, out of sight."""
+        """Stop, no longer follow the threshold, hide the match, and show again the layers that it replaced."""
         super().dock_closed()
         self.latest.cancel()
         self._uncover()
 
-    def _asked(self) -> Request:
+    def _new_request(self) -> EvaluationRequest:
         result = self.result.value
         if result is None:
             raise InputError("there is no points layer to score: detect molecules, or open a table of localizations")
@@ -270,19 +277,19 @@ class EvaluateAgainstTruth(Panel):
             movie = movie_of(result, layers)
             drawn_on = movie if is_foreign(truth) else None
             truth_ground = on_movie(truth, drawn_on) if drawn_on is not None else ground_of(truth, layers)
-        return Request(result, ground, truth, truth_ground, self.settings, by_hand=True)
+        return EvaluationRequest(result, ground, truth, truth_ground, self.settings, by_hand=True)
 
     def _truth_path(self) -> Path:
         if not self.truth_file.line_edit.value.strip():
             raise InputError("no truth to score against: choose a points layer or a file of the molecules")
         return Path(str(self.truth_file.value))
 
-    def _began(self, request: Request) -> None:
-        """Hear of what changes from now on, which makes the scores out of date."""
+    def _began(self, request: EvaluationRequest) -> None:
+        """Follow the changes from now on, which make the scores out of date."""
         self.outdated.began()
         self._listen(request)
 
-    def _deliver(self, request: Request, outcome: Outcome) -> None:
+    def _deliver(self, request: EvaluationRequest, outcome: EvaluationResult) -> None:
         self._shown = request, outcome
         self._show_scores(request, outcome)
         self.outdated.delivered()
@@ -294,9 +301,9 @@ class EvaluateAgainstTruth(Panel):
 
     # -- scores -------------------------------------------------------------------------------------------------------
 
-    def _show_scores(self, request: Request, outcome: Outcome) -> None:
+    def _show_scores(self, request: EvaluationRequest, outcome: EvaluationResult) -> None:
         evaluation = outcome.evaluation
-        self.summary.setText(in_words(request, outcome))
+        self.summary.setText(describe_evaluation(request, outcome))
         self.table.show_rows(
             [f"{m.tolerance_nm:g} nm" for m in evaluation],
             [[score.written(m) for m in evaluation] for score in SCORES],
@@ -337,7 +344,7 @@ class EvaluateAgainstTruth(Panel):
             layer.visible = True
 
     def _uncover(self) -> None:
-        """Put the match out of sight, and show again what was hidden in favour of it."""
+        """Hide the match, and show again the layers that it replaced."""
         for layer in self._matches:
             layer.visible = False
         for layer in self._hidden:
@@ -345,7 +352,7 @@ class EvaluateAgainstTruth(Panel):
         self._hidden.clear()
 
     def _show_layers(self, *, hide: bool) -> None:
-        """Show the match, and hide the layers of which it is made, which would lie over it."""
+        """Show the match, and hide the layers that it comes from, which would cover it."""
         assert self._shown is not None
         request, outcome = self._shown
         self._matches = show_matches(self.viewer, request.result, outcome.found, outcome.truth, self._match)
@@ -357,8 +364,8 @@ class EvaluateAgainstTruth(Panel):
 
     # -- following the threshold --------------------------------------------------------------------------------------
 
-    def _listen(self, request: Request) -> None:
-        """Hear of everything that would change the scores."""
+    def _listen(self, request: EvaluationRequest) -> None:
+        """Follow everything that would change the scores."""
         self._links.clear()
         for layer in request.layers:
             self._links.connect(notes_of(layer).threshold_changed, self._threshold_changed)
@@ -392,8 +399,8 @@ class EvaluateAgainstTruth(Panel):
             self.save(path)
 
     def save(self, path: str | Path) -> None:
-        """Write the scores: as csv, a row for each tolerance, or as JSON, what the command line prints."""
+        """Write the scores: as csv, a row per tolerance, or as JSON, as the command line prints them."""
         with reported():
             if self.evaluation is None:
-                raise InputError("there are no scores to save that are up to date: evaluate first")
+                raise InputError("there are no up-to-date scores to save: evaluate first")
             save_scores(path, self.evaluation)

@@ -1,4 +1,4 @@
-"""The widget *Render super-resolution*: an image that lies on the movie and follows the threshold."""
+"""The widget *Render super-resolution*: an image over the movie that follows the threshold."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image, Points
 
-#: Colours offered first; the layer's own controls offer all of napari's. Of these, hot is not quite black at its end.
+#: Colormaps offered here; the layer's own controls offer all of napari's.
 COLORMAPS = ("inferno", "hot", "magma", "fire", "viridis", "turbo", "gray", "green", "magenta", "cyan")
-#: The image follows the threshold when that has rested for so long, in milliseconds.
+#: The image follows the threshold once that has not moved for this long, in milliseconds.
 REST_MS = 150
 
 
-class Request(NamedTuple):
-    """What to render: the points that are shown when it begins, what they lie on, and how."""
+class RenderRequest(NamedTuple):
+    """What to render: the points that are shown when the work begins, what they lie on, and how."""
 
     points: Points
     ground: Ground
@@ -50,16 +50,16 @@ class Request(NamedTuple):
 
     @property
     def words(self) -> str:
-        """What is being done."""
+        """What is being done, for the progress text."""
         return f"rendering {self.points.name}"
 
     def work(self) -> Work:
-        """Return the work, on the points that are shown now."""
+        """Return the work, on the points shown now."""
         return Work(_rendered, snapshot(self.points), self.ground, self.settings)
 
 
 class RenderSuperResolution(Panel):
-    """Renders localizations into an image layer that lies exactly on their movie.
+    """Renders localizations into an image layer exactly over their movie.
 
     Parameters
     ----------
@@ -100,12 +100,12 @@ class RenderSuperResolution(Panel):
             "Localizations",
             is_table,
             prefers=is_result,
-            tooltip="The points layer to render: its points that are shown",
+            tooltip="The points layer to render; hidden points are left out",
         )
         self.frames_of = self.layer_choice(
             "On the frames of",
             is_movie,
-            tooltip="The movie that these points lie on: they do not say themselves how large its frames are",
+            tooltip="The movie that these points lie on, since they do not record the size of its frames",
         )
 
     def _build_settings(self) -> None:
@@ -130,12 +130,12 @@ class RenderSuperResolution(Panel):
             min=0.0,
             max=10_000.0,
             step=1.0,
-            tooltip="Standard deviation of the spots. auto: each point's own uncertainty where it was measured, else "
+            tooltip="Standard deviation of the spots. auto: each point's own uncertainty if it was measured, else "
             "one pixel of the image",
         )
         self.sigma_nm.native.setSpecialValueText("auto")
         self.colormap = ComboBox(
-            label="Colormap", choices=COLORMAPS, tooltip="Colours from no points to many; they change at once"
+            label="Colormap", choices=COLORMAPS, tooltip="Colours from no points to many; applied at once"
         )
         self.follow = CheckBox(
             text="Follow the threshold",
@@ -145,10 +145,10 @@ class RenderSuperResolution(Panel):
 
     def _build_actions(self) -> None:
         self.render_button = QPushButton("Render")
-        self.render_button.setToolTip("Render the points that are shown; a rendering of them made before is replaced")
+        self.render_button.setToolTip("Render the shown points; replaces an earlier rendering of them")
         self.render_button.clicked.connect(self.render_now)
         self.save_button = QPushButton("Save image...")
-        self.save_button.setToolTip("Write the image as OME-TIFF, with its pixel size and where it came from")
+        self.save_button.setToolTip("Write the image as OME-TIFF, with its pixel size and provenance")
         self.save_button.clicked.connect(self.ask_and_save)
         row = QHBoxLayout()
         row.addWidget(self.render_button, stretch=2)
@@ -156,7 +156,7 @@ class RenderSuperResolution(Panel):
         self.column.addLayout(row)
         self.progress = ProgressRow()
         self.progress.cancel.setToolTip("Leave the image as it is")
-        self.latest: LatestWork[Request] = LatestWork(self, self.progress)
+        self.latest: LatestWork[RenderRequest] = LatestWork(self, self.progress)
         self.latest.returned.connect(self._deliver)
         self.status = QLabel(wordWrap=True)
         self.column.addWidget(self.progress)
@@ -165,7 +165,7 @@ class RenderSuperResolution(Panel):
     # -- what is chosen -----------------------------------------------------------------------------------------------
 
     def reset_choices(self, *_: object) -> None:
-        """Look again which layers there are, and whether the points need a movie to be chosen."""
+        """List the layers again, and show the choice of a movie if the points need one."""
         super().reset_choices()
         self._layers_changed()
 
@@ -192,7 +192,7 @@ class RenderSuperResolution(Panel):
 
     @property
     def image(self) -> Image | None:
-        """The image that was rendered from the points that are chosen, where it is in the viewer."""
+        """The image that was rendered from the chosen points, if it is in the viewer."""
         points = self.points.value
         return None if points is None else rendering_of(points, self.viewer.layers)
 
@@ -209,7 +209,7 @@ class RenderSuperResolution(Panel):
     # -- rendering ----------------------------------------------------------------------------------------------------
 
     def render_now(self) -> None:
-        """Render the points that are shown, as the form says."""
+        """Render the shown points with the settings of the form."""
         with reported():
             points = self._chosen_points()
             if not len(points.data):
@@ -217,10 +217,10 @@ class RenderSuperResolution(Panel):
             ground = ground_of(points, self.viewer.layers, self.frames_of.value)
             ground.check_known(points)
             self._listen()
-            self.latest.ask(Request(points, ground, self.settings, by_hand=True))
+            self.latest.ask(RenderRequest(points, ground, self.settings, by_hand=True))
 
     def dock_closed(self) -> None:
-        """Stop, and follow no more."""
+        """Stop, and no longer follow the threshold."""
         super().dock_closed()
         self.latest.cancel()
 
@@ -230,18 +230,18 @@ class RenderSuperResolution(Panel):
             raise InputError("there is no points layer to render: detect molecules, or open a table of localizations")
         return points
 
-    def _deliver(self, request: Request, rendered: SuperResolutionImage) -> None:
+    def _deliver(self, request: RenderRequest, rendered: SuperResolutionImage) -> None:
         image = rendering_of(request.points, self.viewer.layers)
         if image is not None:
             fill(image, rendered, request.points, over=request.ground.layer)
         elif request.by_hand:
             self._add(rendered, request.points, request.ground)
         else:
-            return  # the user removed it, and asked for no other
-        self.status.setText(_in_words(request.points.name, rendered))
+            return  # the user removed it, and did not ask for another
+        self.status.setText(_describe(request.points.name, rendered))
 
     def _add(self, rendered: SuperResolutionImage, points: Points, ground: Ground) -> None:
-        """Put a new image under its points."""
+        """Insert a new image below its points."""
         from napari.layers import Layer
 
         layers = self.viewer.layers
@@ -253,7 +253,7 @@ class RenderSuperResolution(Panel):
     # -- following the threshold --------------------------------------------------------------------------------------
 
     def _listen(self) -> None:
-        """Hear of the threshold of the points that are chosen."""
+        """Follow the threshold of the chosen points."""
         self._links.clear()
         if self.points.value is not None:
             self._links.connect(notes_of(self.points.value).threshold_changed, self._threshold_changed)
@@ -263,7 +263,7 @@ class RenderSuperResolution(Panel):
             self._rest.start()
 
     def _follow(self) -> None:
-        """Render again in the way the image was rendered, if it is still there or about to be."""
+        """Render again with the settings of the image, if it still exists or is being rendered."""
         points = self.points.value
         if points is None or not self.follow.value:
             return
@@ -273,7 +273,7 @@ class RenderSuperResolution(Panel):
         elif image is not None:
             with reported():
                 ground = ground_of(points, self.viewer.layers, self.frames_of.value)
-                self.latest.ask(Request(points, ground, _settings_of(image), by_hand=False))
+                self.latest.ask(RenderRequest(points, ground, _settings_of(image), by_hand=False))
 
     # -- files --------------------------------------------------------------------------------------------------------
 
@@ -286,12 +286,12 @@ class RenderSuperResolution(Panel):
                 self.save(path)
 
     def save(self, path: str | Path) -> None:
-        """Write the image of the chosen points as OME-TIFF, with its provenance, in the background."""
+        """Write the image of the chosen points as OME-TIFF with its provenance, in the background."""
         with reported():
             image = self._image_to_save()
             path = with_suffix(path, ".tif")
             work = Work(_saved, path, rendered_image(image))
-            work.returned.connect(lambda _: self.status.setText(f"{path.name} is written."))
+            work.returned.connect(lambda _: self.status.setText(f"Saved {path.name}."))
             self.begin(work)
 
     def _image_to_save(self) -> Image:
@@ -305,7 +305,7 @@ class RenderSuperResolution(Panel):
 def _rendered(
     table: Callable[[], Localizations], ground: Ground, settings: dict[str, Any]
 ) -> Generator[int | None, None, SuperResolutionImage]:
-    """Render; each yield is a place to stop at."""
+    """Render; the work can be stopped at each yield."""
     points = ground.table(table())
     yield None
     return (yield from render.steps(points, **settings))
@@ -317,7 +317,7 @@ def _saved(path: Path, image: SuperResolutionImage) -> Generator[None, None, Non
 
 
 def _settings_of(image: Image) -> dict[str, Any]:
-    """Return how an image was rendered, to render others in the same way."""
+    """Return the settings with which an image was rendered."""
     about = rendered_image(image).provenance["render"]
     sigma = about.get("sigma_nm")
     return {
@@ -327,7 +327,7 @@ def _settings_of(image: Image) -> dict[str, Any]:
     }
 
 
-def _in_words(name: str, rendered: SuperResolutionImage) -> str:
+def _describe(name: str, rendered: SuperResolutionImage) -> str:
     height, width = rendered.image.shape
     n_points, n_outside = rendered.provenance["render"]["points"], rendered.n_outside
     words = f"{n_points:,} points of {name} in {height:,} x {width:,} pixels of {rendered.grid.pixel_size_nm:g} nm."

@@ -184,7 +184,7 @@ def test_names_choose_among_the_movies_and_folders_within(widget, folder, frames
 def test_a_movie_that_came_later_is_found_by_the_button(widget, folder, frames, qtbot):
     choose(qtbot, widget, folder)
     write(folder / "late.tif", frames)
-    widget.look_button.click()
+    widget.find_button.click()
     at_rest(qtbot, widget)
     assert cells(widget, "Movie")[-1] == "late.tif"
 
@@ -194,7 +194,7 @@ NO_MOVIES = [
     ("gone", "*", "gone: no such folder"),
     ("movies/a.tif", "*", "is not a folder"),
     ("movies", "*.nd2", "no TIFF files and no Zarr named '*.nd2' in this folder; it holds a.tif, b.tif, c.tif"),
-    ("movies", "", "no names to look for"),
+    ("movies", "", "no names to search for"),
     ("movies", "/etc/*", "is not a pattern of names"),
 ]
 
@@ -206,7 +206,7 @@ def test_a_folder_without_movies_is_told_in_words(widget, folder, tmp_path, qtbo
         assert what in words(widget.about)
         assert not widget.run_button.isEnabled()
         assert len(errors(shown)) == n  # it may be half a name that is being typed
-        widget.look_button.click()
+        widget.find_button.click()
         at_rest(qtbot, widget)
         assert what in errors(shown)[n]
 
@@ -292,7 +292,7 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(widget, long, tmp_path, qtb
     at_rest(qtbot, widget)
     out = long / "localizations"
     assert cells(widget, "State") == ["done", "stopped"]
-    assert "frames are kept: to go on from there, choose 'skip finished movies'" in words(widget.status)
+    assert "frames are kept: to resume from there, choose 'skip finished movies'" in words(widget.status)
     assert words(widget.status).startswith("Stopped: 1 done of 2 movies")
     assert sorted(path.name for path in out.iterdir()) == ["a-protocol.txt", "a.csv", "b.csv.partial", "summary.csv"]
     assert list((out / "b.csv.partial").glob("frames-*"))
@@ -386,7 +386,7 @@ def test_tables_that_are_there_are_refused_skipped_or_replaced(widget, two, tmp_
     assert cells(widget, "Remarks") == ["", "has a table already"]
     run(qtbot, widget)
     assert content(out) == {"b.csv": b"precious"}
-    refusal = f"{out / 'b.csv'}: there already; choose 'skip finished movies', which goes on, or 'replace them'"
+    refusal = f"{out / 'b.csv'}: exists already; choose 'skip finished movies' to continue, or 'replace them'"
     assert errors(shown) == [refusal]
     assert words(widget.status) == f"Not run: {refusal}"
     assert cells(widget, "State") == ["waiting", "waiting"]
@@ -407,7 +407,7 @@ def test_what_an_interrupted_run_left_is_not_thrown_away_without_leave(widget, t
     choose(qtbot, widget, two)
     assert "1 was begun by a run that was stopped" in words(widget.about)
     run(qtbot, widget)
-    assert errors(shown)[0].startswith(f"{left}: there already")
+    assert errors(shown)[0].startswith(f"{left}: exists already")
     assert left.exists()
 
 
@@ -618,7 +618,7 @@ def test_a_double_click_opens_the_movie_with_its_localizations_on_it(viewer, wid
         movie, points = viewer.layers
         assert (movie.name, points.name) == ("a.tif", "a.tif localizations")
         assert tuple(movie.scale) == (1, 100, 100)
-        found, there = table_of(points), formats.read(widget._found.pairs[0][1])
+        found, there = table_of(points), formats.read(widget._scan.pairs[0][1])
         assert len(found) == len(there) > 300
         np.testing.assert_allclose(found.yx, there.yx, atol=1e-9)
         for row in (0, 50, 300):

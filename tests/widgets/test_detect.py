@@ -257,7 +257,7 @@ def test_the_table_that_is_shown_can_be_saved(viewer, widget, simulated, qtbot, 
     qtbot.waitUntil(lambda: widget.status.text().startswith(f"{len(same):,} localizations"))
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / name), ""))
     widget.save_button.click()
-    qtbot.waitUntil(lambda: widget.status.text() == f"{name} is written.")
+    qtbot.waitUntil(lambda: widget.status.text() == f"Saved {name}.")
     back = formats.read(tmp_path / name)
     np.testing.assert_allclose(back.yx, same.yx, atol=1e-3)
     qtbot.waitUntil(lambda: not Work.running)
@@ -310,7 +310,7 @@ def test_a_run_that_is_cancelled_at_once_adds_no_layer(viewer, widget, simulated
     widget.cancel()
     finished(qtbot, widget)
     assert not results(viewer)
-    assert "nothing was found" in widget.status.text()
+    assert "nothing was detected" in widget.status.text()
 
 
 def test_the_result_belongs_to_the_movie_the_run_began_on(viewer, widget, simulated, qtbot):

@@ -358,7 +358,7 @@ def test_the_image_is_saved_with_its_pixel_size_and_provenance(make_widget, qtbo
     path = tmp_path / "image.tif"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
     widget.ask_and_save()
-    qtbot.waitUntil(lambda: "is written" in widget.status.text(), timeout=5000)
+    qtbot.waitUntil(lambda: "Saved" in widget.status.text(), timeout=5000)
     with tifffile.TiffFile(path) as file:
         np.testing.assert_array_equal(file.asarray(), image.data)
         metadata = tifffile.xml2dict(file.ome_metadata)["OME"]

@@ -1,4 +1,4 @@
-"""A folder of movies into a folder of tables, in the background: what is there, what is refused, and the run itself."""
+"""A folder of movies into a folder of tables, in the background: the search for movies, the checks, and the run."""
 
 from __future__ import annotations
 
@@ -34,29 +34,29 @@ class Places(NamedTuple):
     format: str
 
 
-class Found(NamedTuple):
-    """Movies, the tables they become, which of these are there, or begun by a run that was stopped; and sidecars.
+class MovieScan(NamedTuple):
+    """The movies of a folder, with their tables and sidecars.
 
     Attributes
     ----------
     places : Places
     pairs : list of (Path, Path)
         Movies and tables.
-    there, begun : frozenset of Path
-        Tables.
+    finished, unfinished : frozenset of Path
+        Tables that exist, and tables of a run that was stopped.
     sidecars : mapping of Path to Path
-        By movie, where it has settings of its own.
+        Files with a movie's own settings, by movie.
     """
 
     places: Places
     pairs: list[tuple[Path, Path]]
-    there: frozenset[Path]
-    begun: frozenset[Path]
+    finished: frozenset[Path]
+    unfinished: frozenset[Path]
     sidecars: Mapping[Path, Path]
 
     @property
     def summary(self) -> Path:
-        """Where it stands written what became of the movies."""
+        """The file that records the outcome of each movie."""
         return self.places.output / batch_summary.NAME
 
 
@@ -65,74 +65,75 @@ class BatchSettings(NamedTuple):
 
     Attributes
     ----------
-    found : Found
+    scan : MovieScan
     camera : Camera
     choice : DetectorChoice
     existing : str
         `REFUSE`, `SKIP` or `REPLACE`.
     also_read : tuple of Path
-        Files that are read beside the movies, which no table may replace.
+        Files besides the movies that are read, and that no table may replace.
     """
 
-    found: Found
+    scan: MovieScan
     camera: Camera
     choice: DetectorChoice
     existing: str
     also_read: tuple[Path, ...] = ()
 
 
-class Began(NamedTuple):
-    """The detector is there: on which device, and why."""
+class DetectorReady(NamedTuple):
+    """The detector is loaded; the device it runs on, and why."""
 
     device: str
 
 
-def look(places: Places) -> Generator[None, None, Found]:
-    """Find the movies, and the tables that are there: on a slow disk this takes its time.
+def scan_folder(places: Places) -> Generator[None, None, MovieScan]:
+    """Find the movies, and the tables that exist; slow on a slow disk.
 
     Raises
     ------
     InputError
-        If there are none, or two would become one table.
+        If there are no movies, or two would share a table.
     """
     yield
     if not places.pattern:
-        raise InputError("no names to look for: * finds all movies of the folder")
+        raise InputError("no names to search for: * finds all movies of the folder")
     movies = find_movies(places.folder, places.pattern)
     pairs = [(Path(movie), table) for movie, table in pair_outputs(movies, places.output, places.format)]
     tables = [table for _, table in pairs]
     sidecars = {movie: sidecar for movie, _ in pairs if os.path.exists(sidecar := sidecar_of(movie))}
-    begun = frozenset(table for table in tables if _journal(table).begun)
-    return Found(places, pairs, frozenset(filter(Path.exists, tables)) - begun, begun, sidecars)
+    unfinished = frozenset(table for table in tables if _journal(table).begun)
+    finished = frozenset(filter(Path.exists, tables)) - unfinished
+    return MovieScan(places, pairs, finished, unfinished, sidecars)
 
 
-def run(settings: BatchSettings) -> Generator[Began | Progress | Outcome, None, None]:
-    """Detect every movie, each with the settings of its sidecar, and keep the summary of what becomes of them.
+def run(settings: BatchSettings) -> Generator[DetectorReady | Progress | Outcome, None, None]:
+    """Detect every movie, each with the settings of its sidecar, and write the summary of their outcomes.
 
     Yields
     ------
-    Began, Progress or Outcome
-        Once the first; then what `detect_batch` tells.
+    DetectorReady, Progress or Outcome
+        `DetectorReady` once, then the events of `detect_batch`.
 
     Raises
     ------
     InputError
-        If nothing could be written, or something would be written over.
+        If nothing could be written, or something would be overwritten.
     """
     skip, replace_them = settings.existing == SKIP, settings.existing == REPLACE
     refuse_to_replace(settings)
-    found = settings.found
-    make_folder(found.places.output)
-    batch_summary.check_summary(found.summary, found.pairs, overwrite=replace_them)
+    scan = settings.scan
+    make_folder(scan.places.output)
+    batch_summary.check_summary(scan.summary, scan.pairs, overwrite=replace_them)
     detector = settings.choice.load()
-    yield Began(detector.device_reason)
-    events = batch.detect_batch(found.pairs, detector, settings.camera, resume=skip, overwrite=replace_them)
-    yield from batch_summary.summarised(events, found.summary)
+    yield DetectorReady(detector.device_reason)
+    events = batch.detect_batch(scan.pairs, detector, settings.camera, resume=skip, overwrite=replace_them)
+    yield from batch_summary.summarised(events, scan.summary)
 
 
 def refuse_to_replace(settings: BatchSettings) -> None:
-    """Raise `InputError` if what is there would be written over without leave, or what is read at all."""
-    pairs, existing, summary = settings.found.pairs, settings.existing, settings.found.summary
+    """Raise `InputError` if a file that exists would be replaced against the choice, or an input at all."""
+    pairs, existing, summary = settings.scan.pairs, settings.existing, settings.scan.summary
     files = [file for _, table in pairs for file in formats.format_for(table).outputs(table)]
     check_inputs_stay(pairs, also_read=settings.also_read)
     if existing == REFUSE:
@@ -140,16 +141,28 @@ def refuse_to_replace(settings: BatchSettings) -> None:
         there = [file for file in (*files, *journals, summary) if file.exists()]
         more = f" and {len(there) - 1} more" if len(there) > 1 else ""
         if there:
-            raise InputError(f"{there[0]}{more}: there already; choose {SKIP!r}, which goes on, or {REPLACE!r}")
+            raise InputError(f"{there[0]}{more}: exists already; choose {SKIP!r} to continue, or {REPLACE!r}")
 
 
-# -- what came out ------------------------------------------------------------------------------------------------
+# -- results ------------------------------------------------------------------------------------------------------
 
 
 def open_result(
     movie: Path, table: Path, camera: Camera
 ) -> Generator[None, None, tuple[LayerData, Localizations | None]]:
-    """Return a movie as a lazy layer, and its localizations where there is a table."""
+    """Return a movie as a lazy layer, and its localizations if there is a table.
+
+    Parameters
+    ----------
+    movie, table : Path
+    camera : Camera
+        Overridden by the movie's sidecar.
+
+    Raises
+    ------
+    InputError
+        If the movie or the table cannot be read.
+    """
     yield
     if os.path.exists(sidecar := sidecar_of(movie)):
         camera = Sidecar.from_yaml(sidecar).over(camera)
@@ -159,7 +172,7 @@ def open_result(
         return data, None
     try:
         return data, formats.read(table)
-    except PixelSizeError:  # what was written beside it is gone
+    except PixelSizeError:  # the file that gave the pixel size is gone
         return data, formats.read(table, pixel_size_nm=camera.pixel_size_nm or stack.pixel_size_nm)
 
 

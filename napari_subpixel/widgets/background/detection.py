@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from napari_subpixel.detection.job import Chunk, DetectionJob
     from napari_subpixel.stacks import Stack
 
-#: Pixels of the pieces that a run goes through, fewer than a file needs: progress is seen, and a click on Cancel heard.
+#: Pixels of a chunk, fewer than for a run to a file, so that progress is shown and *Cancel* acts soon.
 CHUNK_PIXELS = 1 << 17
 
 
@@ -39,7 +39,21 @@ class RunSettings(NamedTuple):
 
 
 class RunSummary(NamedTuple):
-    """How a run ended."""
+    """How a run ended.
+
+    Attributes
+    ----------
+    layer : napari.layers.Points, optional
+        The result, if there is one.
+    n_frames, of_frames : int
+        Frames done, and frames asked for.
+    seconds : float
+    ending : str
+        ``done``, ``cancelled`` or ``failed``.
+    assumed : tuple of str
+        What was estimated of the microscope.
+    warnings : tuple of str
+    """
 
     layer: Points | None
     n_frames: int
@@ -51,7 +65,7 @@ class RunSummary(NamedTuple):
 
     @property
     def is_whole(self) -> bool:
-        """Whether every frame that was asked for was done."""
+        """Whether all requested frames were done."""
         return self.n_frames == self.of_frames
 
 
@@ -63,17 +77,17 @@ class DetectionRun(QObject):
     viewer : napari.Viewer
         Where the points layer is added at the end.
     movie : MovieLayer
-        The movie; what is chosen, renamed or removed in the viewer meanwhile changes nothing.
+        Not affected by what is chosen, renamed or removed in the viewer meanwhile.
     settings : RunSettings
     threshold : float
-        Probability from which points are shown at the end, unless `threshold` is set to another meanwhile.
+        Minimum probability of the points that are shown at the end, unless the attribute is changed meanwhile.
 
     Attributes
     ----------
     began : Signal(str)
-        The detector is there; on which device, and why.
+        The detector is loaded; the device it runs on, and why.
     progressed : Signal(int, int)
-        Frames done, localizations found so far at the threshold.
+        Frames done, and localizations so far at the threshold.
     ended : Signal(object)
         `RunSummary`; the last signal.
     """
@@ -93,7 +107,7 @@ class DetectionRun(QObject):
         self._start = time.perf_counter()
         self.work = Work(_chunks, movie.notes.key, movie.stack(), movie.camera, settings)
         self.work.yielded.connect(self._take)
-        # These hold on to the run while the work goes on, also when the widget that began it is gone.
+        # These keep the run alive during the work, even if the widget that began it is gone.
         self.work.returned.connect(lambda _: self._end("done"))
         self.work.cancelled.connect(lambda: self._end("cancelled"))
         self.work.failed.connect(lambda _: self._end("failed"))
@@ -113,7 +127,7 @@ class DetectionRun(QObject):
             self.began.emit(arrived.detector.device_reason)
             return
         if self.work.is_cancelled:
-            return  # it was under way when the user had seen enough
+            return  # it was on its way when the user stopped the run
         self._tables.append(arrived.table)
         self._frames_done += arrived.stop - arrived.start
         self._n_found += int((arrived.table["probability"] >= self.threshold).sum())
@@ -125,7 +139,7 @@ class DetectionRun(QObject):
         layer = None
         try:
             layer = self._add_layer() if self._tables else None
-        except Exception as error:  # whoever waits for the end has to hear of it, whatever went wrong
+        except Exception as error:  # the end has to be signalled, whatever went wrong
             report(error)
             ending = "failed"
         assumed = self._job.assumed if self._job is not None else ()
@@ -146,7 +160,7 @@ class DetectionRun(QObject):
         done = first + self._frames_done
         table = concat(self._tables)
         provenance = {**table.provenance, "frames": [first, done]}
-        # The camera may have been set meanwhile: the layer's own pixel size is the one that the points lie at.
+        # The camera may have been set meanwhile: the points lie at the layer's own pixel size.
         table = table.with_about(
             provenance=provenance, pixel_size_nm=self.movie.camera.pixel_size_nm or table.pixel_size_nm
         )

@@ -1,4 +1,4 @@
-"""One evaluation: what is compared with what, read and scored in the background, and what came out."""
+"""One evaluation in the background: the request, the reading and scoring, and the result."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from napari.layers import Points
 
 
-class Request(NamedTuple):
-    """What to compare, and how; the tables are made when it begins."""
+class EvaluationRequest(NamedTuple):
+    """What to compare, and how; the tables are made when the work begins."""
 
     result: Points
     ground: Ground
@@ -31,7 +31,7 @@ class Request(NamedTuple):
 
     @property
     def words(self) -> str:
-        """What is being done."""
+        """What is being done, for the progress text."""
         return f"matching {self.result.name} with {self.truth.name}"
 
     @property
@@ -40,22 +40,22 @@ class Request(NamedTuple):
         return [layer for layer in (self.result, self.truth) if not isinstance(layer, Path)]
 
     def work(self) -> Work:
-        """Return the work, on the points that are shown now."""
+        """Return the work, on the points shown now."""
         truth = None if isinstance(self.truth, Path) else snapshot(self.truth)
         return Work(_evaluated, self, snapshot(self.result), truth)
 
 
-class Outcome(NamedTuple):
-    """The two tables that were compared, and what came out.
+class EvaluationResult(NamedTuple):
+    """The two tables that were compared, and their scores.
 
     Attributes
     ----------
     found, truth : Localizations
     evaluation : Evaluation
     frames : (int or None, int or None), optional
-        First frame that was scored and the one after the last; all if not given.
+        First scored frame and the one after the last; all if not given.
     left_out : tuple of str
-        What of the truth was not scored, in words.
+        Messages on the part of the truth that was not scored.
     """
 
     found: Localizations
@@ -65,14 +65,14 @@ class Outcome(NamedTuple):
     left_out: tuple[str, ...] = ()
 
 
-def in_words(request: Request, outcome: Outcome) -> str:
-    """Say what was compared."""
+def describe_evaluation(request: EvaluationRequest, outcome: EvaluationResult) -> str:
+    """Describe what was compared."""
     evaluation, settings = outcome.evaluation, request.settings
     threshold = outcome.found.provenance.get("threshold")
     above = f" (probability from {threshold:.2f})" if isinstance(threshold, (int, float)) else ""
     words = (
         f"{request.result.name}{above}: {evaluation.n_localizations:,} points against {evaluation.n_truth:,} of "
-        f"{request.truth.name}, in {_frames_in_words(outcome)}"
+        f"{request.truth.name}, in {_describe_frames(outcome)}"
     )
     if settings["border_nm"]:
         words += f", without a border of {settings['border_nm']:g} nm"
@@ -82,18 +82,18 @@ def in_words(request: Request, outcome: Outcome) -> str:
     return f"{words}."
 
 
-def _frames_in_words(outcome: Outcome) -> str:
+def _describe_frames(outcome: EvaluationResult) -> str:
     detected, scored = detected_frames(outcome.found), outcome.frames
     if detected is None or scored is None or reaches_beyond(detected, scored):
-        return _counted(outcome.evaluation.n_frames)
+        return _count_frames(outcome.evaluation.n_frames)
     n_detected = detected[1] - detected[0]
     if scored == detected:
-        return f"the {_counted(n_detected)} that {'was' if n_detected == 1 else 'were'} detected"
+        return f"the {_count_frames(n_detected)} that {'was' if n_detected == 1 else 'were'} detected"
     start, stop = scored
-    return f"{(stop or 0) - (start or 0):,} of the {_counted(n_detected)} that were detected"
+    return f"{(stop or 0) - (start or 0):,} of the {_count_frames(n_detected)} that were detected"
 
 
-def _counted(n_frames: int) -> str:
+def _count_frames(n_frames: int) -> str:
     return f"{n_frames:,} frame{'s'[: n_frames != 1]}"
 
 
@@ -101,9 +101,9 @@ def _counted(n_frames: int) -> str:
 
 
 def _evaluated(
-    request: Request, found_now: Callable[[], Localizations], truth_now: Callable[[], Localizations] | None
-) -> Generator[float | None, None, Outcome]:
-    """Make the tables and score them; each yield is a place to stop at."""
+    request: EvaluationRequest, found_now: Callable[[], Localizations], truth_now: Callable[[], Localizations] | None
+) -> Generator[float | None, None, EvaluationResult]:
+    """Make the tables and score them; the work can be stopped at each yield."""
     found = request.ground.table(found_now())
     yield None
     if truth_now is None:
@@ -115,11 +115,11 @@ def _evaluated(
     frames = frames_to_score(found, request.settings["frames"])
     evaluation = yield from evaluate.steps(found, truth, **{**request.settings, "frames": frames})
     yield None
-    return Outcome(found, truth, evaluation, frames, left_out(found, truth, frames))
+    return EvaluationResult(found, truth, evaluation, frames, left_out(found, truth, frames))
 
 
 def _read_truth(path: Path, pixel_size_nm: float | None) -> Localizations:
-    """Read the truth; a file in nm that does not tell the pixel size takes that of the result."""
+    """Read the truth; a file in nm without a pixel size takes that of the result."""
     try:
         return formats.read(path)
     except PixelSizeError:
@@ -128,7 +128,7 @@ def _read_truth(path: Path, pixel_size_nm: float | None) -> Localizations:
         return formats.read(path, pixel_size_nm=pixel_size_nm)
 
 
-def _check_known(request: Request, found: Localizations, truth: Localizations) -> None:
+def _check_known(request: EvaluationRequest, found: Localizations, truth: Localizations) -> None:
     if found.pixel_size_nm is None and truth.pixel_size_nm is None:
         raise PixelSizeError(f"{request.result.name}: the pixel size of the camera is not known")
     if request.settings["border_nm"] and found.frame_shape is None and truth.frame_shape is None:
