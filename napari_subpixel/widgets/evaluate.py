@@ -236,7 +236,13 @@ class EvaluateAgainstTruth(Panel):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """How to score: keyword arguments of `napari_subpixel.evaluation.evaluate.evaluate`."""
+        """How to score: keyword arguments of `napari_subpixel.evaluation.evaluate.evaluate`.
+
+        Raises
+        ------
+        InputError
+            If the first frame comes after the last, or a tolerance is not a number.
+        """
         first, last = self.first.value(), self.last.value()
         if 0 <= last < first:
             raise InputError(f"the first frame, {first}, comes after the last, {last}")

@@ -19,6 +19,24 @@ def write_csv(path: str, data: NDArray[Any], meta: dict[str, Any]) -> list[str]:
 
     napari calls this writer for any points that are saved as .csv. Points that neither come from this plugin nor have
     units of length are not localizations, and are passed on to napari's own writer.
+
+    Parameters
+    ----------
+    path : str
+    data : ndarray, shape (N, axes)
+        The points.
+    meta : dict
+        The other attributes of the layer, as napari passes them.
+
+    Returns
+    -------
+    list of str
+        The files that were written.
+
+    Raises
+    ------
+    OSError
+        If the points are not localizations, or cannot be written.
     """
     if not _are_localizations(data, meta):
         import npe2
@@ -29,12 +47,50 @@ def write_csv(path: str, data: NDArray[Any], meta: dict[str, Any]) -> list[str]:
 
 
 def write_hdf5(path: str, data: NDArray[Any], meta: dict[str, Any]) -> list[str]:
-    """Write the points that a layer shows as a Picasso hdf5."""
+    """Write the points that a layer shows as a Picasso hdf5.
+
+    Parameters
+    ----------
+    path : str
+    data : ndarray, shape (N, axes)
+        The points.
+    meta : dict
+        The other attributes of the layer, as napari passes them.
+
+    Returns
+    -------
+    list of str
+        The files that were written.
+
+    Raises
+    ------
+    OSError
+        If the points are not localizations, or cannot be written.
+    """
     return _write(path, data, meta, "hdf5")
 
 
 def write_parquet(path: str, data: NDArray[Any], meta: dict[str, Any]) -> list[str]:
-    """Write the points that a layer shows as a native parquet."""
+    """Write the points that a layer shows as a native parquet.
+
+    Parameters
+    ----------
+    path : str
+    data : ndarray, shape (N, axes)
+        The points.
+    meta : dict
+        The other attributes of the layer, as napari passes them.
+
+    Returns
+    -------
+    list of str
+        The files that were written.
+
+    Raises
+    ------
+    OSError
+        If the points are not localizations, or cannot be written.
+    """
     return _write(path, data, meta, "parquet")
 
 

@@ -75,7 +75,14 @@ class ReadOnlyTable(QTableWidget):
         self._fit(stretch)
 
     def set_cell(self, row: int, column: int, text: str) -> None:
-        """Write one cell."""
+        """Write one cell; a long text is its tooltip too.
+
+        Parameters
+        ----------
+        row, column : int
+            Counted from 0.
+        text : str
+        """
         cell = self.cell(row, column)
         cell.setText(text)
         cell.setToolTip(text if len(text) > 20 else "")
