@@ -82,9 +82,9 @@ def test_where_the_pixel_size_comes_from_is_said(form) -> None:
     assert form.note.text() == "Pixel size: the file gives no pixel size"
     form.show_reported_pixel_size(100, "the file")
     form.boxes["pixel_size_nm"].setValue(160)
-    assert form.note.text() == "Pixel size: as typed; the file says 100 nm"
+    assert form.note.text() == "Pixel size: as typed; the file gives 100 nm"
     form.show_camera(Camera(pixel_size_nm=65), "from the camera")
-    assert form.note.text() == "Pixel size: from the camera; the file says 100 nm"
+    assert form.note.text() == "Pixel size: from the camera; the file gives 100 nm"
     assert form.camera.pixel_size_nm == 65
 
 

@@ -131,8 +131,8 @@ def test_points_drawn_by_hand_are_a_table_too():
 @pytest.mark.parametrize(
     ("places", "words"),
     [
-        ([[0.5, 1, 1]], "must be whole and from 0, got 0.5"),
-        ([[-1, 1, 1]], "must be whole and from 0, got -1"),
+        ([[0.5, 1, 1]], "must be whole numbers from 0, got 0.5"),
+        ([[-1, 1, 1]], "must be whole numbers from 0, got -1"),
         ([[0, 0, 1, 1], [1, 1, 1, 1]], "points differ along 2 axes"),
     ],
 )
