@@ -113,6 +113,11 @@ class Camera:
         Returns
         -------
         ndarray of uint16, same shape
+
+        Raises
+        ------
+        InputError
+            If photons are negative, not numbers or beyond any camera, or the camera's maps are of another shape.
         """
         photons = self._fitting(photons)
         if not np.all(photons >= 0):

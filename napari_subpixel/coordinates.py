@@ -43,6 +43,11 @@ def px_to_nm(px: ArrayLike, pixel_size_nm: float, *, first_centre_px: float) -> 
     ndarray of float64
         Positions in nm.
 
+    Raises
+    ------
+    InputError
+        If the pixel size is not positive and finite.
+
     Examples
     --------
     >>> float(px_to_nm(0, 100, first_centre_px=CENTRE_FROM_CORNER))
@@ -67,6 +72,11 @@ def nm_to_px(nm: ArrayLike, pixel_size_nm: float, *, first_centre_px: float) -> 
     -------
     ndarray of float64
         Positions in pixels, the first pixel's centre at 0.
+
+    Raises
+    ------
+    InputError
+        If the pixel size is not positive and finite.
 
     Examples
     --------

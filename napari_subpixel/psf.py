@@ -89,6 +89,11 @@ def draw_gaussians(
     ndarray of float64, shape (T, Y, X)
         Mean photons.
 
+    Raises
+    ------
+    InputError
+        If a frame number lies outside the movie, or a standard deviation is not positive.
+
     Examples
     --------
     >>> image = draw_gaussians((1, 9, 11), [0], [4.0], [5.0], [1000.0], 1.0)

@@ -36,7 +36,13 @@ def from_about(about: Mapping[str, Any], *, stand_ins: Mapping[str, str] | None 
 
 
 def to_about(notes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the keyword arguments of `Localizations` that notes hold; those that are not there are None."""
+    """Return the keyword arguments of `Localizations` that notes hold; missing ones are None.
+
+    Raises
+    ------
+    InputError
+        If the number of frames, the frame shape or the provenance is of another kind.
+    """
     n_frames, provenance = notes.get("n_frames"), notes.get("provenance") or {}
     if n_frames is not None and not _is_count(n_frames):
         raise InputError(f"n_frames must be a whole number, got {n_frames!r}")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from napari_subpixel.errors import AxesError
 from napari_subpixel.stacks.axes import checked_dtype, frame_axes
@@ -59,7 +59,7 @@ class ArraySource:
             self._closing.close()
 
 
-def _default_axes(name: str, shape: tuple[int, ...], dtype: Any) -> str:
+def _default_axes(name: str, shape: tuple[int, ...], dtype: DTypeLike) -> str:
     """Letters for an array that does not name its axes: y and x come last, of the others one may be longer than 1."""
     outer = shape[:-2]
     colours = len(shape) > 2 and shape[-1] in (3, 4) and (len(shape) > 3 or np.dtype(dtype) == np.uint8)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from napari_subpixel.errors import AxesError, InputError
 
@@ -82,7 +83,7 @@ def check_not_empty(name: str, shape: Sequence[int]) -> None:
         raise InputError(f"{name}: the movie has no frames: shape {tuple(shape)}")
 
 
-def checked_dtype(name: str, dtype: Any) -> np.dtype[Any]:
+def checked_dtype(name: str, dtype: DTypeLike) -> np.dtype[Any]:
     """Return the type in this machine's byte order, or raise `InputError` if it is not a real number."""
     dtype = np.dtype(dtype)
     if dtype.kind not in "biuf":

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -214,7 +213,7 @@ class _Places:
         if len(names) == 1:
             self._numbers[names.pop()] = 0
 
-    def _file_number(self, uuid: Any) -> int | None:
+    def _file_number(self, uuid: ElementTree.Element | None) -> int | None:
         """Return the number of the file that a TiffData element names, which is opened if it is a new one.
 
         None stands for a file that is not there yet.

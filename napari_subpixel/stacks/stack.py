@@ -189,6 +189,11 @@ class Stack:
         Yields
         ------
         (int, ndarray of shape (size, Y, X))
+
+        Raises
+        ------
+        InputError
+            If `size` is below 1, the movie has no such frames, or they cannot be read.
         """
         if size < 1:
             raise InputError(f"{self.name}: a chunk must have at least 1 frame, got {size}")

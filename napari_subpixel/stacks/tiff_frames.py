@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from io import RawIOBase
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from napari_subpixel.errors import InputError
 from napari_subpixel.stacks.axes import check_not_empty, checked_dtype
@@ -32,7 +33,7 @@ class TiffFrames:
         Type of the numbers.
     """
 
-    def __init__(self, files: Sequence[TiffPages], file_of: ArrayLike, page_of: ArrayLike, dtype: Any) -> None:
+    def __init__(self, files: Sequence[TiffPages], file_of: ArrayLike, page_of: ArrayLike, dtype: DTypeLike) -> None:
         self._pages = list(files)
         self._file_of, self._page_of = np.asarray(file_of, np.int64), np.asarray(page_of, np.int64)
         self.files: Sequence[Path] = [pages.path for pages in files]
@@ -92,7 +93,7 @@ class _OpenTiff:
 
     def __init__(self, pages: TiffPages) -> None:
         self._pages = pages
-        self._file: BinaryIO | None = None
+        self._file: RawIOBase | None = None
         self._decoder: Any = None
 
     def read_into(self, out: NDArray[Any], page: int, rows: range) -> None:
@@ -121,9 +122,9 @@ class _OpenTiff:
         self._file = self._decoder = None
 
 
-def _fill(file: Any, path: Path, out: Any) -> None:
+def _fill(file: RawIOBase, path: Path, out: NDArray[Any]) -> None:
     """Fill a contiguous array from here on; the system may hand over a large read in pieces."""
-    buffer, filled = memoryview(out).cast("B"), 0
+    buffer, filled = out.data.cast("B"), 0
     while filled < len(buffer):
         count = file.readinto(buffer[filled:])
         if not count:

@@ -15,6 +15,7 @@ from napari_subpixel._util.files import atomic_output, check_can_write
 from napari_subpixel.coordinates import checked_pixel_size
 from napari_subpixel.errors import InputError
 
+#: Suffixes of the movies that are written.
 SUFFIXES = (".tif", ".tiff")
 
 
@@ -53,6 +54,11 @@ def write_movie(
         that the same movie of the same origin has the same bytes.
     overwrite : bool
         Replace an existing file.
+
+    Raises
+    ------
+    InputError
+        If the name does not end in .tif or .tiff, the file exists and may not be replaced, or it cannot be written.
     """
     import tifffile
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from napari_subpixel.errors import InputError
 from napari_subpixel.stacks.arrays import ArraySource
 from napari_subpixel.stacks.axes import pixel_size_from
 from napari_subpixel.stacks.stack import Stack
+
+Result = TypeVar("Result")
 
 #: Files of which a Zarr array or group has one.
 METADATA_FILES = ("zarr.json", ".zarray", ".zgroup")
@@ -24,7 +27,15 @@ def is_zarr_folder(path: Path) -> bool:
 
 
 def open_zarr(path: Path, series: int) -> Stack:
-    """Open a Zarr folder or zip file; `series` counts the images of an OME-Zarr group."""
+    """Open a Zarr folder or zip file; `series` counts the images of an OME-Zarr group.
+
+    Raises
+    ------
+    AxesError
+        If it has further axes besides (T, Y, X).
+    InputError
+        If it is damaged, holds no such image, or zarr is not installed.
+    """
     try:
         import zarr
         from zarr.storage import ZipStore
@@ -42,7 +53,7 @@ def open_zarr(path: Path, series: int) -> Stack:
     return Stack(source, name=path.name, path=path, pixel_size_nm=pixel_size_nm, n_series=n_series, series=series)
 
 
-def _opened(path: Path, open_it: Any) -> Any:
+def _opened(path: Path, open_it: Callable[[], Result]) -> Result:
     """Call `open_it`; any error of a damaged Zarr becomes an `InputError`."""
     try:
         return open_it()
@@ -127,7 +138,7 @@ def _named_axes(array: Any) -> str | None:
     return axes if axes.count("Y") == axes.count("X") == 1 else None
 
 
-def _letters(names: Any) -> str:
+def _letters(names: Iterable[object]) -> str:
     return "".join(str(name)[:1].upper() for name in names)
 
 
