@@ -2,7 +2,8 @@
 #
 #   PYTHON=python3.12        the Python for .venv: 3.11, 3.12 or 3.13
 #   TORCH_ARGS="..."         more arguments for pip when it installs PyTorch (CONTRIBUTING.md says when)
-#   PYTEST_ARGS="..."        more arguments for pytest, such as -k camera
+#   PYTEST_ARGS="..."        more arguments for pytest, such as -k camera, or -n0 --pdb for one process
+#   WORKERS=4                at most so many processes for the tests, a screen each
 #   DEMO_OUTPUT=folder       where `make demo` puts its files
 #   BENCH_WORK=folder        where `make bench-paper` keeps checkpoints and results
 #   VIEWER=yes               let `make demo` open its result in napari, which it installs
@@ -10,6 +11,7 @@
 PYTHON =
 TORCH_ARGS =
 PYTEST_ARGS =
+WORKERS = 4
 DEMO_OUTPUT = demo-output
 BENCH_WORK = ../napari-subpixel-bench
 
@@ -17,13 +19,15 @@ VENV = .venv
 BIN = $(VENV)/bin
 STAMPS = $(VENV)/stamps
 INSTALL = $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
+# A worker for each processor; one that has nothing left to do takes tests over from another.
+PYTEST = scripts/with-screen $(BIN)/python -m pytest -n logical --maxprocesses $(WORKERS) --dist worksteal
 METADATA = setup.cfg pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types manifest wheel bench bench-paper docs pictures clean distclean
+.PHONY: help demo test test-all test-slow test-numbers quick check lint types manifest wheel bench bench-paper docs pictures clean distclean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ifdef VIEWER
 demo: $(STAMPS)/viewer
@@ -34,9 +38,23 @@ demo: $(STAMPS)/base ## find, render and score the molecules of a simulated movi
 	$(BIN)/napari-subpixel demo -o $(DEMO_OUTPUT)
 endif
 
-test: $(STAMPS)/test ## run the tests, the viewer's on a virtual screen
+test: $(STAMPS)/test ## run the tests but for the slow ones, the viewer's on virtual screens
 	scripts/qt-libraries $(BIN)/python
-	scripts/with-screen $(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(PYTEST) -m "not slow" $(PYTEST_ARGS)
+
+test-all: $(STAMPS)/test ## run all tests
+	scripts/qt-libraries $(BIN)/python
+	$(PYTEST) $(PYTEST_ARGS)
+
+test-slow: $(STAMPS)/test ## run the tests that `make test` leaves out
+	scripts/qt-libraries $(BIN)/python
+	$(PYTEST) -m slow $(PYTEST_ARGS)
+
+test-numbers: $(STAMPS)/test ## run what trains or compares numbers, without the processor's vector instructions
+	ATEN_CPU_CAPABILITY=default $(PYTEST) -m "numbers and not slow" $(PYTEST_ARGS)
+
+quick: $(STAMPS)/test ## run what needs neither a viewer nor long
+	$(PYTEST) -m "not slow and not viewer and not numbers" --ignore tests/widgets $(PYTEST_ARGS)
 
 check: lint types manifest docs wheel ## everything else that has to pass: style, types, documents, the built wheel
 

@@ -78,7 +78,7 @@ def overlap(folder: Path, model: str, quick: bool) -> str:
     """Compare the whole way with detection alone."""
     rows = []
     for name, side, density in (("crowded", 64, CROWDED), ("sparse", 512, SPARSE)):
-        n_frames = 40 if quick else (2000 if side == 64 else 160)
+        n_frames = 10 if quick else (2000 if side == 64 else 160)
         movie = write(folder / f"{name}.tif", frames_of(side, density, n_frames), n_frames)
         detector, best = Detector(model, device="cpu"), {"file": np.inf, "memory": np.inf}
         with open_stack(movie) as stack:

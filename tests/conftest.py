@@ -1,8 +1,13 @@
-"""What the tests share: where the real movies are, and random numbers that do not change."""
+"""What the tests share: threads, a screen for each worker, the real movies, and random numbers that do not change."""
 
 from __future__ import annotations
 
+import functools
 import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +16,84 @@ import pytest
 from napari_subpixel._util.user_folder import CONFIG
 
 ROOT = Path(__file__).resolve().parents[1]
+#: The fixtures of a test that opens a napari viewer.
+VIEWERS = {"make_napari_viewer", "viewer_window"}
+#: What trains, optimises or compares computed numbers: by folder or module.
+NUMBERS = {"training", "models", "detection", "calibration", "test_examples", "test_train_on"}
+_SCREEN = pytest.StashKey[subprocess.Popen[str]]()
+
+
+# -- processes and screens ----------------------------------------------------------------------------------------
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give each process one thread, and each worker of pytest-xdist a virtual screen of its own where there can be one.
+
+    Workers share the processors, and numbers do not depend on how many there are. What is set here is read when a
+    worker, or a process that a test starts, loads NumPy and PyTorch.
+    """
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    if not os.environ.get("PYTEST_XDIST_WORKER") or os.environ.get("QT_QPA_PLATFORM", "xcb") != "xcb":
+        return
+    if sys.platform != "linux" or not shutil.which("Xvfb"):
+        return
+    # The shell ends the screen when this process closes the pipe, or dies.
+    command = ["sh", "-c", 'Xvfb -displayfd 1 -screen 0 "$0" & cat >/dev/null; kill $!']
+    command.append(os.environ.get("SCREEN", "1280x1024") + "x24")
+    screen = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert screen.stdout is not None
+    if number := screen.stdout.readline().strip():
+        os.environ |= {"DISPLAY": f":{number}", "QT_QPA_PLATFORM": "xcb"}
+        os.environ.pop("WAYLAND_DISPLAY", None)
+    config.stash[_SCREEN] = screen
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if screen := config.stash.get(_SCREEN, None):
+        screen.communicate()
+
+
+@functools.cache
+def why_no_viewer() -> str:
+    """Return why no viewer can be opened here, or nothing: its canvas needs OpenGL, on a screen."""
+    if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"} & os.environ.keys():
+        return "no screen"
+    from qtpy.QtGui import QOpenGLContext
+    from qtpy.QtWidgets import QApplication
+
+    assert QApplication.instance() is not None
+    return "" if QOpenGLContext().create() else f"no OpenGL on Qt's platform {QApplication.platformName()!r}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if VIEWERS & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.viewer)
+        if {*item.path.parent.relative_to(ROOT / "tests").parts, item.path.stem} & NUMBERS:
+            item.add_marker(pytest.mark.numbers)
+
+
+@pytest.fixture(autouse=True)
+def skip_without_screen(request: pytest.FixtureRequest) -> None:
+    if request.node.get_closest_marker("viewer"):
+        if sys.platform != "linux" or {"DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"} & os.environ.keys():
+            request.getfixturevalue("qapp")
+        if reason := why_no_viewer():
+            pytest.skip(f"no viewer: {reason}; install xvfb, or run on a screen")
+
+
+@pytest.fixture(autouse=True)
+def one_thread_afterwards() -> Iterator[None]:
+    """A test may ask PyTorch for more threads, or start a cluster that does; those after it shall not wait for them."""
+    yield
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+
+
+# -- data ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(autouse=True)

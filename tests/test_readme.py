@@ -36,9 +36,13 @@ def test_the_ten_lines_of_python_run_and_score(section, tmp_path, monkeypatch, c
     assert 0.2 < float(scores[1]) < 1
 
 
-def test_the_commands_run(section, tmp_path, monkeypatch):
+@pytest.mark.parametrize("n_frames", ["12", pytest.param("200", marks=pytest.mark.slow)])
+def test_the_commands_run(section, tmp_path, monkeypatch, n_frames):
+    """Of fewer frames than the README's, but in its slow form."""
     monkeypatch.chdir(tmp_path)
     (block,) = section("On the command line", "sh")
+    assert "--frames 200" in block
+    block = block.replace("--frames 200", f"--frames {n_frames}")
     commands = [shlex.split(line) for line in block.replace("\\\n", " ").splitlines()]
     assert [c[:2] for c in commands] == [["napari-subpixel", c] for c in
                                          ("simulate", "detect", "render", "evaluate", "models")]  # fmt: skip

@@ -34,6 +34,7 @@ def test_scoring_is_timed_and_agrees_with_the_plain_way() -> None:
     assert few.startswith("| few frames | filaments | ")
 
 
+@pytest.mark.slow
 def test_every_format_that_is_written_is_timed() -> None:
     assert [line.split(" | ")[0] for line in printed("bench_formats")] == [
         "| ThunderSTORM csv",
@@ -42,12 +43,19 @@ def test_every_format_that_is_written_is_timed() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_squares_are_compared_with_whole_frames() -> None:
     bright, dim = printed("bench_squares")
     assert bright.startswith("| EMCCD, 2,000 photons | ")
     assert float(dim.split(" | ")[7]) < 0.01
 
 
+def test_streaming_is_timed_beside_detection() -> None:
+    crowded, sparse = (line for line in printed("bench_stream", "--part", "overlap") if line)
+    assert (crowded.split(" | ")[0], sparse.split(" | ")[0]) == ("| crowded", "| sparse")
+
+
+@pytest.mark.slow
 def test_streaming_is_timed_and_its_memory_told() -> None:
     lines = printed("bench_stream")
     assert [line.split(" | ")[0] for line in lines if not line.startswith("| ---")] == [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "compare_methods.py"
 pytestmark = pytest.mark.skipif(not BENCHMARK.exists(), reason="the benchmarks are not beside the tests")
 
 
+@pytest.mark.slow
 def test_a_quick_run_writes_a_report_and_is_not_done_twice(data_folder: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     rows = ["points, counting in windows", "dark", "shipped fast"]
@@ -29,12 +31,17 @@ def test_a_quick_run_writes_a_report_and_is_not_done_twice(data_folder: Path, tm
     report = (tmp_path / "report" / "methods.md").read_text(encoding="utf-8")
     assert all(f"| {row} |" in report for row in rows)
     assert "heatmap drawn at the true place" in report
-    errors = json.loads((tmp_path / "decoders.json").read_text())["errors_px"]["0"]
-    assert errors["unbiased"]["dark"] < 0.01 < 0.2 < errors["quantised"]["dark"]
-    assert errors["randomised"]["activation points"] < 1e-3
+    assert json.loads((tmp_path / "decoders.json").read_text())["draws"] == 50
     assert {"methods.png", "decoders.png"} < {file.name for file in (tmp_path / "report").iterdir()}
     model = tmp_path / "dark.safetensors"
     before = model.stat().st_mtime_ns
     again = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert again.returncode == 0, again.stderr
     assert model.stat().st_mtime_ns == before
+
+
+def test_decoders_are_compared_on_heatmaps_without_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARK.parent))
+    errors = importlib.import_module("decoder_study").study(draws=50)["errors_px"]["0"]
+    assert errors["unbiased"]["dark"] < 0.01 < 0.2 < errors["quantised"]["dark"]
+    assert errors["randomised"]["activation points"] < 1e-3

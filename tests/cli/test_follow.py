@@ -16,19 +16,30 @@ from napari_subpixel import formats
 from napari_subpixel.detection import job as job_module
 from napari_subpixel.simulation.simulate import Simulation, simulate
 
-SIZE = 128
-FRAMES_PER_CHUNK = job_module.CHUNK_PIXELS // SIZE**2
+SHAPE, FRAMES_PER_CHUNK = (40, 52), 20
+#: Chunks of four pieces each, so that a small movie has several.
+SMALL = {"CHUNK_PIXELS": 20 * 40 * 52, "PIECE_PIXELS": 5 * 40 * 52, "PIECE_FRAMES": 5}
+#: The command line in a process of its own, with such chunks.
+COMMAND = f"""
+import sys
+from napari_subpixel.cli import main
+from napari_subpixel.detection import job
+from napari_subpixel.runs import live
+vars(job).update({SMALL})
+live.FIRST_FRAMES = 15
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 @pytest.fixture(scope="module")
 def frames() -> np.ndarray:
-    movie = Simulation(frame_shape=(SIZE, SIZE), n_frames=30, structure="uniform", emitters_per_frame=20, photons=2250)
-    return np.tile(simulate(movie, np.random.default_rng(5))[0], (10, 1, 1))
+    movie = Simulation(frame_shape=SHAPE, n_frames=50, structure="uniform", emitters_per_frame=20, photons=2250)
+    return simulate(movie, np.random.default_rng(5))[0]
 
 
 def follow(movie: Path, table: Path, *flags: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "napari_subpixel", "detect", movie, "-o", table, "--model", "paper"]
-    command += ["--pixel-size-nm", 100, "--follow", 600, "--frames", ":300", *flags]
+    command = [sys.executable, "-c", COMMAND, "detect", movie, "-o", table, "--model", "paper"]
+    command += ["--pixel-size-nm", 100, "--follow", 600, "--frames", ":50", *flags]
     return subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True)
 
 
@@ -40,7 +51,9 @@ def until(is_so, what: str, seconds: float = 120) -> None:
         time.sleep(0.05)
 
 
-def test_a_run_beside_a_movie_that_grows_is_killed_and_goes_on_and_nothing_is_lost(frames, run, tmp_path):
+def test_a_run_beside_a_movie_that_grows_is_killed_and_goes_on_and_nothing_is_lost(frames, run, tmp_path, monkeypatch):
+    for name, value in SMALL.items():
+        monkeypatch.setattr(job_module, name, value)
     movie, table, image = tmp_path / "movie.tif", tmp_path / "table.csv", tmp_path / "image.tif"
     n = FRAMES_PER_CHUNK
     assert len(frames) > 2 * n + 1

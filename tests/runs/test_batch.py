@@ -16,20 +16,13 @@ from napari_subpixel.errors import InputError
 from napari_subpixel.runs import batch
 from napari_subpixel.runs.batch import Outcome, Progress, detect_batch
 from napari_subpixel.runs.movie_lists import check_inputs_stay, pair_outputs, sidecar_of
-from napari_subpixel.simulation.simulate import Simulation, simulate
 
-SIMULATION = Simulation(frame_shape=(40, 52), n_frames=10, structure="uniform", emitters_per_frame=20, photons=2250)
 CAMERA = Camera(pixel_size_nm=100)
 
 
 @pytest.fixture(scope="module")
-def detector() -> Detector:
-    return Detector("paper", device="cpu")
-
-
-@pytest.fixture(scope="module")
-def frames() -> np.ndarray:
-    return simulate(SIMULATION, np.random.default_rng(3))[0]
+def frames(thirty_frames) -> np.ndarray:
+    return thirty_frames[:10]
 
 
 @pytest.fixture(autouse=True)

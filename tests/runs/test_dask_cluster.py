@@ -27,12 +27,10 @@ from napari_subpixel.runs.batch import detect_batch
 from napari_subpixel.runs.dask_cluster import Cluster, connected, local_workers
 from napari_subpixel.runs.movie_lists import pair_outputs
 from napari_subpixel.runs.pipeline import detect, detect_to_file
-from napari_subpixel.simulation.simulate import Simulation, simulate
 from napari_subpixel.stacks import open_stack
 
 pytest.importorskip("distributed", reason="distributed is not installed")
 
-SIMULATION = Simulation(frame_shape=(40, 52), n_frames=10, structure="uniform", emitters_per_frame=20, photons=2250)
 CHUNK_FRAMES, N_FRAMES = 4, 120
 
 
@@ -64,15 +62,10 @@ def threads() -> Iterator[str]:
         yield one.scheduler_address
 
 
-@pytest.fixture(scope="module")
-def detector() -> Detector:
-    return Detector("paper", device="cpu")
-
-
 @pytest.fixture
-def movie(tmp_path) -> Path:
-    frames = simulate(SIMULATION, np.random.default_rng(3))[0]
-    tifffile.imwrite(tmp_path / "movie.tif", np.tile(frames, (N_FRAMES // 10, 1, 1)), photometric="minisblack")
+def movie(thirty_frames, tmp_path) -> Path:
+    tiled = np.tile(thirty_frames[:10], (N_FRAMES // 10, 1, 1))
+    tifffile.imwrite(tmp_path / "movie.tif", tiled, photometric="minisblack")
     return tmp_path / "movie.tif"
 
 

@@ -14,13 +14,11 @@ import tifffile
 
 from napari_subpixel.camera import Camera
 from napari_subpixel.detection import job as job_module
-from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.job import DetectionJob
 from napari_subpixel.errors import InputError
 from napari_subpixel.runs.batch import detect_batch
 from napari_subpixel.runs.checkpoints import Journal
 from napari_subpixel.runs.pipeline import detect_to_file
-from napari_subpixel.simulation.simulate import Simulation, simulate
 from napari_subpixel.stacks import open_stack
 
 CHUNK_PIXELS = 4 * 40 * 52
@@ -43,17 +41,14 @@ sys.exit(event.error)
 
 
 @pytest.fixture(scope="module")
-def movie(tmp_path_factory) -> Path:
-    simulation = Simulation(
-        frame_shape=(40, 52), n_frames=120, structure="uniform", emitters_per_frame=20, photons=2250
-    )
+def movie(thirty_frames, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("movie") / "movie.tif"
-    tifffile.imwrite(path, simulate(simulation, np.random.default_rng(2))[0], photometric="minisblack")
+    tifffile.imwrite(path, np.tile(thirty_frames, (4, 1, 1)), photometric="minisblack")
     return path
 
 
-def job_of(stack) -> DetectionJob:
-    return DetectionJob(stack, Detector("paper", device="cpu"), Camera(pixel_size_nm=100))
+def job_of(stack, detector) -> DetectionJob:
+    return DetectionJob(stack, detector, Camera(pixel_size_nm=100))
 
 
 def started(movie, output) -> subprocess.Popen:
@@ -63,17 +58,21 @@ def started(movie, output) -> subprocess.Popen:
     return run
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("suffix", ["csv", "hdf5"])
-def test_killed_at_ten_moments_it_ends_with_the_bytes_of_an_undisturbed_run(movie, tmp_path, monkeypatch, suffix):
+@pytest.mark.parametrize(
+    ("suffix", "times"),
+    [("csv", 2), pytest.param("csv", 10, marks=pytest.mark.slow), pytest.param("hdf5", 10, marks=pytest.mark.slow)],
+)
+def test_killed_at_any_moment_it_ends_with_the_bytes_of_an_undisturbed_run(
+    movie, detector, tmp_path, monkeypatch, suffix, times
+):
     monkeypatch.setattr(job_module, "CHUNK_PIXELS", CHUNK_PIXELS)
     with open_stack(movie) as stack:
         began = time.perf_counter()
-        for _ in detect_to_file(job_of(stack), tmp_path / f"whole.{suffix}"):
+        for _ in detect_to_file(job_of(stack, detector), tmp_path / f"whole.{suffix}"):
             time.sleep(0.02)
         seconds = time.perf_counter() - began
     output, rng, killed = tmp_path / f"out.{suffix}", np.random.default_rng(7), 0
-    while killed < 10:
+    while killed < times:
         run = started(movie, output)
         try:
             run.wait(rng.uniform(0, 0.4 * seconds))
@@ -93,20 +92,20 @@ def test_killed_at_ten_moments_it_ends_with_the_bytes_of_an_undisturbed_run(movi
     assert names == {f"out.{suffix}", {"csv": "out-protocol.txt", "hdf5": "out.yaml"}[suffix]}
 
 
-def test_two_runs_do_not_write_one_table_at_once(movie, tmp_path):
+def test_two_runs_do_not_write_one_table_at_once(movie, detector, tmp_path):
     with open_stack(movie) as stack:
-        first = detect_to_file(job_of(stack), tmp_path / "out.csv")
+        first = detect_to_file(job_of(stack, detector), tmp_path / "out.csv")
         next(first)
         for told in ({}, {"resume": True}, {"overwrite": True}):
             with pytest.raises(InputError, match=r"out.csv: another run is writing this table now"):
-                next(detect_to_file(job_of(stack), tmp_path / "out.csv", **told))
+                next(detect_to_file(job_of(stack, detector), tmp_path / "out.csv", **told))
         list(first)
     assert (tmp_path / "out.csv").exists()
 
 
-def test_drafts_of_a_killed_run_are_cleared_and_nothing_else(movie, tmp_path):
+def test_drafts_of_a_killed_run_are_cleared_and_nothing_else(movie, detector, tmp_path):
     with open_stack(movie) as stack:
-        job = job_of(stack)
+        job = job_of(stack, detector)
         next(run := detect_to_file(job, tmp_path / "out[1].csv"))
         run.close()
         drafts = [".01234567-out[1].csv", ".01234567-out[1]-protocol.txt", "out[1].csv.partial/.01234567-job.json"]
@@ -118,14 +117,14 @@ def test_drafts_of_a_killed_run_are_cleared_and_nothing_else(movie, tmp_path):
         assert all((tmp_path / name).exists() for name in others)
 
 
-def test_a_run_killed_before_it_said_what_it_is_starts_anew(movie, tmp_path):
+def test_a_run_killed_before_it_said_what_it_is_starts_anew(movie, detector, tmp_path):
     (tmp_path / "out.parquet.partial").mkdir()
     with open_stack(movie) as stack:
-        assert len(list(detect_to_file(job_of(stack), tmp_path / "out.parquet", resume=True))) == 1
+        assert len(list(detect_to_file(job_of(stack, detector), tmp_path / "out.parquet", resume=True))) == 1
 
 
-def test_a_run_killed_while_it_replaced_a_table_is_not_taken_for_done(movie, tmp_path):
-    output, detector = tmp_path / "out.parquet", Detector("paper", device="cpu")
+def test_a_run_killed_while_it_replaced_a_table_is_not_taken_for_done(movie, detector, tmp_path):
+    output = tmp_path / "out.parquet"
 
     def run(**told):
         return detect_batch([(movie, output)], detector, Camera(pixel_size_nm=100), **told)
@@ -141,17 +140,17 @@ def test_a_run_killed_while_it_replaced_a_table_is_not_taken_for_done(movie, tmp
     assert list(run(resume=True))[-1].status == "skipped"
 
 
-def test_chunks_of_another_length_are_not_mixed_in(movie, tmp_path):
+def test_chunks_of_another_length_are_not_mixed_in(movie, detector, tmp_path):
     with open_stack(movie) as stack:
-        job = replace(job_of(stack), chunk_pixels=CHUNK_PIXELS)
+        job = replace(job_of(stack, detector), chunk_pixels=CHUNK_PIXELS)
         next(detect_to_file(job, tmp_path / "out.parquet"))
         with pytest.raises(InputError, match=r"another chunk_frames \(4, now 8\)"):
             next(detect_to_file(replace(job, chunk_pixels=2 * CHUNK_PIXELS), tmp_path / "out.parquet", resume=True))
 
 
-def test_a_chunk_that_a_power_cut_damaged_is_detected_again(movie, tmp_path):
+def test_a_chunk_that_a_power_cut_damaged_is_detected_again(movie, detector, tmp_path):
     with open_stack(movie) as stack:
-        job = replace(job_of(stack), chunk_pixels=CHUNK_PIXELS)
+        job = replace(job_of(stack, detector), chunk_pixels=CHUNK_PIXELS)
         run = detect_to_file(job, tmp_path / "out.parquet")
         next(run), next(run), next(run)
         run.close()
@@ -159,9 +158,9 @@ def test_a_chunk_that_a_power_cut_damaged_is_detected_again(movie, tmp_path):
         assert next(detect_to_file(job, tmp_path / "out.parquet", resume=True)).start == 4
 
 
-def test_a_journal_that_another_run_uses_is_not_removed(movie, tmp_path):
+def test_a_journal_that_another_run_uses_is_not_removed(movie, detector, tmp_path):
     with open_stack(movie) as stack:
-        run = detect_to_file(replace(job_of(stack), chunk_pixels=CHUNK_PIXELS), tmp_path / "out.parquet")
+        run = detect_to_file(replace(job_of(stack, detector), chunk_pixels=CHUNK_PIXELS), tmp_path / "out.parquet")
         next(run)
         Journal(tmp_path / "out.parquet").remove()
         assert [chunk.stop for chunk in run][-1] == 120

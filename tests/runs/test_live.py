@@ -22,7 +22,6 @@ from napari_subpixel.runs.checkpoints import Journal
 from napari_subpixel.runs.follow import Follow
 from napari_subpixel.runs.live import Followed, Growth, follow_to_file
 from napari_subpixel.runs.pipeline import detect_to_file
-from napari_subpixel.simulation.simulate import Simulation, simulate
 from napari_subpixel.stacks import Stack, growing, open_stack
 
 CAMERA = Camera(pixel_size_nm=100)
@@ -31,14 +30,8 @@ IDLE = 3.0
 
 
 @pytest.fixture(scope="module")
-def detector() -> Detector:
-    return Detector("paper", device="cpu")
-
-
-@pytest.fixture(scope="module")
-def frames() -> np.ndarray:
-    movie = Simulation(frame_shape=(40, 52), n_frames=18, structure="uniform", emitters_per_frame=20, photons=2250)
-    return simulate(movie, np.random.default_rng(3))[0]
+def frames(thirty_frames) -> np.ndarray:
+    return thirty_frames[:18]
 
 
 class Clock:

@@ -24,22 +24,15 @@ from napari_subpixel.models.unet import UNet
 from napari_subpixel.psf import GaussianPSF, add_gaussians
 from napari_subpixel.runs.pipeline import detect, detect_all, detect_to_file
 from napari_subpixel.runs.quality_warnings import Seen, crowding_warning, out_of_domain
-from napari_subpixel.simulation.simulate import Simulation, simulate
 from napari_subpixel.stacks import Stack, open_stack
 from napari_subpixel.stacks.arrays import ArraySource
 
 NOTHING = Seen(0, {})
-SIMULATION = Simulation(frame_shape=(40, 52), n_frames=30, structure="uniform", emitters_per_frame=20, photons=2250)
 
 
 @pytest.fixture(scope="module")
-def detector() -> Detector:
-    return Detector("paper", device="cpu")
-
-
-@pytest.fixture(scope="module")
-def movie() -> np.ndarray:
-    return simulate(SIMULATION, np.random.default_rng(3))[0]
+def movie(thirty_frames) -> np.ndarray:
+    return thirty_frames
 
 
 @pytest.fixture(autouse=True)

@@ -55,11 +55,6 @@ def no_settings(monkeypatch, tmp_path_factory):
 
 
 @pytest.fixture
-def viewer(make_napari_viewer):
-    return make_napari_viewer()
-
-
-@pytest.fixture
 def widget(viewer, qtbot):
     widget = BatchProcess(viewer)
     widget.form.model.value = "paper"  # fast, and asks nothing of the microscope

@@ -46,11 +46,6 @@ def small_chunks(monkeypatch):
 
 
 @pytest.fixture
-def viewer(make_napari_viewer):
-    return make_napari_viewer()
-
-
-@pytest.fixture
 def movie(viewer, simulated):
     camera = Camera(pixel_size_nm=100)
     return viewer.add_layer(Layer.create(*movie_layer_data(open_stack(simulated[0], name="tubes"), camera)))

@@ -53,11 +53,6 @@ def tables(n=120, shift_px=0.0):
 
 
 @pytest.fixture
-def viewer(make_napari_viewer):
-    return make_napari_viewer()
-
-
-@pytest.fixture
 def movie(viewer):
     return viewer.add_layer(Layer.create(*movie_layer_data(open_stack(MOVIE), Camera(pixel_size_nm=110))))
 

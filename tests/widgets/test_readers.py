@@ -33,11 +33,6 @@ SUFFIXES = ["csv", "hdf5", "h5", "parquet"]
 
 
 @pytest.fixture
-def viewer(make_napari_viewer):
-    return make_napari_viewer()
-
-
-@pytest.fixture
 def movie_file(tmp_path: Path) -> Path:
     write_movie(tmp_path / "movie.tif", [MOVIE], shape=MOVIE.shape, pixel_size_nm=110)
     return tmp_path / "movie.tif"

@@ -54,11 +54,6 @@ def found(n=60, **about):
 
 
 @pytest.fixture
-def viewer(make_napari_viewer):
-    return make_napari_viewer()
-
-
-@pytest.fixture
 def movie(viewer):
     return viewer.add_layer(Layer.create(*movie_layer_data(open_stack(MOVIE), Camera(pixel_size_nm=PIXEL_NM))))
 

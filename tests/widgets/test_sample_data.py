@@ -14,8 +14,7 @@ from napari_subpixel.widgets.sample_data import N_FRAMES, microtubules
 
 
 @pytest.fixture
-def viewer(make_napari_viewer):
-    viewer = make_napari_viewer()
+def viewer(viewer):
     viewer.open_sample("napari-subpixel", "microtubules")
     return viewer
 

@@ -37,8 +37,7 @@ FOUND = Localizations(
 
 
 @pytest.fixture
-def viewer(make_napari_viewer):
-    viewer = make_napari_viewer()
+def viewer(viewer):
     movie = movie_layer_data(open_stack(np.zeros((5, 12, 18), np.uint16)), Camera(pixel_size_nm=110))
     viewer.add_layer(Layer.create(*movie))
     return viewer
