@@ -83,7 +83,7 @@ wheel: $(STAMPS)/check ## build the wheel and test it outside the checkout
 bench: $(STAMPS)/test ## run the benchmarks
 	@set -e; for file in benchmarks/bench_*.py; do echo "$$file"; $(BIN)/python "$$file"; done
 
-bench-paper: $(STAMPS)/test ## train and compare the methods of the papers: hours; goes on where it stopped
+bench-paper: $(STAMPS)/test ## train and compare the methods of the papers: hours; resumes where it stopped
 	$(BIN)/python benchmarks/compare_methods.py $(BENCH_WORK) --report docs/benchmarks
 
 clean: ## remove what the targets made, but for .venv

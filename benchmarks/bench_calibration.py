@@ -1,7 +1,7 @@
 """How near the Cramer-Rao bound the model for many microscopes comes, and how well it knows itself; all simulated.
 
 Isolated molecules, whose point spread function is a Gaussian or an Airy disk, are compared with the bound. Movies of
-ever other microscopes, within the ranges that the model is made for, tell whether its uncertainties, probabilities,
+randomly drawn microscopes, within the ranges that the model is made for, tell whether its uncertainties, probabilities,
 photons and counts are what they claim to be. ``--model NAME|PATH`` measures another model of its kind.
 """
 
@@ -35,8 +35,8 @@ EMCCD, CCD = Camera(100.0, 100.0, 145.28, 1.0, 300.0), Camera(100.0, 200.0, 1.0)
 MOVIES, FRAMES, SHAPE = 150, 12, (64, 72)
 #: What counts: the bound in nm, and the share of molecules found within this distance.
 KNOWN_NM, FOUND, NEAR_NM = 50.0, 0.9, 100.0
-#: Columns of what is measured of isolated molecules, and where among them the ratio stands.
-HEAD = ("sigma, px", "told", "photons", "camera", "bound, nm", "RMSE, nm", "ratio", "recall", "false a frame")
+#: Columns of what is measured of isolated molecules, and which of them is the ratio.
+HEAD = ("sigma, px", "assumed", "photons", "camera", "bound, nm", "RMSE, nm", "ratio", "recall", "false a frame")
 RATIO = HEAD.index("ratio")
 #: Distance of a molecule's centre to the first dark ring of an Airy disk, over the standard deviation of the Gaussian
 #: that fits its middle best.
@@ -94,7 +94,7 @@ def isolated_rows(model: str, rng: np.random.Generator, *, disks: bool, n_frames
                 )
                 movie = camera.expose(light + background, rng)
                 width = sigma
-                if disks:  # estimated from molecules anywhere, as in a movie: those above stand in rows
+                if disks:  # estimated from molecules anywhere, as in a movie: those above are in rows
                     anywhere = airy(shape, frame, *rng.uniform(0, 48, (2, len(frame))), photons, sigma)
                     width = estimate_sigma_px(camera.expose(anywhere + background, rng))
                 found = detector.detect(movie, camera=camera, sigma_px=width)

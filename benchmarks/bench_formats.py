@@ -5,7 +5,7 @@
 The table has what a detection gives: frame, position, probability, photons, background and both uncertainties. It is
 written once in every format; then each file is read, in a process of its own, turn and turn about, as often as said,
 and the best run counts. The files are in the system's cache, as they are just after they were written: what is timed is
-the reading, not the disk. The memory is that of the table and what reading it takes beside it, and of the native format
+the reading, not the disk. The memory is that of the table and what reading it takes on top, and of the native format
 also that of the file in the system's cache. FOLDER, a temporary one unless it is named, holds them. --quick reads few
 rows, and once.
 """

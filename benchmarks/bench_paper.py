@@ -22,7 +22,7 @@ PUBLISHED = {
     "OURS, as published": (0.234, 0.379, 0.517, 0.681),
 }
 TOLERANCES_NM = (25.0, 50.0)
-#: Runs of which the quickest counts, but no further one after so many seconds.
+#: Runs of which the quickest counts; none starts after this many seconds.
 REPEATS, ENOUGH_S = 3, 60.0
 
 

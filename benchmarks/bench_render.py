@@ -1,4 +1,4 @@
-"""Seconds from a table in memory to an image of 8,000 x 8,000 pixels, beside Picasso's in the same run.
+"""Seconds from a table in memory to an image of 8,000 x 8,000 pixels, next to Picasso's in the same run.
 
     python benchmarks/bench_render.py --picasso PYTHON [--points 10000000] [--pattern uniform ...] [--quick]
 

@@ -1,4 +1,4 @@
-"""Sparse frames seen in squares beside the same frames seen whole: time, and how far points move.
+"""Sparse frames detected in squares and the same frames detected whole: time, and how far points move.
 
     python benchmarks/bench_squares.py [--model NAME] [--frames N] [--quick]
 
@@ -41,7 +41,7 @@ KINDS = {
     "sCMOS, 600 photons, twice as dense": ({"emitters_per_frame": 50.0, "photons": 600.0}, CMOS),
 }
 SEED, NEAR_PX = 2, 0.5
-#: The share of a frame that squares may cover: none, so that frames are seen whole.
+#: The share of a frame that squares may cover: none, so that frames are detected whole.
 NEVER = -1.0
 
 

@@ -3,7 +3,7 @@
     python benchmarks/bench_stream.py [--part overlap|memory|growth ...] [--model NAME] [--gigabytes 10] [--quick]
 
 `overlap` sets the whole way against detection alone on frames in memory, turn and turn about. `memory` has the command
-detect large movies in a process of its own and tells its peak. `growth` varies the number of frames, their size, the
+detect large movies in a process of its own and reports its peak. `growth` varies the number of frames, their size, the
 density of molecules and the workers of Dask, one at a time. All movies are simulated, and repeated to their length.
 """
 
@@ -94,7 +94,7 @@ def overlap(folder: Path, model: str, quick: bool) -> str:
 
 
 def memory(folder: Path, model: str, gigabytes: float, quick: bool) -> str:
-    """Have movies detected by a process of its own, and tell how much memory it took at most."""
+    """Have movies detected by a process of its own, and return its peak memory."""
     rows = []
     cases = [
         ("sparse", 2048, SPARSE, gigabytes),

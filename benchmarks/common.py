@@ -64,7 +64,7 @@ def picasso_seconds(python: str, movie: Path, table: Path) -> float:
 
 
 def write_figures(model: str, figures: Mapping[str, Any]) -> None:
-    """Put figures into a model's card, beside those that are there under other names."""
+    """Put figures into a model's card, next to those already there under other names."""
     path = find(model)
     card = read_card(path)
     write_card(path, replace(card, figures={**card.figures, **figures}))

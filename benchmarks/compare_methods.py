@@ -1,9 +1,9 @@
-"""Table 1, 2 and 3 of the paper and a study of decoders, on one machine, with the published numbers beside ours.
+"""Table 1, 2 and 3 of the paper and a study of decoders, on one machine, with the published numbers next to ours.
 
     python benchmarks/compare_methods.py WORK [--row NAME ...] [--report FOLDER] [--picasso PYTHON] [--quick]
 
-WORK keeps checkpoints and results, so that a run that was stopped goes on, and a row that is there is not done again;
-remove NAME.json from it to measure a row anew, NAME.safetensors and NAME.training to train it anew. With --report the
+WORK keeps checkpoints and results, so that a stopped run resumes, and a finished row is not done again;
+remove NAME.json from it to measure a row again, NAME.safetensors and NAME.training to train it again. With --report the
 tables and plots of all results in WORK are written into FOLDER. The movies are in the folder that
 ``NAPARI_SUBPIXEL_DATA`` names. PYTHON is that of an environment with Picasso (picassosr). --quick trains next to
 nothing, to see that all runs.

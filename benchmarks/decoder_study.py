@@ -55,11 +55,11 @@ def learned_from(truth: torch.Tensor, encoder: str) -> torch.Tensor:
 def error_px(drawn: torch.Tensor, truth: torch.Tensor, name: str, decoder: Any) -> float:
     """Return the root mean square error along an axis of the highest maximum of each heatmap."""
     # The expectation is one under a softmax: the heatmap of its network is of logits.
-    seen = torch.log(drawn.clamp(min=heatmap_codecs.MIN_VALUE)) if name == "expectation" else drawn
-    highest = seen.flatten(1).argmax(dim=1)
+    scores = torch.log(drawn.clamp(min=heatmap_codecs.MIN_VALUE)) if name == "expectation" else drawn
+    highest = scores.flatten(1).argmax(dim=1)
     pixel = torch.stack([highest // SIDE_PX, highest % SIDE_PX], dim=1)
     step = torch.arange(-REACH_PX, REACH_PX + 1)
     rows, columns = (pixel[:, k, None] + step for k in range(2))
-    image = torch.arange(len(seen))[:, None, None]
-    windows = seen[image, rows.clamp(0, SIDE_PX - 1)[:, :, None], columns.clamp(0, SIDE_PX - 1)[:, None]]
+    image = torch.arange(len(scores))[:, None, None]
+    windows = scores[image, rows.clamp(0, SIDE_PX - 1)[:, :, None], columns.clamp(0, SIDE_PX - 1)[:, None]]
     return round(float((pixel + decoder(windows) - truth).square().mean().sqrt()), 4)

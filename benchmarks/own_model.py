@@ -3,7 +3,7 @@
     python benchmarks/own_model.py [--base default] [--base fast] [--iterations N]
 
 The microscope is an EMCCD on a dense sample, simulated. The scores are those on movies of the same ranges that are
-neither learned from nor looked at during the training, and that both models see.
+used neither for training nor for measuring during it, and that both models see.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def row(base: str, iterations: int, folder: Path) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--base", action="append", choices=ITERATIONS, help="model to go on from (default)")
+    parser.add_argument("--base", action="append", choices=ITERATIONS, help="model to fine-tune (default)")
     parser.add_argument("--iterations", type=int, help="instead of those that take some five minutes")
     arguments = parser.parse_args()
     rows = []

@@ -1,4 +1,4 @@
-"""Tables and plots of what `compare_methods.py` found, with the published numbers beside ours."""
+"""Tables and plots of the results of `compare_methods.py`, with the published numbers next to ours."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ ones. Times vary by a half from run to run on this machine: what counts is their
 run."""
 TABLE_1_WORDS = (
     "As the paper judges them; *(yes)*: to a degree. *Several molecules* means more than one in a frame, *crowds* more "
-    "than one in a pixel or beside it."
+    "than one in a pixel or its neighbour."
 )
 
 
@@ -124,11 +124,11 @@ def _scores(results: dict[str, dict[str, Any]], names: tuple[str, ...]) -> str:
         if name not in results:
             continue
         result, published = results[name], PUBLISHED.get(name)
-        told = f"{published[0]:.3f}, {published[2]:.3f}" if published else "-"
+        printed = f"{published[0]:.3f}, {published[2]:.3f}" if published else "-"
         what = ROWS[name].title if name in ROWS else "as shipped" if name in SHIPPED else "version 0.11.3"
         numbers = [f"{score:.3f}" for score in result["scores"]]
         threshold = result["threshold"] or "-"
-        lines.append([name, what, *numbers, told, f"{result['ms']:.2f}", result["peak_mib"], threshold])
+        lines.append([name, what, *numbers, printed, f"{result['ms']:.2f}", result["peak_mib"], threshold])
     return markdown(head, lines)
 
 

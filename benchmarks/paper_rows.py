@@ -1,8 +1,8 @@
-"""Every method of the papers beside the others: the same samples, the same loop, the same score.
+"""Every method of the papers, side by side: the same samples, the same loop, the same score.
 
 A row is trained on the 20 frames of Deep-STORM's training movie, its threshold is the one that scores best on a
 simulated movie of filaments, and then it meets the paper's test movie once. The folder of work keeps checkpoints and
-results: what is there is not done again, what was stopped goes on.
+results: finished rows are not done again, stopped ones resume.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def _learns(name: str) -> tuple[Any, ...]:
 
 
 def train_row(name: str, work: Path, *, quick: bool) -> Path:
-    """Train a row, or go on, and return its model."""
+    """Train a row, or resume, and return its model."""
     row, path = ROWS[name], work / f"{name}.safetensors"
     chosen = METHODS[row.method]
     iterations = QUICK_STEPS if quick else row.steps
@@ -105,7 +105,7 @@ def train_row(name: str, work: Path, *, quick: bool) -> Path:
     network: Any = chosen.network()
     if path.exists():
         if dict(read_card(path).network) != network.config:
-            sys.exit(f"{path}: is of another network than {name} has now; remove it to train it anew")
+            sys.exit(f"{path}: is of another network than {name} has now; remove it to train it again")
         return path
     if (trained := training_of(name)) == name:
         _learn(network, name, work / f"{name}.training", iterations, quick=quick)

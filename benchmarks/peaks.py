@@ -13,7 +13,7 @@ STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def with_peak(work: Callable[[], Result]) -> tuple[Result, float | None]:
-    """Run something, and return its result and the GiB that it took at most; None where the system does not tell."""
+    """Run something, and return its result and the GiB that it took at most; None where the system does not say."""
     if not (STATUS.exists() and RESET.exists()):
         return work(), None
     # Memory that was used before and is kept for later would hide what is taken from it.

@@ -34,7 +34,7 @@ MODELS = (
     (
         "deep-storm",
         "deep-storm",
-        "Deep-STORM (Nehme et al. 2018), its architecture and loss, trained anew: the frame upsampled 8-fold, an image "
+        "Deep-STORM (Nehme et al. 2018), its architecture and loss, retrained: the frame upsampled 8-fold, an image "
         "of spikes",
         "; more than a hundred times as slow as paper",
         True,

@@ -1,4 +1,4 @@
-r"""Make the picture of a real movie detected by the model `default`, beside Picasso's result.
+r"""Make the picture of a real movie detected by the model `default`, next to Picasso's result.
 
     python benchmarks/picasso_localize.py tubulins_alexa647_400frames.tif picasso.hdf5 --box 9 --min-net-gradient 600 \
         --pixel-size-nm 65 --baseline 99 --sensitivity 1.667

@@ -2,7 +2,7 @@
 
     make pictures
 
-The sample is simulated anew; a picture changes where the program does, or the machine's fonts.
+The sample is simulated again; a picture changes where the program does, or the machine's fonts.
 """
 
 from __future__ import annotations

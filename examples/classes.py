@@ -1,4 +1,4 @@
-"""Molecules of two kinds in one image, told apart by the width of their spots: two classes in two dimensions.
+"""Molecules of two kinds in one image, distinguished by the width of their spots: two classes in two dimensions.
 
 A frame of 26x30 pixels holds some 10 molecules; half of them are sharp, half are wide, as from two dyes far apart in
 colour or two planes of focus, with the noise of their photons. The network is the package's own, with two classes:

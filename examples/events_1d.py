@@ -1,4 +1,4 @@
-"""Event times in a trace: points in one dimension, beside a peak finder.
+"""Event times in a trace: points in one dimension, compared with a peak finder.
 
 A detector's trace of 200 samples holds some 12 pulses of Gaussian shape and of different heights, many of them piled
 up, and noise. The network learns their times to a fraction of a sample: with seed 0, on 200 traces that it has not
@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from points import Points, Score, Trained, arguments, batch_of, draw_points, expect, fit, found_by, score, split, tell
+from points import Points, Score, Trained, arguments, batch_of, draw_points, expect, fit, found_by, report, score, split
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 from torch import Tensor, nn
@@ -120,7 +120,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Train and print what was reached."""
     options = arguments(__doc__, argv, iterations=2000)
     figures = run(iterations=options.iterations, seed=options.seed)
-    tell(figures, "traces", "samples")
+    report(figures, "traces", "samples")
 
 
 if __name__ == "__main__":

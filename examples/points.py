@@ -27,8 +27,8 @@ from napari_subpixel.training.settings import TrainingSettings
 from napari_subpixel.training.simulated_samples import Batch, Samples
 from napari_subpixel.training.trainer import train
 
-#: Weight of counting beside heatmap matching. It starts small, so that points find their places first, and grows over
-#: the second half of the training, which drives their probabilities to 0 or 1.
+#: Weight of counting relative to heatmap matching. It starts small, so that points find their places first, and grows
+#: over the second half of the training, which drives their probabilities to 0 or 1.
 FIRST_COUNTING, LAST_COUNTING = 0.02, 0.2
 
 
@@ -115,7 +115,7 @@ def held_out_loss(network: nn.Module, batch: Batch, kernel: float) -> float:
 def fit(
     network: nn.Module, samples: Samples, held_out: Batch, *, iterations: int, batch_size: int, kernel: float, seed: int
 ) -> Trained:
-    """Train a network in place with the package's own loop, and tell where it stands on standard error.
+    """Train a network in place with the package's own loop, and report progress on standard error.
 
     `kernel` is the width lambda of heatmap matching, in grid steps.
     """
@@ -175,8 +175,8 @@ def table(header: Sequence[object], *rows: Sequence[object]) -> str:
     return "\n".join("".join(f"{cell:>16}" for cell in row) for row in (header, *rows))
 
 
-def tell(figures: Any, samples: str, step: str) -> None:
-    """Print a named tuple of `trained` and the scores beside it; what samples and grid steps are is given in words."""
+def report(figures: Any, samples: str, step: str) -> None:
+    """Print a named tuple of `trained` and the scores; `samples` and `step` name what samples and grid steps are."""
     trained, rows = figures.trained, []
     for name, found in figures._asdict().items():
         if name != "trained":

@@ -1,4 +1,4 @@
-"""Fluorescent spots in small stacks: points in three dimensions, beside local maxima.
+"""Fluorescent spots in small stacks: points in three dimensions, compared with local maxima.
 
 A stack of 12x24x28 voxels holds some 24 spots, longer along z than along y and x, of different brightness, some of
 them overlapping, with the noise of their photons. The network learns their places to a fraction of a voxel: with seed
@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from points import Points, Score, Trained, arguments, batch_of, draw_points, expect, fit, found_by, score, split, tell
+from points import Points, Score, Trained, arguments, batch_of, draw_points, expect, fit, found_by, report, score, split
 from scipy.ndimage import gaussian_filter, maximum_filter
 from torch import Tensor, nn
 
@@ -121,7 +121,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Train and print what was reached."""
     options = arguments(__doc__, argv, iterations=800)
     figures = run(iterations=options.iterations, seed=options.seed)
-    tell(figures, "stacks", "voxels")
+    report(figures, "stacks", "voxels")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from napari_subpixel.formats import picasso
 from napari_subpixel.formats.csv_table import Unit
 from napari_subpixel.localizations import COLUMNS, REQUIRED
 
-#: What a column of a csv file holds, in words.
+#: What a column of a csv file holds.
 UNITS = {
     Unit.FRAME: "frame number",
     Unit.POSITION_NM: "position, nm",
@@ -35,9 +35,9 @@ def table_columns() -> str:
 
 
 def csv_headers() -> str:
-    """The names in the header by which each csv format is told from the others."""
+    """The names in the header by which each csv format is recognised."""
     rows = [(flavour.title, ", ".join(code(flavour.needed))) for flavour in formats.FLAVOURS]
-    return markdown_table(("csv format", "told by its columns"), rows)
+    return markdown_table(("csv format", "recognised by its columns"), rows)
 
 
 def csv_columns(title: str) -> str:
@@ -94,7 +94,7 @@ def model_card(card: models.ModelCard) -> str:
 
 
 def identity(card: models.ModelCard) -> list[tuple[str, str]]:
-    """What tells a model from others."""
+    """What identifies a model."""
     return [
         ("network", f"`{card.network.get('kind', 'points')}`"),
         ("input scaling", f"`{card.input_scaling}`"),

@@ -1,10 +1,10 @@
-"""What a model gains and loses by being told how bright a usual molecule is, by density and spread of brightness.
+"""What a model gains and loses by conditioning on the photons of a molecule, by density and their spread.
 
-    python benchmarks/brightness_told.py [--model NAME|PATH]
+    python benchmarks/brightness_conditioning.py [--model NAME|PATH]
 
-Simulated molecules at random places, of photons that are all alike, spread log-normally or exponentially. The model is
-told nothing, and then their median; `napari_subpixel.detection.brightness` decides by the spread whether it is told.
-The last column is what that rule tells, 0 for nothing.
+Simulated molecules at random places, of photons that are all alike, spread log-normally or exponentially. The model
+runs unconditioned, and then conditioned on their median; `napari_subpixel.detection.brightness` decides by the spread
+whether to condition. The last column is what that rule gives, 0 for nothing.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ PHOTONS: dict[str, Callable[[np.random.Generator, int], NDArray[np.float64]]] = 
 
 
 def row(detector: Detector, density: float, name: str) -> list[str]:
-    """Detect one movie untold and told, and return its scores."""
+    """Detect one movie without and with conditioning, and return its scores."""
     rng = np.random.default_rng(SEED)
     n_frames = min(MOST_FRAMES, max(4, int(MOLECULES / (density * SIDE_PX**2))))
     n = rng.poisson(density * SIDE_PX**2 * n_frames)
@@ -47,8 +47,8 @@ def row(detector: Detector, density: float, name: str) -> list[str]:
     movie = CAMERA.to_adu(rng.poisson(light + BACKGROUND))
     truth = Localizations({"frame": frame, "y": y, "x": x}, pixel_size_nm=CAMERA.pixel_size_nm)
     scores = []
-    for told in (0.0, float(f"{np.median(photons):.2g}")):
-        found = detector.detect(movie, camera=CAMERA, sigma_px=SIGMA_PX, molecule_photons=told)
+    for molecule_photons in (0.0, float(f"{np.median(photons):.2g}")):
+        found = detector.detect(movie, camera=CAMERA, sigma_px=SIGMA_PX, molecule_photons=molecule_photons)
         scores.append(evaluate(found, truth, 50.0)[0].jaccard)
     estimated = estimate_molecule_photons(open_stack(movie), detector, CAMERA, SIGMA_PX)
     gain = scores[1] - scores[0]
@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--model", default="default")
     detector = Detector(parser.parse_args().model, device="cpu")
     print(f"model {detector.card.name}; machine: {machine()}\n")
-    head = ["molecules a pixel", "photons", "J@50 nm untold", "told", "gain", "the rule tells"]
+    head = ["molecules a pixel", "photons", "J@50 nm unconditioned", "conditioned", "gain", "photons by the rule"]
     print(markdown(head, [row(detector, density, name) for density in DENSITIES_PER_PX for name in PHOTONS]))
 
 
