@@ -53,7 +53,7 @@ def csv_columns(title: str) -> str:
 def picasso_columns() -> str:
     """Picasso's columns, and ours that they hold."""
     rows = [
-        (f"`{name}`", f"`{ours}`" if ours else "-", "always" if name in picasso.DEMANDED else "where measured")
+        (f"`{name}`", f"`{ours}`" if ours else "-", "always" if name in picasso.ALWAYS_WRITTEN else "where measured")
         for name, ours in picasso.HOLDS.items()
     ]
     return markdown_table(("column of the file", "column of the table", "written"), rows)
