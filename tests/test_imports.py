@@ -39,7 +39,7 @@ ROOMS = {
     "calibration": "_util camera coordinates errors psf stacks",
     "detection": "_util calibration camera coordinates errors localizations models psf stacks",
     "runs": "_util camera coordinates detection errors formats localizations models psf rendering stacks",
-    "training": "_util calibration camera coordinates detection errors evaluation localizations models psf "
+    "training": "_util calibration camera coordinates detection errors evaluation formats localizations models psf "
     "simulation stacks",
     "widgets": "_util camera cameras coordinates detection errors evaluation formats localizations models "
     "rendering runs simulation stacks",
@@ -180,8 +180,9 @@ def test_movies_are_found_and_tables_named_without_torch() -> None:
     assert loaded_by([f"{PACKAGE}.runs.batch"], ["torch", *GUI]) == ""
 
 
-def test_settings_of_a_training_load_no_torch() -> None:
-    assert loaded_by([f"{PACKAGE}.training.settings"], ["torch", *GUI]) == ""
+def test_settings_and_plans_of_a_training_load_no_torch() -> None:
+    modules = [f"{PACKAGE}.training.{name}" for name in ("settings", "request", "plans", "train_model")]
+    assert loaded_by(modules, ["torch", *GUI]) == ""
 
 
 def test_the_flags_of_all_commands_are_built_without_torch() -> None:

@@ -3,86 +3,157 @@
 from __future__ import annotations
 
 import argparse
-import shutil
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from napari_subpixel._util.files import make_folder
-from napari_subpixel.cli.common import StoppedError, add_camera_arguments, progress_bar, say
-from napari_subpixel.cli.simulate import add_simulation_arguments
-from napari_subpixel.cli.train_plans import Plan, add_plan_arguments, plan_for
-from napari_subpixel.errors import InputError, UnfinishedRunError
+from napari_subpixel.cli.common import (
+    StoppedError,
+    add_camera_arguments,
+    camera_from,
+    gives_gain,
+    progress_bar,
+    say,
+)
+from napari_subpixel.cli.record_flags import add_record_flags, flag, given, help_of
+from napari_subpixel.cli.simulate import add_simulation_arguments, psf_from, simulation_from
+from napari_subpixel.errors import InputError
 
-#: What the folder of checkpoints also receives: frames like those learned from, and the curves of the training.
-SHOWN, CURVES = "samples.tif", "curves.png"
+if TYPE_CHECKING:
+    from napari_subpixel.training.request import TrainingPlan, TrainingRequest
+    from napari_subpixel.training.train_model import TrainedModel, TrainingStart
+    from napari_subpixel.training.trainer import TrainingProgress
+
+#: Flags of fields of a `TrainingRequest` that are not called like them.
+FLAGS = {"base": "--from"}
+#: What to give, in flags, where a field of a `TrainingRequest` is needed.
+ADVICE = {
+    "camera": "give --camera FILE, or --like MOVIE of yours",
+    "psf": "give --psf-sigma-nm, a camera file with a section psf, or --like MOVIE",
+}
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the command."""
     from napari_subpixel.detection.devices import DEVICES
     from napari_subpixel.simulation.simulate import Simulation
+    from napari_subpixel.training.settings import TrainingSettings, fine_tuning_settings
 
     parser = subparsers.add_parser(
         "train",
         help="train a model of your own",
-        description="Train a model. With --from, an installed model goes on learning, from simulations of your "
-        "microscope or from --movie and --truth; without it, a network of the paper's is trained anew, from --movie "
-        "and --truth or from endless simulation with the camera and PSF given. A run that was stopped goes on with "
-        "--resume.",
+        description="Train a model. With --from, an installed model is fine-tuned on simulations of your microscope or "
+        "on --movie and --truth; without it, a network of the paper's is trained anew, on --movie and --truth or on "
+        "endless simulation with the camera and PSF given. --resume continues a run that was stopped.",
     )
     parser.add_argument(
         "-o",
         "--output",
         required=True,
         metavar="NAME|MODEL.safetensors",
-        help="model to write; a mere name keeps it among your own, where --model and napari find it",
+        help="model to write; a bare name saves it to your model folder, where --model and napari find it",
     )
-    add_plan_arguments(parser)
-    parser.add_argument("--threshold", type=float, metavar="P", help="the card's threshold (0.1; with --from its own)")
-    parser.add_argument("--summary", help="a sentence for the model's card")
-    parser.add_argument("--limits", help="where not to trust it, for the model's card")
+    _add_request_arguments(parser)
     parser.add_argument("--device", default="auto", choices=DEVICES, help="where to train (auto)")
-    parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
+    parser.add_argument("--resume", action="store_true", help="continue an interrupted run")
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+    group = parser.add_argument_group("training")
+    fine_tuning = f"with --from {fine_tuning_settings().iterations}"
+    notes = {"iterations": fine_tuning, "cooldown": "with --from half of the iterations"}
+    add_record_flags(group, TrainingSettings(), notes=notes)
     add_simulation_arguments(parser, Simulation(structure="uniform"))
     add_camera_arguments(parser)
     parser.set_defaults(run=run)
 
 
+def _add_request_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say what is trained, and on what, with the help texts of `TrainingRequest`."""
+    from napari_subpixel.training import request
+
+    def add(group: Any, name: str, note: str = "", **options: Any) -> None:
+        text = help_of(request.TrainingRequest, name) + (f" ({note})" if note else "")
+        group.add_argument(FLAGS.get(name, flag(name)), dest=name, default=None, help=text, **options)
+
+    add(parser, "method", metavar="NAME")
+    add(parser, "movie", metavar="MOVIE")
+    add(parser, "truth", metavar="TRUTH")
+    add(parser, "held_out", f"0; with --from {request.HELD_OUT_SHARE:g}", type=float, metavar="SHARE")
+    add(parser, "crop_px", f"{request.CROP_PX}; with --from {request.FINE_TUNING_CROP_PX}", type=int)
+    add(parser, "crops_per_frame", f"{request.CROPS_PER_FRAME}", type=int)
+    add(parser, "augment", action="store_true")
+    add(parser, "dimming", "0", type=float, metavar="SHARE")
+    add(parser, "threshold", f"{request.THRESHOLD:g}; with --from its own", type=float, metavar="P")
+    add(parser, "summary")
+    add(parser, "limits")
+    group = parser.add_argument_group("fine-tuning")
+    add(group, "base", metavar="NAME|PATH")
+    add(group, "like", metavar="MOVIE")
+    for name in ("photons_range", "background_range", "density_um2"):
+        add(group, name, type=_range, metavar="LOW:HIGH")
+
+
 def run(arguments: argparse.Namespace) -> int:
-    """Train, with checkpoints beside the model, and write the model with its card."""
+    """Train, with checkpoints next to the model, and write the model with its card."""
     from napari_subpixel.detection.devices import choose_device
-    from napari_subpixel.models import checked_threshold, path_for, save_model
-    from napari_subpixel.training.trainer import check_can_go_on
+    from napari_subpixel.models import path_for
+    from napari_subpixel.training.plans import plan_training
 
     output = path_for(arguments.output)
     _check_output(arguments, output)
-    if arguments.threshold is not None:
-        checked_threshold(arguments.threshold)
-    device, reason = choose_device(arguments.device)
-    plan = plan_for(arguments, str(device))
-    given = {name: getattr(arguments, name) for name in ("threshold", "summary", "limits")}
-    card = {**plan.card, **{name: value for name, value in given.items() if value is not None}}
-    folder = _run_folder(arguments, output)
-    check_can_go_on(folder, plan.settings, card["training"])
-    for words in plan.words:
-        say(words)
-    say(
-        f"training on {reason}, {plan.settings.iterations:,} steps; checkpoints, losses and curves are kept in {folder}"
-    )
-    figures = _trained(plan, card, folder, str(device))
-    card["training"] = {**card["training"], "settings": asdict(plan.settings)}
-    overwrite = arguments.overwrite or arguments.resume
-    save_model(output, plan.network, overwrite=overwrite, name=output.stem, figures=figures, **card)
-    say(f"{output}: written, with its card beside it")
+    _, reason = choose_device(arguments.device)
+    with _in_flags():
+        plan = plan_training(_request(arguments), arguments.device)
+        _train(plan, arguments, output, reason)
     return 0
+
+
+def _request(arguments: argparse.Namespace) -> TrainingRequest:
+    """Return what the arguments ask for."""
+    from napari_subpixel.models import find, read_card
+    from napari_subpixel.simulation.simulate import Simulation
+    from napari_subpixel.training.request import OF_CROPS, OF_RANGES, TrainingRequest
+    from napari_subpixel.training.settings import TrainingSettings
+
+    if bool(arguments.movie) != bool(arguments.truth):
+        raise InputError("training from a movie needs both --movie and --truth")
+    card = read_card(find(arguments.base)) if arguments.base else None
+    simulation = None
+    if card is not None and card.input_scaling != "minmax":
+        for name in given(arguments, Simulation):
+            raise InputError(f"{flag(name)} is not for fine-tuning {card.name}: give ranges")
+    elif not arguments.movie:
+        shape = camera_from(arguments).map_shape
+        simulation = simulation_from(arguments, Simulation(structure="uniform"), frame_shape=shape)
+    same = ("base", "method", "movie", "truth", "held_out", "crop_px", "threshold", "summary", "limits")
+    return TrainingRequest(
+        **{name: getattr(arguments, name) for name in (*same, *OF_CROPS, *OF_RANGES)},
+        camera=camera_from(arguments),
+        psf=psf_from(arguments),
+        estimate_camera=not gives_gain(arguments),
+        simulation=simulation,
+        settings=given(arguments, TrainingSettings),
+    )
+
+
+@contextmanager
+def _in_flags() -> Iterator[None]:
+    """Say in flags what is wrong with a request."""
+    from napari_subpixel.training.request import RequestError
+
+    try:
+        yield
+    except RequestError as error:
+        if error.field in ADVICE:
+            raise InputError(f"{error}: {ADVICE[error.field]}") from None
+        name = FLAGS.get(error.field, flag(error.field))
+        raise InputError(f"{name}{str(error).removeprefix(error.field)}") from None
 
 
 def _check_output(arguments: argparse.Namespace, output: Path) -> None:
     """Refuse an output that cannot be written before anything is read, and a card that would replace the camera."""
-    from napari_subpixel.models import CARD_SUFFIX, check_can_write_model, find
+    from napari_subpixel.models import CARD_SUFFIX, find
+    from napari_subpixel.training.train_model import check_can_train
 
     card = output.with_suffix(CARD_SUFFIX)
     if arguments.camera and card.resolve() == arguments.camera.resolve():
@@ -90,91 +161,82 @@ def _check_output(arguments: argparse.Namespace, output: Path) -> None:
             f"{arguments.camera}: the model's card would replace this camera file; name the model otherwise"
         )
     if arguments.base and find(arguments.base).resolve() == output.resolve():
-        raise InputError(f"{output}: is the model to go on from; name the new one otherwise")
-    check_can_write_model(output, overwrite=arguments.overwrite or arguments.resume)
+        raise InputError(f"{output}: is the model to fine-tune; name the new one otherwise")
+    check_can_train(output, resume=arguments.resume, overwrite=arguments.overwrite)
 
 
-def _run_folder(arguments: argparse.Namespace, output: Path) -> Path:
-    """Return the folder of checkpoints, new or to be gone on from."""
-    folder = output.with_name(output.stem + ".training")
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: is a file, where the checkpoints' folder should be")
-    if folder.exists() and not arguments.resume:
-        if not arguments.overwrite:
-            raise UnfinishedRunError(f"{folder}: an earlier run left this", folder)
-        shutil.rmtree(folder)
-    return folder
+def _train(plan: TrainingPlan, arguments: argparse.Namespace, output: Path, where: str) -> None:
+    """Train as planned, and say how it goes."""
+    from napari_subpixel.training.train_model import BaseScore, TrainedModel, TrainingStart, train_model
+    from napari_subpixel.training.trainer import kept_iterations
+
+    start: TrainingStart | None = None
+    bar: Any = None
+    n_iterations = plan.settings.iterations
+    events = train_model(plan, output, resume=arguments.resume, overwrite=arguments.overwrite)
+    with closing(events), ExitStack() as bars:
+        try:
+            for event in events:
+                if isinstance(event, TrainingStart):
+                    start = event
+                    _say_start(plan, event, where)
+                elif isinstance(event, BaseScore):
+                    say(f"{_held_out()} of {event.name}, as it is: {event.jaccard}")
+                elif isinstance(event, TrainedModel):
+                    bars.close()
+                    _say_end(plan, event)
+                else:
+                    if bar is None:
+                        done = start.n_done if start else 0
+                        bar = bars.enter_context(progress_bar(n_iterations, "step", "train", done=done))
+                    _show(bar, event, n_iterations)
+        except KeyboardInterrupt:
+            if start is None:
+                raise
+            kept = kept_iterations(start.folder)
+            raise StoppedError(
+                f"{kept} of {n_iterations} iterations are kept in {start.folder}; --resume continues the run"
+            ) from None
 
 
-def _trained(plan: Plan, card: dict[str, Any], folder: Path, device: str) -> dict[str, Any]:
-    """Train the plan's network, say how it goes, and return the figures of the card."""
-    from napari_subpixel.models import ModelCard
-    from napari_subpixel.training.fine_tuning import TOLERANCE_NM, measuring
+def _held_out() -> str:
+    from napari_subpixel.training.fine_tuning import TOLERANCE_NM
 
-    measure: Callable[[Any], float] | None = None
-    figures = {}
-    if plan.held_out:
-        draft = ModelCard(name="draft", network=plan.network.config, weights_sha256="0" * 64, **card)
-        measure = measuring(draft, plan.held_out, device)
-        of, compared = f"jaccard_{TOLERANCE_NM:g}_nm_held_out", ""
-        if plan.base is not None:
-            before = figures[f"{of}_before"] = round(measure(plan.network), 3)
-            say(f"held-out Jaccard at {TOLERANCE_NM:g} nm of {plan.base.card.name}, as it is: {before}")
-        _train(plan, folder, device, measure)
-        after = figures[of] = round(measure(plan.network), 3)
-        if plan.base is not None and after <= before:
-            compared = f", no better than {plan.base.card.name}: keep to that"
-        say(f"held-out Jaccard at {TOLERANCE_NM:g} nm: {after}{compared}")
-    else:
-        _train(plan, folder, device, None)
-    return figures
+    return f"held-out Jaccard at {TOLERANCE_NM:g} nm"
 
 
-def _train(plan: Plan, folder: Path, device: str, measure: Callable[[Any], float] | None) -> None:
-    from napari_subpixel.training.trainer import kept_iterations, train
+def _say_start(plan: TrainingPlan, start: TrainingStart, where: str) -> None:
+    for note in plan.notes:
+        say(note)
+    say(f"training on {where}, {start.n_iterations:,} steps; checkpoints, losses and curves are kept in {start.folder}")
+    if start.examples is not None:
+        say(f"{start.examples}: frames like those it learns from; compare them with yours")
 
-    settings = plan.settings
-    make_folder(folder)
-    _show(plan, folder)
-    done = kept_iterations(folder)
-    training = train(
-        plan.network, plan.samples, settings, folder, device=device, about=plan.card["training"], measure=measure
-    )
+
+def _show(bar: Any, report: TrainingProgress, n_iterations: int) -> None:
+    bar.update(report.iteration - bar.n)
+    bar.set_postfix(heatmap=f"{report.heatmap:.3f}", sparsity=f"{report.sparsity:.3f}")
+    if report.jaccard is not None:
+        left = report.seconds / report.iteration * (n_iterations - report.iteration) / 60
+        bar.clear()
+        say(f"step {report.iteration}: held-out Jaccard {report.jaccard:.3f}, {left:.0f} min left")
+
+
+def _say_end(plan: TrainingPlan, model: TrainedModel) -> None:
+    for warning in model.warnings:
+        say(warning)
+    if model.jaccard is not None:
+        worse = "" if plan.base is None or model.is_better else f", no better than {plan.base.card.name}: keep that"
+        say(f"{_held_out()}: {model.jaccard}{worse}")
+    say(f"{model.path}: written, with its card next to it")
+
+
+def _range(text: str) -> tuple[float, float]:
+    """Parse ``LOW:HIGH``."""
     try:
-        with progress_bar(settings.iterations, "step", "train", done=done) as bar:
-            for report in training:
-                bar.update(report.iteration - bar.n)
-                bar.set_postfix(heatmap=f"{report.heatmap:.3f}", sparsity=f"{report.sparsity:.3f}")
-                if report.jaccard is not None:
-                    left = report.seconds / report.iteration * (settings.iterations - report.iteration) / 60
-                    bar.clear()
-                    say(f"step {report.iteration}: held-out Jaccard {report.jaccard:.3f}, {left:.0f} min left")
-    except KeyboardInterrupt:
-        raise StoppedError(
-            f"{kept_iterations(folder)} of {settings.iterations} iterations are kept in {folder}; "
-            "--resume continues the run"
-        ) from None
-    _draw_curves(folder)
-
-
-def _show(plan: Plan, folder: Path) -> None:
-    """Write frames to look at, once."""
-    from napari_subpixel.stacks.writing import write_movie
-
-    path = folder / SHOWN
-    if plan.shown is None or plan.pixel_size_nm is None or path.exists():
-        return
-    frames = plan.shown()
-    write_movie(path, [frames], shape=frames.shape, pixel_size_nm=plan.pixel_size_nm)
-    say(f"{path}: {len(frames)} frames like those it learns from; look whether they are like yours")
-
-
-def _draw_curves(folder: Path) -> None:
-    """Draw the losses and what was measured, where that is possible."""
-    from napari_subpixel.training.curves import plot_curves
-    from napari_subpixel.training.trainer import LOG
-
-    try:
-        plot_curves(folder / LOG, folder / CURVES, overwrite=True)
-    except InputError as error:
-        say(f"the curves are not drawn: {error}")
+        low, high = (float(part) for part in text.split(":"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"a range is LOW:HIGH, got {text!r}") from None
+    if not low <= high:
+        raise argparse.ArgumentTypeError(f"a range goes up, from LOW to HIGH, got {text!r}")
+    return low, high

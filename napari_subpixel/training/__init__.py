@@ -1,1 +1,1 @@
-"""Learn from samples, or go on learning."""
+"""Training: learn from samples, anew or to fine-tune a model."""

@@ -1,6 +1,6 @@
-"""A model of one's own: a shipped one that goes on learning from what one microscope shows.
+"""Fine-tuning: what a model learns of one microscope, what it is measured on, and what its samples look like.
 
-What it is to learn is given as ranges, or read off a movie of that microscope; what it has learned is measured on
+What it is to learn is given as ranges, or estimated from a movie of that microscope; what it has learned is measured on
 movies that are held out.
 """
 
@@ -30,21 +30,32 @@ from napari_subpixel.stacks import Stack, check_finite
 from napari_subpixel.training.scenes import LEAST_DENSITY, draw_scene, in_adu
 from napari_subpixel.training.simulated_samples import camera_part
 
-#: Distance within which a molecule counts as found, in nm, in what is held out.
+#: Distance within which a molecule counts as found in what is held out, in nm.
 TOLERANCE_NM = 50.0
-#: Movies that are simulated and held out, the frames of each, and their longest side.
-HELD_OUT_MOVIES, HELD_OUT_FRAMES, HELD_OUT_PX = 12, 3, 64
-#: Of a movie with truth, at most so many pixels are measured.
-MEASURED_PIXELS = 1 << 21
-#: The width of a PSF that is told by one number is known to this factor.
+#: Movies that are simulated and held out.
+HELD_OUT_MOVIES = 12
+#: Frames of each of them.
+HELD_OUT_FRAMES = 3
+#: Their longest side, in pixels.
+HELD_OUT_PX = 64
+#: Pixels of a movie with truth that are measured on, at most.
+MAX_MEASURED_PIXELS = 1 << 21
+#: The width of a PSF that is given as one number is known to within this factor.
 SIGMA_FACTOR = 1.06
-#: Brightness and background may be so many times less or more than those of the movie that a model shall be for, and
-#: molecules up to so many times denser than where they are densest in it, in blocks of this many pixels.
-LIKE_FACTOR, DENSER, BLOCK_PX = 1.6, 1.5, 16
-#: Frames of that movie that are looked at, at most.
-LIKE_FRAMES = 12
-#: Frames that are shown side by side, their longest side, and the gap between them, in pixels.
-SHOWN, SHOWN_PX, GAP_PX = 8, 128, 2
+#: Brightness and background may be lower or higher than those of a movie to imitate by this factor.
+IMITATION_FACTOR = 1.6
+#: Molecules may be this many times denser than where they are densest in that movie.
+DENSITY_FACTOR = 1.5
+#: Side of the blocks of that movie in which the density is measured, in pixels.
+BLOCK_PX = 16
+#: Frames of that movie in which molecules are detected, at most.
+MAX_IMITATED_FRAMES = 12
+#: Example frames that are drawn.
+EXAMPLES = 8
+#: Their longest side, in pixels.
+EXAMPLES_PX = 128
+#: Gap between an example and a frame of the user's movie next to it, in pixels.
+GAP_PX = 2
 
 
 class HeldOut(NamedTuple):
@@ -59,7 +70,7 @@ class HeldOut(NamedTuple):
     sigma_px : float, optional
         Standard deviation of the point spread function, in pixels.
     molecule_photons : float
-        What a usual molecule gives in a frame; 0 where it is not known.
+        What a typical molecule gives in a frame; 0 where it is not known.
     """
 
     frames: NDArray
@@ -73,22 +84,22 @@ def runs_half_precision_fast(device: str) -> bool:
     """Say whether the device multiplies matrices in bfloat16 faster than in single precision."""
     if torch.device(device).type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    # On processors without such units bfloat16 is slower. PyTorch has no public word for it.
+    # On processors without such units bfloat16 is slower. PyTorch has no public name for it.
     return device == "cpu" and getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
 
 
 def sigma_range(sigma_px: float) -> tuple[float, float]:
-    """Return the range of widths, in pixels, that one number for it stands for."""
+    """Return the range of widths, in pixels, within which the true one lies where one number is given."""
     return sigma_px / SIGMA_FACTOR, sigma_px * SIGMA_FACTOR
 
 
 def domain_like(job: DetectionJob) -> Domain:
-    """Return ranges round what a movie shows.
+    """Return ranges around what a movie shows.
 
     Parameters
     ----------
     job : DetectionJob
-        The movie, its microscope, and a detector that measures photons; some of its frames are looked at.
+        The movie, its microscope, and a detector that measures photons; molecules are detected in some of its frames.
 
     Returns
     -------
@@ -101,25 +112,27 @@ def domain_like(job: DetectionJob) -> Domain:
     """
     if not job.detector.measures or job.sigma_px is None:
         raise InputError(f"the model {job.detector.card.name} does not measure photons")
-    numbers = [job.span[0] + k for k in spread(job.span[1] - job.span[0], LIKE_FRAMES)]
-    tables = [_found_in(job, number) for number in numbers]
+    numbers = [job.span[0] + k for k in spread(job.span[1] - job.span[0], MAX_IMITATED_FRAMES)]
+    tables = [_detected_in(job, number) for number in numbers]
     photons = np.concatenate([table["photons"] for table in tables])
     if not len(photons):
-        raise InputError(f"{job.stack.name}: no molecules are found in {len(numbers)} frames: nothing to be like")
+        raise InputError(
+            f"{job.stack.name}: no molecules are found in {len(numbers)} frames, so there is nothing to imitate"
+        )
     background = np.concatenate([table["background"] for table in tables])
-    usual = float(np.median(photons))
+    typical = float(np.median(photons))
     low, high = np.quantile(background, [0.05, 0.95]).clip(0.1)
     densest = max(_densest(table, job.stack.frame_shape) for table in tables)
     return Domain(
-        sigma_px=_plainly(sigma_range(job.sigma_px)),
-        photons=_plainly((usual / LIKE_FACTOR, usual * LIKE_FACTOR)),
-        background=_plainly((low / LIKE_FACTOR, high * LIKE_FACTOR)),
-        density_per_px=_plainly((0.0, DENSER * densest)),
+        sigma_px=_in_four_digits(sigma_range(job.sigma_px)),
+        photons=_in_four_digits((typical / IMITATION_FACTOR, typical * IMITATION_FACTOR)),
+        background=_in_four_digits((low / IMITATION_FACTOR, high * IMITATION_FACTOR)),
+        density_per_px=_in_four_digits((0.0, DENSITY_FACTOR * densest)),
     )
 
 
-def _plainly(span: tuple[float, float]) -> tuple[float, float]:
-    """Return a range in four digits, so that two devices read the same off a movie."""
+def _in_four_digits(span: tuple[float, float]) -> tuple[float, float]:
+    """Return a range rounded to four digits, so that two devices estimate the same from a movie."""
     return float(f"{span[0]:.4g}"), float(f"{span[1]:.4g}")
 
 
@@ -181,9 +194,9 @@ def held_out_simulation(simulation: Simulation, rng: np.random.Generator) -> Hel
 
 
 def thinned(movie: HeldOut) -> HeldOut:
-    """Return as many frames of a movie, evenly spread, as can be measured again and again: `MEASURED_PIXELS`."""
+    """Return as many frames of a movie, evenly spread, as can be measured again and again: `MAX_MEASURED_PIXELS`."""
     pixels = movie.frames.shape[1] * movie.frames.shape[2]
-    kept = np.sort(spread(len(movie.frames), max(1, MEASURED_PIXELS // pixels)))
+    kept = np.sort(spread(len(movie.frames), max(1, MAX_MEASURED_PIXELS // pixels)))
     place = np.full(len(movie.frames), -1)
     place[kept] = np.arange(len(kept))
     truth = movie.truth.select(place[movie.truth.frame] >= 0)
@@ -205,14 +218,14 @@ def measuring(card: ModelCard, movies: Sequence[HeldOut], device: str) -> Callab
         detector = Detector(Model(card, network), device=device)  # type: ignore[arg-type]
         right = wrong = 0
         for movie in movies:
-            found = detector.detect(
+            table = detector.detect(
                 movie.frames, camera=movie.camera, sigma_px=movie.sigma_px, molecule_photons=movie.molecule_photons
             )
             size = movie.camera.pixel_size_nm or movie.truth.pixel_size_nm
-            if not np.isin(found.frame, movie.truth.frame).any():
-                wrong += len(found) + len(movie.truth)
+            if not np.isin(table.frame, movie.truth.frame).any():
+                wrong += len(table) + len(movie.truth)
                 continue
-            score = evaluate(found, movie.truth, (TOLERANCE_NM,), pixel_size_nm=size)[0]
+            score = evaluate(table, movie.truth, (TOLERANCE_NM,), pixel_size_nm=size)[0]
             right += score.true_positives
             wrong += score.false_positives + score.false_negatives
         return right / max(right + wrong, 1)
@@ -220,10 +233,10 @@ def measuring(card: ModelCard, movies: Sequence[HeldOut], device: str) -> Callab
     return measure
 
 
-def shown_frames(
+def example_frames(
     domain: Domain, camera: Camera, rng: np.random.Generator, stack: Stack | None = None
 ) -> NDArray[np.uint16]:
-    """Return simulated frames to look at, each beside one of a movie of the user's own where there is one.
+    """Return simulated frames to look at, each next to a frame of the user's movie where there is one.
 
     Parameters
     ----------
@@ -231,24 +244,24 @@ def shown_frames(
     camera : Camera
     rng : numpy.random.Generator
     stack : Stack, optional
-        The user's movie; the middle of its frames stands on the left.
+        The user's movie; the middle of its frames is on the left.
 
     Returns
     -------
-    ndarray of uint16, shape (`SHOWN` or fewer, Y, X)
+    ndarray of uint16, shape (`EXAMPLES` or fewer, Y, X)
         In ADU.
     """
-    shape = _at_most(camera.map_shape or (stack.frame_shape if stack else None), SHOWN_PX)
-    scenes = [draw_scene(domain, shape, rng, camera_part(camera, shape, rng)) for _ in range(SHOWN)]
+    shape = _at_most(camera.map_shape or (stack.frame_shape if stack else None), EXAMPLES_PX)
+    scenes = [draw_scene(domain, shape, rng, camera_part(camera, shape, rng)) for _ in range(EXAMPLES)]
     simulated = in_adu(scenes, rng)
     if stack is None:
         return simulated
     top, left = ((size - side) // 2 for size, side in zip(stack.frame_shape, shape, strict=True))
     pairs = []
-    for number, drawn in zip(spread(stack.n_frames, SHOWN), simulated, strict=False):
-        own = stack.read(number, number + 1)[0, top : top + shape[0], left : left + shape[1]]
-        own = np.clip(np.round(own), 0, np.iinfo(np.uint16).max).astype(np.uint16)
-        pairs.append(np.hstack([own, np.full((shape[0], GAP_PX), max(own.max(), drawn.max())), drawn]))
+    for number, drawn in zip(spread(stack.n_frames, EXAMPLES), simulated, strict=False):
+        real = stack.read(number, number + 1)[0, top : top + shape[0], left : left + shape[1]]
+        real = np.clip(np.round(real), 0, np.iinfo(np.uint16).max).astype(np.uint16)
+        pairs.append(np.hstack([real, np.full((shape[0], GAP_PX), max(real.max(), drawn.max())), drawn]))
     return np.stack(pairs)
 
 
@@ -277,7 +290,7 @@ def split_movie(movie: HeldOut, share: float) -> tuple[HeldOut, HeldOut]:
     )
 
 
-def _found_in(job: DetectionJob, number: int) -> Localizations:
+def _detected_in(job: DetectionJob, number: int) -> Localizations:
     frames = job.stack.read(number, number + 1)
     check_finite(frames, number, job.stack.name)
     return job.detector.detect(

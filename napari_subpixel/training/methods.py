@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from torch import nn
-
 from napari_subpixel.errors import InputError, suggest
 from napari_subpixel.models.heatmap_networks import DeepStorm, HeatmapNetwork
 from napari_subpixel.models.pixel_network import PointNetwork
@@ -37,12 +35,12 @@ class Method:
 
     title: str
     source: str
-    network: Callable[[], nn.Module]
+    network: Callable[[], PointNetwork | HeatmapNetwork | DeepStorm]
     objective: str = "heatmap"
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _heatmap(encoder: str, decoder: str, **arguments: Any) -> Callable[[], nn.Module]:
+def _heatmap(encoder: str, decoder: str, **arguments: Any) -> Callable[[], HeatmapNetwork]:
     return partial(HeatmapNetwork, encoder, decoder, **arguments)
 
 

@@ -67,7 +67,7 @@ class TrainingSettings:
 
     iterations: int = described(50_000, "steps of the optimiser")
     batch_size: int = described(16, "samples per step")
-    learning_rate: float = described(1e-3, "of the optimiser")
+    learning_rate: float = described(1e-3, "learning rate of the optimiser")
     cooldown: int = described(0, "last iterations, over which the learning rate falls to 0")
     kernel_px: float = described(0.2, "width of the heatmap kernel, in pixels")
     sparsity: str = described("counting", f"sparsity term: {', '.join(SPARSITY)}")

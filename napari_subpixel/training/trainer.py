@@ -1,4 +1,4 @@
-"""Training: samples in, weights out, in a folder from which a killed run goes on."""
+"""Training: samples in, weights out, in a folder from which a killed run is resumed."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class TrainingProgress:
     seconds : float
         Spent in all.
     jaccard : float, optional
-        What was just measured on what is held out.
+        On what is held out, where it was just measured.
     """
 
     iteration: int
@@ -78,7 +78,7 @@ def train(
     about: Mapping[str, Any] | None = None,
     measure: Callable[[nn.Module], float] | None = None,
 ) -> Iterator[TrainingProgress]:
-    """Train a network in place, a report at a time; a folder that holds a checkpoint is gone on from.
+    """Train a network in place, a report at a time; training resumes if the folder holds a checkpoint.
 
     Every draw depends on the seed and the number of the iteration alone, so that an interrupted and resumed run
     equals an uninterrupted one.
@@ -94,7 +94,7 @@ def train(
     device : str
         Where to train.
     about : mapping, optional
-        What the samples are, as plain values; a run is gone on from only with the same.
+        What the samples are, as plain values; a run is resumed only with the same.
     measure : callable, optional
         Returns the Jaccard index that a network reaches on what is held out.
 
@@ -124,8 +124,8 @@ def train(
         sums, steps, done = sums + losses, steps + 1, iteration + 1
         last = done == settings.iterations
         measured = measure is not None and (done % settings.measure_every == 0 or last)
-        told = measured or done % settings.log_every == 0 or last
-        if told:
+        reports = measured or done % settings.log_every == 0 or last
+        if reports:
             seconds = time.perf_counter() - began
             jaccard = measure(run.result()) if measure is not None and measured else None
             progress = TrainingProgress(done, float(sums[0] / steps), float(sums[1] / steps), seconds, jaccard)
@@ -136,12 +136,12 @@ def train(
             saved = time.perf_counter()
         if last:
             run.finish()
-        if told:
+        if reports:
             yield progress
 
 
-def check_can_go_on(folder: Path, settings: TrainingSettings, about: Mapping[str, Any] | None) -> None:
-    """Raise `InputError` now if `train` would refuse to go on from what a folder holds; one with no run is fine."""
+def check_can_resume(folder: Path, settings: TrainingSettings, about: Mapping[str, Any] | None) -> None:
+    """Raise `InputError` now if `train` would refuse to resume the run that a folder holds; one with no run is fine."""
     _kept(folder, settings, about)
 
 
@@ -162,7 +162,7 @@ def load_result(network: nn.Module, folder: Path) -> None:
     path = folder / CHECKPOINT
     if not path.exists():
         raise InputError(f"{path}: no such checkpoint")
-    with _naming_what_is_no_checkpoint(path):
+    with _naming_bad_checkpoint(path):
         state = torch.load(path, map_location="cpu", weights_only=True)
         network.load_state_dict(state["average"] or state["network"])
 
@@ -194,7 +194,7 @@ class _Run:
         (match + settings.sparsity_weight_at(iteration) * sparsity).backward()
         if settings.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip_norm)
-        # Muon's products of matrices bear low precision as layers do; AdamW has none.
+        # Muon's matrix products tolerate low precision as layers do; AdamW has none.
         with torch.autocast(batch.frames.device.type, torch.bfloat16, enabled=settings.half_precision):
             self.optimizer.step()
         if self.average is not None:
@@ -247,7 +247,7 @@ def _save(folder: Path, run: _Run, about: Mapping[str, Any] | None, iteration: i
         "iteration": iteration,
         "seconds": seconds,
     }
-    content = io.BytesIO()  # on a full disk, torch's own writing raises what nobody recognises
+    content = io.BytesIO()  # on a full disk, torch's own writing raises an error that says nothing of it
     torch.save(state, content)
     with atomic_output(folder / CHECKPOINT) as draft:
         draft.write_bytes(content.getvalue())
@@ -257,7 +257,7 @@ def _resume(folder: Path, run: _Run, about: Mapping[str, Any] | None) -> dict[st
     state = _kept(folder, run.settings, about)
     if not state:
         return {"iteration": 0, "seconds": 0.0}
-    with _naming_what_is_no_checkpoint(folder / CHECKPOINT):
+    with _naming_bad_checkpoint(folder / CHECKPOINT):
         run.network.load_state_dict(state["network"])
         run.optimizer.load_state_dict(state["optimizer"])
         if run.average is not None:
@@ -271,7 +271,7 @@ def _kept(folder: Path, settings: TrainingSettings, about: Mapping[str, Any] | N
     path = folder / CHECKPOINT
     if not path.exists():
         return {}
-    with _naming_what_is_no_checkpoint(path):
+    with _naming_bad_checkpoint(path):
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         before, samples_before = json.loads(state["settings"]), json.loads(state["about"])
     if settings.averaging and "averaged_steps" not in state:
@@ -303,7 +303,7 @@ def _differences(before: Any, now: Any, name: str = "") -> Iterator[str]:
 
 
 @contextmanager
-def _naming_what_is_no_checkpoint(path: Path) -> Iterator[None]:
+def _naming_bad_checkpoint(path: Path) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, KeyError, ValueError, EOFError, UnpicklingError) as error:
@@ -311,7 +311,7 @@ def _naming_what_is_no_checkpoint(path: Path) -> Iterator[None]:
 
 
 def _trim_log(path: Path, iteration: int) -> None:
-    """Drop rows that an interrupted run logged after its last checkpoint: these iterations are done again."""
+    """Drop rows that an interrupted run logged after its last checkpoint: these iterations are repeated."""
     if not path.exists():
         return
     with path.open(newline="", encoding="utf-8") as file:
@@ -320,15 +320,15 @@ def _trim_log(path: Path, iteration: int) -> None:
         csv.writer(file).writerows([LOG_COLUMNS, *(row for row in rows if int(row[0]) <= iteration)])
 
 
-def _append_log(path: Path, now: TrainingProgress) -> None:
+def _append_log(path: Path, report: TrainingProgress) -> None:
     fresh = not path.exists()
     try:
         with path.open("a", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             if fresh:
                 writer.writerow(LOG_COLUMNS)
-            jaccard = "" if now.jaccard is None else f"{now.jaccard:.4f}"
-            losses = f"{now.heatmap:.6g}", f"{now.sparsity:.6g}"
-            writer.writerow([now.iteration, *losses, jaccard, f"{now.seconds:.1f}"])
+            jaccard = "" if report.jaccard is None else f"{report.jaccard:.4f}"
+            losses = f"{report.heatmap:.6g}", f"{report.sparsity:.6g}"
+            writer.writerow([report.iteration, *losses, jaccard, f"{report.seconds:.1f}"])
     except OSError as error:
         raise InputError(f"{path}: {write_failure(error)}") from None

@@ -1,4 +1,4 @@
-"""A shipped model goes on learning, for one microscope: from simulations, like a movie, or from a movie with truth."""
+"""A shipped model is fine-tuned for one microscope: on simulations, like a movie, or on a movie with truth."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_model_of_ones_own_is_trained_listed_and_used(base, run, camera, movie
     assert card.camera["baseline"] == 100
     assert 0 <= card.figures["jaccard_50_nm_held_out"] <= 1
     assert not np.array_equal(*(load_model(name).network.head.weight.detach() for name in ("ours", base)))
-    assert "ours: base, which went on learning" in run("models").out
+    assert "ours: base, fine-tuned on" in run("models").out
     assert run("detect", movie, "-o", tmp_path / "a.csv", "--model", "ours", "--camera", camera).status == 0
 
 
@@ -167,7 +167,7 @@ def test_ranges_beyond_those_of_the_base_model_are_told(base, run, camera, tmp_p
 def test_a_model_that_did_not_learn_is_no_better(base, run, camera, tmp_path):
     flags = ("--camera", camera, *RANGES, "--learning-rate", 1e-12)
     err = run("train", "-o", tmp_path / "m.safetensors", "--from", base, *SHORT, *flags).err
-    assert "no better than base: keep to that" in err
+    assert "no better than base: keep that" in err
 
 
 def test_what_is_held_out_of_a_movie_needs_a_pixel_size(refuse, tmp_path, rng):
@@ -196,14 +196,14 @@ def test_the_papers_model_goes_on_learning_too(run, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("--like", "m.tif"), "--like is for a model that goes on learning (--from)"),
+        (("--like", "m.tif"), "--like is for fine-tuning a model that takes photons"),
         (("--from", "defualt"), "did you mean 'default'?"),
         (("--from", "default"), "give --camera FILE, or --like MOVIE"),
         (("--from", "default", "--baseline", 100), "no pixel size"),
         (("--from", "default", "--baseline", 100, "--pixel-size-nm", 100), "give --psf-sigma-nm"),
         (("--from", "default", "--photons-range", "5"), "a range is LOW:HIGH, got '5'"),
-        (("--from", "default", "--kernel-px", 0.2), "--kernel-px is not for going on from default"),
-        (("--from", "default", "--photons", 500), "--photons is not for going on from default"),
+        (("--from", "default", "--kernel-px", 0.2), "--kernel-px is not for fine-tuning default"),
+        (("--from", "default", "--photons", 500), "--photons is not for fine-tuning default"),
         (("--from", "default", "--held-out", 0.1), "--held-out is for a movie with truth"),
         (("--from", "default", "--movie", "m.tif"), "both --movie and --truth"),
         (("--from", "default", "--like", "gone.tif"), "gone.tif"),
@@ -245,10 +245,10 @@ def test_a_model_is_not_replaced_by_the_one_that_goes_on_from_it(base, run, refu
     assert run("train", "-o", model, "--from", base, *SHORT, "--camera", camera, *RANGES).status == 0
     before = model.read_bytes()
     flags = ("--from", model, "--camera", camera, "--overwrite")
-    assert "is the model to go on from" in refuse("train", "-o", model, *flags)
+    assert "is the model to fine-tune" in refuse("train", "-o", model, *flags)
     assert run("train", "-o", "ours", "--from", base, *SHORT, "--camera", camera, *RANGES).status == 0
     again = ("--from", "ours", "--camera", camera, "--overwrite")
-    assert "is the model to go on from" in refuse("train", "-o", "ours", *again)
+    assert "is the model to fine-tune" in refuse("train", "-o", "ours", *again)
     assert "'default' is a model that comes with" in refuse("train", "-o", "default", "--from", "default")
     assert model.read_bytes() == before
 

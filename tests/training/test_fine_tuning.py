@@ -22,17 +22,17 @@ from napari_subpixel.simulation.simulate import Simulation, simulate
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.training import fine_tuning
 from napari_subpixel.training.fine_tuning import (
+    EXAMPLES,
     GAP_PX,
     HELD_OUT_FRAMES,
     HELD_OUT_MOVIES,
-    SHOWN,
     HeldOut,
     domain_like,
+    example_frames,
     held_out_simulation,
     held_out_simulations,
     measuring,
     runs_half_precision_fast,
-    shown_frames,
     split_movie,
     thinned,
 )
@@ -132,7 +132,7 @@ def test_detections_in_frames_without_truth_are_all_wrong(movie):
 def test_a_long_movie_is_measured_on_frames_spread_over_it(movie, monkeypatch):
     whole = HeldOut(*movie, CAMERA)
     assert len(thinned(whole).frames) == 16
-    monkeypatch.setattr(fine_tuning, "MEASURED_PIXELS", 4 * 48 * 56)
+    monkeypatch.setattr(fine_tuning, "MAX_MEASURED_PIXELS", 4 * 48 * 56)
     few = thinned(whole)
     kept = [int(np.flatnonzero([np.array_equal(frame, own) for own in movie[0]])[0]) for frame in few.frames]
     assert kept == [2, 6, 10, 14]
@@ -184,9 +184,9 @@ def test_nothing_is_held_out_where_the_last_frames_have_no_molecules():
 
 
 def test_frames_to_look_at_stand_beside_the_users_own(movie, rng):
-    assert shown_frames(DOMAIN, CAMERA, rng).shape == (SHOWN, 128, 128)
-    pairs = shown_frames(DOMAIN, CAMERA, rng, open_stack(movie[0]))
-    assert pairs.shape == (SHOWN, 48, 2 * 56 + GAP_PX)
+    assert example_frames(DOMAIN, CAMERA, rng).shape == (EXAMPLES, 128, 128)
+    pairs = example_frames(DOMAIN, CAMERA, rng, open_stack(movie[0]))
+    assert pairs.shape == (EXAMPLES, 48, 2 * 56 + GAP_PX)
     own = {frame.tobytes() for frame in movie[0]}
     assert all(np.ascontiguousarray(pair[:, :56]).tobytes() in own for pair in pairs)
     assert np.median(pairs[:, :, 56 + GAP_PX :]) == pytest.approx(np.median(movie[0]), rel=0.2)

@@ -1,0 +1,146 @@
+"""A request becomes a plan and the plan a model, from Python as from the command line."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from napari_subpixel import (
+    Camera,
+    GaussianPSF,
+    InputError,
+    Simulation,
+    TrainingRequest,
+    plan_training,
+    simulate,
+    train_model,
+)
+from napari_subpixel.errors import PixelSizeError
+from napari_subpixel.models import load_model
+from napari_subpixel.training import fine_tuning
+from napari_subpixel.training.request import FINE_TUNING_SETTINGS, OF_CROPS, OF_RANGES, RequestError
+from napari_subpixel.training.settings import TrainingSettings
+from napari_subpixel.training.train_model import BaseScore, TrainedModel, TrainingStart
+from napari_subpixel.training.trainer import TrainingProgress
+
+CAMERA = Camera(pixel_size_nm=100, baseline=100, electrons_per_adu=0.5)
+SHORT = {"iterations": 2, "batch_size": 2}
+FROM_RANGES = TrainingRequest(
+    base="fast", camera=CAMERA, psf=GaussianPSF(120), photons_range=(500, 1500), background_range=(5, 20),
+    density_um2=(0.5, 2), crop_px=16, settings=SHORT,
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def small_measurements(monkeypatch):
+    monkeypatch.setattr(fine_tuning, "HELD_OUT_MOVIES", 2)
+
+
+@pytest.fixture(scope="module")
+def movie():
+    sample = Simulation(frame_shape=(30, 34), n_frames=10, structure="uniform", emitters_per_frame=12, camera=CAMERA)
+    return simulate(sample, np.random.default_rng(3))
+
+
+def test_the_smallest_shipped_model_is_fine_tuned_on_ranges(tmp_path):
+    plan = plan_training(FROM_RANGES, "cpu")
+    assert plan.settings.iterations == 2
+    assert plan.card["domain"]["density_per_px"] == [0.005, 0.02]
+    events = list(train_model(plan, tmp_path / "mine.safetensors"))
+    assert [type(event) for event in events] == [TrainingStart, BaseScore, TrainingProgress, TrainedModel]
+    model = load_model(events[-1].path)
+    assert (model.card.name, model.card.training["from"]["name"]) == ("mine", "fast")
+    assert model.card.figures["jaccard_50_nm_held_out"] == events[-1].jaccard
+    assert model.card.figures["jaccard_50_nm_held_out_before"] == events[1].jaccard
+    assert events[0].examples.exists()
+
+
+def test_a_closed_training_is_resumed(tmp_path):
+    output, longer = tmp_path / "m.safetensors", replace(FROM_RANGES, settings={**SHORT, "iterations": 3})
+    training = train_model(plan_training(longer, "cpu"), output)
+    next(training)
+    training.close()
+    assert not output.exists()
+    with pytest.raises(InputError, match="an earlier run left this"):
+        next(train_model(plan_training(longer, "cpu"), output))
+    assert list(train_model(plan_training(longer, "cpu"), output, resume=True))[-1].path == output
+
+
+def test_a_model_in_memory_is_not_changed_by_its_fine_tuning(tmp_path):
+    base = load_model("fast")
+    before = [weights.clone() for weights in base.network.parameters()]
+    list(train_model(plan_training(replace(FROM_RANGES, base=base), "cpu"), tmp_path / "m.safetensors"))
+    assert all((a == b).all() for a, b in zip(before, base.network.parameters(), strict=True))
+
+
+def test_a_method_is_trained_anew_on_a_movie_in_memory(movie, tmp_path):
+    frames, truth = movie
+    request = TrainingRequest(
+        method="dark", movie=frames, truth=truth, camera=CAMERA, held_out=0.2, crop_px=16, crops_per_frame=3,
+        settings=SHORT, threshold=0.4, summary="mine",
+    )  # fmt: skip
+    plan = plan_training(request, "cpu")
+    assert plan.card["training"]["data"] == "array with its truth"
+    assert (plan.card["threshold"], plan.card["summary"]) == (0.4, "mine")
+    assert [len(held_out.frames) for held_out in plan.held_out] == [2]
+    *_, model = train_model(plan, tmp_path / "m.safetensors")
+    assert model.is_better
+    assert load_model(model.path).card.training["method"] == "dark"
+
+
+def test_a_movie_with_truth_fine_tunes_with_the_last_tenth_held_out(movie):
+    frames, truth = movie
+    plan = plan_training(TrainingRequest(base="fast", movie=frames, truth=truth, camera=CAMERA, psf=GaussianPSF(110)))
+    assert plan.card["training"]["held_out_frames"] == 1
+    assert plan.card["domain"] == load_model("fast").card.domain
+
+
+def test_methods_are_simulated_with_the_camera_and_the_psf_that_are_given():
+    request = TrainingRequest(camera=replace(CAMERA, em_gain=300), psf=GaussianPSF(90), settings=SHORT)
+    about = plan_training(request, "cpu").card["training"]["simulation"]
+    assert (about["camera"]["em_gain"], about["psf"]["sigma_nm"]) == (300, 90)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"movie": "m.tif"}, "training from a movie needs its truth"),
+        ({"truth": "t.csv"}, "training from a truth needs its movie"),
+        ({"like": "m.tif"}, "like is for fine-tuning a model that takes photons"),
+        ({"held_out": 0.1}, "held_out is for a movie with truth"),
+        ({"crops_per_frame": 5}, "crops_per_frame is for a movie with truth"),
+        ({"base": "paper", "method": "dark"}, "method is for training anew"),
+        ({"base": "fast", "method": "dark"}, "method is not for fine-tuning fast"),
+        ({"base": "fast", "settings": {"kernel_px": 0.2}}, "kernel_px is not for fine-tuning fast"),
+        ({"base": "fast", "simulation": Simulation()}, "simulation is not for fine-tuning fast"),
+        ({"base": "fast", "held_out": 0.1}, "held_out is for a movie with truth"),
+        ({"base": "fast"}, "needs the camera"),
+        ({"base": "fast", "camera": CAMERA, "estimate_camera": True}, "needs the camera"),
+        ({"base": "fast", "camera": CAMERA}, "needs the PSF"),
+        ({"base": "fast", "camera": CAMERA, "psf": GaussianPSF(110), "density_um2": (0, 0)}, "density_um2"),
+        ({"threshold": 2.0}, "threshold"),
+        ({"method": "drak"}, "did you mean 'dark'"),
+    ],
+)
+def test_fields_that_do_not_go_together_are_refused_by_name(fields, message):
+    with pytest.raises(InputError, match=message) as refused:
+        plan_training(TrainingRequest(**fields), "cpu")
+    assert "--" not in str(refused.value)
+
+
+def test_a_camera_without_a_pixel_size_is_refused():
+    with pytest.raises(PixelSizeError, match="no pixel size"):
+        plan_training(TrainingRequest(base="fast", camera=Camera(baseline=100), psf=GaussianPSF(110)), "cpu")
+
+
+def test_a_refused_field_is_named():
+    with pytest.raises(RequestError) as refused:
+        plan_training(TrainingRequest(like="m.tif"), "cpu")
+    assert refused.value.field == "like"
+
+
+def test_names_of_fields_are_those_of_the_records():
+    assert {*OF_CROPS, *OF_RANGES} <= TrainingRequest.__dataclass_fields__.keys()
+    assert set(FINE_TUNING_SETTINGS) <= TrainingSettings.__dataclass_fields__.keys()
