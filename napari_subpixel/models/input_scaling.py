@@ -38,7 +38,16 @@ class Optics(NamedTuple):
 
     @classmethod
     def of(cls, camera: Camera, sigma_px: float, molecule_photons: float = 0.0) -> Optics:
-        """Return the optics of a camera and a point spread function."""
+        """Return the optics of a camera and a point spread function.
+
+        Parameters
+        ----------
+        camera : Camera
+        sigma_px : float
+            Standard deviation of the point spread function, in pixels.
+        molecule_photons : float
+            Typical photons of a molecule in a frame; 0 if unknown.
+        """
         return cls(sigma_px, camera.variance_per_photon, camera.read_noise_photons, molecule_photons)
 
 

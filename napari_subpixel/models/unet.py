@@ -69,7 +69,7 @@ class UNet(PixelNetwork):
     """
 
     n_classes = 1
-    #: Tiles must start at multiples of this many pixels, to be seen as in the whole frame.
+    #: Tiles must start at multiples of this many pixels to give the same numbers as the whole frame.
     grid_px = 2**LEVELS
 
     def __init__(self, n_points: int = 2, width: int = 128, blocks: Sequence[int] = (2, 2, 3)) -> None:
