@@ -21,6 +21,7 @@ from napari_subpixel.camera import Camera
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.job import job_for
 from napari_subpixel.detection.merging import MIN_PROBABILITY
+from napari_subpixel.detection.options import DetectionOptions
 from napari_subpixel.evaluation.evaluate import evaluate
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.models.domain import Domain, draw_log_uniform
@@ -153,7 +154,9 @@ def calibration(model: str, rng: np.random.Generator) -> tuple[Known, int]:
         size, sigma = settings.pixel_size_nm, settings.sigma_px
         if size * precision_px(sigma, settings.photons, settings.background, settings.camera) > KNOWN_NM:
             continue
-        job = job_for(open_stack(movie), detector, settings.camera, psf=settings.psf, estimate_camera=False)
+        job = job_for(
+            open_stack(movie), detector, DetectionOptions(settings.camera, psf=settings.psf, estimate_camera=False)
+        )
         found = detect_all(job)
         halves = [[part(table, k) for table in (found, truth)] for k in (0, 1)]
         strong, real = sure(halves[0][0], detector), halves[0][1]

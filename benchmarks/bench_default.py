@@ -20,6 +20,7 @@ from napari_subpixel.camera import Camera
 from napari_subpixel.coordinates import within_frame
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.job import job_for
+from napari_subpixel.detection.options import DetectionOptions
 from napari_subpixel.evaluation.evaluate import evaluate
 from napari_subpixel.psf import GaussianPSF
 from napari_subpixel.runs.pipeline import detect_all
@@ -45,7 +46,9 @@ def movie_rows(model: str, figures: dict[str, Any]) -> Iterator[list[str]]:
         detector = Detector(model, device="cpu")
         with open_stack(data_folder() / movie) as stack:
             began = time.perf_counter()
-            found = detect_all(job_for(stack, detector, camera, psf=GaussianPSF(sigma_nm), estimate_camera=False))
+            found = detect_all(
+                job_for(stack, detector, DetectionOptions(camera, psf=GaussianPSF(sigma_nm), estimate_camera=False))
+            )
             seconds, n_frames = time.perf_counter() - began, stack.n_frames
         scores = evaluate(found, truth, (25.0, 50.0, 100.0))
         wanted = ["-" if floor is None else f"{floor:.2f}" for floor in floors]
@@ -63,7 +66,7 @@ def challenge_row(model: str) -> list[str]:
     folder = data_folder() / "challenge2016_mt0_n1_ld"
     truth = formats.read(folder / "activations_frames_1-64.csv", pixel_size_nm=100)
     with open_stack(folder / "frames_1-64.tif") as stack:
-        found = detect_all(job_for(stack, Detector(model, device="cpu"), CHALLENGE))
+        found = detect_all(job_for(stack, Detector(model, device="cpu"), DetectionOptions(CHALLENGE)))
         height, width = stack.frame_shape
     score = evaluate(found, truth, (100.0,), remove_offset=True)[0]
     inside = within_frame(truth.y, truth.x, (height, width), border_px=BORDER_NM / 100)

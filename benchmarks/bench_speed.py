@@ -32,6 +32,7 @@ from common import (
 
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.job import job_for
+from napari_subpixel.detection.options import DetectionOptions
 from napari_subpixel.psf import GaussianPSF
 from napari_subpixel.runs.pipeline import detect_to_file
 from napari_subpixel.simulation.simulate import Simulation, simulate
@@ -57,7 +58,11 @@ def ours(model: str, movie: Path, folder: Path) -> Callable[[], float]:
     def run() -> float:
         began = time.perf_counter()
         with open_stack(movie) as stack:
-            job = job_for(stack, detector, CROWDED_CAMERA, psf=GaussianPSF(CROWDED_SIGMA_NM), estimate_camera=False)
+            job = job_for(
+                stack,
+                detector,
+                DetectionOptions(CROWDED_CAMERA, psf=GaussianPSF(CROWDED_SIGMA_NM), estimate_camera=False),
+            )
             for _ in detect_to_file(job, folder / f"{Path(model).stem}.parquet", overwrite=True):
                 pass
         return time.perf_counter() - began

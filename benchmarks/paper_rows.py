@@ -26,6 +26,7 @@ from napari_subpixel import formats
 from napari_subpixel._util.files import atomic_output
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.job import job_for
+from napari_subpixel.detection.options import DetectionOptions
 from napari_subpixel.evaluation.evaluate import evaluate
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.models import load_model, read_card, save_model
@@ -167,7 +168,9 @@ def measure(name: str, work: Path, *, quick: bool) -> dict[str, Any]:
     if name in SHIPPED:
         detector = Detector(SHIPPED[name], device="cpu")
         job = job_for(
-            open_stack(frames), detector, CROWDED_CAMERA, psf=GaussianPSF(CROWDED_SIGMA_NM), estimate_camera=False
+            open_stack(frames),
+            detector,
+            DetectionOptions(CROWDED_CAMERA, psf=GaussianPSF(CROWDED_SIGMA_NM), estimate_camera=False),
         )
 
         def detect(n: int) -> Localizations:

@@ -22,6 +22,7 @@ from napari_subpixel import formats
 from napari_subpixel.camera import Camera
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.job import job_for
+from napari_subpixel.detection.options import DetectionOptions
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.rendering.render import render, save_preview
 from napari_subpixel.runs.pipeline import detect_all
@@ -40,7 +41,7 @@ def main() -> None:
     parser.add_argument("picasso", type=Path, help="Picasso's table")
     arguments = parser.parse_args()
     with open_stack(arguments.movie) as stack:
-        job = job_for(stack, Detector(), CAMERA)
+        job = job_for(stack, Detector(), DetectionOptions(CAMERA))
         ours, mean = detect_all(job), stack[:].mean(axis=0)
     theirs = formats.read(arguments.picasso).with_about(frame_shape=job.stack.frame_shape)
     for name, table in (("default", ours), ("Picasso", theirs)):

@@ -14,6 +14,7 @@ from napari_subpixel._version import __version__
 _HOMES = {
     "Camera": "camera.Camera",
     "DetectionJob": "detection.job.DetectionJob",
+    "DetectionOptions": "detection.options.DetectionOptions",
     "Detector": "detection.detector.Detector",
     "Follow": "runs.follow.Follow",
     "GaussianPSF": "psf.GaussianPSF",

@@ -61,6 +61,7 @@ def _demonstrate(movie_path: Path, truth_path: Path, table_path: Path, image_pat
     from napari_subpixel import formats
     from napari_subpixel.detection.detector import Detector
     from napari_subpixel.detection.job import job_for
+    from napari_subpixel.detection.options import DetectionOptions
     from napari_subpixel.evaluation.evaluate import evaluate
     from napari_subpixel.rendering.render import render, save_image, save_preview
     from napari_subpixel.runs.pipeline import detect_to_file
@@ -76,7 +77,7 @@ def _demonstrate(movie_path: Path, truth_path: Path, table_path: Path, image_pat
     with open_stack(movie_path) as stack:
         detector = Detector()
         say(f"2/4 finding molecules with the model {detector.card.name}, on {detector.device_reason}")
-        job = job_for(stack, detector, settings.camera)
+        job = job_for(stack, detector, DetectionOptions(settings.camera))
         for what in job.assumed:
             say(f"    {what}")
         with progress_bar(stack.n_frames, "frame", "detect") as bar:

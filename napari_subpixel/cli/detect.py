@@ -24,7 +24,8 @@ from napari_subpixel.errors import InputError
 
 if TYPE_CHECKING:
     from napari_subpixel.detection.detector import Detector
-    from napari_subpixel.runs.batch import Outcome, Progress
+    from napari_subpixel.detection.options import DetectionOptions
+    from napari_subpixel.runs.batch import MovieProgress, Outcome
     from napari_subpixel.runs.dask_cluster import Cluster
     from napari_subpixel.runs.follow import Follow
 
@@ -90,19 +91,23 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_subpixel.runs.movie_lists import check_inputs_stay
 
     pairs, summary = _pairs(arguments)
-    camera = camera_from(arguments)
+    options = _options(arguments)
     check_inputs_stay(pairs, also_read=_also_read(arguments), also_written=filter(None, [arguments.image]))
     _check_one_movie(arguments, len(pairs))
     with _cluster(arguments) as cluster:
         detector = _detector(arguments)
         if arguments.follow is not None:
             say(f"{pairs[0][0]}: is followed until nothing came for {arguments.follow:g} s, or Ctrl-C")
-        settings = {name: getattr(arguments, name) for name in ("frames", "roi", "resume", "overwrite")}
-        settings["psf"] = psf_from(arguments)
-        settings["estimate_camera"] = not gives_gain(arguments)
-        settings["detecting"] = cluster.detect if cluster else None
-        settings["follow"], settings["image"] = _follow(arguments), arguments.image
-        events = detect_batch(pairs, detector, camera, **settings)
+        events = detect_batch(
+            pairs,
+            detector,
+            options,
+            resume=arguments.resume,
+            overwrite=arguments.overwrite,
+            detecting=cluster.detect if cluster else None,
+            follow=_follow(arguments),
+            image=arguments.image,
+        )
         n_failed = 0
         for outcome in _watched(summarised(events, summary) if summary else events):
             if outcome.error is not None and len(pairs) == 1:
@@ -113,6 +118,18 @@ def run(arguments: argparse.Namespace) -> int:
         failed = f", {n_failed} failed" if n_failed else ""
         say(f"{len(pairs) - n_failed} of {len(pairs)} movies done{failed}; {summary} tells of each")
     return 1 if n_failed else 0
+
+
+def _options(arguments: argparse.Namespace) -> DetectionOptions:
+    from napari_subpixel.detection.options import DetectionOptions
+
+    return DetectionOptions(
+        camera_from(arguments),
+        psf=psf_from(arguments),
+        estimate_camera=not gives_gain(arguments),
+        frames=arguments.frames,
+        roi=arguments.roi,
+    )
 
 
 def _check_one_movie(arguments: argparse.Namespace, n_movies: int) -> None:
@@ -204,11 +221,11 @@ def _detector(arguments: argparse.Namespace) -> Detector:
     return Detector(arguments.model, threshold=arguments.threshold, device=device)
 
 
-def _watched(events: Generator[Progress | Outcome, None, None]) -> Iterator[Outcome]:
+def _watched(events: Generator[MovieProgress | Outcome, None, None]) -> Iterator[Outcome]:
     """Show the progress of every movie in a bar, and hand on what became of it."""
     from napari_subpixel.runs.batch import Outcome
 
-    at: Progress | None = None
+    at: MovieProgress | None = None
     bar: Any = None
     with closing(events), ExitStack() as bars:
         try:
@@ -229,7 +246,7 @@ def _watched(events: Generator[Progress | Outcome, None, None]) -> Iterator[Outc
             raise StoppedError(_what_is_kept(at)) from None
 
 
-def _what_is_kept(at: Progress) -> str:
+def _what_is_kept(at: MovieProgress) -> str:
     from napari_subpixel.runs.checkpoints import Journal
 
     frames = f"frames {at.start} to {at.done} of {at.stop} of {at.movie.name}"

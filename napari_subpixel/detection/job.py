@@ -6,8 +6,6 @@ from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from napari_subpixel import __version__
 from napari_subpixel._util.generators import exhausted, in_silence
 from napari_subpixel.calibration import Elongation, measure_elongation
@@ -16,9 +14,9 @@ from napari_subpixel.camera import Camera
 from napari_subpixel.coordinates import Roi, checked_roi
 from napari_subpixel.detection.brightness import estimating_molecule_photons
 from napari_subpixel.detection.detector import Detector
+from napari_subpixel.detection.options import DetectionOptions, checked_options
 from napari_subpixel.errors import InputError, PixelSizeError
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.psf import GaussianPSF
 from napari_subpixel.stacks import Stack
 
 #: Pixels of a chunk of frames, the unit that is read and kept, and of a piece of it, the unit that is detected;
@@ -26,8 +24,6 @@ from napari_subpixel.stacks import Stack
 CHUNK_PIXELS, PIECE_PIXELS = 1 << 21, 1 << 18
 #: A piece has so many frames at least, as long as a chunk holds them: squares of sparse frames are few for each.
 PIECE_FRAMES = 8
-#: Fields of a camera that turn ADU into photons: where all have their defaults, the camera was not given.
-CAMERA_GAIN = ("baseline", "electrons_per_adu", "em_gain", "quantum_efficiency")
 #: What the identity of a job has that follows a movie while it is written: the first frame of those detected.
 FOLLOWED = "followed from"
 #: Single spots whose axes usually differ from their mean by more than this share are not round: a model for many
@@ -157,71 +153,49 @@ class DetectionJob:
         }
 
 
-def job_for(
-    stack: Stack,
-    detector: Detector,
-    camera: Camera | None = None,
-    *,
-    psf: GaussianPSF | None = None,
-    estimate_camera: bool | None = None,
-    frames: tuple[int, int] | None = None,
-    roi: Roi | None = None,
-) -> DetectionJob:
+def job_for(stack: Stack, detector: Detector, options: DetectionOptions | None = None) -> DetectionJob:
     """Return a job; what the detector has to know of the microscope and is not given is estimated from the movie.
 
     Parameters
     ----------
     stack : Stack
     detector : Detector
-    camera : Camera, optional
-    psf : GaussianPSF, optional
-        The point spread function.
-    estimate_camera : bool, optional
-        Whether the camera's baseline and gain are not known; without it, they are not where they have their defaults.
-    frames, roi
-        As in `DetectionJob`.
+    options : DetectionOptions, optional
+        Camera, point spread function, frames and region.
 
     Raises
     ------
     InputError
-        If the movie does not say what is asked of it, or the PSF is given and the pixel size is not known.
+        If the movie does not show what has to be estimated, lacks the frames or the region, or the PSF is given and
+        the pixel size is not known.
     """
-    return exhausted(
-        preparing(stack, detector, camera, psf=psf, estimate_camera=estimate_camera, frames=frames, roi=roi)
-    )
+    return exhausted(preparing(stack, detector, options))
 
 
 def preparing(
-    stack: Stack,
-    detector: Detector,
-    camera: Camera | None = None,
-    *,
-    psf: GaussianPSF | None = None,
-    estimate_camera: bool | None = None,
-    frames: tuple[int, int] | None = None,
-    roi: Roi | None = None,
+    stack: Stack, detector: Detector, options: DetectionOptions | None = None
 ) -> Generator[None, None, DetectionJob]:
-    """Make a job as `job_for` does, step by step, for whoever may stop: the estimates take a while."""
-    camera = camera or Camera()
-    draft = DetectionJob(stack, detector, camera, frames, roi, sigma_px=NO_SIGMA_PX)  # refuses at once what it can
+    """Make a job as `job_for` does, step by step, for a caller that may stop: the estimates take a while."""
+    options = checked_options(options)
+    camera, psf = options.camera, options.psf
+    span = options.span(stack.n_frames) if options.frames else None
+    # Refuses at once what it can.
+    draft = DetectionJob(stack, detector, camera, span, options.roi, sigma_px=NO_SIGMA_PX)
     if not detector.measures:
         return replace(draft, sigma_px=None)
-    if estimate_camera is None:
-        estimate_camera = all(np.array_equal(getattr(camera, name), getattr(Camera(), name)) for name in CAMERA_GAIN)
     size = camera.pixel_size_nm or stack.pixel_size_nm
     if psf is not None and size is None:
         raise PixelSizeError(f"{stack.name}: the width of the PSF is given in nm, and the pixel size is not known")
     sigma_px = psf.sigma_px(size) if psf is not None and size is not None else None
-    known = microscope_of(stack, camera, sigma_px, estimate_gain=estimate_camera)
-    usual = yield from estimating_molecule_photons(stack, detector, known.camera, known.sigma_px)
-    told = f"brightness from the movie: a molecule gives {usual:,.0f} photons in a frame"
-    assumed = (*known.assumed, told) if usual else known.assumed
+    known = microscope_of(stack, camera, sigma_px, estimate_gain=options.estimates_gain)
+    photons = yield from estimating_molecule_photons(stack, detector, known.camera, known.sigma_px)
+    brightness = f"brightness from the movie: a molecule gives {photons:,.0f} photons in a frame"
     return replace(
         draft,
         camera=known.camera,
         sigma_px=known.sigma_px,
-        molecule_photons=usual,
-        assumed=assumed,
+        molecule_photons=photons,
+        assumed=(*known.assumed, brightness) if photons else known.assumed,
         cautions=_cautions((yield from in_silence(measure_elongation.steps(stack, known.camera)))),
     )
 

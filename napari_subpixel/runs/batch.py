@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from napari_subpixel._util import records
 from napari_subpixel._util.files import write_failure
-from napari_subpixel.camera import Camera
+from napari_subpixel.detection.options import DetectionOptions, checked_options
 from napari_subpixel.errors import InputError
 from napari_subpixel.psf import GaussianPSF
 from napari_subpixel.runs.movie_lists import sidecar_of
@@ -20,7 +20,6 @@ from napari_subpixel.runs.sidecars import Sidecar
 from napari_subpixel.stacks import Stack, open_stack
 
 if TYPE_CHECKING:
-    from napari_subpixel.coordinates import Roi
     from napari_subpixel.detection.detector import Detector
     from napari_subpixel.detection.job import DetectionJob
     from napari_subpixel.runs.follow import Follow
@@ -32,7 +31,7 @@ Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
-class Progress:
+class MovieProgress:
     """How far a movie is.
 
     Attributes
@@ -118,28 +117,31 @@ class Outcome:
         return "failed" if self.error is not None else "skipped" if self.skipped else "done"
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How a movie is detected: the arguments of `detect_batch`, or what a sidecar made of them.
+class MovieSettings(NamedTuple):
+    """How one movie is detected: as all of a batch, or as its sidecar says.
 
     Attributes
     ----------
-    detector, camera, psf, estimate_camera, frames, roi
-        As in `detect_batch`.
+    detector : Detector
+    options : DetectionOptions
     own : str
-        What of this the movie's sidecar said, in words.
+        Which of these the movie's sidecar set, as text; empty without one.
     """
 
     detector: Detector
-    camera: Camera | None = None
-    psf: GaussianPSF | None = None
-    estimate_camera: bool | None = None
-    frames: tuple[int | None, int | None] | None = None
-    roi: Roi | None = None
+    options: DetectionOptions
     own: str = ""
 
-    def of_movie(self, movie: str | Path) -> Settings:
-        """Return the settings of one movie: where it has a sidecar, what that says goes before these.
+    @classmethod
+    def of(cls, movie: str | Path, detector: Detector, options: DetectionOptions) -> MovieSettings:
+        """Return the settings of one movie: where it has a sidecar, that overrides these.
+
+        Parameters
+        ----------
+        movie : path-like
+        detector : Detector
+        options : DetectionOptions
+            Of the whole batch.
 
         Raises
         ------
@@ -148,70 +150,45 @@ class Settings:
         """
         path = sidecar_of(movie)
         if not os.path.exists(path):
-            return self
+            return cls(detector, options)
         sidecar = Sidecar.from_yaml(path)
         with records.naming(path):
-            return replace(
-                self,
-                detector=_detector_of(sidecar, self.detector),
-                camera=sidecar.over(self.camera or Camera()),
-                psf=GaussianPSF.from_dict(sidecar.psf) if sidecar.psf else self.psf,
-                estimate_camera=False if sidecar.tells_gain else self.estimate_camera,
-                frames=sidecar.frames or self.frames,
-                roi=sidecar.roi or self.roi,
-                own=f"{', '.join(sidecar.names)} from {path.name}" if sidecar.names else "",
+            return cls(
+                _detector_of(sidecar, detector),
+                DetectionOptions(
+                    camera=sidecar.over(options.camera),
+                    psf=GaussianPSF.from_dict(sidecar.psf) if sidecar.psf else options.psf,
+                    estimate_camera=False if sidecar.tells_gain else options.estimate_camera,
+                    frames=sidecar.frames or options.frames,
+                    roi=sidecar.roi or options.roi,
+                ),
+                f"{', '.join(sidecar.names)} from {path.name}" if sidecar.names else "",
             )
-
-    def job(self, stack: Stack) -> DetectionJob:
-        """Return the job of detecting a movie so."""
-        from napari_subpixel.detection.job import job_for  # loads torch
-
-        start, stop = self.frames or (None, None)
-        span = start or 0, stack.n_frames if stop is None else stop
-        return job_for(
-            stack,
-            self.detector,
-            self.camera,
-            psf=self.psf,
-            estimate_camera=self.estimate_camera,
-            frames=span,
-            roi=self.roi,
-        )
 
 
 def detect_batch(
     pairs: Iterable[tuple[str | Path, Path]],
     detector: Detector,
-    camera: Camera | None = None,
+    options: DetectionOptions | None = None,
     *,
-    psf: GaussianPSF | None = None,
-    estimate_camera: bool | None = None,
-    frames: tuple[int | None, int | None] | None = None,
-    roi: Roi | None = None,
     resume: bool = False,
     overwrite: bool = False,
     detecting: Detecting | None = None,
     follow: Follow | None = None,
     image: Path | None = None,
-) -> Generator[Progress | Outcome, None, None]:
+) -> Generator[MovieProgress | Outcome, None, None]:
     """Detect movies one after another; one that fails does not stop the others.
 
     Parameters
     ----------
     pairs : iterable of (path-like, Path)
-        Movies and tables, as `pair_outputs` gives them; the suffix of a table chooses its format. Where `sidecar_of`
-        a movie is there, its settings go before all that follow.
+        Movies and tables, as `pair_outputs` gives them; the suffix of a table chooses its format. Where a movie has a
+        sidecar (`sidecar_of`), that overrides detector and options.
     detector : Detector
-    camera : Camera, optional
+    options : DetectionOptions, optional
         Of all the movies.
-    psf, estimate_camera
-        As in `job_for`.
-    frames : (int or None, int or None), optional
-        First frame and the one after the last, of every movie; None is the movie's own.
-    roi : ((y0, y1), (x0, x1)), optional
-        Part of the frame, ends excluded.
     resume : bool
-        Go on with interrupted runs, and skip movies whose table is there.
+        Continue interrupted runs, and skip movies whose table is there.
     overwrite : bool
         Replace tables that are there, and drop what interrupted runs left.
     detecting : callable, optional
@@ -223,35 +200,40 @@ def detect_batch(
 
     Yields
     ------
-    Progress or Outcome
+    MovieProgress or Outcome
         For every movie: its progress, the first time before any frame is done, then what became of it. A movie that
         is skipped or cannot be opened has no progress. Where the generator is closed before its end, finished chunks
         of the movie at work are kept for `resume`.
+
+    Raises
+    ------
+    InputError
+        If an image is asked for of several movies, or the options are of another kind.
     """
     from napari_subpixel.runs.checkpoints import Journal  # loads torch
 
-    settings = Settings(detector, camera, psf, estimate_camera, frames, roi)
+    options = checked_options(options)
     pairs = list(pairs)
     if image is not None and len(pairs) > 1:
         raise InputError(f"{image}: is the image of one movie, {len(pairs)} were given")
-    how = _How(detecting, follow, image, resume, overwrite)
+    shared = _SharedByAll(detecting, follow, image, resume, overwrite)
     for number, (movie, output) in enumerate(pairs, start=1):
-        at = Progress(Path(movie), output, number, len(pairs))
+        progress = MovieProgress(Path(movie), output, number, len(pairs))
         journal = Journal(output)
         if resume and output.exists() and not journal.begun and follow is None:  # a movie may go on to grow
             journal.remove()
-            yield Outcome(at.movie, output, skipped=True)
+            yield Outcome(progress.movie, output, skipped=True)
             continue
         try:
-            own = settings.of_movie(movie)
-            outcome = yield from (_detect_movie if follow is None else _follow_movie)(movie, at, own, how)
+            settings = MovieSettings.of(movie, detector, options)
+            outcome = yield from (_detect_movie if follow is None else _follow_movie)(movie, progress, settings, shared)
         except (InputError, OSError, MemoryError) as error:
-            outcome = Outcome(at.movie, output, error=_naming_movie(at.movie, error))
+            outcome = Outcome(progress.movie, output, error=_naming_movie(progress.movie, error))
         yield outcome
 
 
-class _How(NamedTuple):
-    """What of the arguments of `detect_batch` is the same for all movies."""
+class _SharedByAll(NamedTuple):
+    """Those arguments of `detect_batch` that are the same for all movies, whatever their sidecars say."""
 
     detecting: Detecting | None
     follow: Follow | None
@@ -260,52 +242,64 @@ class _How(NamedTuple):
     overwrite: bool
 
 
-def _detect_movie(movie: str | Path, at: Progress, settings: Settings, how: _How) -> Generator[Progress, None, Outcome]:
+def _detect_movie(
+    movie: str | Path, progress: MovieProgress, settings: MovieSettings, shared: _SharedByAll
+) -> Generator[MovieProgress, None, Outcome]:
+    from napari_subpixel.detection.job import job_for
     from napari_subpixel.runs.pipeline import check_output, detect, detect_to_file
 
     with open_stack(movie) as stack:
-        check_output(stack, settings.camera, at.output, resume=how.resume, overwrite=how.overwrite)
-        job = settings.job(stack)
-        at = replace(at, start=job.span[0], stop=job.span[1], done=job.span[0])
-        yield at
+        camera, resume, overwrite = settings.options.camera, shared.resume, shared.overwrite
+        check_output(stack, camera, progress.output, resume=resume, overwrite=overwrite)
+        job = job_for(stack, settings.detector, settings.options)
+        progress = replace(progress, start=job.span[0], stop=job.span[1], done=job.span[0])
+        yield progress
         began = perf_counter()
         run = detect_to_file(
             job,
-            at.output,
-            image=how.image,
-            resume=how.resume,
-            overwrite=how.overwrite,
-            detecting=how.detecting or detect,
+            progress.output,
+            image=shared.image,
+            resume=resume,
+            overwrite=overwrite,
+            detecting=shared.detecting or detect,
         )
-        n_detected, found = yield from _drained(
-            run, lambda chunk: (chunk.stop - chunk.start, replace(at, done=chunk.stop))
+        n_detected, detected = yield from _drained(
+            run, lambda chunk: (chunk.stop - chunk.start, replace(progress, done=chunk.stop))
         )
         seconds = perf_counter() - began
-    outcome = _outcome(at, job, found)
+    outcome = _outcome(progress, job, detected)
     return replace(outcome, n_detected=n_detected, seconds=seconds, own_settings=settings.own)
 
 
-def _follow_movie(movie: str | Path, at: Progress, settings: Settings, how: _How) -> Generator[Progress, None, Outcome]:
+def _follow_movie(
+    movie: str | Path, progress: MovieProgress, settings: MovieSettings, shared: _SharedByAll
+) -> Generator[MovieProgress, None, Outcome]:
+    from napari_subpixel.detection.job import job_for
     from napari_subpixel.runs.live import follow_to_file
 
-    start, stop = settings.frames or (None, None)
-    at = replace(at, start=start or 0, stop=start or 0, done=start or 0)
-    yield at
+    start, stop = settings.options.frames or (None, None)
+    of_beginning = replace(settings.options, frames=None)
+    progress = replace(progress, start=start or 0, stop=start or 0, done=start or 0)
+    yield progress
     began = perf_counter()
     run = follow_to_file(
         movie,
-        replace(settings, frames=None).job,
-        at.output,
-        how.follow,
-        image=how.image,
-        frames=(at.start, stop),
-        resume=how.resume,
-        overwrite=how.overwrite,
+        lambda stack: job_for(stack, settings.detector, of_beginning),
+        progress.output,
+        shared.follow,
+        image=shared.image,
+        frames=(progress.start, stop),
+        resume=shared.resume,
+        overwrite=shared.overwrite,
     )
-    n_detected, (job, found, warning) = yield from _drained(
-        run, lambda growth: (growth.n_detected, replace(at, stop=max(growth.n_frames, at.start), done=growth.done))
+    n_detected, (job, detected, warning) = yield from _drained(
+        run,
+        lambda growth: (
+            growth.n_detected,
+            replace(progress, stop=max(growth.n_frames, progress.start), done=growth.done),
+        ),
     )
-    outcome = _outcome(replace(at, stop=job.span[1]), job, found)
+    outcome = _outcome(replace(progress, stop=job.span[1]), job, detected)
     return replace(
         outcome,
         n_detected=n_detected,
@@ -315,16 +309,16 @@ def _follow_movie(movie: str | Path, at: Progress, settings: Settings, how: _How
     )
 
 
-def _outcome(at: Progress, job: DetectionJob, found: Detected) -> Outcome:
+def _outcome(progress: MovieProgress, job: DetectionJob, found: Detected) -> Outcome:
     """Say what became of a movie whose table is in place."""
     from napari_subpixel.runs.quality_warnings import crowding_warning
 
-    crowding = crowding_warning(job, found.n_molecules, at.n_frames)
+    crowding = crowding_warning(job, found.n_molecules, progress.n_frames)
     outside = [f"{job.stack.name}: {warning}" for warning in found.provenance.get("warnings", ())]
     return Outcome(
-        at.movie,
-        at.output,
-        n_frames=at.n_frames,
+        progress.movie,
+        progress.output,
+        n_frames=progress.n_frames,
         n_molecules=found.n_molecules,
         warnings=tuple(filter(None, [_series_warning(job.stack), crowding, *outside])),
         assumed=job.assumed,
@@ -347,9 +341,9 @@ def _detector_of(sidecar: Sidecar, general: Detector) -> Detector:
 
 
 def _drained(
-    run: Generator[Event, None, Value], told: Callable[[Event], tuple[int, Progress]]
-) -> Generator[Progress, None, tuple[int, Value]]:
-    """Turn the events of a run into progress; the value is how many frames they tell of, and that of the run."""
+    run: Generator[Event, None, Value], progress_of: Callable[[Event], tuple[int, MovieProgress]]
+) -> Generator[MovieProgress, None, tuple[int, Value]]:
+    """Turn the events of a run into progress; the value is how many frames were detected, and that of the run."""
     n_detected = 0
     with closing(run) as events:
         while True:
@@ -357,7 +351,7 @@ def _drained(
                 event = next(events)
             except StopIteration as end:
                 return n_detected, end.value
-            n_frames, progress = told(event)
+            n_frames, progress = progress_of(event)
             n_detected += n_frames
             yield progress
 

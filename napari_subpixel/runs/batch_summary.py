@@ -13,7 +13,7 @@ import pandas as pd
 from napari_subpixel import formats
 from napari_subpixel._util.files import atomic_output, check_can_write
 from napari_subpixel.errors import InputError
-from napari_subpixel.runs.batch import Outcome, Progress
+from napari_subpixel.runs.batch import MovieProgress, Outcome
 
 #: The file, beside the tables, that says what became of every movie.
 NAME = "summary.csv"
@@ -73,8 +73,8 @@ def check_summary(path: Path, pairs: Iterable[tuple[str | Path, Path]], *, overw
 
 
 def summarised(
-    events: Generator[Progress | Outcome, None, None], path: Path
-) -> Generator[Progress | Outcome, None, None]:
+    events: Generator[MovieProgress | Outcome, None, None], path: Path
+) -> Generator[MovieProgress | Outcome, None, None]:
     """Hand on what `detect_batch` tells, and keep the summary up to date with it, movie by movie.
 
     The summary goes on telling of tables that earlier runs wrote and that are there still, and of movies that failed
@@ -82,7 +82,7 @@ def summarised(
 
     Yields
     ------
-    Progress or Outcome
+    MovieProgress or Outcome
         As they come; what is skipped comes with the figures that the run noted that made its table.
 
     Raises

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from napari_subpixel.camera import Camera
 from napari_subpixel.detection.detector import Detector
-from napari_subpixel.detection.job import CAMERA_GAIN, DetectionJob, job_for
+from napari_subpixel.detection.job import DetectionJob, job_for
+from napari_subpixel.detection.options import CAMERA_GAIN, DetectionOptions
 from napari_subpixel.errors import PixelSizeError
 from napari_subpixel.models import Model
 from napari_subpixel.models.domain import Domain
@@ -190,9 +191,9 @@ def _job(request: TrainingRequest, base: Model, movie: MovieSource, device: str)
         yield job_for(
             stack,
             Detector(base, device=device),
-            replace(camera, pixel_size_nm=size),
-            psf=request.psf,
-            estimate_camera=request.estimate_camera,
+            DetectionOptions(
+                replace(camera, pixel_size_nm=size), psf=request.psf, estimate_camera=request.estimate_camera
+            ),
         )
 
 

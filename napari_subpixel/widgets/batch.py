@@ -17,7 +17,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QPushButton, QWidget
 from napari_subpixel import formats, models
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.runs.batch import Outcome, Progress
+from napari_subpixel.runs.batch import MovieProgress, Outcome
 from napari_subpixel.widgets.background.batch import (
     BatchSettings,
     DetectorReady,
@@ -90,7 +90,7 @@ class BatchProcess(Panel):
         self._opening: Work | None = None
         self._outcomes: list[Outcome] = []
         self._counts: Counter[str] = Counter()
-        self._at: tuple[Progress, float] | None = None
+        self._at: tuple[MovieProgress, float] | None = None
         self._start = 0.0
         self._rest = QTimer(self, singleShot=True, interval=REST_MS)
         self._rest.timeout.connect(self.find_movies)
@@ -256,7 +256,7 @@ class BatchProcess(Panel):
         work.failed.connect(lambda error: self._ended("Stopped by an error", advised(error, "batch")))
         self.begin(work)
 
-    def _arrived(self, event: DetectorReady | Progress | Outcome) -> None:
+    def _arrived(self, event: DetectorReady | MovieProgress | Outcome) -> None:
         assert self._settings is not None
         if isinstance(event, DetectorReady):
             self._start = time.perf_counter()

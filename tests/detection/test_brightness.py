@@ -11,6 +11,7 @@ from napari_subpixel.camera import Camera
 from napari_subpixel.detection.brightness import LEAST, estimate_molecule_photons, spread
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.job import job_for
+from napari_subpixel.detection.options import DetectionOptions
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.psf import GaussianPSF
 from napari_subpixel.runs.pipeline import detect_all
@@ -51,7 +52,7 @@ def test_molecules_that_are_not_alike_tell_nothing(detector, emitters):
 def test_a_bright_molecule_that_stands_apart_stays_one(detector):
     uneven = replace(APART, photons_spread=0.9, min_photons=400.0, emitters_per_frame=3.0, n_frames=60)
     movie, truth = simulate(uneven, np.random.default_rng(8))
-    job = job_for(open_stack(movie), detector, uneven.camera, psf=uneven.psf, estimate_camera=False)
+    job = job_for(open_stack(movie), detector, DetectionOptions(uneven.camera, psf=uneven.psf, estimate_camera=False))
     found = detect_all(job)
     bright = truth["photons"] > 2 * np.median(truth["photons"])
     alone = np.array([near(truth, *point, 10) == 1 for point in zip(truth.frame, truth.y, truth.x, strict=True)])

@@ -11,6 +11,7 @@ from napari_subpixel import formats
 from napari_subpixel.camera import Camera
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.job import job_for
+from napari_subpixel.detection.options import DetectionOptions
 from napari_subpixel.evaluation.evaluate import evaluate
 from napari_subpixel.models import find, read_card
 from napari_subpixel.psf import GaussianPSF
@@ -30,7 +31,9 @@ def test_the_scores_are_near_those_of_the_card(data_folder: Path, model, movie, 
     with open_stack(data_folder / f"{movie}.tif") as stack:
         span = 0, n_frames
         job = job_for(
-            stack, Detector(model, device="cpu"), camera, psf=GaussianPSF(sigma_nm), estimate_camera=False, frames=span
+            stack,
+            Detector(model, device="cpu"),
+            DetectionOptions(camera, psf=GaussianPSF(sigma_nm), estimate_camera=False, frames=span),
         )
         found = detect_all(job)
     (score,) = evaluate(found, truth, (50.0,), frames=span)
@@ -41,7 +44,9 @@ def test_the_scores_are_near_those_of_the_card(data_folder: Path, model, movie, 
 def test_a_real_movie_is_not_taken_for_fog(data_folder: Path):
     """Microtubules over a haze: most of what is found lies on the brighter half of the mean image."""
     with open_stack(data_folder / "real" / "tubulins_alexa647_400frames.tif") as stack:
-        found = detect_all(job_for(stack, Detector(device="cpu"), Camera(65.0, 99.0, 1 / 0.6), frames=(100, 130)))
+        found = detect_all(
+            job_for(stack, Detector(device="cpu"), DetectionOptions(Camera(65.0, 99.0, 1 / 0.6), frames=(100, 130)))
+        )
         mean = stack[:].mean(axis=0)
     y, x = np.rint(found.y).astype(int), np.rint(found.x).astype(int)
     inside = (y >= 0) & (y < 70) & (x >= 0) & (x < 70)

@@ -12,9 +12,10 @@ from napari_subpixel import formats
 from napari_subpixel.camera import Camera
 from napari_subpixel.detection import job as job_module
 from napari_subpixel.detection.detector import Detector
+from napari_subpixel.detection.options import DetectionOptions
 from napari_subpixel.errors import InputError
 from napari_subpixel.runs import batch
-from napari_subpixel.runs.batch import Outcome, Progress, detect_batch
+from napari_subpixel.runs.batch import MovieProgress, Outcome, detect_batch
 from napari_subpixel.runs.movie_lists import check_inputs_stay, pair_outputs, sidecar_of
 
 CAMERA = Camera(pixel_size_nm=100)
@@ -69,10 +70,10 @@ def outcomes(events) -> list[Outcome]:
 
 def test_every_movie_tells_its_progress_and_then_what_became_of_it(detector, frames, tmp_path, closed):
     movies = [write_tiff(tmp_path / "a.tif", frames), write_tiff(tmp_path / "b.tif", frames[:6])]
-    events = list(detect_batch(pair_outputs(movies, tmp_path), detector, CAMERA))
-    told = [(e.movie.name, e.number, e.n_done, e.n_frames) for e in events if isinstance(e, Progress)]
+    events = list(detect_batch(pair_outputs(movies, tmp_path), detector, DetectionOptions(CAMERA)))
+    told = [(e.movie.name, e.number, e.n_done, e.n_frames) for e in events if isinstance(e, MovieProgress)]
     assert told == [("a.tif", 1, n, 10) for n in (0, 4, 8, 10)] + [("b.tif", 2, n, 6) for n in (0, 4, 6)]
-    assert {e.n_movies for e in events if isinstance(e, Progress)} == {2}
+    assert {e.n_movies for e in events if isinstance(e, MovieProgress)} == {2}
     first, second = outcomes(events)
     assert (first.status, first.n_frames, first.n_detected, first.error) == ("done", 10, 10, None)
     assert first.frames_per_second == pytest.approx(10 / first.seconds)
@@ -90,7 +91,9 @@ def test_a_movie_that_fails_does_not_stop_the_others(detector, frames, tmp_path,
         write_tiff(tmp_path / "small.tif", frames[:, :20, :30]),
         write_tiff(tmp_path / "good.tif", frames),
     ]
-    events = list(detect_batch(pair_outputs(movies, tmp_path), detector, CAMERA, roi=((0, 40), (0, 52))))
+    events = list(
+        detect_batch(pair_outputs(movies, tmp_path), detector, DetectionOptions(CAMERA, roi=((0, 40), (0, 52))))
+    )
     gone, nan, small, good = outcomes(events)
     assert str(gone.error) == f"{tmp_path}/gone.tif: no such file"
     assert str(nan.error).startswith("nan.tif: frame 7 holds nan")
@@ -101,7 +104,7 @@ def test_a_movie_that_fails_does_not_stop_the_others(detector, frames, tmp_path,
 
 
 def test_an_empty_name_is_no_movie(detector, tmp_path):
-    (outcome,) = detect_batch([("", tmp_path / "a.csv")], detector, CAMERA)
+    (outcome,) = detect_batch([("", tmp_path / "a.csv")], detector, DetectionOptions(CAMERA))
     assert "an empty file name was given" in str(outcome.error)
 
 
@@ -124,16 +127,16 @@ def test_an_error_of_the_program_is_not_swallowed(detector, frames, tmp_path, mo
     monkeypatch.setattr(Detector, "detect", broken)
     movies = [write_tiff(tmp_path / "a.tif", frames)]
     with pytest.raises(RuntimeError, match="a bug"):
-        list(detect_batch(pair_outputs(movies, tmp_path), detector, CAMERA))
+        list(detect_batch(pair_outputs(movies, tmp_path), detector, DetectionOptions(CAMERA)))
 
 
 def test_frames_are_counted_in_every_movie(detector, frames, tmp_path):
     movies = [write_tiff(tmp_path / "a.tif", frames), write_tiff(tmp_path / "b.tif", frames[:6])]
     pairs = pair_outputs(movies, tmp_path, "parquet")
-    long, short = outcomes(detect_batch(pairs, detector, frames=(3, None)))
+    long, short = outcomes(detect_batch(pairs, detector, DetectionOptions(frames=(3, None))))
     assert (long.n_frames, short.n_frames) == (7, 3)
     assert set(formats.read(tmp_path / "b.parquet").frame) == {3, 4, 5}
-    long, short = outcomes(detect_batch(pairs, detector, frames=(None, 8), overwrite=True))
+    long, short = outcomes(detect_batch(pairs, detector, DetectionOptions(frames=(None, 8)), overwrite=True))
     assert long.n_frames == 8
     assert "frames 0:8 do not lie within the movie's 0:6" in str(short.error)
 
@@ -141,14 +144,14 @@ def test_frames_are_counted_in_every_movie(detector, frames, tmp_path):
 def test_a_batch_that_was_closed_goes_on_where_it_was(detector, frames, tmp_path, closed):
     movies = [write_tiff(tmp_path / f"{name}.tif", frames) for name in "abc"]
     pairs = pair_outputs(movies, tmp_path)
-    running = detect_batch(pairs, detector, CAMERA)
+    running = detect_batch(pairs, detector, DetectionOptions(CAMERA))
     for event in running:
-        if isinstance(event, Progress) and (event.number, event.n_done) == (2, 4):
+        if isinstance(event, MovieProgress) and (event.number, event.n_done) == (2, 4):
             break
     running.close()
     assert [t.exists() for _, t in pairs] == [True, False, False]
     assert (tmp_path / "b.csv.partial").is_dir()
-    first, second, third = outcomes(detect_batch(pairs, detector, CAMERA, resume=True))
+    first, second, third = outcomes(detect_batch(pairs, detector, DetectionOptions(CAMERA), resume=True))
     assert (first.status, first.n_frames, first.frames_per_second) == ("skipped", 0, None)
     assert (second.n_frames, second.n_detected, third.n_detected) == (10, 6, 10)
     assert second.n_molecules == third.n_molecules
@@ -159,10 +162,10 @@ def test_a_batch_that_was_closed_goes_on_where_it_was(detector, frames, tmp_path
 def test_tables_that_are_there_are_refused_or_replaced(detector, frames, tmp_path):
     pairs = pair_outputs([write_tiff(tmp_path / "a.tif", frames)], tmp_path)
     pairs[0][1].write_text("precious")
-    (refused,) = outcomes(detect_batch(pairs, detector, CAMERA))
+    (refused,) = outcomes(detect_batch(pairs, detector, DetectionOptions(CAMERA)))
     assert "a.csv: exists already" in str(refused.error)
     assert pairs[0][1].read_text() == "precious"
-    (done,) = outcomes(detect_batch(pairs, detector, CAMERA, overwrite=True))
+    (done,) = outcomes(detect_batch(pairs, detector, DetectionOptions(CAMERA), overwrite=True))
     assert done.n_molecules > 50
 
 
@@ -179,7 +182,9 @@ def test_further_images_in_a_file_are_not_passed_over_in_silence(detector, frame
     with tifffile.TiffWriter(tmp_path / "two.tif") as tif:
         for movie in (frames, frames[:3, :30]):
             tif.write(movie, photometric="minisblack")
-    (outcome,) = outcomes(detect_batch(pair_outputs([tmp_path / "two.tif"], tmp_path), detector, CAMERA))
+    (outcome,) = outcomes(
+        detect_batch(pair_outputs([tmp_path / "two.tif"], tmp_path), detector, DetectionOptions(CAMERA))
+    )
     assert outcome.warnings == ("two.tif: the file tells of 2 images, of which one was detected",)
 
 
@@ -207,7 +212,7 @@ def test_settings_beside_a_movie_go_before_those_of_all(detector, frames, tmp_pa
     settings_of(movies[0], "camera: {pixel_size_nm: 80}\nframes: [2, null]\nroi: [[0, 20], [5, 40]]\nthreshold: 0.4\n")
     pairs = pair_outputs(movies, tmp_path, "parquet")
     camera = Camera(pixel_size_nm=100, baseline=90)
-    own, general = outcomes(detect_batch(pairs, detector, camera, frames=(0, 6)))
+    own, general = outcomes(detect_batch(pairs, detector, DetectionOptions(camera, frames=(0, 6))))
     assert (own.n_frames, general.n_frames) == (8, 6)
     assert own.own_settings == "camera, frames, roi, threshold from a.subpixel.yaml"
     assert own.how == "model paper, threshold 0.4"
@@ -220,7 +225,9 @@ def test_settings_beside_a_movie_go_before_those_of_all(detector, frames, tmp_pa
 def test_a_sidecar_may_name_another_model_whose_own_threshold_then_holds(detector, frames, tmp_path):
     movie = write_tiff(tmp_path / "a.tif", frames)
     settings_of(movie, "model: fast\ncamera: {baseline: 100, electrons_per_adu: 0.5}\npsf: {sigma_nm: 110}")
-    (outcome,) = outcomes(detect_batch(pair_outputs([movie], tmp_path), detector, CAMERA, estimate_camera=True))
+    (outcome,) = outcomes(
+        detect_batch(pair_outputs([movie], tmp_path), detector, DetectionOptions(CAMERA, estimate_camera=True))
+    )
     assert outcome.how == "model fast, threshold 0.5"
     assert not any("gain" in told or "PSF" in told for told in outcome.assumed)  # they were told
     about = formats.read(tmp_path / "a.csv").provenance
@@ -230,18 +237,18 @@ def test_a_sidecar_may_name_another_model_whose_own_threshold_then_holds(detecto
 def test_a_bad_sidecar_fails_its_movie_alone(detector, frames, tmp_path):
     movies = [write_tiff(tmp_path / f"{name}.tif", frames) for name in "ab"]
     path = settings_of(movies[0], "treshold: 0.3")
-    bad, good = outcomes(detect_batch(pair_outputs(movies, tmp_path), detector, CAMERA))
+    bad, good = outcomes(detect_batch(pair_outputs(movies, tmp_path), detector, DetectionOptions(CAMERA)))
     assert f"{path}: settings: unknown field 'treshold'; did you mean 'threshold'" in str(bad.error)
     assert good.status == "done"
     path.write_text("model: fats")
-    (bad,) = outcomes(detect_batch(pair_outputs(movies[:1], tmp_path), detector, CAMERA))
+    (bad,) = outcomes(detect_batch(pair_outputs(movies[:1], tmp_path), detector, DetectionOptions(CAMERA)))
     assert f"{path}: fats: no such model; did you mean 'fast'" in str(bad.error)
 
 
 def test_yaml_of_other_programs_beside_a_movie_is_none_of_ours(detector, frames, tmp_path):
     movie = write_tiff(tmp_path / "a.tif", frames)
     (tmp_path / "a.yaml").write_text("Frames: 10\n---\nGenerated by: Picasso\n")
-    (outcome,) = outcomes(detect_batch(pair_outputs([movie], tmp_path), detector, CAMERA))
+    (outcome,) = outcomes(detect_batch(pair_outputs([movie], tmp_path), detector, DetectionOptions(CAMERA)))
     assert outcome.status == "done"
 
 
@@ -257,9 +264,9 @@ def test_a_sidecar_that_changed_since_an_interrupted_run_is_told(detector, frame
     movie = write_tiff(tmp_path / "a.tif", frames)
     settings_of(movie, "threshold: 0.3")
     pairs = pair_outputs([movie], tmp_path)
-    running = detect_batch(pairs, detector, CAMERA)
-    next(event for event in running if isinstance(event, Progress) and event.n_done)
+    running = detect_batch(pairs, detector, DetectionOptions(CAMERA))
+    next(event for event in running if isinstance(event, MovieProgress) and event.n_done)
     running.close()
     settings_of(movie, "threshold: 0.4")
-    (outcome,) = outcomes(detect_batch(pairs, detector, CAMERA, resume=True))
+    (outcome,) = outcomes(detect_batch(pairs, detector, DetectionOptions(CAMERA), resume=True))
     assert "had another threshold (0.3, now 0.4)" in str(outcome.error)

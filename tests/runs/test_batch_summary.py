@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from napari_subpixel.errors import InputError
-from napari_subpixel.runs.batch import Outcome, Progress
+from napari_subpixel.runs.batch import MovieProgress, Outcome
 from napari_subpixel.runs.batch_summary import COLUMNS, check_summary, summarised, summary
 
 RESULTS = [
@@ -20,7 +20,7 @@ RESULTS = [
 ]
 
 
-def told(results: Iterable[Outcome | Progress]) -> Generator[Outcome | Progress, None, None]:
+def told(results: Iterable[Outcome | MovieProgress]) -> Generator[Outcome | MovieProgress, None, None]:
     yield from results
 
 
@@ -53,7 +53,7 @@ def test_the_summary_of_nothing_has_its_columns():
 
 def test_the_summary_is_there_after_every_movie(tmp_path):
     path = tmp_path / "summary.csv"
-    running = summarised(told([done(tmp_path, "a"), Progress(Path("b.tif"), tmp_path / "b.csv", 2, 2)]), path)
+    running = summarised(told([done(tmp_path, "a"), MovieProgress(Path("b.tif"), tmp_path / "b.csv", 2, 2)]), path)
     next(running)
     next(running)
     assert rows(tmp_path) == {"a": ("done", "2500")}

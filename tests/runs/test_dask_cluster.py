@@ -21,6 +21,7 @@ from napari_subpixel.camera import Camera
 from napari_subpixel.detection import job as job_module
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.job import DetectionJob
+from napari_subpixel.detection.options import DetectionOptions
 from napari_subpixel.errors import InputError
 from napari_subpixel.runs import dask_cluster
 from napari_subpixel.runs.batch import detect_batch
@@ -106,7 +107,9 @@ def test_a_worker_that_is_killed_in_the_middle_changes_nothing(workers, job, tmp
 
 def test_a_model_that_measures_and_parts_of_a_movie_come_out_the_same(workers, movie, tmp_path):
     with open_stack(movie) as stack:
-        job = job_module.job_for(stack, Detector("fast", device="cpu"), frames=(5, 25), roi=((3, 30), (8, 50)))
+        job = job_module.job_for(
+            stack, Detector("fast", device="cpu"), DetectionOptions(frames=(5, 25), roi=((3, 30), (8, 50)))
+        )
         job = replace(job, chunk_pixels=CHUNK_FRAMES * 40 * 52)
         assert written(job, tmp_path / "a.parquet", detecting=workers.detect) == written(job, tmp_path / "b.parquet")
 
@@ -128,7 +131,8 @@ def test_a_batch_hands_its_movies_to_the_workers(workers, movie, detector, tmp_p
     bad = tmp_path / "bad.tif"
     bad.write_text("no movie")
     pairs = pair_outputs([bad, movie], tmp_path)
-    failed, done = (e for e in detect_batch(pairs, detector, Camera(pixel_size_nm=100), detecting=workers.detect)
+    options = DetectionOptions(Camera(pixel_size_nm=100))
+    failed, done = (e for e in detect_batch(pairs, detector, options, detecting=workers.detect)
                     if hasattr(e, "status"))  # fmt: skip
     assert (failed.status, done.status, done.n_detected) == ("failed", "done", N_FRAMES)
 

@@ -15,6 +15,7 @@ import tifffile
 from napari_subpixel.camera import Camera
 from napari_subpixel.detection import job as job_module
 from napari_subpixel.detection.job import DetectionJob
+from napari_subpixel.detection.options import DetectionOptions
 from napari_subpixel.errors import InputError
 from napari_subpixel.runs.batch import detect_batch
 from napari_subpixel.runs.checkpoints import Journal
@@ -30,11 +31,12 @@ from napari_subpixel.detection import job as job_module
 from napari_subpixel.runs.batch import detect_batch
 from napari_subpixel.camera import Camera
 from napari_subpixel.detection.detector import Detector
+from napari_subpixel.detection.options import DetectionOptions
 job_module.CHUNK_PIXELS = {CHUNK_PIXELS}
 movie, output = sys.argv[1:]
 detector = Detector("paper", device="cpu")
 print("begun", flush=True)
-for event in detect_batch([(movie, Path(output))], detector, Camera(pixel_size_nm=100), resume=True):
+for event in detect_batch([(movie, Path(output))], detector, DetectionOptions(Camera(pixel_size_nm=100)), resume=True):
     time.sleep(0.02)
 sys.exit(event.error)
 """
@@ -127,7 +129,7 @@ def test_a_run_killed_while_it_replaced_a_table_is_not_taken_for_done(movie, det
     output = tmp_path / "out.parquet"
 
     def run(**told):
-        return detect_batch([(movie, output)], detector, Camera(pixel_size_nm=100), **told)
+        return detect_batch([(movie, output)], detector, DetectionOptions(Camera(pixel_size_nm=100)), **told)
 
     assert list(run())[-1].status == "done"
     whole = output.read_bytes()

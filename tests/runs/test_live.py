@@ -14,10 +14,11 @@ from napari_subpixel.camera import Camera
 from napari_subpixel.detection import job as job_module
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.job import DetectionJob, job_for
+from napari_subpixel.detection.options import DetectionOptions
 from napari_subpixel.errors import FollowedRunError, InputError, PixelSizeError
 from napari_subpixel.rendering.render import render
 from napari_subpixel.runs import live
-from napari_subpixel.runs.batch import Outcome, Progress, detect_batch
+from napari_subpixel.runs.batch import MovieProgress, Outcome, detect_batch
 from napari_subpixel.runs.checkpoints import Journal
 from napari_subpixel.runs.follow import Follow
 from napari_subpixel.runs.live import Followed, Growth, follow_to_file
@@ -63,7 +64,7 @@ def append(path: Path, frames: np.ndarray) -> None:
 
 
 def job_of(detector: Detector) -> Callable[[Stack], DetectionJob]:
-    return lambda stack: job_for(stack, detector, CAMERA)
+    return lambda stack: job_for(stack, detector, DetectionOptions(CAMERA))
 
 
 def at_once(path: Path, output: Path, detector: Detector) -> bytes:
@@ -185,7 +186,7 @@ def test_what_is_known_of_the_microscope_comes_from_the_first_frames_alone(detec
 
     def noted(stack: Stack) -> DetectionJob:
         asked.append(stack.n_frames)
-        return job_for(stack, detector, CAMERA)
+        return job_for(stack, detector, DetectionOptions(CAMERA))
 
     to_end(follow_to_file(movie, noted, tmp_path / "table.csv", Follow(IDLE)))
     assert asked == [6]
@@ -327,8 +328,10 @@ def test_a_movie_whose_writing_broke_off_is_detected_as_far_as_it_goes(detector,
 def test_of_several_movies_each_tells_its_progress_and_its_outcome(detector, frames, tmp_path):
     movie = tmp_path / "movie.tif"
     append(movie, frames)
-    *progress, outcome = detect_batch([(movie, tmp_path / "t.csv")], detector, CAMERA, follow=Follow(IDLE))
+    *progress, outcome = detect_batch(
+        [(movie, tmp_path / "t.csv")], detector, DetectionOptions(CAMERA), follow=Follow(IDLE)
+    )
     assert isinstance(outcome, Outcome)
     assert (outcome.error, outcome.n_frames, outcome.n_detected) == (None, 18, 18)
-    assert all(isinstance(event, Progress) for event in progress)
+    assert all(isinstance(event, MovieProgress) for event in progress)
     assert [(p.n_done, p.n_frames) for p in progress][-1] == (18, 18)

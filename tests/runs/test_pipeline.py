@@ -17,6 +17,7 @@ from napari_subpixel.camera import Camera
 from napari_subpixel.detection import job as job_module
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.job import DetectionJob, job_for
+from napari_subpixel.detection.options import DetectionOptions
 from napari_subpixel.errors import InputError
 from napari_subpixel.models import Model, ModelCard
 from napari_subpixel.models.domain import Domain
@@ -251,8 +252,8 @@ def test_spots_that_are_not_round_are_told(measuring, widths, warned, rng):
     sigma = np.where(long[:, None], widths, widths[::-1])
     light = np.zeros((10, 95, 100), np.float32)
     add_gaussians(light, frame, y, x, np.full(n, 1500.0), *sigma.T)
-    job = job_for(open_stack(rng.poisson(light + 10).astype(np.uint16)), measuring, Camera(pixel_size_nm=100),
-                  psf=GaussianPSF(150.0), estimate_camera=False)  # fmt: skip
+    options = DetectionOptions(Camera(pixel_size_nm=100), psf=GaussianPSF(150.0), estimate_camera=False)
+    job = job_for(open_stack(rng.poisson(light + 10).astype(np.uint16)), measuring, options)
     words = out_of_domain(job, NOTHING)
     assert ("by" in "".join(words) and "astigmatic" in "".join(words)) == warned
 
@@ -266,20 +267,20 @@ def test_a_movie_within_the_domain_gives_no_warning(job, measuring):
 
 def test_what_is_not_given_of_the_microscope_is_estimated_and_said(job, measuring):
     known = Camera(pixel_size_nm=100, baseline=90, electrons_per_adu=0.5)
-    given = job_for(job.stack, measuring, known, psf=GaussianPSF(sigma_nm=130))
+    given = job_for(job.stack, measuring, DetectionOptions(known, psf=GaussianPSF(sigma_nm=130)))
     assert (given.camera, given.sigma_px) == (known, 1.3)
     (told,) = given.assumed
     assert told == f"brightness from the movie: a molecule gives {given.molecule_photons:,.0f} photons in a frame"
-    half = job_for(job.stack, measuring, known)
+    half = job_for(job.stack, measuring, DetectionOptions(known))
     assert half.camera == known
     assert len(half.assumed) == 2
     assert "PSF from the movie: sigma" in half.assumed[0]
-    bare = job_for(job.stack, measuring, frames=(2, 5), roi=((1, 9), (2, 30)))
+    bare = job_for(job.stack, measuring, DetectionOptions(frames=(2, 5), roi=((1, 9), (2, 30))))
     assert len(bare.assumed) == 3
     assert (bare.span, bare.roi) == ((2, 5), ((1, 9), (2, 30)))
     assert bare.camera.electrons_per_adu != 1
     with pytest.raises(InputError, match="the pixel size is not known"):
-        job_for(job.stack, measuring, psf=GaussianPSF(sigma_nm=130))
+        job_for(job.stack, measuring, DetectionOptions(psf=GaussianPSF(sigma_nm=130)))
 
 
 def test_a_model_that_does_not_measure_needs_nothing_of_the_microscope(job):

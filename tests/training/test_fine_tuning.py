@@ -12,6 +12,7 @@ import torch
 from napari_subpixel.camera import Camera
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.job import job_for
+from napari_subpixel.detection.options import DetectionOptions
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.models import load_model
@@ -66,7 +67,7 @@ def movie():
 @pytest.fixture(scope="module")
 def job(movie):
     detector = Detector("default", device="cpu")
-    return job_for(open_stack(movie[0]), detector, CAMERA, psf=SAMPLE.psf, estimate_camera=False)
+    return job_for(open_stack(movie[0]), detector, DetectionOptions(CAMERA, psf=SAMPLE.psf, estimate_camera=False))
 
 
 def test_the_ranges_of_a_movie_are_round_what_it_shows(job, movie):
@@ -82,13 +83,17 @@ def test_the_ranges_of_a_movie_are_round_what_it_shows(job, movie):
 
 def test_a_movie_without_molecules_is_like_nothing():
     dark = np.random.default_rng(0).poisson(30, (4, 40, 44)).astype(np.uint16)
-    job = job_for(open_stack(dark), Detector("default", device="cpu"), CAMERA, psf=SAMPLE.psf, estimate_camera=False)
+    job = job_for(
+        open_stack(dark),
+        Detector("default", device="cpu"),
+        DetectionOptions(CAMERA, psf=SAMPLE.psf, estimate_camera=False),
+    )
     with pytest.raises(InputError, match="no molecules are found in 4 frames"):
         domain_like(job)
 
 
 def test_a_model_that_measures_no_photons_cannot_say_what_a_movie_is_like(movie):
-    job = job_for(open_stack(movie[0]), Detector("paper", device="cpu"), CAMERA)
+    job = job_for(open_stack(movie[0]), Detector("paper", device="cpu"), DetectionOptions(CAMERA))
     with pytest.raises(InputError, match="paper does not measure photons"):
         domain_like(job)
 

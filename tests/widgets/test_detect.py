@@ -18,6 +18,7 @@ from napari_subpixel.camera import Camera
 from napari_subpixel.cli.demo import demo_simulation
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.job import DetectionJob, job_for
+from napari_subpixel.detection.options import DetectionOptions
 from napari_subpixel.evaluation.evaluate import evaluate
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.runs.pipeline import detect_all
@@ -118,7 +119,9 @@ def test_the_default_model_estimates_the_microscope_once_and_says_so(viewer, wid
     finished(qtbot, widget)
     (layer,) = results(viewer)
     found = table_of(layer)
-    same = detect_all(job_for(open_stack(simulated[0]), Detector(threshold=0.2), Camera(pixel_size_nm=100)))
+    same = detect_all(
+        job_for(open_stack(simulated[0]), Detector(threshold=0.2), DetectionOptions(Camera(pixel_size_nm=100)))
+    )
     same = same.select(same["probability"] >= widget.form.card.threshold)
     np.testing.assert_array_equal(found.frame, same.frame)
     np.testing.assert_allclose(found.yx, same.yx, atol=1e-3)

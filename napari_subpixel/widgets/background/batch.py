@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from napari_subpixel import formats
 from napari_subpixel._util.files import make_folder
 from napari_subpixel.camera import Camera
+from napari_subpixel.detection.options import DetectionOptions
 from napari_subpixel.errors import InputError, PixelSizeError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.runs import batch, batch_summary
-from napari_subpixel.runs.batch import Outcome, Progress
+from napari_subpixel.runs.batch import MovieProgress, Outcome
 from napari_subpixel.runs.movie_lists import check_inputs_stay, find_movies, pair_outputs, sidecar_of
 from napari_subpixel.runs.sidecars import Sidecar
 from napari_subpixel.stacks import open_stack
@@ -107,12 +108,12 @@ def scan_folder(places: Places) -> Generator[None, None, MovieScan]:
     return MovieScan(places, pairs, finished, unfinished, sidecars)
 
 
-def run(settings: BatchSettings) -> Generator[DetectorReady | Progress | Outcome, None, None]:
+def run(settings: BatchSettings) -> Generator[DetectorReady | MovieProgress | Outcome, None, None]:
     """Detect every movie, each with the settings of its sidecar, and write the summary of their outcomes.
 
     Yields
     ------
-    DetectorReady, Progress or Outcome
+    DetectorReady, MovieProgress or Outcome
         `DetectorReady` once, then the events of `detect_batch`.
 
     Raises
@@ -127,7 +128,8 @@ def run(settings: BatchSettings) -> Generator[DetectorReady | Progress | Outcome
     batch_summary.check_summary(scan.summary, scan.pairs, overwrite=replace_them)
     detector = settings.choice.load()
     yield DetectorReady(detector.device_reason)
-    events = batch.detect_batch(scan.pairs, detector, settings.camera, resume=skip, overwrite=replace_them)
+    options = DetectionOptions(settings.camera)
+    events = batch.detect_batch(scan.pairs, detector, options, resume=skip, overwrite=replace_them)
     yield from batch_summary.summarised(events, scan.summary)
 
 

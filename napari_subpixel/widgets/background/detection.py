@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from qtpy.QtCore import QObject, Signal
 
 from napari_subpixel.coordinates import Roi
+from napari_subpixel.detection.options import DetectionOptions
 from napari_subpixel.localizations import Localizations, concat
 from napari_subpixel.widgets.background.detector_cache import DetectorChoice, preparing_job
 from napari_subpixel.widgets.background.worker import Work
@@ -185,7 +186,8 @@ def _chunks(
     """Yield nothing while the job is prepared, then the job, then every chunk."""
     from napari_subpixel.runs.pipeline import detect
 
-    job = yield from preparing_job(key, stack, settings.choice.load(), camera, settings.frames, settings.roi)
+    options = DetectionOptions(camera, frames=settings.frames, roi=settings.roi)
+    job = yield from preparing_job(key, stack, settings.choice.load(), options)
     job = replace(job, chunk_pixels=CHUNK_PIXELS)
     yield job
     yield from detect(job)

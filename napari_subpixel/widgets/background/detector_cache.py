@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from napari_subpixel import models
-from napari_subpixel.camera import Camera
-from napari_subpixel.coordinates import Roi
+from napari_subpixel.detection.options import DetectionOptions
 from napari_subpixel.errors import InputError
 from napari_subpixel.stacks import Stack
 
@@ -76,7 +75,7 @@ _estimates: dict[tuple[str, str], _Estimates] = {}
 
 
 def preparing_job(
-    key: str, stack: Stack, detector: Detector, camera: Camera, frames: tuple[int, int], roi: Roi | None
+    key: str, stack: Stack, detector: Detector, options: DetectionOptions
 ) -> Generator[None, None, DetectionJob]:
     """Make a job over a movie, step by step; its microscope is estimated only once.
 
@@ -84,14 +83,14 @@ def preparing_job(
     ----------
     key : str
         Of the movie.
-    stack, detector, camera, frames, roi
+    stack, detector, options
         As in `napari_subpixel.detection.job.preparing`, which this replaces.
     """
     from napari_subpixel.detection.job import DetectionJob, preparing
 
     if not detector.measures:
-        return DetectionJob(stack, detector, camera, frames, roi)
-    which = f"{key} {stack.shape} {camera.summary()}", detector.card.weights_sha256
+        return (yield from preparing(stack, detector, options))
+    which = f"{key} {stack.shape} {options.camera.summary()}", detector.card.weights_sha256
     with _lock:
         known = _estimates.setdefault(which, _Estimates())
     with known.lock:
@@ -99,14 +98,14 @@ def preparing_job(
             raise known.refusal
         if known.fields is None:
             try:
-                whole = yield from preparing(stack, detector, camera)
+                whole = yield from preparing(stack, detector, replace(options, frames=None, roi=None))
             except InputError as error:
                 known.refusal = error
                 raise
             known.fields = {
                 field.name: getattr(whole, field.name) for field in fields(whole) if field.name not in RUN_FIELDS
             }
-    return DetectionJob(stack, detector, frames=frames, roi=roi, **known.fields)
+    return DetectionJob(stack, detector, frames=options.span(stack.n_frames), roi=options.roi, **known.fields)
 
 
 def floor_for(threshold: float, model_threshold: float) -> float:

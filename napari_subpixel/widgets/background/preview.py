@@ -7,6 +7,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, NamedTuple
 
 from napari_subpixel.coordinates import Roi
+from napari_subpixel.detection.options import DetectionOptions
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.stacks import Stack
 from napari_subpixel.widgets.background.detector_cache import DetectorChoice, preparing_job
@@ -50,7 +51,8 @@ def _detected(request: PreviewRequest) -> Generator[None, None, Preview]:
     try:
         detector = request.choice.load()
         frames = request.frame, request.frame + 1
-        job = yield from preparing_job(request.key, request.stack, detector, request.camera, frames, request.roi)
+        options = DetectionOptions(request.camera, frames=frames, roi=request.roi)
+        job = yield from preparing_job(request.key, request.stack, detector, options)
         yield
         from napari_subpixel.runs.pipeline import detect_all
 

@@ -10,7 +10,7 @@ from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QBrush, QColor, QResizeEvent
 from qtpy.QtWidgets import QHeaderView, QSizePolicy
 
-from napari_subpixel.runs.batch import Outcome, Progress
+from napari_subpixel.runs.batch import MovieProgress, Outcome
 from napari_subpixel.widgets.controls.advice import advised
 from napari_subpixel.widgets.controls.table import ReadOnlyTable
 
@@ -66,7 +66,7 @@ class MovieTable(ReadOnlyTable):
             self.cell(row, 0).setToolTip(tip)
         self._set_widths()
 
-    def show_progress(self, row: int, progress: Progress) -> None:
+    def show_progress(self, row: int, progress: MovieProgress) -> None:
         """Show the progress of a movie."""
         share = progress.n_done / progress.n_frames if progress.n_frames else 0.0
         self._show(row, f"working {100 * share:.0f} %", frames=progress.n_frames)

@@ -7,6 +7,7 @@ import numpy as np
 from napari_subpixel._util.generators import exhausted
 from napari_subpixel.camera import Camera
 from napari_subpixel.detection.job import job_for
+from napari_subpixel.detection.options import DetectionOptions
 from napari_subpixel.psf import add_gaussians
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.widgets.background.detector_cache import DetectorChoice, preparing_job
@@ -21,8 +22,10 @@ def test_a_job_of_the_widgets_knows_what_one_of_the_command_line_knows(rng):
     stack = open_stack(rng.poisson(light + 10).astype(np.uint16))
     camera = Camera(pixel_size_nm=100)
     detector = DetectorChoice("fast", "cpu", 0.05).load()
-    known = job_for(stack, detector, camera)
-    first, again = (exhausted(preparing_job("a movie", stack, detector, camera, (0, n), None)) for n in (8, 3))
+    known = job_for(stack, detector, DetectionOptions(camera))
+    first, again = (
+        exhausted(preparing_job("a movie", stack, detector, DetectionOptions(camera, frames=(0, n)))) for n in (8, 3)
+    )
     assert known.cautions
     for job in (first, again):
         for name in ("camera", "sigma_px", "molecule_photons", "assumed", "cautions"):

@@ -1,0 +1,101 @@
+"""How movies are detected, besides the detector; loads no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from operator import index
+from typing import Any
+
+import numpy as np
+
+from napari_subpixel.camera import Camera
+from napari_subpixel.coordinates import Roi
+from napari_subpixel.errors import InputError, shown
+from napari_subpixel.psf import GaussianPSF
+
+#: Fields of a camera that turn ADU into photons: where all have their defaults, the camera was not given.
+CAMERA_GAIN = ("baseline", "electrons_per_adu", "em_gain", "quantum_efficiency")
+
+
+@dataclass(frozen=True)
+class DetectionOptions:
+    """How movies are detected, besides the detector.
+
+    Attributes
+    ----------
+    camera : Camera
+        Its pixel size, where it has one, overrides that of the movie's metadata.
+    psf : GaussianPSF, optional
+        The point spread function; estimated from the movie if not given, where the model needs it.
+    estimate_camera : bool, optional
+        Whether the camera's baseline and gain are unknown, and estimated from the movie where the model needs them; if
+        not given, they are where all of them have their defaults.
+    frames : (int or None, int or None), optional
+        First frame and the one after the last, counted from 0; None for the movie's own.
+    roi : ((y0, y1), (x0, x1)), optional
+        Part of the frame in pixels, ends excluded; the whole frame if not given.
+
+    Raises
+    ------
+    InputError
+        If an option is of another kind, or the frames hold none.
+
+    Examples
+    --------
+    >>> DetectionOptions(Camera(pixel_size_nm=100), frames=(500, None)).span(2000)
+    (500, 2000)
+    """
+
+    camera: Camera = field(default_factory=Camera)
+    psf: GaussianPSF | None = None
+    estimate_camera: bool | None = None
+    frames: tuple[int | None, int | None] | None = None
+    roi: Roi | None = None
+
+    def __post_init__(self) -> None:
+        for name, kind in (("camera", Camera), ("psf", GaussianPSF | None), ("estimate_camera", bool | None)):
+            if not isinstance(value := getattr(self, name), kind):
+                raise InputError(f"{name}: expected {getattr(kind, '__name__', kind)}, got {shown(value)}")
+        if self.frames is not None:
+            object.__setattr__(self, "frames", _checked_frames(self.frames))
+        if self.roi is not None:
+            object.__setattr__(self, "roi", _checked_region(self.roi))
+
+    @property
+    def estimates_gain(self) -> bool:
+        """Whether the camera's baseline and gain are estimated from the movie, where the model needs them."""
+        if self.estimate_camera is not None:
+            return self.estimate_camera
+        return all(np.array_equal(getattr(self.camera, name), getattr(Camera(), name)) for name in CAMERA_GAIN)
+
+    def span(self, n_frames: int) -> tuple[int, int]:
+        """Return the first frame and the one after the last, of a movie of `n_frames`."""
+        start, stop = self.frames or (None, None)
+        return start or 0, n_frames if stop is None else stop
+
+
+def checked_options(options: DetectionOptions | None) -> DetectionOptions:
+    """Return the options, those of the defaults for None; raise `InputError` for anything else, such as a camera."""
+    if options is None:
+        return DetectionOptions()
+    if not isinstance(options, DetectionOptions):
+        raise InputError(f"expected DetectionOptions, such as DetectionOptions(camera), got {shown(options)}")
+    return options
+
+
+def _checked_frames(frames: Any) -> tuple[int | None, int | None]:
+    try:
+        start, stop = (None if end is None else index(end) for end in frames)
+    except (TypeError, ValueError):
+        raise InputError(f"frames: expected (first, one after the last), got {shown(frames)}") from None
+    if (start or 0) < 0 or (stop is not None and stop <= (start or 0)):
+        raise InputError(f"frames {start or 0}:{stop} hold none: they count from 0, and the first lies before the end")
+    return start, stop
+
+
+def _checked_region(roi: Any) -> Roi:
+    try:
+        (y0, y1), (x0, x1) = ((index(start), index(stop)) for start, stop in roi)
+    except (TypeError, ValueError):
+        raise InputError(f"roi: expected ((y0, y1), (x0, x1)) in pixels, got {shown(roi)}") from None
+    return (y0, y1), (x0, x1)
