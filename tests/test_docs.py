@@ -15,7 +15,8 @@ import pytest
 
 import napari_subpixel
 from napari_subpixel import formats, models
-from napari_subpixel.cli.main import BAD_INPUT, DONE, INTERRUPTED, SOME_FAILED, build_parser, main
+from napari_subpixel.cli.exit_status import BAD_INPUT, DONE, INTERRUPTED, SOME_FAILED
+from napari_subpixel.cli.main import build_parser, main
 from napari_subpixel.localizations import COLUMNS
 from napari_subpixel.runs.batch_summary import COLUMNS as COLUMNS_OF_SUMMARY
 from napari_subpixel.runs.sidecars import Sidecar

@@ -19,6 +19,7 @@ from napari_subpixel.cli.common import (
     region,
     say,
 )
+from napari_subpixel.cli.exit_status import DONE, SOME_FAILED
 from napari_subpixel.cli.simulate import add_psf_argument, psf_from
 from napari_subpixel.errors import InputError
 
@@ -116,8 +117,8 @@ def run(arguments: argparse.Namespace) -> int:
             n_failed += outcome.status == "failed"
     if len(pairs) > 1:
         failed = f", {n_failed} failed" if n_failed else ""
-        say(f"{len(pairs) - n_failed} of {len(pairs)} movies done{failed}; {summary} tells of each")
-    return 1 if n_failed else 0
+        say(f"{len(pairs) - n_failed} of {len(pairs)} movies done{failed}; {summary} lists each")
+    return SOME_FAILED if n_failed else DONE
 
 
 def _options(arguments: argparse.Namespace) -> DetectionOptions:
@@ -247,10 +248,10 @@ def _watched(events: Generator[MovieProgress | Outcome, None, None]) -> Iterator
 
 
 def _what_is_kept(at: MovieProgress) -> str:
-    from napari_subpixel.runs.checkpoints import Journal
+    from napari_subpixel.runs.checkpoints import PartialResults
 
     frames = f"frames {at.start} to {at.done} of {at.stop} of {at.movie.name}"
-    return f"{frames} are kept in {Journal(at.output).folder}; --resume continues the run"
+    return f"{frames} are kept in {PartialResults(at.output).folder}; --resume continues the run"
 
 
 def _tell(outcome: Outcome, where: str, image: Path | None) -> None:

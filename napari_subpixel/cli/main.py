@@ -12,10 +12,8 @@ from napari_subpixel._util.files import write_failure
 from napari_subpixel.cli import demo, detect, evaluate, models, psf, render, simulate, train
 from napari_subpixel.cli.advice import advised
 from napari_subpixel.cli.common import Parser, StoppedError, UsageError, say
+from napari_subpixel.cli.exit_status import BAD_INPUT, DONE, INTERRUPTED
 from napari_subpixel.errors import InputError
-
-#: Exit status: done; some inputs of several failed; bad arguments or input; interrupted (128 + SIGINT).
-DONE, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 COMMANDS = (detect, render, evaluate, psf, simulate, train, models, demo)
 

@@ -80,13 +80,13 @@ class Outcome:
     seconds : float
         How long that took.
     warnings : tuple of str
-        What is doubtful about the result, one sentence each.
+        About the quality of the result, one sentence each.
     assumed : tuple of str
         What was estimated of the microscope, one phrase each.
     how : str
-        Model and threshold, in words.
+        Model and threshold, as text.
     own_settings : str
-        What the movie's sidecar said, in words; empty without one.
+        What the movie's sidecar set, as text; empty without one.
     error : InputError or None
         Why there is no table: its message is one line that names the movie.
     skipped : bool
@@ -210,7 +210,7 @@ def detect_batch(
     InputError
         If an image is asked for of several movies, or the options are of another kind.
     """
-    from napari_subpixel.runs.checkpoints import Journal  # loads torch
+    from napari_subpixel.runs.checkpoints import PartialResults  # loads torch
 
     options = checked_options(options)
     pairs = list(pairs)
@@ -219,9 +219,9 @@ def detect_batch(
     shared = _SharedByAll(detecting, follow, image, resume, overwrite)
     for number, (movie, output) in enumerate(pairs, start=1):
         progress = MovieProgress(Path(movie), output, number, len(pairs))
-        journal = Journal(output)
-        if resume and output.exists() and not journal.begun and follow is None:  # a movie may go on to grow
-            journal.remove()
+        results = PartialResults(output)
+        if resume and output.exists() and not results.begun and follow is None:  # a movie may go on to grow
+            results.remove()
             yield Outcome(progress.movie, output, skipped=True)
             continue
         try:
@@ -309,18 +309,17 @@ def _follow_movie(
     )
 
 
-def _outcome(progress: MovieProgress, job: DetectionJob, found: Detected) -> Outcome:
+def _outcome(progress: MovieProgress, job: DetectionJob, detected: Detected) -> Outcome:
     """Say what became of a movie whose table is in place."""
-    from napari_subpixel.runs.quality_warnings import crowding_warning
+    from napari_subpixel.runs.quality_warnings import warnings_of
 
-    crowding = crowding_warning(job, found.n_molecules, progress.n_frames)
-    outside = [f"{job.stack.name}: {warning}" for warning in found.provenance.get("warnings", ())]
+    warnings = warnings_of(job, detected.n_molecules, detected.provenance)
     return Outcome(
         progress.movie,
         progress.output,
         n_frames=progress.n_frames,
-        n_molecules=found.n_molecules,
-        warnings=tuple(filter(None, [_series_warning(job.stack), crowding, *outside])),
+        n_molecules=detected.n_molecules,
+        warnings=tuple(filter(None, [_series_warning(job.stack), *warnings])),
         assumed=job.assumed,
         how=f"model {job.detector.card.name}, threshold {job.detector.threshold:g}",
     )
@@ -359,7 +358,7 @@ def _drained(
 def _series_warning(stack: Stack) -> str | None:
     if stack.n_series == 1:
         return None
-    return f"{stack.name}: the file tells of {stack.n_series} images, of which one was detected"
+    return f"{stack.name}: the file holds {stack.n_series} images, of which one was detected"
 
 
 def _naming_movie(movie: Path, error: InputError | OSError | MemoryError) -> InputError:

@@ -1,4 +1,4 @@
-"""Finished chunks of an unfinished run, on disk in a form that survives its end at any instant."""
+"""Finished chunks of an unfinished run, on disk in a form that survives a kill at any instant."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from napari_subpixel.localizations import Localizations
 LOCK = "lock"
 
 
-class Journal:
+class PartialResults:
     """Finished chunks of an unfinished run, in the folder ``OUTPUT.partial`` beside the output.
 
     Every chunk is a native table, put in place at once when it is whole; ``job.json`` says what it belongs to. One run
@@ -41,30 +41,45 @@ class Journal:
         self.folder = output.with_name(output.name + ".partial")
 
     @contextmanager
-    def opened(self, identity: Mapping[str, Any], *, resume: bool, overwrite: bool) -> Iterator[Journal]:
-        """Make the folder, or take over the one that is there if it belongs to the same job, as `identity` tells.
+    def opened(self, identity: Mapping[str, Any], *, resume: bool, overwrite: bool) -> Iterator[PartialResults]:
+        """Make the folder, or take over the one that is there if it belongs to the same job.
+
+        Parameters
+        ----------
+        identity : mapping
+            Of the job, for JSON: what a run that is resumed must have in common with this one.
+        resume, overwrite : bool
+            Continue what an interrupted run left, or drop it.
+
+        Yields
+        ------
+        PartialResults
+            This; the folder is locked until the end of the block.
 
         Raises
         ------
+        UnfinishedRunError
+            If an interrupted run left its folder, which is neither to be continued nor dropped.
+        ChangedRunError
+            If it belongs to another job.
         InputError
-            If another run is at work here, the folder is there and nobody said what becomes of it, it belongs to
-            another job, or it cannot be written.
+            If another run is at work here, or the folder cannot be written.
         """
-        about = json.loads(json.dumps(identity))
+        identity = json.loads(json.dumps(identity))
         self.check_free(resume=resume, overwrite=overwrite)
         make_folder(self.folder)
         with self._locked():
             if resume and self.begun:
-                self._check_same(about)
+                self._check_same(identity)
             else:
                 self._clear()
             self._remove_drafts()
-            with atomic_output(self._about) as draft:
-                draft.write_text(json.dumps(about, indent=1), encoding="utf-8")
+            with atomic_output(self._identity_file) as draft:
+                draft.write_text(json.dumps(identity, indent=1), encoding="utf-8")
             yield self
 
     def check_free(self, *, resume: bool, overwrite: bool) -> None:
-        """Raise `InputError` if an interrupted run left its folder, and nobody said what becomes of it."""
+        """Raise `UnfinishedRunError` if an interrupted run left its folder, to be neither continued nor dropped."""
         if not self.folder.exists():
             return
         with self._locked():
@@ -80,23 +95,23 @@ class Journal:
         except Timeout:
             raise InputError(f"{self.output}: another run is writing this table now") from None
         except (OSError, NotImplementedError):
-            pass  # a drive without locks; one that cannot be written is told of at the first file
+            pass  # a drive without locks; one that cannot be written fails at the first file
         try:
             yield
         finally:
             lock.release()
 
-    def _check_same(self, about: dict[str, Any]) -> None:
+    def _check_same(self, identity: Mapping[str, Any]) -> None:
         try:
-            before = json.loads(self._about.read_text(encoding="utf-8"))
+            before = json.loads(self._identity_file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             before = {}
         before = before if isinstance(before, dict) else {}
-        if before and (followed := FOLLOWED in before) != (FOLLOWED in about):
+        if before and (followed := FOLLOWED in before) != (FOLLOWED in identity):
             kind = FollowedRunError if followed else NotFollowedRunError
             did = "followed" if followed else "did not follow"
             raise kind(f"{self.folder}: the interrupted run {did} the movie while it was written", self.folder)
-        for name, value in about.items():
+        for name, value in identity.items():
             if before.get(name) != value:
                 had = f"the interrupted run had another {name} ({before.get(name)}, now {value})"
                 raise ChangedRunError(f"{self.folder}: {had}", self.folder)
@@ -120,41 +135,41 @@ class Journal:
         for start in starts:
             yield parquet.read(self._path(start))
 
-    def mark(self, what: Mapping[str, Any]) -> None:
-        """Keep a note of how far the movie is."""
-        with atomic_output(self._mark) as draft:
-            draft.write_text(json.dumps(what), encoding="utf-8")
+    def keep_last_frame(self, frame: Mapping[str, Any]) -> None:
+        """Keep number and hash of the last frame that was detected of a movie that grows."""
+        with atomic_output(self._last_frame_file) as draft:
+            draft.write_text(json.dumps(frame), encoding="utf-8")
 
     @property
-    def marked(self) -> dict[str, Any] | None:
-        """The last such note, where there is one that can be read."""
+    def last_frame(self) -> dict[str, Any] | None:
+        """What was kept so, where it can be read."""
         try:
-            what = json.loads(self._mark.read_text(encoding="utf-8"))
+            frame = json.loads(self._last_frame_file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        return what if isinstance(what, dict) else None
+        return frame if isinstance(frame, dict) else None
 
     @property
     def begun(self) -> bool:
-        """Whether there is an unfinished run to go on with."""
-        return self._about.exists()
+        """Whether there is an unfinished run to continue."""
+        return self._identity_file.exists()
 
     def remove(self) -> None:
         """Delete the folder, unless another run is at work in it, first of all what makes it that of a run."""
         if not self.folder.exists():
             return  # to lock it would make it
         with suppress(InputError, OSError), self._locked():
-            self._about.unlink(missing_ok=True)
+            self._identity_file.unlink(missing_ok=True)
             shutil.rmtree(self.folder, ignore_errors=True)
         if os.name == "nt":  # where the lock cannot be deleted while it is held
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def _clear(self) -> None:
-        for file in (*self.folder.glob("*.parquet"), self._mark):
+        for file in (*self.folder.glob("*.parquet"), self._last_frame_file):
             file.unlink(missing_ok=True)
 
     def _remove_drafts(self) -> None:
-        """Remove what a run that was killed had begun to write."""
+        """Remove what a run that was killed began to write."""
         outputs = formats.format_for(self.output).outputs(self.output)
         for folder, names in ((self.folder, ["*"]), (self.output.parent, [glob.escape(file.name) for file in outputs])):
             for name in names:
@@ -162,11 +177,11 @@ class Journal:
                     file.unlink(missing_ok=True)
 
     @property
-    def _about(self) -> Path:
+    def _identity_file(self) -> Path:
         return self.folder / "job.json"
 
     @property
-    def _mark(self) -> Path:
+    def _last_frame_file(self) -> Path:
         return self.folder / "last.json"
 
     def _path(self, start: int) -> Path:

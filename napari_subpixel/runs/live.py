@@ -13,7 +13,7 @@ from typing import NamedTuple
 from napari_subpixel.detection.job import DetectionJob
 from napari_subpixel.errors import ChangedRunError, InputError
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.runs.checkpoints import Journal
+from napari_subpixel.runs.checkpoints import PartialResults
 from napari_subpixel.runs.follow import Follow
 from napari_subpixel.runs.outputs import Detected, Outputs
 from napari_subpixel.runs.pipeline import check_output, check_place, detect
@@ -21,20 +21,42 @@ from napari_subpixel.stacks import GrowthSnapshot, Stack, open_stack, watch_grow
 
 #: Frames that a movie must have before its microscope is estimated, from these alone, so that it never matters when.
 FIRST_FRAMES = 100
-#: What has grown is written again after so many times the seconds that its last writing took, and at least so many.
-REST, WRITE_S = 9.0, 2.0
+#: The pause between two writings of a growing table, in units of how long the last one took.
+PAUSE = 9.0
+#: The shortest such pause, in seconds.
+MIN_PAUSE_S = 2.0
 
 
 class Growth(NamedTuple):
-    """How far a movie that is followed is: frames there so far, and the one after the last that is finished."""
+    """How far a movie that is followed is.
+
+    Attributes
+    ----------
+    n_frames : int
+        Frames that are there so far.
+    done : int
+        The frame after the last that is finished.
+    n_detected : int
+        Frames detected since the `Growth` before.
+    """
 
     n_frames: int
     done: int
     n_detected: int = 0
 
 
-class Followed(NamedTuple):
-    """A movie that was followed to its end: its job in the end, what was written, and what is wrong with its file."""
+class FollowedMovie(NamedTuple):
+    """A movie that was followed to its end.
+
+    Attributes
+    ----------
+    job : DetectionJob
+        Of the whole movie.
+    detected : Detected
+        What was written.
+    warning : str or None
+        What is wrong with the file of the movie.
+    """
 
     job: DetectionJob
     detected: Detected
@@ -51,7 +73,7 @@ def follow_to_file(
     frames: tuple[int, int | None] = (0, None),
     resume: bool = False,
     overwrite: bool = False,
-) -> Generator[Growth, None, Followed]:
+) -> Generator[Growth, None, FollowedMovie]:
     """Detect a movie while it is written; the table is there from the first finished chunk on, and grows.
 
     Finished chunks are kept as by `pipeline.detect_to_file`, and the table is the same in the end. To write it takes a
@@ -80,7 +102,7 @@ def follow_to_file(
 
     Returns
     -------
-    Followed
+    FollowedMovie
         The value of the generator.
 
     Raises
@@ -103,10 +125,10 @@ def follow_to_file(
         job = _grown(job, begun, frames)
         check_output(job.stack, job.camera, output, resume=resume, overwrite=overwrite)
         outputs.check(job)
-        with Journal(output).opened(job.identity_of_beginning, resume=resume, overwrite=overwrite) as journal:
-            _check_goes_on(job, journal)
-            kept = _Kept(journal)
-            due_s = time.monotonic() + WRITE_S
+        with PartialResults(output).opened(job.identity_of_beginning, resume=resume, overwrite=overwrite) as results:
+            _check_is_same_movie(job, results)
+            kept = _GrowingResults(results)
+            due_s = time.monotonic() + MIN_PAUSE_S
             for stack, no_more in chain([(begun, ended)], looks):
                 if stack is None:
                     yield Growth(job.span[1], kept.stop(job))
@@ -118,8 +140,8 @@ def follow_to_file(
                 if kept.starts and time.monotonic() >= due_s:
                     due_s = _written(outputs, replace(job, frames=(start, kept.stop(job))), kept)
             detected = outputs.write(job, kept.tables)
-    journal.remove()
-    return Followed(job, detected, _what_is_missing(path, job, stop))
+    results.remove()
+    return FollowedMovie(job, detected, _missing(path, job, stop))
 
 
 def _enough(
@@ -127,10 +149,10 @@ def _enough(
 ) -> Generator[Growth, None, tuple[Stack, bool]]:
     """Wait until there are frames to begin with."""
     start, stop = frames
-    least = max(FIRST_FRAMES if stop is None else min(FIRST_FRAMES, stop), start + 1)
+    min_frames = max(FIRST_FRAMES if stop is None else min(FIRST_FRAMES, stop), start + 1)
     for stack, ended in looks:
         n_frames = stack.n_frames if stack is not None else 0
-        if stack is not None and (ended or n_frames >= least):
+        if stack is not None and (ended or n_frames >= min_frames):
             return stack, ended
         yield Growth(n_frames, start)
     raise InputError(f"{path}: no whole frame was written to this movie")
@@ -142,28 +164,28 @@ def _grown(job: DetectionJob, stack: Stack, frames: tuple[int, int | None]) -> D
     return replace(job, stack=stack, frames=(start, stack.n_frames if stop is None else min(stop, stack.n_frames)))
 
 
-def _check_goes_on(job: DetectionJob, journal: Journal) -> None:
+def _check_is_same_movie(job: DetectionJob, results: PartialResults) -> None:
     """Raise `InputError` if the movie is not the one, or is shorter, of which an interrupted run detected a part."""
-    seen = journal.marked
-    if seen is None:
+    last = results.last_frame
+    if last is None:
         return
-    frame = seen.get("frame", 0)
-    if frame >= job.stack.n_frames or job.stack.frame_sha256(frame) != seen.get("sha256"):
+    frame = last.get("frame", 0)
+    if frame >= job.stack.n_frames or job.stack.frame_sha256(frame) != last.get("sha256"):
         raise ChangedRunError(
             f"{job.stack.name}: frame {frame} is not, or no longer, the one that the interrupted run detected",
-            journal.folder,
+            results.folder,
         )
 
 
-def _written(outputs: Outputs, job: DetectionJob, kept: _Kept) -> float:
+def _written(outputs: Outputs, job: DetectionJob, kept: _GrowingResults) -> float:
     """Write what is there so far, and return when to do so again."""
     began = time.monotonic()
     outputs.write(job, kept.tables)
     now = time.monotonic()
-    return now + max(WRITE_S, REST * (now - began))
+    return now + max(MIN_PAUSE_S, PAUSE * (now - began))
 
 
-def _what_is_missing(path: str | Path, job: DetectionJob, stop: int | None) -> str | None:
+def _missing(path: str | Path, job: DetectionJob, stop: int | None) -> str | None:
     """Say what is wrong with a movie that no longer grows; None where nothing is."""
     if stop is not None:
         return None if job.span[1] == stop else f"frames up to {stop} were asked for, and it ends at {job.span[1]}"
@@ -174,11 +196,11 @@ def _what_is_missing(path: str | Path, job: DetectionJob, stop: int | None) -> s
     return None
 
 
-class _Kept:
+class _GrowingResults:
     """The finished chunks of a growing movie, from its first frame on, and in the end what is left over."""
 
-    def __init__(self, journal: Journal) -> None:
-        self.journal = journal
+    def __init__(self, results: PartialResults) -> None:
+        self.results = results
         self.starts: list[int] = []
         self.tail: list[Localizations] = []
         self.is_whole = False
@@ -191,18 +213,18 @@ class _Kept:
         stop = job.span[1]
         further = job.starts[len(self.starts) :]
         new = [start for start in further if start + job.chunk_frames <= stop]
-        missing = [start for start in new if not self.journal.has(start)]
+        missing = [start for start in new if not self.results.has(start)]
         with closing(detect(job, starts=[*missing, *(further[len(new) :] if to_end else ())])) as chunks:
             for chunk in chunks:
                 if chunk.start in new:
-                    self.journal.keep(chunk)
+                    self.results.keep(chunk)
                 else:
                     self.tail.append(chunk.table)
                 yield Growth(stop, chunk.stop, chunk.stop - chunk.start)
         self.starts += new
         if new:
             last = self.stop(job) - 1
-            self.journal.mark({"frame": last, "sha256": job.stack.frame_sha256(last)})
+            self.results.keep_last_frame({"frame": last, "sha256": job.stack.frame_sha256(last)})
         self.is_whole = to_end
         yield Growth(stop, stop if to_end else self.stop(job))
 
@@ -212,4 +234,4 @@ class _Kept:
 
     def tables(self, number: int = 0) -> Iterator[Localizations]:
         """Yield the table of every chunk, from that of this number on."""
-        return chain(self.journal.tables(self.starts[number:]), self.tail)
+        return chain(self.results.tables(self.starts[number:]), self.tail)

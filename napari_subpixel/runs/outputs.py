@@ -11,14 +11,14 @@ from napari_subpixel.detection.job import DetectionJob
 from napari_subpixel.errors import InputError, PixelSizeError
 from napari_subpixel.localizations import LocalizationParts, Localizations, concat
 from napari_subpixel.rendering.render import SuperResolutionImage, check_image_output, image_grid, render, save_image
-from napari_subpixel.runs.quality_warnings import Seen, provenance_with_warnings
+from napari_subpixel.runs.quality_warnings import TableSummary, provenance_with_warnings
 
 #: Rows that are drawn into an image at a time.
 DRAWN_ROWS = 1 << 20
 
 
 class Detected(NamedTuple):
-    """What was written: the number of rows, and the provenance, with what is doubtful as ``warnings``."""
+    """What was written: the number of rows, and the provenance, with its ``warnings``."""
 
     n_molecules: int
     provenance: dict[str, Any]
@@ -71,18 +71,18 @@ class Outputs:
         tables : callable
             Gives the tables of the chunks in their order, from that of a number on.
         """
-        seen = Seen.of(tables(0))
-        about = {**job.about, "provenance": provenance_with_warnings(job, job.provenance, seen)}
+        summary = TableSummary.of(tables(0))
+        about = {**job.about, "provenance": provenance_with_warnings(job, job.provenance, summary)}
         formats.write(self.table, LocalizationParts(lambda: tables(0), about), overwrite=self.overwrite)
         if self.image is not None:
             save_image(self.image, self._draw(about, tables), overwrite=self.overwrite)
         self.overwrite = True
-        return Detected(seen.n_points, about["provenance"])
+        return Detected(summary.n_points, about["provenance"])
 
     def _draw(self, about: dict[str, Any], tables: Callable[[int], Iterable[Localizations]]) -> SuperResolutionImage:
         drawn = self._drawn
         if drawn is not None and drawn.grid != image_grid(about["frame_shape"], about["pixel_size_nm"]):
-            drawn, self._n_drawn = None, 0  # only a movie's end told its pixel size
+            drawn, self._n_drawn = None, 0  # the pixel size was known only at the movie's end
         for n_tables, table in _batches(tables(self._n_drawn)):
             part = render(table.with_about(**about))
             drawn = part if drawn is None else drawn.plus(part)
@@ -93,7 +93,7 @@ class Outputs:
 
 
 def _batches(tables: Iterable[Localizations]) -> Iterator[tuple[int, Localizations]]:
-    """Join tables until they have many rows, so that an image is gone through seldom; tell how many they are."""
+    """Join tables until they have many rows, so that an image is gone through seldom; yield also how many they are."""
     held: list[Localizations] = []
     for table in tables:
         held.append(table)

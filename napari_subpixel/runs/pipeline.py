@@ -20,7 +20,7 @@ from napari_subpixel.detection.job import Chunk, DetectionJob
 from napari_subpixel.detection.torch_threads import one_thread_each
 from napari_subpixel.errors import PixelSizeError
 from napari_subpixel.localizations import Localizations, concat
-from napari_subpixel.runs.checkpoints import Journal
+from napari_subpixel.runs.checkpoints import PartialResults
 from napari_subpixel.runs.outputs import Detected, Outputs
 from napari_subpixel.runs.quality_warnings import with_warnings
 from napari_subpixel.stacks import Stack, check_finite
@@ -137,13 +137,13 @@ def detect_to_file(
     may_replace = check_output(job.stack, job.camera, output, resume=resume, overwrite=overwrite)
     outputs = Outputs(output, image, overwrite=may_replace)
     outputs.check(job)
-    with Journal(output).opened(job.identity, resume=resume, overwrite=overwrite) as journal:
-        with closing(detecting(job, starts=[s for s in job.starts if not journal.has(s)])) as chunks:
+    with PartialResults(output).opened(job.identity, resume=resume, overwrite=overwrite) as results:
+        with closing(detecting(job, starts=[s for s in job.starts if not results.has(s)])) as chunks:
             for chunk in chunks:
-                journal.keep(chunk)
+                results.keep(chunk)
                 yield chunk
-        detected = outputs.write(job, lambda first: journal.tables(job.starts[first:]))
-    journal.remove()
+        detected = outputs.write(job, lambda first: results.tables(job.starts[first:]))
+    results.remove()
     return detected
 
 
@@ -166,10 +166,10 @@ def check_output(stack: Stack, camera: Camera | None, output: Path, *, resume: b
 
 def check_place(output: Path, *, resume: bool, overwrite: bool) -> bool:
     """Do the part of `check_output` that needs no movie."""
-    journal = Journal(output)
-    journal.check_free(resume=resume, overwrite=overwrite)
+    results = PartialResults(output)
+    results.check_free(resume=resume, overwrite=overwrite)
     # A run that was killed while it put its files in place may have left one or both of two.
-    overwrite_files = overwrite or (resume and journal.begun)
+    overwrite_files = overwrite or (resume and results.begun)
     formats.check_can_write(output, overwrite=overwrite_files)
     return overwrite_files
 

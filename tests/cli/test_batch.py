@@ -29,7 +29,7 @@ def test_a_folder_becomes_tables_and_a_summary_and_a_second_run_skips_what_is_do
     out = tmp_path / "out"
     first = run("detect", experiment, "-o", f"{out}/", "--model", "paper")
     assert first.status == 1
-    assert f"2 of 3 movies done, 1 failed; {out / 'summary.csv'} tells of each" in first.err
+    assert f"2 of 3 movies done, 1 failed; {out / 'summary.csv'} lists each" in first.err
     before = summary(out)
     assert before.status.tolist() == ["done", "done", "failed"]
     assert (before.molecules[:2].astype(int) > 100).all()

@@ -143,21 +143,21 @@ def test_ctrl_c_keeps_what_was_finished_and_says_so(run, movie, tmp_path, monkey
     from napari_subpixel.runs import checkpoints
 
     monkeypatch.setattr(job_module, "CHUNK_PIXELS", 4 * 40 * 52)
-    keep, kept = checkpoints.Journal.keep, []
+    keep, kept = checkpoints.PartialResults.keep, []
 
-    def keep_two_then_interrupt(journal, chunk):
+    def keep_two_then_interrupt(results, chunk):
         if len(kept) == 2:
             raise KeyboardInterrupt
         kept.append(chunk)
-        keep(journal, chunk)
+        keep(results, chunk)
 
-    monkeypatch.setattr(checkpoints.Journal, "keep", keep_two_then_interrupt)
+    monkeypatch.setattr(checkpoints.PartialResults, "keep", keep_two_then_interrupt)
     status, _, err = run("detect", movie, "-o", tmp_path / "a.csv")
     assert status == 130
     kept = tmp_path / "a.csv.partial"
     assert f"interrupted; frames 0 to 8 of 12 of movie.tif are kept in {kept}; --resume continues the run" in err
     assert not (tmp_path / "a.csv").exists()
-    monkeypatch.setattr(checkpoints.Journal, "keep", keep)
+    monkeypatch.setattr(checkpoints.PartialResults, "keep", keep)
     assert run("detect", movie, "-o", tmp_path / "a.csv", "--resume").status == 0
     assert set(formats.read(tmp_path / "a.csv").frame) == set(range(12))
 

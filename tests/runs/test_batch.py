@@ -169,13 +169,13 @@ def test_tables_that_are_there_are_refused_or_replaced(detector, frames, tmp_pat
     assert done.n_molecules > 50
 
 
-def test_what_is_doubtful_about_a_result_is_told(frames, tmp_path):
+def test_warnings_about_a_result_come_with_its_outcome(frames, tmp_path):
     noise = np.random.default_rng(0).poisson(100, (4, 40, 52)).astype(np.uint16)
     pairs = pair_outputs([write_tiff(tmp_path / "noise.tif", noise)], tmp_path, "parquet")
     (outcome,) = outcomes(detect_batch(pairs, Detector("paper", threshold=0.01, device="cpu")))
     assert outcome.status == "done"
     assert "noise.tif: " in outcome.warnings[0]
-    assert "more than molecules can be told apart" in outcome.warnings[0]
+    assert "more than can be resolved" in outcome.warnings[0]
 
 
 def test_further_images_in_a_file_are_not_passed_over_in_silence(detector, frames, tmp_path):
@@ -185,7 +185,7 @@ def test_further_images_in_a_file_are_not_passed_over_in_silence(detector, frame
     (outcome,) = outcomes(
         detect_batch(pair_outputs([tmp_path / "two.tif"], tmp_path), detector, DetectionOptions(CAMERA))
     )
-    assert outcome.warnings == ("two.tif: the file tells of 2 images, of which one was detected",)
+    assert outcome.warnings == ("two.tif: the file holds 2 images, of which one was detected",)
 
 
 def test_a_folder_that_is_empty_says_so_when_it_is_opened(detector, tmp_path):

@@ -18,7 +18,7 @@ from napari_subpixel.detection.job import DetectionJob
 from napari_subpixel.detection.options import DetectionOptions
 from napari_subpixel.errors import InputError
 from napari_subpixel.runs.batch import detect_batch
-from napari_subpixel.runs.checkpoints import Journal
+from napari_subpixel.runs.checkpoints import PartialResults
 from napari_subpixel.runs.pipeline import detect_to_file
 from napari_subpixel.stacks import open_stack
 
@@ -114,7 +114,7 @@ def test_drafts_of_a_killed_run_are_cleared_and_nothing_else(movie, detector, tm
         others = [".01234567-other.csv", "01234567-out[1].csv", ".012-out[1].csv", ".01234567-out1.csv"]
         for name in (*drafts, *others):
             (tmp_path / name).write_text("")
-        with Journal(tmp_path / "out[1].csv").opened(job.identity, resume=True, overwrite=False):
+        with PartialResults(tmp_path / "out[1].csv").opened(job.identity, resume=True, overwrite=False):
             assert not any((tmp_path / name).exists() for name in drafts)
         assert all((tmp_path / name).exists() for name in others)
 
@@ -160,10 +160,10 @@ def test_a_chunk_that_a_power_cut_damaged_is_detected_again(movie, detector, tmp
         assert next(detect_to_file(job, tmp_path / "out.parquet", resume=True)).start == 4
 
 
-def test_a_journal_that_another_run_uses_is_not_removed(movie, detector, tmp_path):
+def test_partial_results_that_another_run_uses_are_not_removed(movie, detector, tmp_path):
     with open_stack(movie) as stack:
         run = detect_to_file(replace(job_of(stack, detector), chunk_pixels=CHUNK_PIXELS), tmp_path / "out.parquet")
         next(run)
-        Journal(tmp_path / "out.parquet").remove()
+        PartialResults(tmp_path / "out.parquet").remove()
         assert [chunk.stop for chunk in run][-1] == 120
-    assert not Journal(tmp_path / "out.parquet").folder.exists()
+    assert not PartialResults(tmp_path / "out.parquet").folder.exists()

@@ -19,9 +19,9 @@ from napari_subpixel.errors import FollowedRunError, InputError, PixelSizeError
 from napari_subpixel.rendering.render import render
 from napari_subpixel.runs import live
 from napari_subpixel.runs.batch import MovieProgress, Outcome, detect_batch
-from napari_subpixel.runs.checkpoints import Journal
+from napari_subpixel.runs.checkpoints import PartialResults
 from napari_subpixel.runs.follow import Follow
-from napari_subpixel.runs.live import Followed, Growth, follow_to_file
+from napari_subpixel.runs.live import FollowedMovie, Growth, follow_to_file
 from napari_subpixel.runs.pipeline import detect_to_file
 from napari_subpixel.stacks import Stack, growing, open_stack
 
@@ -54,8 +54,8 @@ def small_and_quick(monkeypatch):
     monkeypatch.setattr(growing, "time", Clock())
     monkeypatch.setattr(job_module, "CHUNK_PIXELS", 4 * 40 * 52)
     monkeypatch.setattr(live, "FIRST_FRAMES", 6)
-    monkeypatch.setattr(live, "WRITE_S", 0.0)
-    monkeypatch.setattr(live, "REST", 0.0)
+    monkeypatch.setattr(live, "MIN_PAUSE_S", 0.0)
+    monkeypatch.setattr(live, "PAUSE", 0.0)
 
 
 def append(path: Path, frames: np.ndarray) -> None:
@@ -74,19 +74,19 @@ def at_once(path: Path, output: Path, detector: Detector) -> bytes:
     return output.read_bytes()
 
 
-def until(run: Generator[Growth, None, Followed], n_frames: int) -> Growth:
+def until(run: Generator[Growth, None, FollowedMovie], n_frames: int) -> Growth:
     """Go on until so many frames are finished."""
     return next(growth for growth in run if growth.done >= n_frames)
 
 
-def written_after(run: Generator[Growth, None, Followed], n_frames: int) -> None:
+def written_after(run: Generator[Growth, None, FollowedMovie], n_frames: int) -> None:
     """Go on until so many frames are finished, and what is found in them is written."""
     until(run, n_frames)
     next(run)  # the look is over; before the next one
     next(run)  # the files are written
 
 
-def to_end(run: Generator[Growth, None, Followed]) -> Followed:
+def to_end(run: Generator[Growth, None, FollowedMovie]) -> FollowedMovie:
     while True:
         try:
             next(run)
@@ -111,7 +111,7 @@ def test_the_table_grows_with_the_movie_and_is_in_the_end_that_of_the_whole(dete
     assert end.job.span == (0, 18)
     assert table.read_bytes() == at_once(movie, tmp_path / "whole.csv", detector)
     assert end.detected.n_molecules == len(formats.read(table)) > 100
-    assert not Journal(table).folder.exists()
+    assert not PartialResults(table).folder.exists()
 
 
 def test_one_that_was_stopped_goes_on_with_what_came_since(detector, frames, tmp_path):
@@ -228,7 +228,7 @@ def test_an_image_needs_the_pixel_size(detector, frames, tmp_path):
     )
     with pytest.raises(PixelSizeError, match="which an image needs"):
         to_end(run)
-    assert not Journal(tmp_path / "table.parquet").folder.exists()
+    assert not PartialResults(tmp_path / "table.parquet").folder.exists()
 
 
 def test_an_image_too_large_is_refused_before_the_detection(detector, frames, tmp_path, monkeypatch):
@@ -266,7 +266,7 @@ def test_frames_that_are_not_there_in_the_end_are_told(detector, frames, tmp_pat
         run = follow_to_file(movie, job_of(detector), tmp_path / "u.csv", Follow(IDLE), frames=wrong)
         with pytest.raises(InputError, match=why):
             to_end(run)
-    assert not Journal(tmp_path / "u.csv").folder.exists()
+    assert not PartialResults(tmp_path / "u.csv").folder.exists()
 
 
 def test_a_folder_is_followed_from_its_first_frame_on(detector, frames, tmp_path):

@@ -19,16 +19,17 @@ from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.job import DetectionJob, job_for
 from napari_subpixel.detection.options import DetectionOptions
 from napari_subpixel.errors import InputError
+from napari_subpixel.localizations import Localizations
 from napari_subpixel.models import Model, ModelCard
 from napari_subpixel.models.domain import Domain
 from napari_subpixel.models.unet import UNet
 from napari_subpixel.psf import GaussianPSF, add_gaussians
 from napari_subpixel.runs.pipeline import detect, detect_all, detect_to_file
-from napari_subpixel.runs.quality_warnings import Seen, crowding_warning, out_of_domain
+from napari_subpixel.runs.quality_warnings import TableSummary, crowding_warning, out_of_domain
 from napari_subpixel.stacks import Stack, open_stack
 from napari_subpixel.stacks.arrays import ArraySource
 
-NOTHING = Seen(0, {})
+NOTHING = TableSummary(0, {})
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +138,7 @@ def test_a_run_killed_while_it_put_its_files_in_place_is_resumed(job, tmp_path):
     assert (tmp_path / "out.csv").exists()
 
 
-def test_a_damaged_journal_is_not_resumed(job, tmp_path):
+def test_damaged_partial_results_are_not_resumed(job, tmp_path):
     next(detect_to_file(job, tmp_path / "out.csv"))
     (tmp_path / "out.csv.partial" / "job.json").write_text("{")
     with pytest.raises(InputError, match="the interrupted run had another"):
@@ -208,7 +209,7 @@ def test_more_points_than_molecules_can_be_told_apart_are_warned_of(job):
     assert not crowding_warning(job, 30, 1)
 
 
-def test_the_journal_says_in_json_what_it_belongs_to(job, tmp_path):
+def test_partial_results_say_in_json_what_they_belong_to(job, tmp_path):
     next(detect_to_file(job, tmp_path / "out.csv"))
     about = json.loads((tmp_path / "out.csv.partial" / "job.json").read_text())
     assert {"movie", "model", "threshold", "camera", "frames", "roi", "fingerprint"} <= set(about)
@@ -263,6 +264,20 @@ def test_a_movie_within_the_domain_gives_no_warning(job, measuring):
     within = replace(measuring.card, domain=Domain().to_dict())
     detector = Detector(Model(within, measuring.model.network), device="cpu")
     assert out_of_domain(replace(job, detector=detector, sigma_px=1.3), NOTHING) == []
+
+
+def test_medians_of_a_long_table_are_taken_of_all_its_parts(monkeypatch):
+    monkeypatch.setattr("napari_subpixel.runs.quality_warnings.MAX_MEDIAN_ROWS", 8)
+    photons = np.arange(400, dtype=np.float32)
+    zeros = np.zeros(100)
+    parts = [
+        Localizations({"frame": zeros, "y": zeros, "x": zeros, "photons": part, "background": 2 * part})
+        for part in np.split(photons, 4)
+    ]
+    summary = TableSummary.of(parts)
+    assert summary.n_points == 400
+    assert summary.medians["photons"] == pytest.approx(200, abs=70)
+    assert summary.medians["background"] == 2 * summary.medians["photons"]
 
 
 def test_what_is_not_given_of_the_microscope_is_estimated_and_said(job, measuring):

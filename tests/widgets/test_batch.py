@@ -351,7 +351,7 @@ def test_doubts_about_a_result_are_remarks(widget, tmp_path, rng, qtbot):
     widget.form.threshold.setValue(0.02)
     run(qtbot, widget)
     assert cells(widget, "State") == ["done"]
-    assert "more than molecules can be told apart" in cells(widget, "Remarks")[0]
+    assert "more than can be resolved" in cells(widget, "Remarks")[0]
 
 
 def test_the_summary_goes_on_telling_of_the_tables_of_earlier_runs(widget, two, qtbot):

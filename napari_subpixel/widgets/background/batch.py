@@ -23,7 +23,7 @@ from napari_subpixel.widgets.controls.advice import REFUSE, REPLACE, SKIP
 from napari_subpixel.widgets.layers.movies import LayerData, movie_layer_data
 
 if TYPE_CHECKING:
-    from napari_subpixel.runs.checkpoints import Journal
+    from napari_subpixel.runs.checkpoints import PartialResults
 
 
 class Places(NamedTuple):
@@ -103,7 +103,7 @@ def scan_folder(places: Places) -> Generator[None, None, MovieScan]:
     pairs = [(Path(movie), table) for movie, table in pair_outputs(movies, places.output, places.format)]
     tables = [table for _, table in pairs]
     sidecars = {movie: sidecar for movie, _ in pairs if os.path.exists(sidecar := sidecar_of(movie))}
-    unfinished = frozenset(table for table in tables if _journal(table).begun)
+    unfinished = frozenset(table for table in tables if _partial_results(table).begun)
     finished = frozenset(filter(Path.exists, tables)) - unfinished
     return MovieScan(places, pairs, finished, unfinished, sidecars)
 
@@ -139,8 +139,8 @@ def refuse_to_replace(settings: BatchSettings) -> None:
     files = [file for _, table in pairs for file in formats.format_for(table).outputs(table)]
     check_inputs_stay(pairs, also_read=settings.also_read)
     if existing == REFUSE:
-        journals = [_journal(table).folder for _, table in pairs]
-        there = [file for file in (*files, *journals, summary) if file.exists()]
+        folders = [_partial_results(table).folder for _, table in pairs]
+        there = [file for file in (*files, *folders, summary) if file.exists()]
         more = f" and {len(there) - 1} more" if len(there) > 1 else ""
         if there:
             raise InputError(f"{there[0]}{more}: exists already; choose {SKIP!r} to continue, or {REPLACE!r}")
@@ -178,7 +178,7 @@ def open_result(
         return data, formats.read(table, pixel_size_nm=camera.pixel_size_nm or stack.pixel_size_nm)
 
 
-def _journal(table: Path) -> Journal:
-    from napari_subpixel.runs.checkpoints import Journal  # loads torch
+def _partial_results(table: Path) -> PartialResults:
+    from napari_subpixel.runs.checkpoints import PartialResults  # loads torch
 
-    return Journal(table)
+    return PartialResults(table)

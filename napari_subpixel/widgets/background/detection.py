@@ -151,7 +151,7 @@ class DetectionRun(QObject):
     def _add_layer(self) -> Points | None:
         from napari.layers import Layer
 
-        from napari_subpixel.runs.quality_warnings import crowding_warning, with_warnings
+        from napari_subpixel.runs.quality_warnings import warnings_of, with_warnings
 
         assert self._job is not None
         viewer = self._viewer()
@@ -173,8 +173,7 @@ class DetectionRun(QObject):
         layer = Layer.create(*point_layer_data(table, self.movie, name=name))
         viewer.add_layer(layer)
         set_threshold(layer, self.threshold)
-        outside = [f"{job.stack.name}: {words}" for words in table.provenance.get("warnings", ())]
-        for warning in filter(None, [crowding_warning(job, int(layer.shown.sum()), self._frames_done), *outside]):
+        for warning in warnings_of(job, int(layer.shown.sum()), table.provenance):
             self._warnings.append(warning)
             show_warning(warning)
         return layer
