@@ -1,4 +1,4 @@
-"""One movie to be detected, and how: what is not told of its microscope is estimated from it."""
+"""One movie to be detected, and how: what is not given of its microscope is estimated from it."""
 
 from __future__ import annotations
 
@@ -7,28 +7,31 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from napari_subpixel import __version__
-from napari_subpixel._util.generators import exhausted, in_silence
+from napari_subpixel._util.generators import in_silence, stepwise
 from napari_subpixel.calibration import Elongation, measure_elongation
 from napari_subpixel.calibration.from_noise import NO_SIGMA_PX, microscope_of
 from napari_subpixel.camera import Camera
 from napari_subpixel.coordinates import Roi, checked_roi
-from napari_subpixel.detection.brightness import estimating_molecule_photons
+from napari_subpixel.detection.brightness import estimate_molecule_photons
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.options import DetectionOptions, checked_options
 from napari_subpixel.errors import InputError, PixelSizeError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.stacks import Stack
 
-#: Pixels of a chunk of frames, the unit that is read and kept, and of a piece of it, the unit that is detected;
-#: functions of the frame's shape alone, so that every run over a movie has the same.
-CHUNK_PIXELS, PIECE_PIXELS = 1 << 21, 1 << 18
-#: A piece has so many frames at least, as long as a chunk holds them: squares of sparse frames are few for each.
-PIECE_FRAMES = 8
+#: Pixels of a chunk of frames, the unit that is read and kept. How many frames that are follows from their shape
+#: alone, so that every run over a movie has the same chunks.
+CHUNK_PIXELS = 1 << 21
+#: Pixels of a piece of a chunk, the unit that is detected.
+PIECE_PIXELS = 1 << 18
+#: Frames of a piece at least, where a chunk holds that many: sparse frames have few squares each.
+MIN_PIECE_FRAMES = 8
 #: What the identity of a job has that follows a movie while it is written: the first frame of those detected.
 FOLLOWED = "followed from"
-#: Single spots whose axes usually differ from their mean by more than this share are not round: a model for many
-#: microscopes has seen those of a quarter of its samples scatter by up to 0.2, half of which lie within 0.135.
-ELONGATED = 0.15
+#: Single spots whose axes typically differ from their mean by more than this share are not round: the
+#: widths of a quarter of the samples that a model for many microscopes was trained on scatter by up to 0.2, half of
+#: them by less than 0.135.
+MAX_ELONGATION = 0.15
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class DetectionJob:
         The movie.
     detector : Detector
     camera : Camera
-        Its pixel size, where it has one, goes before that of the movie's metadata.
+        Its pixel size, where it has one, overrides that of the movie's metadata.
     frames : (int, int), optional
         First frame and the one after the last; all frames if not given.
     roi : ((y0, y1), (x0, x1)), optional
@@ -49,11 +52,11 @@ class DetectionJob:
     sigma_px : float, optional
         Standard deviation of the point spread function in pixels, for a model that asks for it.
     molecule_photons : float
-        What a usual molecule gives in a frame, for the same; 0 where it is not known.
+        Photons that a typical molecule gives in a frame, for the same; 0 where they are not known.
     assumed : tuple of str
-        What was estimated of the microscope and not given, in words, for the provenance.
+        What was estimated of the microscope and not given, as text, for the provenance.
     cautions : tuple of str
-        In what the movie is seen beforehand to lie outside of what the model knows, in words.
+        In what respects the movie lies outside the model's domain, as far as is known before detection, as text.
     chunk_pixels : int, optional
         Pixels of a chunk; `CHUNK_PIXELS` if not given.
     """
@@ -99,7 +102,7 @@ class DetectionJob:
     def piece_frames(self) -> int:
         """Frames of a piece."""
         height, width = self.stack.frame_shape
-        return max(PIECE_PIXELS // (height * width), min(PIECE_FRAMES, self.chunk_frames))
+        return max(PIECE_PIXELS // (height * width), min(MIN_PIECE_FRAMES, self.chunk_frames))
 
     @property
     def starts(self) -> range:
@@ -113,7 +116,7 @@ class DetectionJob:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What an interrupted run must have in common with this one to be gone on with: for JSON."""
+        """What an interrupted run must have in common with this one to be resumed, for JSON."""
         return {**self.provenance, "fingerprint": self.stack.fingerprint(), "chunk_frames": self.chunk_frames}
 
     @property
@@ -125,7 +128,7 @@ class DetectionJob:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """Everything the table has to say of where it comes from."""
+        """Where the table comes from."""
         return {
             "program": f"napari-subpixel {__version__}",
             "movie": self.stack.name,
@@ -144,7 +147,7 @@ class DetectionJob:
 
     @property
     def about(self) -> dict[str, Any]:
-        """What is known of a table of this movie beside its rows, as keyword arguments of `Localizations`."""
+        """What is known of a table of this movie besides its rows, as keyword arguments of `Localizations`."""
         return {
             "pixel_size_nm": self.pixel_size_nm,
             "frame_shape": self.stack.frame_shape,
@@ -153,8 +156,13 @@ class DetectionJob:
         }
 
 
-def job_for(stack: Stack, detector: Detector, options: DetectionOptions | None = None) -> DetectionJob:
+@stepwise
+def job_for(
+    stack: Stack, detector: Detector, options: DetectionOptions | None = None
+) -> Generator[None, None, DetectionJob]:
     """Return a job; what the detector has to know of the microscope and is not given is estimated from the movie.
+
+    The estimates take a while: ``job_for.steps`` yields between their parts, for a caller that may stop.
 
     Parameters
     ----------
@@ -169,13 +177,6 @@ def job_for(stack: Stack, detector: Detector, options: DetectionOptions | None =
         If the movie does not show what has to be estimated, lacks the frames or the region, or the PSF is given and
         the pixel size is not known.
     """
-    return exhausted(preparing(stack, detector, options))
-
-
-def preparing(
-    stack: Stack, detector: Detector, options: DetectionOptions | None = None
-) -> Generator[None, None, DetectionJob]:
-    """Make a job as `job_for` does, step by step, for a caller that may stop: the estimates take a while."""
     options = checked_options(options)
     camera, psf = options.camera, options.psf
     span = options.span(stack.n_frames) if options.frames else None
@@ -188,7 +189,7 @@ def preparing(
         raise PixelSizeError(f"{stack.name}: the width of the PSF is given in nm, and the pixel size is not known")
     sigma_px = psf.sigma_px(size) if psf is not None and size is not None else None
     known = microscope_of(stack, camera, sigma_px, estimate_gain=options.estimates_gain)
-    photons = yield from estimating_molecule_photons(stack, detector, known.camera, known.sigma_px)
+    photons = yield from estimate_molecule_photons.steps(stack, detector, known.camera, known.sigma_px)
     brightness = f"brightness from the movie: a molecule gives {photons:,.0f} photons in a frame"
     return replace(
         draft,
@@ -201,11 +202,11 @@ def preparing(
 
 
 def _cautions(spots: Elongation | None) -> tuple[str, ...]:
-    """Say what of a movie is not as a model of round molecules expects."""
-    if spots is None or spots.half_log_ratio <= ELONGATED:
+    """Return in what respects a movie is not what a model of round molecules expects."""
+    if spots is None or spots.half_log_ratio <= MAX_ELONGATION:
         return ()
     return (
-        f"single spots are not round, but usually {spots.long_px:.1f} by {spots.short_px:.1f} px wide, as through an "
+        f"single spots are not round, but typically {spots.long_px:.1f} by {spots.short_px:.1f} px wide, as through an "
         "astigmatic lens or out of focus: one may be taken for several molecules",
     )
 

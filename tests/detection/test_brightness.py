@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_subpixel.camera import Camera
-from napari_subpixel.detection.brightness import LEAST, estimate_molecule_photons, spread
+from napari_subpixel.detection.brightness import MIN_MOLECULES, estimate_molecule_photons, spread
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.job import job_for
 from napari_subpixel.detection.options import DetectionOptions
@@ -72,7 +72,7 @@ def test_the_threshold_of_the_detector_does_not_matter():
 
 
 def test_few_molecules_tell_nothing(detector):
-    assert estimate(replace(APART, emitters_per_frame=0.5, n_frames=LEAST // 2), detector) == 0
+    assert estimate(replace(APART, emitters_per_frame=0.5, n_frames=MIN_MOLECULES // 2), detector) == 0
 
 
 def test_what_is_told_of_the_brightness_changes_what_crowds_are_taken_for(detector):

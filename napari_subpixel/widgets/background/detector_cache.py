@@ -84,12 +84,12 @@ def preparing_job(
     key : str
         Of the movie.
     stack, detector, options
-        As in `napari_subpixel.detection.job.preparing`, which this replaces.
+        As in `napari_subpixel.detection.job.job_for`, which this replaces.
     """
-    from napari_subpixel.detection.job import DetectionJob, preparing
+    from napari_subpixel.detection.job import DetectionJob, job_for
 
     if not detector.measures:
-        return (yield from preparing(stack, detector, options))
+        return (yield from job_for.steps(stack, detector, options))
     which = f"{key} {stack.shape} {options.camera.summary()}", detector.card.weights_sha256
     with _lock:
         known = _estimates.setdefault(which, _Estimates())
@@ -98,7 +98,7 @@ def preparing_job(
             raise known.refusal
         if known.fields is None:
             try:
-                whole = yield from preparing(stack, detector, replace(options, frames=None, roi=None))
+                whole = yield from job_for.steps(stack, detector, replace(options, frames=None, roi=None))
             except InputError as error:
                 known.refusal = error
                 raise
