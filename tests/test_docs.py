@@ -18,7 +18,7 @@ from napari_subpixel import formats, models
 from napari_subpixel.cli.exit_status import BAD_INPUT, DONE, INTERRUPTED, SOME_FAILED
 from napari_subpixel.cli.main import build_parser, main
 from napari_subpixel.localizations import COLUMNS
-from napari_subpixel.runs.batch_summary import COLUMNS as COLUMNS_OF_SUMMARY
+from napari_subpixel.runs.batch_summary import SUMMARY_COLUMNS
 from napari_subpixel.runs.sidecars import Sidecar
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -122,7 +122,7 @@ def test_the_settings_of_one_movie_are_documented_as_they_are_read(tmp_path):
 
 
 def test_every_column_of_the_summary_is_documented():
-    assert all(f"`{name}`" in page("cluster") for name in COLUMNS_OF_SUMMARY)
+    assert all(f"`{name}`" in page("cluster") for name in SUMMARY_COLUMNS)
 
 
 @pytest.mark.parametrize("name", PAGES)

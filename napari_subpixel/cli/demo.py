@@ -10,7 +10,7 @@ from napari_subpixel.cli.common import StoppedError, progress_bar, say
 from napari_subpixel.cli.evaluate import score_table
 from napari_subpixel.errors import InputError, OutputExistsError
 
-#: What the demo's movie has of its own, beside what `simulate.crowded_microtubules` gives it.
+#: Settings of the demo's movie that differ from `simulate.crowded_microtubules`.
 DEMO: dict[str, Any] = {"n_frames": 500}
 SEED = 7
 #: Says in a folder that these files were made by a demo.

@@ -59,7 +59,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--device", default="auto", choices=DEVICES, help="where to run (auto)")
     parser.add_argument("--frames", type=frame_range, metavar="A:B", help="some frames: from 0, B excluded")
     parser.add_argument("--roi", type=region, metavar="Y0:Y1,X0:X1", help="part of the frame, in pixels")
-    parser.add_argument("--resume", action="store_true", help="go on with an interrupted run; skip finished movies")
+    parser.add_argument("--resume", action="store_true", help="continue an interrupted run; skip finished movies")
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
     parser.add_argument("--image", type=Path, metavar="IMAGE.tif", help="also render the molecules of one movie")
     parser.add_argument(
@@ -113,7 +113,7 @@ def run(arguments: argparse.Namespace) -> int:
         for outcome in _watched(summarised(events, summary) if summary else events):
             if outcome.error is not None and len(pairs) == 1:
                 raise outcome.error
-            _tell(outcome, str(cluster or detector.device_reason), arguments.image)
+            _report(outcome, str(cluster or detector.device_reason), arguments.image)
             n_failed += outcome.status == "failed"
     if len(pairs) > 1:
         failed = f", {n_failed} failed" if n_failed else ""
@@ -179,7 +179,7 @@ def _pairs(arguments: argparse.Namespace) -> tuple[list[tuple[str | Path, Path]]
     """Pair every movie with the table it becomes; where these go to a folder, name the summary too."""
     from napari_subpixel import formats
     from napari_subpixel._util.files import make_folder
-    from napari_subpixel.runs.batch_summary import NAME, check_summary
+    from napari_subpixel.runs.batch_summary import SUMMARY_NAME, check_summary
     from napari_subpixel.runs.movie_lists import gather_movies, pair_outputs
 
     output = Path(arguments.output)
@@ -196,8 +196,8 @@ def _pairs(arguments: argparse.Namespace) -> tuple[list[tuple[str | Path, Path]]
             )
         pairs = pair_outputs(movies, output, arguments.format)
         make_folder(output)
-        check_summary(output / NAME, pairs, overwrite=arguments.overwrite)
-        return pairs, output / NAME
+        check_summary(output / SUMMARY_NAME, pairs, overwrite=arguments.overwrite)
+        return pairs, output / SUMMARY_NAME
     if not is_table:
         suffixes = ", ".join(format_.suffixes[0] for format_ in formats.FORMATS.values())
         raise InputError(f"{output}: a table ends in {suffixes}, a folder in a slash")
@@ -205,7 +205,7 @@ def _pairs(arguments: argparse.Namespace) -> tuple[list[tuple[str | Path, Path]]
 
 
 def _also_read(arguments: argparse.Namespace) -> Iterator[Path]:
-    """Yield what is read beside the movies: the camera file, a model of the user's own and its card."""
+    """Yield what is read besides the movies: the camera file, a model of the user's own and its card."""
     from napari_subpixel.models import CARD_SUFFIX
 
     if arguments.camera:
@@ -254,8 +254,8 @@ def _what_is_kept(at: MovieProgress) -> str:
     return f"{frames} are kept in {PartialResults(at.output).folder}; --resume continues the run"
 
 
-def _tell(outcome: Outcome, where: str, image: Path | None) -> None:
-    """Say what became of a movie."""
+def _report(outcome: Outcome, where: str, image: Path | None) -> None:
+    """Print what became of a movie."""
     if outcome.error is not None:
         say(f"failed: {advised(outcome.error)}")
         return

@@ -158,7 +158,7 @@ class MovieSettings(NamedTuple):
                 DetectionOptions(
                     camera=sidecar.over(options.camera),
                     psf=GaussianPSF.from_dict(sidecar.psf) if sidecar.psf else options.psf,
-                    estimate_camera=False if sidecar.tells_gain else options.estimate_camera,
+                    estimate_camera=False if sidecar.gives_gain else options.estimate_camera,
                     frames=sidecar.frames or options.frames,
                     roi=sidecar.roi or options.roi,
                 ),
@@ -220,7 +220,7 @@ def detect_batch(
     for number, (movie, output) in enumerate(pairs, start=1):
         progress = MovieProgress(Path(movie), output, number, len(pairs))
         results = PartialResults(output)
-        if resume and output.exists() and not results.begun and follow is None:  # a movie may go on to grow
+        if resume and output.exists() and not results.begun and follow is None:  # a movie may still grow
             results.remove()
             yield Outcome(progress.movie, output, skipped=True)
             continue

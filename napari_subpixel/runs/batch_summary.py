@@ -1,4 +1,4 @@
-"""What became of every movie of a batch, as a table in the folder of its results that goes on from run to run."""
+"""What became of every movie of a batch, as a table in the folder of its results that is continued from run to run."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from napari_subpixel._util.files import atomic_output, check_can_write
 from napari_subpixel.errors import InputError
 from napari_subpixel.runs.batch import MovieProgress, Outcome
 
-#: The file, beside the tables, that says what became of every movie.
-NAME = "summary.csv"
+#: The file, next to the tables, that says what became of every movie.
+SUMMARY_NAME = "summary.csv"
 #: Columns of the summary, with their types.
-COLUMNS = {
+SUMMARY_COLUMNS = {
     "movie": "str",
     "table": "str",
     "status": "str",
@@ -29,7 +29,7 @@ COLUMNS = {
     "warnings": "str",
     "error": "str",
 }
-NUMBERS = tuple(name for name, kind in COLUMNS.items() if kind != "str")
+NUMBERS = tuple(name for name, kind in SUMMARY_COLUMNS.items() if kind != "str")
 #: A row, by the names of the columns.
 Cells = dict[Hashable, Any]
 
@@ -75,9 +75,9 @@ def check_summary(path: Path, pairs: Iterable[tuple[str | Path, Path]], *, overw
 def summarised(
     events: Generator[MovieProgress | Outcome, None, None], path: Path
 ) -> Generator[MovieProgress | Outcome, None, None]:
-    """Hand on what `detect_batch` tells, and keep the summary up to date with it, movie by movie.
+    """Pass on the events of `detect_batch`, and keep the summary up to date with them, movie by movie.
 
-    The summary goes on telling of tables that earlier runs wrote and that are there still, and of movies that failed
+    The summary keeps the rows of tables that earlier runs wrote and that are still there, and of movies that failed
     and were not tried again.
 
     Yields
@@ -115,7 +115,7 @@ def summarised(
 def is_summary(path: Path) -> bool:
     """Say whether a file is a summary that a run wrote, by its headings."""
     try:
-        return list(pd.read_csv(path, nrows=0).columns) == list(COLUMNS)
+        return list(pd.read_csv(path, nrows=0).columns) == list(SUMMARY_COLUMNS)
     except (OSError, ValueError):
         return False
 
@@ -133,11 +133,11 @@ def _read(path: Path) -> dict[str, Cells]:
     if not is_summary(path):
         return {}
     try:
-        rows = pd.read_csv(path, dtype=COLUMNS, keep_default_na=False, na_values={n: [""] for n in NUMBERS})
+        rows = pd.read_csv(path, dtype=SUMMARY_COLUMNS, keep_default_na=False, na_values={n: [""] for n in NUMBERS})
     except ValueError:  # somebody changed its numbers
         return {}
-    told = {Path(row["table"]).name: row for row in rows.to_dict("records") if row["status"] in ("done", "failed")}
-    return {name: row for name, row in told.items() if _holds(row, path.parent / name)}
+    earlier = {Path(row["table"]).name: row for row in rows.to_dict("records") if row["status"] in ("done", "failed")}
+    return {name: row for name, row in earlier.items() if _holds(row, path.parent / name)}
 
 
 def _holds(row: Cells, table: Path) -> bool:
@@ -146,7 +146,7 @@ def _holds(row: Cells, table: Path) -> bool:
 
 
 def _table(rows: Iterable[Cells]) -> pd.DataFrame:
-    return pd.DataFrame(list(rows), columns=list(COLUMNS)).astype(COLUMNS)
+    return pd.DataFrame(list(rows), columns=list(SUMMARY_COLUMNS)).astype(SUMMARY_COLUMNS)
 
 
 def _cells(outcome: Outcome) -> Cells:

@@ -27,23 +27,25 @@ if TYPE_CHECKING:
     from napari_subpixel.detection.job import Chunk, DetectionJob
     from napari_subpixel.models import Model
 
-#: How long to wait until a scheduler answers, and until it has a worker, in seconds.
-CONNECT_S, WORKERS_S = 10.0, 120.0
-#: How often to look whether there are workers still, in seconds.
-LOOK_S = 2.0
-#: Chunks that are given out at a time for every thread of the workers: one at work and one that waits for it.
+#: How long to wait until a scheduler answers, in seconds.
+CONNECT_S = 10.0
+#: How long to wait until it has a worker, in seconds.
+WORKERS_S = 120.0
+#: How often to check whether there are still workers, in seconds.
+CHECK_S = 2.0
+#: Chunks that are handed out at a time for every thread of the workers: one at work and one that waits for it.
 CHUNKS_PER_THREAD = 2
 #: A chunk that was at work in this many workers when they died, and in one more, is given up.
 ALLOWED_FAILURES = 3
-#: Movies and detectors that a worker keeps open.
-KEPT = 2
+#: Movies and detectors that a worker keeps open, of each.
+MAX_CACHED = 2
 #: Dask lets its workers hand memory back to the system at once, for which they pay with much of their speed.
 BEFORE_WORKERS: dict[str, Any] = {"distributed.nanny.pre-spawn-environ": {}}
 LOST = "the scheduler is gone; finished chunks are kept"
 NOT_INSTALLED = 'workers need Dask\'s distributed, which is not installed: pip install "napari-subpixel[cluster]"'
 
 
-# -- here: chunks are given out and come back ----------------------------------------------------------------------
+# -- here: chunks are handed out and come back ----------------------------------------------------------------------
 
 
 class Cluster:
@@ -73,7 +75,7 @@ class Cluster:
         """Detect a movie chunk by chunk, as `napari_subpixel.runs.pipeline.detect` does, on the workers.
 
         A worker that dies is survived: its chunk goes to another one. At most `CHUNKS_PER_THREAD` chunks for every
-        thread of the workers are given out, or waiting here, at a time.
+        thread of the workers are handed out, or waiting here, at a time.
 
         Parameters
         ----------
@@ -94,14 +96,14 @@ class Cluster:
             ends every worker that takes it, or there are no workers any more.
         """
         pending = deque(job.starts if starts is None else starts)
-        about = f"napari-subpixel {__version__}", uuid.uuid4().hex
+        version_and_key = f"napari-subpixel {__version__}", uuid.uuid4().hex
         order = self._submit(_same, pickle.dumps(_Order.of(job, self.device, self.threads_per_chunk)))
         given: deque[tuple[int, Any]] = deque()
         try:
             while pending or given:
                 while pending and len(given) < self._room():
                     start = pending.popleft()
-                    given.append((start, self._submit(_detect_chunk, about, order, start)))
+                    given.append((start, self._submit(_detect_chunk, version_and_key, order, start)))
                 start, chunk = given.popleft()
                 yield self._result(chunk, f"{job.stack.name}: the chunk from frame {start} on")
         finally:
@@ -142,13 +144,13 @@ class Cluster:
 
     def _wait(self, future: Any) -> None:
         """Wait until a future is done, or raise `InputError` if there is nobody left to do it."""
-        seen = time.monotonic()
+        last_alive = time.monotonic()
         while not future.done():
             with suppress(TimeoutError, CancelledError):
-                future.exception(timeout=LOOK_S)
+                future.exception(timeout=CHECK_S)
             if future.done() or self._n_threads():
-                seen = time.monotonic()
-            elif time.monotonic() - seen > WORKERS_S:
+                last_alive = time.monotonic()
+            elif time.monotonic() - last_alive > WORKERS_S:
                 raise LostWorkersError(_no_workers(self.client.scheduler.address) + "; finished chunks are kept")
 
 
@@ -284,7 +286,7 @@ class _Order:
     path, series, name
         The movie, and how it is opened.
     fingerprint : dict
-        What tells whether the worker sees the same movie.
+        By which the worker recognises the movie.
     model : Model
     threshold, device, tile_px
         As in `Detector`.
@@ -334,8 +336,8 @@ class _Order:
 
         try:
             stack = open_stack(self.path, series=self.series, name=self.name).close_when_unused()
-            if (seen := _lasting(stack.fingerprint())) != self.fingerprint:
-                raise InputError(f"{self.path}: holds another movie, {seen}, than here, {self.fingerprint}")
+            if (fingerprint := _lasting(stack.fingerprint())) != self.fingerprint:
+                raise InputError(f"{self.path}: holds another movie, {fingerprint}, than here, {self.fingerprint}")
         except InputError as error:
             raise InputError(f"the worker {_own_address()} does not see the movie: {error}") from None
         return DetectionJob(stack, self._detector(), **self.settings)
@@ -350,7 +352,7 @@ class _Order:
         )
 
 
-class _Kept:
+class _Cache:
     """The things that were last asked for, each made once."""
 
     def __init__(self) -> None:
@@ -363,13 +365,13 @@ class _Kept:
             if key not in self._there:
                 self._there[key] = make()
             self._there.move_to_end(key)
-            while len(self._there) > KEPT:
+            while len(self._there) > MAX_CACHED:
                 self._there.popitem(last=False)
             return self._there[key]
 
 
 #: What this process keeps as a worker.
-_jobs, _detectors = _Kept(), _Kept()
+_jobs, _detectors = _Cache(), _Cache()
 
 
 def dask_setup(_worker: Any) -> None:
@@ -382,13 +384,13 @@ def _same(order: bytes) -> bytes:
     return order
 
 
-def _detect_chunk(about: tuple[str, str], order: bytes, start: int) -> Chunk:
-    """Detect a chunk, in a worker; the order is told from others, and its program, before it is unpacked."""
+def _detect_chunk(version_and_key: tuple[str, str], order: bytes, start: int) -> Chunk:
+    """Detect a chunk, in a worker; its key and the program's version are known before the order is unpacked."""
     import torch
 
     from napari_subpixel.runs.pipeline import detect
 
-    program, key = about
+    program, key = version_and_key
     if program != (own := f"napari-subpixel {__version__}"):
         raise InputError(f"the worker {_own_address()} has {own}, and this is {program}: let both be the same")
 

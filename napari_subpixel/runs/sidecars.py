@@ -1,4 +1,4 @@
-"""Settings of one movie in a YAML file beside it: what of a batch is different for this movie."""
+"""Settings of one movie in a YAML file next to it, which override those of the batch."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from napari_subpixel.coordinates import Roi
 from napari_subpixel.errors import InputError, shown
 from napari_subpixel.psf import GaussianPSF
 
-#: What the name of a sidecar has in the place of the movie's suffix: ``cell.subpixel.yaml`` beside ``cell.ome.tif``.
+#: What the name of a sidecar has in place of the movie's suffix: ``cell.subpixel.yaml`` next to ``cell.ome.tif``.
 #: A plain ``cell.yaml`` belongs to Picasso, or is a camera file.
 SUFFIX = ".subpixel.yaml"
 #: Fields of a camera that say how it turns photons into ADU.
 GAIN = ("baseline", "electrons_per_adu")
-#: A section that a file may have and nobody reads: how ``psf`` measured what it wrote.
-PASSED_OVER = ("psf_measurement",)
+#: Sections that are ignored: how ``psf`` measured what it wrote.
+IGNORED_SECTIONS = ("psf_measurement",)
 FRAMES = "frames are given as 'frames: [500, 1000]', or with null for an open end"
 ROI = "a region is given as 'roi: [[0, 64], [100, 200]]', rows and columns in pixels"
 
 
 @dataclass(frozen=True, eq=False)
 class Sidecar:
-    """What a movie's own file says of it; None and empty where it says nothing.
+    """The settings in a movie's sidecar; None or empty where it has none.
 
     Attributes
     ----------
@@ -75,7 +75,7 @@ class Sidecar:
         return tuple(name for name, value in values.items() if value is not None and value != {})
 
     @property
-    def tells_gain(self) -> bool:
+    def gives_gain(self) -> bool:
         """Whether it says how the camera turns photons into ADU."""
         return any(name in self.camera for name in GAIN)
 
@@ -93,7 +93,7 @@ class Sidecar:
             If it cannot be read, or a setting is misspelt or impossible; the message names file and setting.
         """
         path = Path(path)
-        values = {name: value for name, value in records.read_document(path).items() if name not in PASSED_OVER}
+        values = {name: value for name, value in records.read_document(path).items() if name not in IGNORED_SECTIONS}
         with records.naming(path):
             if isinstance(values.get("camera"), Mapping):
                 values["camera"] = with_maps(values["camera"], path.parent)

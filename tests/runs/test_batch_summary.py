@@ -11,7 +11,7 @@ import pytest
 
 from napari_subpixel.errors import InputError
 from napari_subpixel.runs.batch import MovieProgress, Outcome
-from napari_subpixel.runs.batch_summary import COLUMNS, check_summary, summarised, summary
+from napari_subpixel.runs.batch_summary import SUMMARY_COLUMNS, check_summary, summarised, summary
 
 RESULTS = [
     Outcome(Path("a.tif"), Path("out/a.csv"), 100, 2500, 100, 4.0, warnings=("crowded", "two images")),
@@ -38,7 +38,7 @@ def rows(folder: Path) -> dict[str, tuple[str, str]]:
 def test_the_summary_is_read_back_as_it_was(tmp_path):
     summary(RESULTS).to_csv(tmp_path / "summary.csv", index=False)
     table = pd.read_csv(tmp_path / "summary.csv", keep_default_na=False, dtype=str)
-    assert list(table.columns) == list(COLUMNS)
+    assert list(table.columns) == list(SUMMARY_COLUMNS)
     assert table.iloc[0].tolist() == ["a.tif", os.path.join("out", "a.csv"), "done", "100", "2500", "4.0", "25.0",
                                       "crowded; two images", ""]  # fmt: skip
     assert table.status.tolist() == ["done", "failed", "skipped"]
@@ -47,7 +47,7 @@ def test_the_summary_is_read_back_as_it_was(tmp_path):
 
 
 def test_the_summary_of_nothing_has_its_columns():
-    assert list(summary([]).columns) == list(COLUMNS)
+    assert list(summary([]).columns) == list(SUMMARY_COLUMNS)
     assert len(summary([])) == 0
 
 

@@ -46,7 +46,7 @@ def in_this_process(n_workers: int) -> Any:
 @pytest.fixture(autouse=True)
 def nothing_kept_afterwards(monkeypatch):
     """A worker on a thread of this process keeps no movie of a test open when the test is over."""
-    monkeypatch.setattr(dask_cluster, "_jobs", dask_cluster._Kept())
+    monkeypatch.setattr(dask_cluster, "_jobs", dask_cluster._Cache())
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +162,7 @@ def test_a_worker_opens_movie_and_model_once(threads, job, monkeypatch):
 
 
 def test_things_beyond_the_last_few_are_let_go():
-    kept = dask_cluster._Kept()
+    kept = dask_cluster._Cache()
     for number in range(5):
         kept.get(number, object)
     assert list(kept._there) == [3, 4]
@@ -229,7 +229,7 @@ def test_a_chunk_that_ends_every_worker_is_given_up(workers, job, monkeypatch):
 
 def test_a_scheduler_without_workers_is_told(monkeypatch):
     monkeypatch.setattr(dask_cluster, "WORKERS_S", 0.2)
-    monkeypatch.setattr(dask_cluster, "LOOK_S", 0.1)
+    monkeypatch.setattr(dask_cluster, "CHECK_S", 0.1)
     with in_this_process(0) as none:
         address = none.scheduler_address
         with pytest.raises(InputError, match="the scheduler has had no workers for 0 s"), connected(address):

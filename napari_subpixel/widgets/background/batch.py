@@ -58,7 +58,7 @@ class MovieScan(NamedTuple):
     @property
     def summary(self) -> Path:
         """The file that records the outcome of each movie."""
-        return self.places.output / batch_summary.NAME
+        return self.places.output / batch_summary.SUMMARY_NAME
 
 
 class BatchSettings(NamedTuple):
