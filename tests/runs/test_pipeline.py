@@ -197,13 +197,13 @@ def test_a_movie_without_molecules_gives_a_table_without_rows(detector, tmp_path
     assert len(formats.read(tmp_path / "out.csv")) == 0
 
 
-def test_more_points_than_molecules_can_be_told_apart_are_warned_of(job):
+def test_more_points_than_can_be_resolved_bring_a_warning(job):
     pixels = 40 * 52
     assert crowding_warning(job, int(0.11 * pixels) * 30, 30) is None
     assert crowding_warning(job, 0, 0) is None
     warning = crowding_warning(job, int(0.2 * pixels) * 30, 30)
     assert warning.startswith("movie.tif: too many points: 416 a frame, 0.20 a pixel, are more than")
-    assert "that the model paper knows? Its limits: knows one PSF" in warning
+    assert "that the model paper was trained on? Its limits: knows one PSF" in warning
     part = DetectionJob(job.stack, job.detector, roi=((0, 10), (0, 20)))
     assert crowding_warning(part, 30, 1)
     assert not crowding_warning(job, 30, 1)
