@@ -168,7 +168,7 @@ def test_a_long_movie_is_looked_at_in_some_frames(monkeypatch, rng):
 def test_an_airy_disk_is_told_from_a_gaussian(rng):
     found = measured(airy_disks(3.6, rng=rng))
     assert not found.is_gaussian
-    assert found.misfit > 0.04
+    assert found.misfit > 0.035
     assert 0.01 < found.tails < 0.1
     assert "Gaussian" in found.verdict
 
@@ -205,7 +205,7 @@ def test_elongated_spots_are_seen_between_the_axes(rng):
     found = measured(CCD.expose(light, rng))
     assert found.angle_deg == pytest.approx(45, abs=5)
     assert found.long_px == pytest.approx(np.sqrt(1.2**2 + 2 * (steps**2).mean()), rel=0.04)
-    assert found.short_px == pytest.approx(1.2, rel=0.04)
+    assert found.short_px == pytest.approx(1.2, rel=0.05)
     assert found.verdict.startswith("elongated")
     assert "degrees" in found.verdict
 

@@ -331,7 +331,7 @@ def test_squares_of_sparse_frames_give_the_points_of_whole_ones(shape, monkeypat
     same_points(found.select(inside), part, detector.threshold)
     monkeypatch.setattr(tiling, "MAX_SQUARES_SHARE", 0.0)
     whole = detector.detect(movie, **optics)
-    assert len(found) == pytest.approx(len(whole), abs=1)
+    assert len(found) == pytest.approx(len(whole), abs=3)
     (match,) = evaluate(found, whole, 20, pixel_size_nm=100)
     assert match.jaccard > 0.97
     assert match.rmse_nm < 0.01 * 100
