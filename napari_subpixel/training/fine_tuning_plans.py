@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_subpixel.camera import Camera
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.job import DetectionJob, job_for
-from napari_subpixel.detection.options import CAMERA_GAIN, DetectionOptions
+from napari_subpixel.detection.options import DetectionOptions
 from napari_subpixel.errors import PixelSizeError
 from napari_subpixel.models import Model
 from napari_subpixel.models.domain import Domain
@@ -213,11 +213,8 @@ def _beyond(base: Model, domain: Domain) -> list[str]:
 
 def _known_camera(request: TrainingRequest) -> Camera:
     """Return the camera that is given, with its gain and its pixel size."""
-    camera, default = request.camera or Camera(), Camera()
-    unknown = request.estimate_camera
-    if unknown is None:
-        unknown = all(np.array_equal(getattr(camera, name), getattr(default, name)) for name in CAMERA_GAIN)
-    if unknown:
+    camera = request.camera or Camera()
+    if DetectionOptions(camera, estimate_camera=request.estimate_camera).estimates_gain:
         raise RequestError("fine-tuning needs the camera, or a movie to imitate", "camera")
     if camera.pixel_size_nm is None:
         raise PixelSizeError("the camera has no pixel size")
