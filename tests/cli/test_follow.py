@@ -18,7 +18,7 @@ from napari_subpixel.simulation.simulate import Simulation, simulate
 
 SHAPE, FRAMES_PER_CHUNK = (40, 52), 20
 #: Chunks of four pieces each, so that a small movie has several.
-SMALL = {"CHUNK_PIXELS": 20 * 40 * 52, "PIECE_PIXELS": 5 * 40 * 52, "PIECE_FRAMES": 5}
+SMALL = {"CHUNK_PIXELS": 20 * 40 * 52, "PIECE_PIXELS": 5 * 40 * 52, "MIN_PIECE_FRAMES": 5}
 #: The command line in a process of its own, with such chunks.
 COMMAND = f"""
 import sys
