@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -114,3 +114,16 @@ def data_folder() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no test data in {folder}: set NAPARI_SUBPIXEL_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def cases(data_folder: Path) -> Callable[[str], Path]:
+    """Return the folder of a kind of inputs on which programs have failed, beside the real movies."""
+
+    def folder_of(kind: str) -> Path:
+        folder = data_folder.parent / "cases" / kind
+        if not folder.is_dir():
+            pytest.skip(f"no inputs in {folder}")
+        return folder
+
+    return folder_of

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from glob import glob, has_magic
 from pathlib import Path
+from typing import TypeVar
 
 from napari_subpixel import formats
 from napari_subpixel.errors import InputError, suggest
@@ -13,6 +14,8 @@ from napari_subpixel.runs.sidecars import SUFFIX as SIDECAR_SUFFIX
 from napari_subpixel.stacks.folders import is_folder_of_frames, natural_key
 from napari_subpixel.stacks.tiffs import files_of_movie
 from napari_subpixel.stacks.zarrs import is_zarr_folder
+
+M = TypeVar("M", str | Path, Path)
 
 #: Endings of files that are movies; what such a file really is shows when it is opened.
 MOVIE_SUFFIXES = (".tif", ".tiff", ".btf", ".tf2", ".tf8", ".stk", ".lsm", ".zarr.zip")
@@ -35,8 +38,8 @@ def gather_movies(names: Iterable[str | Path]) -> list[str | Path]:
     Returns
     -------
     list of path-like
-        In the order of the names, each movie once. A name that matches nothing is kept: opening it reports what
-        is wrong.
+        In the order of the names, each movie once, an OME-TIFF of several files too. A name that matches nothing is
+        kept: opening it reports what is wrong.
 
     Raises
     ------
@@ -49,7 +52,7 @@ def gather_movies(names: Iterable[str | Path]) -> list[str | Path]:
             continue  # from a pattern that the shell expanded
         for movie in _named(str(name)):
             movies.setdefault(os.path.realpath(movie) if str(movie) else "", movie)
-    return list(movies.values())
+    return _one_of_each_set(list(movies.values()))
 
 
 def find_movies(folder: str | Path, pattern: str = "*") -> list[Path]:
@@ -247,16 +250,22 @@ def _stem(movie: Path) -> str:
     return name if is_folder else Path(name).stem
 
 
-def _one_of_each_set(movies: list[Path]) -> list[Path]:
-    """Leave out the further files of OME-TIFFs that consist of several, as the XML of the first one names them."""
-    first, further = set[Path](), set[Path]()
-    for path in movies:
-        if path not in further and ".ome." in path.name.lower():
+def _one_of_each_set(movies: Sequence[M]) -> list[M]:
+    """Keep one file of each OME-TIFF that consists of several, as its XML names them: the first, as people number."""
+    kept: dict[str | Path, M] = {}
+    first = dict[Path, M]()
+    for movie in sorted(movies, key=lambda movie: _natural_parts(Path(movie))):
+        path = Path(os.path.abspath(movie))
+        if ".ome." not in path.name.lower():
+            kept[movie] = movie
+        elif path in first:
+            kept[movie] = first[path]
+        else:
+            kept[movie] = movie
             files = _files_of(path)
             if path in files:  # else the file was renamed, and what it names is not its own
-                first.add(path)
-                further |= files - first
-    return [path for path in movies if path not in further]
+                first |= {file: movie for file in files if file not in first}
+    return list(dict.fromkeys(kept[movie] for movie in movies))
 
 
 def _files_of(path: Path) -> set[Path]:

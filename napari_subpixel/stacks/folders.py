@@ -12,14 +12,14 @@ from napari_subpixel.errors import InputError
 from napari_subpixel.stacks.stack import Stack
 from napari_subpixel.stacks.tiff_frames import TiffFrames
 from napari_subpixel.stacks.tiff_pages import TiffPages, holds_one_frame, read_pages
-from napari_subpixel.stacks.tiffs import check_page, open_tiff, opened
+from napari_subpixel.stacks.tiffs import check_page, files_of_movie, open_tiff, opened
 
 #: Suffixes of the files that are taken for frames.
 TIFF_SUFFIXES = (".tif", ".tiff")
 
 
 def open_folder(path: Path, series: int, *, growing: bool = False) -> Stack:
-    """Open a folder of frames, one per file; a folder with a single file is that file.
+    """Open a folder of frames, one per file; a folder with a single file, or an OME-TIFF of several, is that movie.
 
     Parameters
     ----------
@@ -41,6 +41,8 @@ def open_folder(path: Path, series: int, *, growing: bool = False) -> Stack:
         held = ", ".join(p.name for p in entries[:5]) or "nothing"
         raise InputError(f"{path}: no TIFF files and no Zarr in this folder; it holds {held}")
     if len(files) == 1 and not (growing and holds_one_frame(files[0])):
+        return open_tiff(files[0], series, growing=growing)
+    if ".ome." in files[0].name.lower() and set(files) <= files_of_movie(files[0]):
         return open_tiff(files[0], series, growing=growing)
     if series != 0:
         raise InputError(f"{path}: series {series} asked for, a folder of frames has 1, counted from 0")

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from xml.etree import ElementTree
 
 import numpy as np
@@ -66,15 +67,15 @@ def read_ome(path: Path, xml: str, pages: TiffPages, series: int, *, growing: bo
     InputError
         If the XML is damaged, a file it names is missing, or there are fewer pages than it announces.
     """
-    root = _root(path, xml)
-    images = _images_in(path, root)
+    description = _described(path, xml)
+    images = _images_in(path, description.root)
     if not 0 <= series < len(images):
         raise InputError(f"{path}: series {series} asked for, the file has {len(images)}, counted from 0")
     pixels = images[series].find("{*}Pixels")
     if pixels is None:
         raise InputError(f"{path}: its OME-XML does not describe the pixels of image {series}")
     try:
-        return _image(path, pages, root, pixels, len(images), growing=growing)
+        return _image(path, pages, description, pixels, len(images), growing=growing)
     except (KeyError, ValueError) as error:
         if isinstance(error, InputError):
             raise
@@ -102,7 +103,7 @@ def files_of_image(path: Path, xml: str) -> set[Path]:
     InputError
         If the XML is damaged, or the file that holds it is missing.
     """
-    images = _images_in(path, _root(path, xml))
+    images = _images_in(path, _described(path, xml).root)
     blocks = images[0].iterfind(".//{*}TiffData") if images else ()
     return {path.parent / _bare(name) for block in blocks for name in _file_names(block)}
 
@@ -121,17 +122,35 @@ def _images_in(path: Path, root: ElementTree.Element) -> list[ElementTree.Elemen
     return here or images
 
 
-def _root(path: Path, xml: str) -> ElementTree.Element:
+class _Description(NamedTuple):
+    """The OME-XML that describes a file.
+
+    Attributes
+    ----------
+    root : Element
+    uuid : str or None
+        Of the file that was opened, not of the one that holds the XML.
+    holder : str or None
+        Name of the TIFF file that holds the XML, where it is another one.
+    """
+
+    root: ElementTree.Element
+    uuid: str | None
+    holder: str | None = None
+
+
+def _described(path: Path, xml: str) -> _Description:
     """Return the OME-XML of a file, or of the file that it names as the holder of the XML."""
     root = _parsed(path, xml)
-    only = root.find("{*}BinaryOnly")
+    uuid, only = root.get("UUID"), root.find("{*}BinaryOnly")
     if only is None:
-        return root
-    holder = path.parent / Path(only.get("MetadataFile", "")).name
+        return _Description(root, uuid)
+    holder = path.parent / _bare(only.get("MetadataFile", ""))
     if not holder.is_file():
         raise InputError(f"{path}: the OME-XML is in {holder.name}, which is missing")
-    in_tiff = holder.suffix.lower() in (".tif", ".tiff", ".tf2", ".tf8", ".btf")
-    return _parsed(holder, _xml_in_tiff(holder) if in_tiff else holder.read_text(encoding="utf-8"))
+    if holder.suffix.lower() not in (".tif", ".tiff", ".tf2", ".tf8", ".btf"):
+        return _Description(_parsed(holder, holder.read_text(encoding="utf-8")), uuid)
+    return _Description(_parsed(holder, _xml_in_tiff(holder)), uuid, holder.name if holder.name != path.name else None)
 
 
 def _xml_in_tiff(path: Path) -> str:
@@ -149,7 +168,7 @@ def _parsed(path: Path, xml: str) -> ElementTree.Element:
 
 
 def _image(
-    path: Path, pages: TiffPages, root: ElementTree.Element, pixels: ElementTree.Element, n: int, *, growing: bool
+    path: Path, pages: TiffPages, description: _Description, pixels: ElementTree.Element, n: int, *, growing: bool
 ) -> OmeImage:
     samples = max((int(c.get("SamplesPerPixel", 1)) for c in pixels.iterfind("{*}Channel")), default=1)
     # DimensionOrder names the fastest axis first: XYCZT is a (T, Z, C, Y, X) array.
@@ -159,7 +178,7 @@ def _image(
     shape = tuple(sizes[axis] for axis in axes)
     frame_shape = sizes["Y"], sizes["X"]
     frame_axes(str(path), axes + "YX", (*shape, *frame_shape))
-    places = _Places(path, pages, root.get("UUID"), math.prod(shape), growing=growing)
+    places = _Places(path, pages, description, math.prod(shape), growing=growing)
     places.fill(pixels, axes, shape)
     size = pixels.get("PhysicalSizeX")
     return OmeImage(
@@ -177,8 +196,10 @@ def _image(
 class _Places:
     """Where every frame is, filled in from the TiffData elements of the XML."""
 
-    def __init__(self, path: Path, pages: TiffPages, uuid: str | None, n_frames: int, *, growing: bool) -> None:
-        self.path, self.uuid, self.growing = path, uuid, growing
+    def __init__(
+        self, path: Path, pages: TiffPages, description: _Description, n_frames: int, *, growing: bool
+    ) -> None:
+        self.path, self.uuid, self.holder, self.growing = path, description.uuid, description.holder, growing
         self.files = [pages]
         self.file_of = np.full(n_frames, -1, np.int64)
         self.page_of = np.full(n_frames, -1, np.int64)
@@ -203,6 +224,10 @@ class _Places:
                 raise InputError(f"{self.path}: its OME-XML announces {n_frames} frames and places {first + count}")
             self.file_of[first : first + count] = number
             self.page_of[first : first + count] = np.arange(page, page + count)
+        if self.holder is not None and not (self.file_of == 0).any():
+            raise InputError(
+                f"{self.path}: its OME-XML is in {self.holder}, which does not list it as part of its movie"
+            )
         if self.growing:
             self._drop_from_first_missing()
         self._check_all_there()
@@ -210,7 +235,7 @@ class _Places:
     def _accept_renamed(self, blocks: list[ElementTree.Element]) -> None:
         """Take a data set of one file, whatever name the XML remembers, to be the file at hand."""
         names = {name for block in blocks for name in _file_names(block)}
-        if len(names) == 1:
+        if len(names) == 1 and _bare(next(iter(names))) != self.holder:
             self._numbers[names.pop()] = 0
 
     def _file_number(self, uuid: ElementTree.Element | None) -> int | None:
@@ -218,9 +243,10 @@ class _Places:
 
         None stands for a file that is not there yet.
         """
-        if uuid is None or (self.uuid is not None and uuid.text == self.uuid):
+        if uuid is not None and self.uuid is not None and uuid.text == self.uuid:
             return 0
-        name = uuid.get("FileName")
+        # Where no file is named it is the one that holds the XML.
+        name = (uuid.get("FileName") if uuid is not None else None) or self.holder
         if name is None:
             return 0
         if name not in self._numbers:

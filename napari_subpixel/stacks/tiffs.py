@@ -117,6 +117,7 @@ def _open_ome(path: Path, xml: str, pages: TiffPages, series: int, *, growing: b
         if page.shape != image.frame_shape:
             raise InputError(f"{path}: OME-XML says frames of {image.frame_shape}, the pages are {page.shape}")
         source = TiffFrames(image.files, image.file_of, image.page_of, page.dtype)
+    path = first_file.path  # a movie of several files is the same, from whichever of them it is opened
     return Stack(
         source,
         name=path.name,

@@ -271,3 +271,13 @@ def test_a_sidecar_is_named_after_the_movie_and_lies_beside_it(tmp_path, monkeyp
     assert sidecar_of(tmp_path / "2024.05") == tmp_path / "2024.05.subpixel.yaml"
     monkeypatch.chdir(tmp_path / "2024.05")
     assert sidecar_of(".") == tmp_path / "2024.05.subpixel.yaml"
+
+
+def test_an_ome_movie_of_which_all_files_are_named_is_one_movie_called_after_the_first(tmp_path):
+    files = ["m.ome.tif", "m_1.ome.tif", "m_2.ome.tif"]
+    for name in files:
+        write_ome(tmp_path / name, image(*files))
+    write_tiff(tmp_path / "other.tif", np.zeros((3, 8, 9), np.uint16))
+    typed = [str(tmp_path / name) for name in ("m_2.ome.tif", "other.tif", "m.ome.tif", "m_1.ome.tif")]
+    assert gather_movies(typed) == [typed[2], typed[1]]
+    assert gather_movies(typed[:1]) == typed[:1]

@@ -147,3 +147,48 @@ def test_an_ome_uuid_without_a_file_name_means_the_file_itself(tmp_path, frames)
     data = '<TiffData IFD="0" PlaneCount="9"><UUID>urn:uuid:a</UUID></TiffData>'
     write_ome(tmp_path / "movie.ome.tif", frames, ome_xml(9, data))
     opens_as(tmp_path / "movie.ome.tif", frames)
+
+
+def three_files_of_micro_manager(folder, frames) -> list[Path]:
+    """Write a movie as Micro-Manager does: the first file alone has the XML, the others name it."""
+    names = ["x_MMStack_Pos0.ome.tif", "x_MMStack_Pos0_1.ome.tif", "x_MMStack_Pos0_2.ome.tif"]
+    starts = [0, 4, 8, 9]
+    data = "".join(
+        block(t, t - start, 1, f"urn:uuid:{n}", names[n])
+        for n, start in enumerate(starts[:-1])
+        for t in range(start, starts[n + 1])
+    )
+    only = f'<BinaryOnly MetadataFile="{names[0]}" UUID="urn:uuid:0"/>'
+    for n, name in enumerate(names):
+        xml = OME.format(uuid=f' UUID="urn:uuid:{n}"', body=only) if n else ome_xml(9, data, uuid="urn:uuid:0")
+        write_ome(folder / name, frames[starts[n] : starts[n + 1]], xml)
+    return [folder / name for name in names]
+
+
+def test_a_further_file_of_micro_manager_opens_the_whole_movie(tmp_path, frames):
+    files = three_files_of_micro_manager(tmp_path, frames)
+    for file in files:
+        opens_as(file, frames, name=files[0].name, path=files[0])
+    with open_stack(files[0]) as first, open_stack(files[2]) as last:
+        assert first.fingerprint() == last.fingerprint()
+
+
+def test_a_further_file_that_was_renamed_is_known_by_its_uuid_or_refused(tmp_path, frames):
+    files = three_files_of_micro_manager(tmp_path, frames)
+    (tmp_path / "copy.ome.tif").write_bytes(files[1].read_bytes())
+    opens_as(tmp_path / "copy.ome.tif", frames)
+    text = files[1].read_bytes().replace(b'UUID="urn:uuid:1"', b'NOID="urn:uuid:1"')
+    (tmp_path / "copy.ome.tif").write_bytes(text)
+    refused(tmp_path / "copy.ome.tif", files[0].name, "does not list it")
+
+
+def test_the_files_of_micro_manager_that_were_found_give_the_right_movie(cases):
+    folder = cases("mm-second-file")
+    with open_stack(folder / "x_MMStack_Default.ome.tif") as first:
+        for further in "12":
+            opens_as(folder / f"x_MMStack_Default_{further}.ome.tif", first[:], path=first.path)
+
+
+def test_a_folder_of_one_movie_in_several_files_is_that_movie(tmp_path, frames):
+    files = three_files_of_micro_manager(tmp_path, frames)
+    opens_as(tmp_path, frames, path=files[0])
