@@ -1,8 +1,12 @@
-"""Muon, an optimiser for layers that are matrices: every step is as large in all the directions that a layer knows.
+"""Muon, an optimiser for layers whose weights are matrices: a step is equally large in all directions of a layer.
 
-The momentum of a layer's gradient is replaced by the nearest matrix whose singular values are all alike. The filters of
-a convolution count as a matrix with a row for each. What is no such matrix, biases and small layers, is left to AdamW.
-In one short comparison on the network for many microscopes it needed about a third of AdamW's steps.
+The momentum of a layer's gradient is replaced by the nearest matrix whose singular values are all equal. The filters of
+a convolution form a matrix with one row per filter. Biases and small layers are left to AdamW. In one short comparison
+on the network for many microscopes it needed about a third of AdamW's steps.
+
+`torch.optim.Muon` takes the same steps, but it refuses the four-dimensional filters of convolutions, always computes in
+bfloat16 and leaves biases to a second optimiser. Here all parameters share one optimiser and one state, which a
+checkpoint holds.
 
 References
 ----------
@@ -20,22 +24,24 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-#: Coefficients of the Newton-Schulz iteration: in five steps singular values come near 1.
-QUINTIC, STEPS = (3.4445, -4.7750, 2.0315), 5
-#: Root mean square of a step's elements, as Adam's have them.
+#: Coefficients of the Newton-Schulz iteration, a polynomial of fifth degree.
+NEWTON_SCHULZ_COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+#: Iterations, after which singular values are near 1.
+NEWTON_SCHULZ_STEPS = 5
+#: Root mean square of a step's elements at a learning rate of 1, as with Adam.
 STEP_SIZE = 0.2
-#: A layer with fewer outputs, or fewer inputs to each, is no matrix worth the name.
-LEAST = 32
+#: A layer with fewer outputs, or fewer inputs to each, is left to AdamW.
+MIN_MATRIX_SIDE = 32
 
 
 class Muon(torch.optim.Optimizer):
-    """Muon for layers that are matrices, AdamW for the rest.
+    """Muon for layers whose weights are matrices, AdamW for the rest.
 
     Parameters
     ----------
     parameters : iterable of Parameter
     lr : float
-        Of both.
+        Learning rate of both.
     momentum : float
         Share of the momentum that every step keeps.
     betas : (float, float)
@@ -90,16 +96,16 @@ class Muon(torch.optim.Optimizer):
 
 
 def is_matrix(p: Tensor) -> bool:
-    """Say whether a layer's weights are a matrix, or filters (of 1 to 3 dimensions) that make one, large enough."""
-    return p.ndim >= 2 and p.shape[0] >= LEAST and p[0].numel() >= LEAST
+    """Return whether a layer's weights are a large enough matrix, or filters (of 1 to 3 dimensions) that form one."""
+    return p.ndim >= 2 and p.shape[0] >= MIN_MATRIX_SIDE and p[0].numel() >= MIN_MATRIX_SIDE
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """Return about the nearest matrix whose singular values are all 1, by a Newton-Schulz iteration."""
-    a, b, c = QUINTIC
+    """Approximate the nearest matrix whose singular values are all 1, by a Newton-Schulz iteration; (m, n) to same."""
+    a, b, c = NEWTON_SCHULZ_COEFFICIENTS
     x = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
     x = x / (x.norm() + 1e-7)
-    for _ in range(STEPS):
+    for _ in range(NEWTON_SCHULZ_STEPS):
         square = x @ x.T
         x = a * x + (b * square + c * square @ square) @ x
     return x if matrix.shape[0] <= matrix.shape[1] else x.T
