@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,11 +12,17 @@ from torch.nn import functional
 
 from napari_subpixel.coordinates import HALF_PIXEL
 from napari_subpixel.models.heatmap_codecs import encode
-from napari_subpixel.models.heatmap_networks import HeatmapPredictor
+from napari_subpixel.models.heatmap_networks import NO_POINT, HeatmapPredictor
 from napari_subpixel.training.simulated_samples import Batch
 
-#: Standard deviation of the Gaussian that Deep-STORM compares images behind, in pixels of its grid, and its reach.
-SPIKE_WIDTH_PX, SPIKE_REACH_PX = 1.0, 3
+#: Standard deviation of the Gaussian with which Deep-STORM blurs images before it compares them, in pixels of its grid.
+SPIKE_WIDTH_PX = 1.0
+#: How far this Gaussian is computed, in pixels of Deep-STORM's grid.
+SPIKE_REACH_PX = 3
+#: Probability that DSNT's cross-entropy asks of the brightest pixel of a point.
+PEAK = 0.95
+#: Halvings of the interval in which the slope of a shifted Gaussian lies: to the precision of single-precision numbers.
+BISECTIONS = 32
 
 
 def heatmap_error(raw: Tensor, target: Tensor) -> Tensor:
@@ -42,51 +49,111 @@ def spikes_error(raw: Tensor, spikes: Tensor) -> tuple[Tensor, Tensor]:
     return blurred.square().mean(dim=(1, 2)), raw.abs().mean(dim=(1, 2))
 
 
-def dsnt_error(
-    logits: Tensor, truth: Tensor, weights: Tensor, *, width_px: float, reach_px: int
-) -> tuple[Tensor, Tensor]:
-    """Return DSNT's two terms, in the window round the pixel of each true point.
+class DsntTerms(NamedTuple):
+    """DSNT's terms of the loss, a value per image; all are smallest for the same logits.
+
+    Attributes
+    ----------
+    presence : Tensor, shape (B,)
+        Cross-entropy of the pixels, which teaches where maxima are, summed over the image.
+    distance : Tensor, shape (B,)
+        Sum over the points of the distance between point and expectation, in pixels (Eq. 5 of DSNT).
+    divergence : Tensor, shape (B,)
+        Sum over the points of the Jensen-Shannon divergence between the window's softmax and its target (Eq. 8).
+    """
+
+    presence: Tensor
+    distance: Tensor
+    divergence: Tensor
+
+
+def dsnt_terms(logits: Tensor, truth: Tensor, weights: Tensor, *, width_px: float, reach_px: int) -> DsntTerms:
+    """Return the terms of DSNT's loss, in the window round the pixel of each true point.
+
+    A Gaussian round the point, cut off by a small window, has its expectation elsewhere: in 3 x 3 pixels, up to a third
+    of a pixel away. A regulariser that pulls towards it would work against the distance. The target here is shifted
+    until its expectation is the point (`shifted_gaussian`), and the cross-entropy's is made from the same target, so
+    that all terms agree. Points outside the frame have no window and count nothing; of a point beyond the centres of
+    the outermost pixels, the nearest place that an expectation can reach is asked.
 
     Parameters
     ----------
     logits : Tensor, shape (B, H, W)
     truth : Tensor, shape (B, M, 2)
+        y and x in pixels.
     weights : Tensor, shape (B, M, 1)
+        1 for a point, 0 for padding.
     width_px : float
-        Standard deviation of the Gaussian that the regulariser pulls towards.
+        Standard deviation of the target, in pixels.
     reach_px : int
-        How far windows reach.
+        A window has 2 reach_px + 1 pixels a side.
 
     Returns
     -------
-    distance : Tensor, shape (B,)
-        Sum over the points of the distance of the window's expectation from the point, in pixels (Eq. 5 of [1]_).
-    divergence : Tensor, shape (B,)
-        Sum of the Jensen-Shannon divergences of the window's softmax from the Gaussian round the point (Eq. 8).
+    DsntTerms
 
     References
     ----------
     .. [1] Nibali, He, Morgan, Prendergast, "Numerical coordinate regression with convolutional neural networks", 2018,
        arXiv:1801.07372.
     """
-    size = 2 * reach_px + 1
     home = torch.floor(truth + HALF_PIXEL).long()
-    padded = functional.pad(logits, (reach_px,) * 4, value=-30.0)
-    step = torch.arange(size, device=logits.device)
-    limit = home.new_tensor(logits.shape[1:]) - 1
-    home = torch.minimum(home.clamp(min=0), limit)
-    image = torch.arange(len(logits), device=logits.device)[:, None, None, None]
-    rows, columns = home[..., 0, None, None] + step[:, None], home[..., 1, None, None] + step
-    p = torch.softmax(padded[image, rows, columns].flatten(2), dim=2)  # (B, M, n * n)
-    axis = step.to(logits) - reach_px
-    grid = torch.cartesian_prod(axis, axis)  # (n * n, 2)
-    wanted = truth - home
-    distance = ((p @ grid) - wanted).square().sum(dim=2).add(1e-12).sqrt()
-    gaussian = torch.softmax(-0.5 * ((grid - wanted[:, :, None]) / width_px).square().sum(dim=3), dim=2)
-    middle = (p + gaussian) / 2
-    divergence = (_relative_entropy(p, middle) + _relative_entropy(gaussian, middle)) / 2
-    weight = weights[..., 0]
-    return (weight * distance).sum(dim=1), (weight * divergence).sum(dim=1)
+    last = home.new_tensor(logits.shape[1:]) - 1
+    weight = weights[..., 0].to(logits) * ((home >= 0) & (home <= last)).all(dim=2)
+    home = torch.minimum(home.clamp(min=0), last)
+    axis = torch.arange(-reach_px, reach_px + 1, device=logits.device)
+    places = home[..., None] + axis  # (B, M, 2, n)
+    in_frame = (places >= 0) & (places <= last[:, None])
+    rows, columns = shifted_gaussian((truth - home).to(logits), in_frame, width_px=width_px).unbind(2)
+    target = (rows[..., :, None] * columns[..., None, :]).flatten(2)  # (B, M, n * n)
+
+    y, x = torch.minimum(places.clamp(min=0), last[:, None]).unbind(2)
+    pixel = (y[..., :, None] * logits.shape[2] + x[..., None, :]).flatten(2)
+    inside = (in_frame[:, :, 0, :, None] & in_frame[:, :, 1, None, :]).flatten(2)
+    image = torch.arange(len(logits), device=logits.device)[:, None, None]
+    p = torch.softmax(logits.flatten(1)[image, pixel].where(inside, NO_POINT), dim=2)
+
+    grid = torch.cartesian_prod(axis, axis).to(logits)  # (n * n, 2)
+    distance = ((p - target) @ grid).square().sum(dim=2).add(1e-12).sqrt()
+    middle = (p + target) / 2
+    divergence = (_relative_entropy(p, middle) + _relative_entropy(target, middle)) / 2
+    odds = PEAK / (1 - PEAK) * target / target.amax(dim=2, keepdim=True)
+    shown = torch.zeros_like(logits).flatten(1)
+    shown.scatter_reduce_(1, pixel.flatten(1), (weight[..., None] * odds / (1 + odds)).flatten(1), "amax")
+    presence = functional.binary_cross_entropy_with_logits(logits.flatten(1), shown, reduction="none").sum(dim=1)
+    return DsntTerms(presence, (weight * distance).sum(dim=1), (weight * divergence).sum(dim=1))
+
+
+def shifted_gaussian(offsets: Tensor, in_frame: Tensor, *, width_px: float) -> Tensor:
+    """Return Gaussians on the pixels of an axis of a window, centred so that their expectations are the offsets.
+
+    Parameters
+    ----------
+    offsets : Tensor, shape (...)
+        Wanted expectations, in pixels from the middle of the window; where no weights of the pixels in the frame have
+        it, the nearest is taken.
+    in_frame : Tensor of bool, shape (..., n)
+        Which of the n pixels of the axis, n odd, lie in the frame; others get a weight of 0. The middle one does.
+    width_px : float
+        Standard deviation of the Gaussians, in pixels.
+
+    Returns
+    -------
+    Tensor, shape (..., n)
+        Weights, of sum 1.
+    """
+    reach = in_frame.shape[-1] // 2
+    axis = torch.arange(-reach, reach + 1, device=offsets.device).to(offsets)
+    still = (-0.5 * (axis / width_px).square()).where(in_frame, -torch.inf)
+    # A Gaussian that is shifted by s has its logarithm changed by s / width^2 for every pixel along the axis: a slope,
+    # with which the expectation grows. Bisection is safe where the expectation cannot be reached.
+    high = torch.full_like(offsets, 20 + 1 / width_px**2)
+    low = -high
+    for _ in range(BISECTIONS):
+        slope = (low + high) / 2
+        too_far = (torch.softmax(still + slope[..., None] * axis, dim=-1) @ axis) > offsets
+        low, high = torch.where(too_far, low, slope), torch.where(too_far, slope, high)
+    return torch.softmax(still + ((low + high) / 2)[..., None] * axis, dim=-1)
 
 
 def _relative_entropy(p: Tensor, q: Tensor) -> Tensor:

@@ -48,6 +48,10 @@ PAPER = "Schroeter et al. 2020"
 DARK = "Zhang et al. 2020 (DARK)"
 #: In crowds more than the next pixels of a maximum is its neighbours' light: wider windows halve the score there.
 NEAR_PX = 1
+#: Standard deviation of DSNT's target, which has to fit into that window. The brightest pixel of a wider one, shifted
+#: until its expectation is the point, is often a neighbour of the point's, and the decoder looks round that: at 1 px,
+#: up to 0.3 px away from the point; at 0.4 px, 0.002 px.
+DSNT_WIDTH_PX = 0.4
 #: The methods.
 METHODS: dict[str, Method] = {
     "points": Method("points with offsets, heatmaps matched in closed form, counted", PAPER, PointNetwork, "paper"),
@@ -72,7 +76,7 @@ METHODS: dict[str, Method] = {
     "dsnt": Method(
         "heatmap's expectation in a window round each maximum, regularised",
         "Nibali et al. 2018 (DSNT)",
-        _heatmap("unbiased", "expectation", reach_px=NEAR_PX),
+        _heatmap("unbiased", "expectation", width_px=DSNT_WIDTH_PX, reach_px=NEAR_PX),
         "dsnt",
     ),
     "upsampling": Method(

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from napari_subpixel.models.heatmap_networks import HeatmapNetwork, HeatmapPredictor
 from napari_subpixel.training.counting_windows import Windows, counting_in_windows
-from napari_subpixel.training.heatmap_losses import dsnt_error, heatmap_error, spikes_error, spikes_for, target_for
+from napari_subpixel.training.heatmap_losses import dsnt_terms, heatmap_error, spikes_error, spikes_for, target_for
 from napari_subpixel.training.likelihood import background_error, likelihood
 from napari_subpixel.training.losses import SPARSITY, heatmap_matching
 from napari_subpixel.training.simulated_samples import Batch
@@ -88,15 +87,11 @@ def spikes_objective(
 def dsnt_objective(
     network: nn.Module, batch: Batch, settings: TrainingSettings, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """DSNT's distance and regulariser round the true points, beside the cross-entropy that says where points are."""
+    """DSNT's distance and regulariser round the true points, and the cross-entropy that teaches where points are."""
     assert isinstance(network, HeatmapNetwork)
     logits = _heatmap(network, batch, settings)
-    target = target_for(network, batch, (logits.shape[1], logits.shape[2]), rng)
-    seen = functional.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(dim=(1, 2))
-    distance, divergence = dsnt_error(
-        logits, batch.truth, batch.weights, width_px=network.width_px, reach_px=network.window_px
-    )
-    return (seen + distance + divergence).mean(), logits.new_zeros(())
+    terms = dsnt_terms(logits, batch.truth, batch.weights, width_px=network.width_px, reach_px=network.window_px)
+    return (terms.presence + terms.distance + terms.divergence).mean(), logits.new_zeros(())
 
 
 def _precision(batch: Batch, settings: TrainingSettings) -> torch.autocast:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 
 from napari_subpixel.models.heatmap_networks import DeepStorm, HeatmapNetwork
-from napari_subpixel.training.heatmap_losses import dsnt_error, heatmap_error, spikes_error, spikes_for, target_for
+from napari_subpixel.training.heatmap_losses import (
+    dsnt_terms,
+    heatmap_error,
+    shifted_gaussian,
+    spikes_error,
+    spikes_for,
+    target_for,
+)
+from napari_subpixel.training.methods import method
 from napari_subpixel.training.simulated_samples import Batch
 
 
@@ -48,25 +58,80 @@ def test_deep_storms_loss_bears_a_spike_beside_better_than_none(batch):
     assert spikes_error(spikes, spikes)[1] == pytest.approx([200 / 7680, 100 / 7680])
 
 
-def test_dsnts_terms_vanish_at_the_gaussian_round_the_point(batch):
-    y, x = torch.arange(10.0)[:, None], torch.arange(12.0)
+def test_dsnts_terms_vanish_at_the_target_round_the_point(batch):
     truth, weights = batch.truth[:, :1], batch.weights[:, :1]
-    logits = -0.5 * ((y - truth[:, :, :1]) ** 2 + (x - truth[:, :, 1:]) ** 2) / 0.8**2
-    distance, divergence = dsnt_error(logits, truth, weights, width_px=0.8, reach_px=3)
-    assert distance.abs().max() < 0.01
-    assert divergence.abs().max() < 1e-5
-    flat_distance, flat_divergence = dsnt_error(0 * logits, truth, weights, width_px=0.8, reach_px=3)
-    assert (flat_distance[:1] > 0.25).all()
-    assert (flat_divergence > 0.2).all()
+    logits = torch.full((2, 10, 12), -100.0)
+    for image, (y, x) in enumerate(truth[:, 0]):
+        rows, columns = (shifted_gaussian(v - v.round(), torch.ones(3, dtype=bool), width_px=0.8) for v in (y, x))
+        pixel = slice(int(y.round()) - 1, int(y.round()) + 2), slice(int(x.round()) - 1, int(x.round()) + 2)
+        logits[(image, *pixel)] = torch.log(rows[:, None] * columns)
+    terms = dsnt_terms(logits, truth, weights, width_px=0.8, reach_px=1)
+    assert terms.distance.abs().max() < 1e-5
+    assert terms.divergence.abs().max() < 1e-5
+    flat = dsnt_terms(0 * logits, truth, weights, width_px=0.8, reach_px=1)
+    assert flat.distance.tolist() == pytest.approx([0.1**0.5, 0], abs=1e-5)
+    assert (flat.divergence > 0.02).all()
 
 
-def test_dsnts_terms_lead_logits_to_the_point(batch):
-    logits = torch.zeros(2, 10, 12, requires_grad=True)
-    optimiser = torch.optim.Adam([logits], lr=0.3)
-    for _ in range(150):
+@pytest.mark.parametrize(("width_px", "reach_px"), [(0.5, 1), (1.0, 1), (1.0, 3), (0.3, 2)])
+def test_a_shifted_gaussian_has_its_expectation_at_the_point(width_px, reach_px):
+    offsets = torch.linspace(-0.5, 0.5, 41)
+    axis = torch.arange(-reach_px, reach_px + 1.0)
+    profile = shifted_gaussian(offsets, torch.ones(41, len(axis), dtype=bool), width_px=width_px)
+    assert (profile @ axis - offsets).abs().max() < 1e-5
+    centred = torch.exp(-0.5 * (axis / width_px).square())
+    torch.testing.assert_close(profile[20], centred / centred.sum())
+
+
+def test_an_expectation_that_the_frame_does_not_allow_is_the_nearest():
+    profile = shifted_gaussian(torch.tensor([-0.3, 0.3]), torch.tensor([False, True, True]), width_px=0.5)
+    assert profile[0].tolist() == pytest.approx([0, 1, 0], abs=1e-5)
+    assert profile[1].tolist() == pytest.approx([0, 0.7, 0.3], abs=1e-5)
+
+
+def random_points(number: int) -> torch.Tensor:
+    """Return points of which the last have their coordinates at the edges of pixels, or nearly."""
+    offsets = torch.rand(number, 1, 2, generator=torch.Generator().manual_seed(1)) - 0.5
+    offsets[-8:] = 0.495 * offsets[-8:].sign()
+    return torch.tensor([4.0, 6.0]) + offsets
+
+
+def at_the_minimum(loss: Callable[[torch.Tensor], torch.Tensor], number: int) -> torch.Tensor:
+    """Return the logits that have the smallest loss, by a descent whose steps shrink to nothing."""
+    logits = torch.zeros(number, 9, 12, dtype=torch.float64, requires_grad=True)
+    optimiser = torch.optim.Adam([logits])
+    for k in range(400):
+        optimiser.param_groups[0]["lr"] = 0.3 * (1 - k / 400) ** 2
         optimiser.zero_grad()
-        distance, divergence = dsnt_error(logits, batch.truth, batch.weights, width_px=0.8, reach_px=3)
-        (distance + divergence).sum().backward()
+        loss(logits).sum().backward()
         optimiser.step()
-    distance, _ = dsnt_error(logits, batch.truth, batch.weights, width_px=0.8, reach_px=3)
-    assert distance.max() < 0.1
+    return logits.detach()
+
+
+@pytest.mark.parametrize("term", ["distance", "divergence", "all"])
+def test_every_term_of_dsnts_leads_logits_to_the_point(term):
+    truth, weights = random_points(40).double(), torch.ones(40, 1, 1)
+    network = method("dsnt").network()
+    window = {"width_px": network.width_px, "reach_px": network.window_px}
+
+    def loss(logits: torch.Tensor) -> torch.Tensor:
+        terms = dsnt_terms(logits, truth, weights, **window)
+        return sum(terms) if term == "all" else getattr(terms, term)
+
+    logits = at_the_minimum(loss, 40)
+    assert dsnt_terms(logits, truth, weights, **window).distance.max() < 0.01
+    if term == "all":
+        decoded = network.points(logits)
+        assert decoded[:, 0].tolist() == list(range(40))
+        assert (decoded[:, 1:3] - truth[:, 0]).abs().max() < 0.01
+        assert (decoded[:, 3] > 0.9).all()
+
+
+def test_points_outside_the_frame_do_not_count_for_dsnt():
+    logits, weights = torch.zeros(1, 6, 7), torch.ones(1, 1, 1)
+    outside = dsnt_terms(logits, torch.tensor([[[-0.6, 3.0]]]), weights, width_px=0.5, reach_px=1)
+    padding = dsnt_terms(logits, torch.tensor([[[2.0, 3.0]]]), 0 * weights, width_px=0.5, reach_px=1)
+    assert outside == padding
+    assert outside.distance == outside.divergence == 0
+    border = dsnt_terms(logits, torch.tensor([[[-0.4, 3.0]]]), weights, width_px=0.5, reach_px=1)
+    assert 0 < border.distance < 1
