@@ -135,7 +135,7 @@ def fit(
     before = held_out_loss(network, held_out, kernel)
     with tempfile.TemporaryDirectory() as folder:
         for at in train(network, samples, settings, Path(folder)):
-            print(f"{at.iteration} of {iterations}: {at.heatmap:.3f} + {at.sparsity:.2f}", file=sys.stderr)
+            print(f"{at.iteration} of {iterations}: {at.localization_loss:.3f} + {at.count_loss:.2f}", file=sys.stderr)
     return Trained(before, held_out_loss(network, held_out, kernel))
 
 

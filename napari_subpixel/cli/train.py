@@ -215,7 +215,7 @@ def _say_start(plan: TrainingPlan, start: TrainingStart, where: str) -> None:
 
 def _show(bar: Any, report: TrainingProgress, n_iterations: int) -> None:
     bar.update(report.iteration - bar.n)
-    bar.set_postfix(heatmap=f"{report.heatmap:.3f}", sparsity=f"{report.sparsity:.3f}")
+    bar.set_postfix(localization=f"{report.localization_loss:.3f}", count=f"{report.count_loss:.3f}")
     if report.jaccard is not None:
         left = report.seconds / report.iteration * (n_iterations - report.iteration) / 60
         bar.clear()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 #: Columns of a log that are drawn, with what stands beside their axes.
-DRAWN = {"heatmap": "loss:\nplaces", "sparsity": "loss:\nnumbers", "jaccard": "Jaccard index,\nheld out"}
+DRAWN = {"localization_loss": "localization\nloss", "count_loss": "count\nloss", "jaccard": "Jaccard index,\nheld out"}
 
 
 def plot_curves(log: Path, path: Path, *, overwrite: bool = False) -> None:

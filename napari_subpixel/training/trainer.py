@@ -31,7 +31,7 @@ from napari_subpixel.training.simulated_samples import Batch, Samples
 #: Files in the folder of a run.
 CHECKPOINT, LOG = "checkpoint.pt", "log.csv"
 #: Columns of the log.
-LOG_COLUMNS = ("iteration", "heatmap", "sparsity", "jaccard", "seconds")
+LOG_COLUMNS = ("iteration", "localization_loss", "count_loss", "jaccard", "seconds")
 #: A checkpoint is also written when the last one is this old, in seconds.
 CHECKPOINT_SECONDS = 60.0
 #: Settings that a resumed run may change: they say how far to go, not how to go.
@@ -49,8 +49,11 @@ class TrainingProgress:
     ----------
     iteration : int
         Iterations done.
-    heatmap, sparsity : float
-        The mean of the two terms of the loss since the last report.
+    localization_loss : float
+        Mean of the first term of the loss since the last report: heatmap matching, the likelihood of places and light,
+        or the error of a discrete heatmap.
+    count_loss : float
+        Mean of the second term: counting or another sparsity term, without its weight; 0 where there is none.
     seconds : float
         Spent in all.
     jaccard : float, optional
@@ -58,8 +61,8 @@ class TrainingProgress:
     """
 
     iteration: int
-    heatmap: float
-    sparsity: float
+    localization_loss: float
+    count_loss: float
     seconds: float
     jaccard: float | None = None
 
@@ -328,7 +331,7 @@ def _append_log(path: Path, report: TrainingProgress) -> None:
             if fresh:
                 writer.writerow(LOG_COLUMNS)
             jaccard = "" if report.jaccard is None else f"{report.jaccard:.4f}"
-            losses = f"{report.heatmap:.6g}", f"{report.sparsity:.6g}"
+            losses = f"{report.localization_loss:.6g}", f"{report.count_loss:.6g}"
             writer.writerow([report.iteration, *losses, jaccard, f"{report.seconds:.1f}"])
     except OSError as error:
         raise InputError(f"{path}: {write_failure(error)}") from None

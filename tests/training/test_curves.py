@@ -7,7 +7,7 @@ import pytest
 from napari_subpixel.errors import InputError
 from napari_subpixel.training.curves import figure_of_curves, plot_curves, read_log
 
-HEAD = "iteration,heatmap,sparsity,jaccard,seconds\n"
+HEAD = "iteration,localization_loss,count_loss,jaccard,seconds\n"
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def log(tmp_path):
 
 def test_every_column_is_drawn_where_it_was_measured(log):
     parts = figure_of_curves(log).axes
-    assert [axes.get_ylabel().split("\n")[-1] for axes in parts] == ["places", "numbers", "held out"]
+    assert [axes.get_ylabel().split("\n")[0] for axes in parts] == ["localization", "count", "Jaccard index,"]
     lines = [axes.lines[0].get_xydata().tolist() for axes in parts]
     assert lines[0] == [[100, 5.5], [200, 4.5], [300, 4], [400, 3.5]]
     assert lines[2] == [[200, 0.6], [400, 0.7]]

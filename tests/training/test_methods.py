@@ -30,7 +30,7 @@ def test_every_method_trains_is_saved_and_detects(name, tmp_path):
     quick = {**chosen.settings, "batch_size": 2}
     settings = TrainingSettings(iterations=3, objective=chosen.objective, **quick)
     (report,) = train(network, SAMPLES, settings, tmp_path / "run")
-    assert np.isfinite(report.heatmap)
+    assert np.isfinite(report.localization_loss)
     path = tmp_path / "m.safetensors"
     save_model(path, network, name="m", summary=chosen.title, input_scaling="minmax", threshold=0.02)
     model = load_model(path)
@@ -48,7 +48,7 @@ def test_learning_lowers_the_loss(name, tmp_path):
     network.standardise(*SAMPLES.input_moments())
     settings = TrainingSettings(iterations=60, batch_size=8, log_every=20, objective=chosen.objective)
     reports = list(train(network, SAMPLES, settings, tmp_path / "run"))
-    assert reports[-1].heatmap < reports[0].heatmap
+    assert reports[-1].localization_loss < reports[0].localization_loss
 
 
 def test_every_method_names_what_there_is():

@@ -49,7 +49,7 @@ def test_training_lowers_the_loss(tmp_path):
             tmp_path,
         )
     )
-    assert reports[-1].heatmap < 0.9 * reports[0].heatmap
+    assert reports[-1].localization_loss < 0.9 * reports[0].localization_loss
 
 
 def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(tmp_path):
@@ -70,13 +70,13 @@ def test_the_log_has_a_row_for_every_report(tmp_path):
     with (tmp_path / "log.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [int(r["iteration"]) for r in rows] == [r.iteration for r in reports] == [3, 6, 9, 12]
-    assert float(rows[-1]["heatmap"]) == pytest.approx(reports[-1].heatmap, rel=1e-4)
+    assert float(rows[-1]["localization_loss"]) == pytest.approx(reports[-1].localization_loss, rel=1e-4)
 
 
 @pytest.mark.parametrize("sparsity", ["none", "l1", "counting"])
 def test_every_sparsity_term_trains(tmp_path, sparsity):
     (report,) = train(new_network(), SAMPLES, replace(QUICK, iterations=2, sparsity=sparsity), tmp_path)
-    assert np.isfinite([report.heatmap, report.sparsity]).all()
+    assert np.isfinite([report.localization_loss, report.count_loss]).all()
 
 
 def test_a_folder_of_other_settings_is_refused(tmp_path):
@@ -135,7 +135,9 @@ def new_unet() -> UNet:
 def test_the_likelihood_rises(tmp_path):
     settings = replace(MANY, iterations=40, log_every=10, batch_size=8, learning_rate=5e-3)
     reports = list(train(new_unet(), SCENES, settings, tmp_path))
-    assert reports[-1].heatmap + reports[-1].sparsity < 0.7 * (reports[0].heatmap + reports[0].sparsity)
+    assert reports[-1].localization_loss + reports[-1].count_loss < 0.7 * (
+        reports[0].localization_loss + reports[0].count_loss
+    )
 
 
 def test_a_resumed_run_keeps_the_mean_of_the_weights(tmp_path):
@@ -211,9 +213,17 @@ def test_a_checkpoint_whose_mean_lacks_statistics_is_refused(tmp_path):
         list(train(new_unet(), SCENES, replace(MANY, iterations=14), tmp_path))
 
 
+@pytest.mark.parametrize("clip_norm", [None, 1e-3])
+def test_gradients_are_scaled_down_to_the_norm_asked(tmp_path, clip_norm):
+    network = new_network()
+    list(train(network, SAMPLES, replace(QUICK, iterations=1, clip_norm=clip_norm), tmp_path))
+    norm = torch.stack([p.grad.norm() for p in network.parameters()]).norm().item()
+    assert norm > 0.1 if clip_norm is None else norm == pytest.approx(clip_norm, rel=0.01)
+
+
 def test_half_precision_trains_too(tmp_path):
     (report,) = train(new_unet(), SCENES, replace(MANY, iterations=2, half_precision=True), tmp_path)
-    assert np.isfinite([report.heatmap, report.sparsity]).all()
+    assert np.isfinite([report.localization_loss, report.count_loss]).all()
 
 
 def test_the_likelihood_of_a_network_that_exploded_is_told(tmp_path):
