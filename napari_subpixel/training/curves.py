@@ -15,7 +15,7 @@ from napari_subpixel.errors import InputError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-#: Columns of a log that are drawn, with what stands beside their axes.
+#: Columns of a log that are drawn, with the labels of their axes.
 DRAWN = {"localization_loss": "localization\nloss", "count_loss": "count\nloss", "jaccard": "Jaccard index,\nheld out"}
 
 

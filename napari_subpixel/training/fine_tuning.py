@@ -27,7 +27,7 @@ from napari_subpixel.models.domain import Domain, draw_log_uniform
 from napari_subpixel.psf import GaussianPSF
 from napari_subpixel.simulation.simulate import Simulation, simulate
 from napari_subpixel.stacks import Stack, check_finite
-from napari_subpixel.training.scenes import LEAST_DENSITY, draw_scene, in_adu
+from napari_subpixel.training.scenes import MIN_DENSITY, draw_scene, in_adu
 from napari_subpixel.training.simulated_samples import camera_part
 
 #: Distance within which a molecule counts as found in what is held out, in nm.
@@ -155,7 +155,7 @@ def held_out_simulations(domain: Domain, camera: Camera, rng: np.random.Generato
             float(draw_log_uniform(rng, span)) for span in (domain.sigma_px, domain.photons, domain.background)
         )
         low, high = domain.density_per_px
-        density = float(rng.uniform(max(low, min(LEAST_DENSITY, high)), high))
+        density = float(rng.uniform(max(low, min(MIN_DENSITY, high)), high))
         settings = Simulation(
             frame_shape=shape,
             n_frames=HELD_OUT_FRAMES,

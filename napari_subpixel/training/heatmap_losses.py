@@ -161,7 +161,22 @@ def _relative_entropy(p: Tensor, q: Tensor) -> Tensor:
 
 
 def target_for(network: HeatmapPredictor, batch: Batch, shape: tuple[int, int], rng: np.random.Generator) -> Tensor:
-    """Draw the heatmap that a network is to predict of a batch, (B, *shape) on the network's own grid."""
+    """Draw the heatmaps that a network is to predict of a batch.
+
+    Parameters
+    ----------
+    network : HeatmapPredictor
+        Its encoder, width and upsampling are used.
+    batch : Batch
+    shape : (int, int)
+        Height and width of a heatmap, on the network's own grid.
+    rng : numpy.random.Generator
+        Seeds randomised rounding.
+
+    Returns
+    -------
+    Tensor, shape (B, *shape)
+    """
     upsampling = network.upsampling
     truth = (batch.truth + HALF_PIXEL) * upsampling - HALF_PIXEL
     generator = torch.Generator(truth.device).manual_seed(int(rng.integers(2**62)))
@@ -169,7 +184,20 @@ def target_for(network: HeatmapPredictor, batch: Batch, shape: tuple[int, int], 
 
 
 def spikes_for(network: HeatmapPredictor, batch: Batch, shape: tuple[int, int]) -> Tensor:
-    """Return the image of spikes that Deep-STORM is to predict of a batch, (B, *shape)."""
+    """Return the images of spikes that Deep-STORM is to predict of a batch.
+
+    Parameters
+    ----------
+    network : HeatmapPredictor
+        Its upsampling and the height of its spikes are used.
+    batch : Batch
+    shape : (int, int)
+        Height and width of an image, on the network's own grid.
+
+    Returns
+    -------
+    Tensor, shape (B, *shape)
+    """
     place = torch.floor((batch.truth + HALF_PIXEL) * network.upsampling).long()
     place = torch.minimum(place.clamp(min=0), place.new_tensor(shape) - 1)
     spikes = batch.frames.new_zeros(len(place), math.prod(shape))

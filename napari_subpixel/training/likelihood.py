@@ -1,4 +1,4 @@
-"""How likely the true molecules are under what a network predicts: their number in windows, their places and light.
+"""How likely the true molecules are under what a network predicts: their count in windows, their places and light.
 
 Every point is a molecule that exists with its probability, at a place and with a light that are known to the predicted
 uncertainty. In a window of the frame the number of molecules then has a Poisson-binomial distribution (Eq. 5 of the
@@ -33,10 +33,10 @@ CLUTTER = 1e-5
 
 
 class Likelihood(NamedTuple):
-    """Negative log-likelihoods of each image, in nats, each of shape (B,): of places and light, and of numbers."""
+    """Negative log-likelihoods of each image, in nats, each of shape (B,): of places and light, and of counts."""
 
     places: Tensor
-    numbers: Tensor
+    counts: Tensor
 
 
 def likelihood(
@@ -55,7 +55,7 @@ def likelihood(
     truth : Tensor, shape (B, M, 2)
         True positions in pixels, on the frame.
     light : Tensor, shape (B, M), optional
-        Their light, in the units of the prediction; where it is not known, it is not asked about.
+        Their light, in the units of the prediction; left out of the likelihood where it is not known.
     weights : Tensor, shape (B, M, 1)
         1 for a molecule, 0 for padding.
     windows : Windows
@@ -75,7 +75,21 @@ def likelihood(
 
 
 def background_error(predicted: Predictions, frames: Tensor, background: Tensor) -> Tensor:
-    """Mean squared error of the background in units of the noise, compressed, shape (B,)."""
+    """Mean squared error of the background in units of the noise, compressed.
+
+    Parameters
+    ----------
+    predicted : Predictions
+        With background.
+    frames : Tensor, shape (B, planes, H, W)
+        In counts, as the network got them; plane 2 is the variance of the read noise.
+    background : Tensor, shape (B, H, W)
+        The true one, in counts.
+
+    Returns
+    -------
+    Tensor, shape (B,)
+    """
     assert predicted.background is not None
     noise = (background + frames[:, 2] + 1).sqrt()
     return torch.log1p(((predicted.background - background) / noise).square()).mean(dim=(1, 2))

@@ -190,7 +190,7 @@ class _Sums:
         difference = (self.offsets[there] + move)[:, None] - self.offsets[here][:, :, None]  # (B, n, n', D, *grid)
         kernel = _kernel(difference, self.kernel_px, axis=3)
         p_here, p_there = self.p[here], self.p[there]
-        # Within one pixel the pairs (i, i') and (i', i) both stand in `kernel`; elsewhere each pair stands once.
+        # Within one pixel the pairs (i, i') and (i', i) are both in `kernel`; elsewhere each pair is there once.
         orders = 2.0 if any(shift) else 1.0
         pull = kernel * _class_product(p_here, p_there) * orders
         self.value += pull.flatten(1).sum(dim=1)
@@ -355,7 +355,7 @@ def _probability_at_mean(q: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
     turn, sine = 1 - torch.cos(angle), torch.sin(angle)
     # One factor 1 - q + q e^{i angle} per point and frequency, as real and imaginary part; the product over points.
     characteristic = _product(torch.complex(1 - q[..., None] * turn, q[..., None] * sine))
-    # Frequencies k and -k are conjugate, so that twice the real part stands for both; k = 0 stands alone.
+    # Frequencies k and -k are conjugate, so that twice the real part is the sum of both; k = 0 has no partner.
     share = torch.full_like(k, 2.0 / length)
     share[0] = 1.0 / length
     term = characteristic * torch.polar(share.expand(len(q), -1), -count[:, None] * angle)  # (B, K)

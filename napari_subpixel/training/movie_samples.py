@@ -15,9 +15,14 @@ from napari_subpixel.models.input_scaling import Optics, counts, minmax
 from napari_subpixel.training.scenes import BRIGHTNESS_KNOWN
 from napari_subpixel.training.simulated_samples import Batch, padded, padded_light
 
-#: A truth fits its movie where frames are brighter at their own points than elsewhere by so many standard errors; it is
-#: asked of so many frames, at places so far from all points, and only where there are so many points.
-BRIGHTER, COMPARED_FRAMES, NEAR_PX, LEAST_POINTS = 4.0, 20, 2.0, 50
+#: A truth fits its movie where frames are brighter at their own points than elsewhere by this many standard errors.
+MIN_CONTRAST_ERRORS = 4.0
+#: Frames in which this is checked, at most.
+COMPARED_FRAMES = 20
+#: Elsewhere is farther than this from all points of the frame.
+NEAR_PX = 2.0
+#: With fewer points it is not checked.
+MIN_POINTS = 50
 _MIRROR_Y, _MIRROR_X = np.array([-1, 1], np.float32), np.array([1, -1], np.float32)
 
 
@@ -38,7 +43,7 @@ class MovieSamples:
         Whether each draw turns and mirrors a crop at random.
     dimming : float
         Each draw multiplies the scaled crop by a random number from ``1 - dimming`` to 1, as if something brighter
-        stood elsewhere in its frame: a whole frame is scaled by its brightest spot, which on crowded structures is
+        were elsewhere in its frame: a whole frame is scaled by its brightest spot, which on crowded structures is
         brighter than any in a crop of scattered molecules.
     rng : numpy.random.Generator
     """
@@ -99,7 +104,7 @@ class MovieCounts:
     sigma_px : float
         Standard deviation of the point spread function, in pixels.
     molecule_photons : float
-        What a usual molecule gives in a frame, which most samples are told; 0 where it is not known.
+        Photons of a typical molecule in a frame, by which most samples are conditioned; 0 where they are not known.
     crop_px : int
         Height and width of a crop; that of the frame where it is smaller.
     """
@@ -132,7 +137,7 @@ class MovieCounts:
             corner = rng.integers(0, np.array(self.movie.shape[1:]) - self.crop_px + 1)
             y, x = (self.points[t] - corner).T
             inside = within_frame(y, x, (self.crop_px, self.crop_px))
-            scaled = torch.from_numpy(self._counts(t, corner, told=rng.random() < BRIGHTNESS_KNOWN))
+            scaled = torch.from_numpy(self._counts(t, corner, conditioned=rng.random() < BRIGHTNESS_KNOWN))
             local = (self.points[t][inside] - corner).astype(np.float32)
             frame, local = turn(scaled, local, int(rng.integers(0, 8)))
             frames.append(frame)
@@ -141,11 +146,11 @@ class MovieCounts:
         truth, weights = padded(points)
         return Batch(torch.stack(frames), truth, weights, None if self.light is None else padded_light(light))
 
-    def _counts(self, t: int, corner: NDArray[np.int64], *, told: bool) -> NDArray[np.float32]:
+    def _counts(self, t: int, corner: NDArray[np.int64], *, conditioned: bool) -> NDArray[np.float32]:
         """Return one crop in counts, shape (planes, crop_px, crop_px)."""
         rows, columns = (slice(int(c), int(c) + self.crop_px) for c in corner)
         camera = self.camera.crop(rows, columns)
-        optics = Optics.of(camera, self.sigma_px, self.molecule_photons if told else 0.0)
+        optics = Optics.of(camera, self.sigma_px, self.molecule_photons if conditioned else 0.0)
         return counts(camera.to_photons(self.movie[t : t + 1, rows, columns]), optics)[0]
 
     def input_moments(self) -> tuple[float, float]:
@@ -165,12 +170,12 @@ def check_movie_with_truth(movie: NDArray, truth: Localizations) -> None:
     if 2 * inside.sum() < len(truth):
         (y, x), (height, width) = np.median(truth.yx, axis=0), movie.shape[1:]
         raise InputError(
-            f"the truth does not fit the movie: {len(truth) - inside.sum()} of its {len(truth)} points lie beside the "
-            f"frames; they are round ({y:.0f}, {x:.0f}) px, the frames have {height} x {width}; is the pixel "
+            f"the truth does not fit the movie: {len(truth) - inside.sum()} of its {len(truth)} points lie outside the "
+            f"frames; they are around ({y:.0f}, {x:.0f}) px, the frames have {height} x {width}; is the pixel "
             "size right?"
         )
     contrast = _contrast(movie, truth.select(inside))
-    if len(contrast) >= LEAST_POINTS and contrast.mean() < BRIGHTER * contrast.std() / np.sqrt(len(contrast)):
+    if len(contrast) >= MIN_POINTS and contrast.mean() < MIN_CONTRAST_ERRORS * contrast.std() / np.sqrt(len(contrast)):
         raise InputError(
             "the truth does not fit the movie: the frames are not brighter where it has molecules than elsewhere; are "
             "the numbers of its frames, its pixel size and the order of its axes right?"
@@ -184,17 +189,17 @@ def _contrast(movie: NDArray, truth: Localizations) -> NDArray[np.float64]:
     """
     from scipy.spatial import cKDTree
 
-    found = []
+    differences = []
     numbers = np.unique(truth.frame)
     for k in np.linspace(0, len(numbers) - 1, min(len(numbers), COMPARED_FRAMES)).astype(int):
         frame, other = movie[numbers[k]], truth.yx[truth.frame == numbers[k - 1]]
-        own = truth.yx[truth.frame == numbers[k]]
+        points = truth.yx[truth.frame == numbers[k]]
         if len(numbers) == 1:
             other = np.argwhere(np.ones(frame.shape))
-        elsewhere = other[cKDTree(own).query(other)[0] > NEAR_PX]
+        elsewhere = other[cKDTree(points).query(other)[0] > NEAR_PX]
         if len(elsewhere):
-            found.append(_values_at(frame, own) - _values_at(frame, elsewhere).mean())
-    return np.concatenate(found) if found else np.empty(0)
+            differences.append(_values_at(frame, points) - _values_at(frame, elsewhere).mean())
+    return np.concatenate(differences) if differences else np.empty(0)
 
 
 def _values_at(frame: NDArray, yx: NDArray) -> NDArray[np.float64]:
@@ -208,7 +213,21 @@ def _points_of_crop(yx: NDArray, corner: NDArray, crop_px: int) -> NDArray[np.fl
 
 
 def turn(frame: Tensor, points: NDArray[np.float32], way: int) -> tuple[Tensor, NDArray[np.float32]]:
-    """Turn and mirror a square frame, (..., n, n), and its points in one of the eight ways of its symmetry (0: not)."""
+    """Turn or mirror a square frame and its points in one of the eight ways of its symmetry.
+
+    Parameters
+    ----------
+    frame : Tensor, shape (..., n, n)
+    points : ndarray of float32, shape (N, 2)
+        y and x in pixels.
+    way : int
+        From 0, as it is, to 7.
+
+    Returns
+    -------
+    frame : Tensor, shape (..., n, n)
+    points : ndarray of float32, shape (N, 2)
+    """
     last = frame.shape[-1] - 1
     if way & 1:
         frame, points = frame.flip(-2), points * _MIRROR_Y + np.array([last, 0], np.float32)

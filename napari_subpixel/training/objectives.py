@@ -20,16 +20,31 @@ if TYPE_CHECKING:
 
 #: Sides of the windows, in pixels, in which the likelihood counts; one is drawn for every step.
 WINDOWS_PX = (4, 8, 12)
-#: In the likelihood an image of n molecules has the weight 1 / sqrt(1 + n / this): crowded ones shall not rule alone.
-MANY = 8.0
-#: Weight of the background's error beside the likelihood, which is much larger.
+#: In the likelihood an image of n molecules has the weight 1 / sqrt(1 + n / this): crowded images must not dominate.
+CROWDED = 8.0
+#: Weight of the background's error relative to the likelihood, which is much larger.
 BACKGROUND_WEIGHT = 0.5
 
 
 def paper_objective(
     network: nn.Module, batch: Batch, settings: TrainingSettings, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Mean heatmap-matching loss (Eq. 4) and mean sparsity term of a batch, unweighted."""
+    """Mean heatmap-matching loss (Eq. 4) and mean sparsity term of a batch.
+
+    Parameters
+    ----------
+    network : Module
+        Returns `Predictions`.
+    batch : Batch
+    settings : TrainingSettings
+    rng : numpy.random.Generator
+        Shifts the windows of counting.
+
+    Returns
+    -------
+    matching, sparsity : Tensor, shape ()
+        Unweighted.
+    """
     with _precision(batch, settings):
         predicted = network(batch.frames)
     p = predicted.probabilities
@@ -46,9 +61,23 @@ def paper_objective(
 def likelihood_objective(
     network: nn.Module, batch: Batch, settings: TrainingSettings, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Mean negative log-likelihood of a batch: of places and light, with the background's error; and of numbers.
+    """Mean negative log-likelihood of a batch: of places and light, with the background's error; and of counts.
 
     Light and background are left out where the batch does not know them.
+
+    Parameters
+    ----------
+    network : Module
+        Returns `Predictions` with uncertainties, light and background.
+    batch : Batch
+    settings : TrainingSettings
+    rng : numpy.random.Generator
+        Draws the windows of counting.
+
+    Returns
+    -------
+    localization, count : Tensor, shape ()
+        Unweighted.
     """
     with _precision(batch, settings):
         predicted = network(batch.frames)
@@ -56,18 +85,32 @@ def likelihood_objective(
         nan = predicted.logits.new_tensor(float("nan"))
         return nan, nan
     windows = _shifted_windows(predicted.logits, int(rng.choice(WINDOWS_PX)), rng)
-    found = likelihood(predicted, batch.truth, batch.light, batch.weights, windows)
-    weight = (1 + batch.weights.sum(dim=(1, 2)) / MANY).rsqrt()
-    places = weight * found.places
+    terms = likelihood(predicted, batch.truth, batch.light, batch.weights, windows)
+    weight = (1 + batch.weights.sum(dim=(1, 2)) / CROWDED).rsqrt()
+    places = weight * terms.places
     if batch.background is not None:
         places = places + BACKGROUND_WEIGHT * background_error(predicted, batch.frames, batch.background)
-    return places.mean(), (weight * found.numbers).mean()
+    return places.mean(), (weight * terms.counts).mean()
 
 
 def heatmap_objective(
     network: nn.Module, batch: Batch, settings: TrainingSettings, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Mean squared error of the heatmaps that a network predicts, summed over each; no second term."""
+    """Mean squared error of the heatmaps that a network predicts, summed over each; no second term.
+
+    Parameters
+    ----------
+    network : Module
+        A `HeatmapPredictor`.
+    batch : Batch
+    settings : TrainingSettings
+    rng : numpy.random.Generator
+        Seeds randomised rounding.
+
+    Returns
+    -------
+    error, zero : Tensor, shape ()
+    """
     assert isinstance(network, HeatmapPredictor)
     raw = _heatmap(network, batch, settings)
     target = target_for(network, batch, (raw.shape[1], raw.shape[2]), rng)
@@ -77,7 +120,22 @@ def heatmap_objective(
 def spikes_objective(
     network: nn.Module, batch: Batch, settings: TrainingSettings, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Deep-STORM's squared error and l1 norm, means over a batch."""
+    """Deep-STORM's squared error and l1 norm, means over a batch.
+
+    Parameters
+    ----------
+    network : Module
+        A `HeatmapPredictor`.
+    batch : Batch
+    settings : TrainingSettings
+    rng : numpy.random.Generator
+        Not used.
+
+    Returns
+    -------
+    error, norm : Tensor, shape ()
+        Unweighted.
+    """
     assert isinstance(network, HeatmapPredictor)
     raw = _heatmap(network, batch, settings)
     error, norm = spikes_error(raw, spikes_for(network, batch, (raw.shape[1], raw.shape[2])))
@@ -87,7 +145,22 @@ def spikes_objective(
 def dsnt_objective(
     network: nn.Module, batch: Batch, settings: TrainingSettings, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """DSNT's distance and regulariser round the true points, and the cross-entropy that teaches where points are."""
+    """DSNT's distance and regulariser round the true points, and the cross-entropy that teaches where points are.
+
+    Parameters
+    ----------
+    network : Module
+        A `HeatmapNetwork` whose heatmap is one of logits.
+    batch : Batch
+    settings : TrainingSettings
+    rng : numpy.random.Generator
+        Not used.
+
+    Returns
+    -------
+    loss, zero : Tensor, shape ()
+        The sum of the three terms, a mean over the batch.
+    """
     assert isinstance(network, HeatmapNetwork)
     logits = _heatmap(network, batch, settings)
     terms = dsnt_terms(logits, batch.truth, batch.weights, width_px=network.width_px, reach_px=network.window_px)

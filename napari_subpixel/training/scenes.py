@@ -1,4 +1,4 @@
-"""Scenes: small frames of ever other microscopes and samples, drawn at random from the ranges of a domain."""
+"""Scenes: small frames from randomly drawn microscopes and samples, within the ranges of a domain."""
 
 from __future__ import annotations
 
@@ -17,23 +17,44 @@ from napari_subpixel.models.input_scaling import Optics, counts
 from napari_subpixel.psf import GaussianPSF, add_gaussians
 from napari_subpixel.simulation.simulate import Simulation, draw_molecules
 
-#: A molecule whose position cannot be known to this many pixels is drawn again, but for a few.
-FAINT_PX, KEEP_FAINT = 0.35, 0.15
-#: Ranges that a domain does not name.
-PIXEL_SIZE_NM, WIDTH_NM, PERSISTENCE_UM = (70.0, 170.0), (5.0, 60.0), (2.0, 40.0)
-#: The share of scenes whose camera is not quite as told; the errors of its gain, and of its baseline per background.
-MISJUDGED, GAIN_ERROR, BASELINE_ERROR = 0.3, 0.12, 0.1
-#: At most this many molecules on a pixel's length of a filament, and the least density of a scene that has any.
-CROWDED_PER_PX, LEAST_DENSITY = (0.3, 1.5), 0.0008
-#: The share of scenes with haze, the light of what is out of focus; its mean level, relative to the background.
-HAZY, HAZE_LEVEL = 0.4, (0.05, 3.0)
-#: How many sources haze has, and how wide each is, in standard deviations of the point spread function: a few wide
-#: spots, or many that make an uneven glow and then may be as narrow as molecules.
-HAZE_SOURCES, FEW, FEW_WIDE, MANY_WIDE = (3.0, 3000.0), 60, (1.7, 5.0), (1.0, 6.0)
-#: A source of haze gives on average at most as much light as so many molecules.
-HAZE_SPOT = 4.0
-#: The share of scenes in which the light of a usual molecule is known; the errors of its logarithm, small and large.
-BRIGHTNESS_KNOWN, BRIGHTNESS_ERROR = 0.6, (0.12, 0.35)
+#: Scenes whose molecules cannot be localized to this many pixels are drawn again, but for a few.
+FAINT_PX = 0.35
+#: The share of such scenes that are kept.
+FAINT_SHARE = 0.15
+#: Range of pixel sizes, which a domain does not name.
+PIXEL_SIZE_NM = (70.0, 170.0)
+#: Range of the widths of filaments and rings.
+WIDTH_NM = (5.0, 60.0)
+#: Range of the persistence lengths of filaments.
+PERSISTENCE_UM = (2.0, 40.0)
+#: The share of scenes whose camera is not quite as assumed.
+MISJUDGED_SHARE = 0.3
+#: Standard deviation of the logarithm of a misjudged gain.
+GAIN_ERROR = 0.12
+#: Standard deviation of a misjudged baseline, relative to the background.
+BASELINE_ERROR = 0.1
+#: Range of the largest number of molecules on a pixel's length of a filament.
+CROWDED_PER_PX = (0.3, 1.5)
+#: Minimum density of a scene, in molecules per pixel.
+MIN_DENSITY = 0.0008
+#: The share of scenes with haze, light from out of focus.
+HAZY_SHARE = 0.4
+#: Range of the mean level of haze, relative to the background.
+HAZE_LEVEL = (0.05, 3.0)
+#: Range of the number of sources of haze: a few wide spots, or many that make an uneven glow.
+HAZE_SOURCES = (3.0, 3000.0)
+#: Up to this number, sources are few.
+FEW_SOURCES = 60
+#: Range of the widths of few sources, in standard deviations of the point spread function.
+FEW_WIDTHS = (1.7, 5.0)
+#: Range of the widths of many sources, which may be as narrow as molecules.
+MANY_WIDTHS = (1.0, 6.0)
+#: A source of haze gives on average at most as much light as this number of molecules.
+MAX_SOURCE_LIGHT = 4.0
+#: The share of scenes in which the light of a typical molecule is known.
+BRIGHTNESS_KNOWN = 0.6
+#: Standard deviations of the logarithm of its error, small and large.
+BRIGHTNESS_ERROR = (0.12, 0.35)
 
 
 @dataclass(frozen=True)
@@ -43,19 +64,19 @@ class Scene:
     Attributes
     ----------
     molecules : ndarray, shape (N, 3)
-        Rows of y, x in pixels and photons, those beside the frame included.
+        Rows of y, x in pixels and photons, those outside the frame included.
     background : ndarray, shape (Y, X)
         Photons per pixel.
     camera : Camera
         What takes the frame.
-    told : Camera
+    assumed_camera : Camera
         The camera as the user knows it, perhaps by an estimate.
     sigma_px : float
         Standard deviation of the point spread function, as the user knows it.
     molecule_photons : float
-        What a usual molecule gives, as the user knows it; 0 where it is not known.
+        Photons of a typical molecule in a frame, as the user knows them; 0 where they are not known.
     sigma_yx : ndarray, shape (N, 2)
-        What the width really is, of each molecule and along each axis.
+        Actual widths in pixels, of each molecule along each axis.
     halo : (float, float)
         Share of the light in a wider Gaussian round it, and how many times wider that is.
     """
@@ -63,35 +84,35 @@ class Scene:
     molecules: NDArray[np.float64]
     background: NDArray[np.float64]
     camera: Camera
-    told: Camera
+    assumed_camera: Camera
     sigma_px: float
     molecule_photons: float
     sigma_yx: NDArray[np.float64]
     halo: tuple[float, float]
 
     @property
-    def seen(self) -> NDArray[np.bool_]:
+    def on_frame(self) -> NDArray[np.bool_]:
         """Which molecules lie on the frame."""
         height, width = self.background.shape
         return within_frame(self.molecules[:, 0], self.molecules[:, 1], (height, width))
 
     def in_counts(self, photons: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what photons in every pixel, shape (Y, X), are in the counts of the camera as told, without noise."""
-        return self.told.to_photons(self.camera.to_adu(photons)) / self.told.variance_per_photon
+        """Return what photons in every pixel, shape (Y, X), are in counts of the assumed camera, without noise."""
+        return self.assumed_camera.to_photons(self.camera.to_adu(photons)) / self.assumed_camera.variance_per_photon
 
     @property
     def light(self) -> NDArray[np.float64]:
-        """Light of the molecules in the counts of the camera as told, shape (N,)."""
-        return self.molecules[:, 2] * self._gain / self.told.variance_per_photon
+        """Light of the molecules in counts of the assumed camera, shape (N,)."""
+        return self.molecules[:, 2] * self._gain / self.assumed_camera.variance_per_photon
 
     @property
-    def told_molecule_photons(self) -> float:
-        """What a usual molecule gives, in the photons of the camera as told; 0 where it is not known."""
+    def assumed_molecule_photons(self) -> float:
+        """Photons of a typical molecule as the assumed camera measures them; 0 where they are not known."""
         return self.molecule_photons * self._gain
 
     @property
     def _gain(self) -> float:
-        return float(np.mean(self.told.electrons_per_adu) / np.mean(self.camera.electrons_per_adu))
+        return float(np.mean(self.assumed_camera.electrons_per_adu) / np.mean(self.camera.electrons_per_adu))
 
 
 def draw_scene(domain: Domain, shape: tuple[int, int], rng: np.random.Generator, camera: Camera | None = None) -> Scene:
@@ -114,22 +135,22 @@ def draw_scene(domain: Domain, shape: tuple[int, int], rng: np.random.Generator,
     known = camera is not None
     camera = camera or draw_camera(shape, rng)
     photons, background = _brightness(domain, sigma, camera, rng)
-    most = domain.density_per_px[1] if known else _most_learned_from(domain, sigma)
-    yx, elsewhere = _places((domain.density_per_px[0], most), shape, sigma, camera, rng)
+    highest = domain.density_per_px[1] if known else _max_useful_density(domain, sigma)
+    yx, elsewhere = _places((domain.density_per_px[0], highest), shape, sigma, camera, rng)
     light = photons * np.exp(rng.uniform(0, 0.7) * rng.normal(size=len(yx)))
     if rng.random() < 0.3:  # molecules that go on or off within the frame
         light *= np.where(rng.random(len(yx)) < 0.5, rng.uniform(0.15, 1, len(yx)), 1.0)
     field = _uneven(background, shape, rng)
-    if rng.random() < HAZY:
+    if rng.random() < HAZY_SHARE:
         field += _haze(elsewhere, shape, sigma, photons, background, rng)
     widths, halo = _aberrations(len(yx), rng)
     return Scene(
         np.column_stack([yx, light]),
         field,
         camera,
-        _misjudged(camera, background, rng) if not known and rng.random() < MISJUDGED else camera,
+        _misjudged(camera, background, rng) if not known and rng.random() < MISJUDGED_SHARE else camera,
         sigma * float(np.exp(rng.normal(0, 0.02))),
-        _told_brightness(photons, rng),
+        _assumed_brightness(photons, rng),
         sigma * widths,
         halo,
     )
@@ -144,24 +165,28 @@ def expose(scenes: Sequence[Scene], rng: np.random.Generator) -> tuple[NDArray[n
     background : ndarray of float32, shape (B, Y, X)
         In counts.
     """
-    factors, sigma, usual = (
+    factors, sigma, typical = (
         np.array([value(scene) for scene in scenes])[:, None, None]
-        for value in (lambda s: s.told.variance_per_photon, lambda s: s.sigma_px, lambda s: s.told_molecule_photons)
+        for value in (
+            lambda s: s.assumed_camera.variance_per_photon,
+            lambda s: s.sigma_px,
+            lambda s: s.assumed_molecule_photons,
+        )
     )
     adu = in_adu(scenes, rng)
     photons, read = np.empty(adu.shape, np.float32), np.empty(adu.shape, np.float32)
     for k, scene in enumerate(scenes):
-        photons[k] = scene.told.to_photons(adu[k])
-        read[k] = scene.told.read_noise_photons
+        photons[k] = scene.assumed_camera.to_photons(adu[k])
+        read[k] = scene.assumed_camera.read_noise_photons
     background = np.stack([scene.in_counts(scene.background) for scene in scenes])
-    return counts(photons, Optics(sigma, factors, read, usual)), background.astype(np.float32)
+    return counts(photons, Optics(sigma, factors, read, typical)), background.astype(np.float32)
 
 
 def in_adu(scenes: Sequence[Scene], rng: np.random.Generator) -> NDArray[np.uint16]:
     """Return the frames that the cameras record of scenes of one shape, in ADU, shape (B, Y, X)."""
     light = np.stack([scene.background for scene in scenes])
     add_light(light, scenes)
-    return np.stack([scene.camera.expose(seen, rng) for scene, seen in zip(scenes, light, strict=True)])
+    return np.stack([scene.camera.expose(photons, rng) for scene, photons in zip(scenes, light, strict=True)])
 
 
 def add_light(frames: NDArray[np.float64], scenes: Sequence[Scene]) -> None:
@@ -203,9 +228,24 @@ def _misjudged(camera: Camera, background: float, rng: np.random.Generator) -> C
 
 
 def precision_px(sigma_px: float, photons: float, background: float, camera: Camera) -> float:
-    """Return roughly to what standard deviation a molecule's position can be known.
+    """Estimate the localization precision of a molecule, along one axis and in pixels.
 
-    Mortensen et al. 2010, doi:10.1038/nmeth.1447, for a maximum-likelihood fit; read noise counts as background.
+    That of a maximum-likelihood fit; read noise counts as background.
+
+    Parameters
+    ----------
+    sigma_px : float
+        Standard deviation of the point spread function, in pixels.
+    photons : float
+        Of the molecule in one frame.
+    background : float
+        In photons per pixel.
+    camera : Camera
+
+    References
+    ----------
+    .. [1] Mortensen et al., "Optimized localization analysis for single-molecule tracking and super-resolution
+       microscopy", Nature Methods 7, 377 (2010), doi:10.1038/nmeth.1447.
     """
     factor = camera.variance_per_photon
     dark = background + float(np.mean(np.square(camera.read_noise_photons))) / factor
@@ -221,12 +261,12 @@ def _brightness(domain: Domain, sigma: float, camera: Camera, rng: np.random.Gen
             float(draw_log_uniform(rng, domain.photons)),
             float(draw_log_uniform(rng, domain.background)),
         )
-        if precision_px(sigma, photons, background, camera) < FAINT_PX or rng.random() < KEEP_FAINT:
+        if precision_px(sigma, photons, background, camera) < FAINT_PX or rng.random() < FAINT_SHARE:
             return photons, background
 
 
-def _most_learned_from(domain: Domain, sigma: float) -> float:
-    """Return the highest density that is drawn: what is too close to be told apart teaches little."""
+def _max_useful_density(domain: Domain, sigma: float) -> float:
+    """Return the highest density that is drawn: molecules too close to be distinguished teach little."""
     return domain.density_per_px[1] * 1.2 * min(1.0, (1.2 / sigma) ** 2)
 
 
@@ -237,12 +277,12 @@ def _places(
     camera: Camera,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Draw positions on the frame and beside it, shape (N, 2), and others of the same sample for its haze.
+    """Draw positions on and around the frame, shape (N, 2), and others of the same sample for its haze.
 
     Half of the samples are structured.
     """
-    least, most = density_per_px
-    span = (min(max(least, LEAST_DENSITY), most), most)
+    lowest, highest = density_per_px
+    span = (min(max(lowest, MIN_DENSITY), highest), highest)
     # Evenly spread in one half of the scenes, their logarithms in the other: crowds are what takes learning.
     density = float(rng.uniform(*span) if rng.random() < 0.5 else draw_log_uniform(rng, span))
     assert camera.pixel_size_nm is not None
@@ -266,7 +306,7 @@ def _places(
 
 
 def _aberrations(n: int, rng: np.random.Generator) -> tuple[NDArray[np.float64], tuple[float, float]]:
-    """Draw how much wider than told the molecules are, shape (n, 2), and the halo: see `Scene`."""
+    """Draw how much wider than assumed the molecules are, shape (n, 2), and the halo: see `Scene`."""
     kind = rng.random()
     if kind < 0.45:  # all alike and round
         return np.ones((n, 2)), (0.0, 2.0)
@@ -285,27 +325,27 @@ def _haze(
     background: float,
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
-    """Return the light of what is out of focus on the structure, shape (Y, X), in photons per pixel."""
+    """Return the light from out of focus on the structure, shape (Y, X), in photons per pixel."""
     level = background * float(draw_log_uniform(rng, HAZE_LEVEL))
     light = level * np.prod(np.array(shape) + 2 * 3 * sigma)
-    number = int(max(draw_log_uniform(rng, HAZE_SOURCES), min(light / (HAZE_SPOT * photons), HAZE_SOURCES[1])))
+    number = int(max(draw_log_uniform(rng, HAZE_SOURCES), min(light / (MAX_SOURCE_LIGHT * photons), HAZE_SOURCES[1])))
     share = np.exp(0.5 * rng.normal(size=number))
     y, x = places[:number].T
-    each = light * share / max(share.sum(), number) * np.minimum(1.0, HAZE_SPOT * photons * number / light)
+    each = light * share / max(share.sum(), number) * np.minimum(1.0, MAX_SOURCE_LIGHT * photons * number / light)
     field = np.zeros(shape)
-    if number <= FEW:
-        widths = sigma * draw_log_uniform(rng, FEW_WIDE, number)
+    if number <= FEW_SOURCES:
+        widths = sigma * draw_log_uniform(rng, FEW_WIDTHS, number)
         add_gaussians(field[None], np.zeros(number, np.int64), y, x, each, widths, widths)
         return field
-    width = sigma * float(draw_log_uniform(rng, MANY_WIDE))
+    width = sigma * float(draw_log_uniform(rng, MANY_WIDTHS))
     margin = int(np.ceil(3 * sigma))
     grid = [np.arange(-margin, n + margin + 1) - HALF_PIXEL for n in shape]
     points = np.histogram2d(y, x, bins=grid, weights=each)[0]
     return gaussian_filter(points, width, mode="reflect")[margin:-margin, margin:-margin]
 
 
-def _told_brightness(photons: float, rng: np.random.Generator) -> float:
-    """Return what a user or an earlier look at the movie may know of a usual molecule; 0 for nothing."""
+def _assumed_brightness(photons: float, rng: np.random.Generator) -> float:
+    """Return the photons that a user or an estimate may assume of a typical molecule; 0 for unknown."""
     if rng.random() > BRIGHTNESS_KNOWN:
         return 0.0
     return photons * float(np.exp(rng.normal(0, BRIGHTNESS_ERROR[int(rng.random() < 0.25)])))

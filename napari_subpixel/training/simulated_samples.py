@@ -105,7 +105,7 @@ class SimulatedSamples:
 
 
 class DomainSamples:
-    """Frames of ever other microscopes and samples, simulated afresh for every batch, in counts with their noise.
+    """Frames from randomly drawn microscopes and samples, simulated afresh for every batch, in counts with their noise.
 
     Half of the samples show filaments or rings, the other half molecules anywhere; brightness, density, background,
     its slope and haze, camera, width of the point spread function and its faults are drawn for each.
@@ -137,8 +137,8 @@ class DomainSamples:
             for _ in range(size)
         ]
         frames, background = expose(scenes, rng)
-        truth, weights = padded([scene.molecules[scene.seen, :2].astype(np.float32) for scene in scenes])
-        light = padded_light([scene.light[scene.seen] for scene in scenes])
+        truth, weights = padded([scene.molecules[scene.on_frame, :2].astype(np.float32) for scene in scenes])
+        light = padded_light([scene.light[scene.on_frame] for scene in scenes])
         return Batch(torch.from_numpy(frames), truth, weights, light, torch.from_numpy(background))
 
     def input_moments(self) -> tuple[float, float]:
@@ -152,7 +152,15 @@ def _check_maps_hold(camera: Camera, side_px: int, what: str) -> None:
 
 
 def camera_part(camera: Camera, shape: Sequence[int], rng: np.random.Generator) -> Camera:
-    """Return a camera with a part of its maps of this shape, drawn at random; without maps, as it is."""
+    """Return a camera with a randomly drawn part of its maps; without maps, as it is.
+
+    Parameters
+    ----------
+    camera : Camera
+    shape : (int, int)
+        Height and width of the part, in pixels.
+    rng : numpy.random.Generator
+    """
     if not camera.map_shape:
         return camera
     corner = rng.integers(0, np.array(camera.map_shape) - np.array(shape) + 1)

@@ -236,7 +236,7 @@ def test_a_truth_that_does_not_fit_the_movie_is_refused(base, refuse, movie, sim
     formats.write(tmp_path / "far.csv", truth.with_columns(y=truth.y + 1000))
     flags = ("--camera", camera, "--movie", movie, "--truth", tmp_path / "far.csv")
     message = refuse("train", "-o", tmp_path / "m.safetensors", "--from", base, *SHORT, *flags)
-    assert "points lie beside the frames" in message
+    assert "points lie outside the frames" in message
     assert not (tmp_path / "m.training").exists()
 
 

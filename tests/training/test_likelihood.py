@@ -82,7 +82,7 @@ def test_both_terms_are_those_of_the_definition(predicted, window_px, shift):
     found = likelihood(predicted, TRUTH, LIGHT, WEIGHTS, over(predicted, window_px, shift))
     for image in range(2):
         expected = point_by_point(predicted, image, window_px, shift)
-        assert (found.places[image].item(), found.numbers[image].item()) == pytest.approx(expected, rel=1e-6)
+        assert (found.places[image].item(), found.counts[image].item()) == pytest.approx(expected, rel=1e-6)
 
 
 def test_gradients_are_those_of_the_values(predicted):
@@ -90,7 +90,7 @@ def test_gradients_are_those_of_the_values(predicted):
 
     def both(*tensors):
         found = likelihood(Predictions(*tensors), TRUTH, LIGHT, WEIGHTS, over(predicted, 4, (1, 2)))
-        return found.places + found.numbers
+        return found.places + found.counts
 
     assert torch.autograd.gradcheck(both, parts, eps=1e-6, atol=1e-4)
 
@@ -116,7 +116,7 @@ def test_images_without_molecules_cost_only_what_is_predicted(predicted):
     found = likelihood(predicted, *none, over(predicted, 4))
     assert found.places.tolist() == [0, 0]
     expected = -torch.log1p(-predicted.probabilities).flatten(1).sum(dim=1)
-    assert found.numbers.tolist() == pytest.approx(expected.tolist())
+    assert found.counts.tolist() == pytest.approx(expected.tolist())
 
 
 def test_the_background_is_measured_in_units_of_its_noise(predicted):

@@ -120,7 +120,7 @@ def test_a_truth_of_something_else_is_refused(wrong, rng):
 def test_a_truth_that_mostly_lies_beside_the_frames_is_refused(rng):
     movie, truth = crowded(rng)
     moved = truth.with_columns(y=truth.y + np.where(np.arange(len(truth)) > 3, 1000, 0))
-    with pytest.raises(InputError, match=r"92 of its 96 points lie beside the frames.* 44 x 56"):
+    with pytest.raises(InputError, match=r"92 of its 96 points lie outside the frames.* 44 x 56"):
         check_movie_with_truth(movie, moved)
 
 

@@ -31,7 +31,7 @@ def test_scenes_span_the_domain(scenes):
     medians = np.array([np.median(s.molecules[:, 2]) for s in scenes if len(s.molecules) > 5])
     assert medians.min() < 600
     assert medians.max() > 10_000
-    density = np.array([s.seen.sum() / s.background.size for s in scenes])
+    density = np.array([s.on_frame.sum() / s.background.size for s in scenes])
     assert density.min() < 0.002
     assert density.max() > 0.1
     assert {s.camera.em_gain > 1 for s in scenes} == {True, False}
