@@ -33,6 +33,18 @@ class FrameShapeError(InputError):
     """The height and width of the frames are needed, and not known."""
 
 
+class InvalidRowsError(InputError):
+    """Rows of a table have no finite frame, y or x."""
+
+
+class OriginError(InputError):
+    """A table does not fit where positions and frames are counted from in tables of its kind."""
+
+
+class TableWarning(UserWarning):
+    """What had to be assumed, or was left out, when a table was read."""
+
+
 class _PathError(InputError):
     """A file or folder is in the way.
 
@@ -71,9 +83,19 @@ class LostWorkersError(InputError):
     """The workers of a cluster are gone before the run was finished; its finished part is kept."""
 
 
-def suggest(name: str, known: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the closest known name, or an empty string."""
-    close = difflib.get_close_matches(name, list(known), n=1)
+def suggest(name: str, known: Iterable[str], likeness: float = 0.6) -> str:
+    """Return ``"; did you mean 'x'?"`` for the closest known name, or an empty string.
+
+    Parameters
+    ----------
+    name : str
+        What was given.
+    known : iterable of str
+        What might be meant.
+    likeness : float
+        From where on, between 0 and 1, a name is close.
+    """
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=likeness)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 import pandas as pd
@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_subpixel._util import records
 from napari_subpixel.coordinates import checked_frame_shape, checked_pixel_size
-from napari_subpixel.errors import InputError, PixelSizeError, suggest
+from napari_subpixel.errors import InputError, InvalidRowsError, PixelSizeError, suggest
 
-#: Every column the table may have, with its type and meaning. The first three are always there.
+#: Every standard column, with its type and meaning. The first three are always there.
 COLUMNS: dict[str, tuple[type, str]] = {
     "frame": (np.int64, "frame number, counted from 0"),
     "y": (np.float64, "row, pixels; the first pixel's centre is 0"),
@@ -29,6 +29,8 @@ COLUMNS: dict[str, tuple[type, str]] = {
     "class_index": (np.int64, "class of the point, where a model knows several, counted from 0"),
 }
 REQUIRED = ("frame", "y", "x")
+#: A column whose name is at least this much like that of a standard one is taken for that one, misspelt.
+MISSPELT_FROM = 0.8
 #: The largest whole number in such a column; every one up to it is exact in a file's floating-point numbers too.
 LARGEST_WHOLE = np.float64(2**53)
 
@@ -39,8 +41,10 @@ class Localizations:
     Parameters
     ----------
     columns : DataFrame or mapping of str to array_like
-        Columns named in `COLUMNS`; ``frame``, ``y`` and ``x`` are required, the others are there only where really
-        measured.
+        ``frame``, ``y`` and ``x`` are required, the other columns of `COLUMNS` are there only where really measured.
+        Any other name is a column of your own; one that is nearly a standard name is refused as misspelt.
+    extra : mapping of str to array_like, optional
+        Further columns of your own, of any name that is not in `COLUMNS`.
     pixel_size_nm : float, optional
         Width of a camera pixel in nm, where known.
     frame_shape : (int, int), optional
@@ -70,17 +74,35 @@ class Localizations:
         self,
         columns: pd.DataFrame | Mapping[str, ArrayLike],
         *,
+        extra: Mapping[str, ArrayLike] | None = None,
         pixel_size_nm: float | None = None,
         frame_shape: Sequence[int] | None = None,
         n_frames: int | None = None,
         provenance: Mapping[str, Any] | None = None,
         copy: bool = True,
     ) -> None:
-        self._table = _checked_table(columns, copy)
+        self._table = _checked_table(columns, extra or {}, copy)
+        self._set_about(pixel_size_nm, frame_shape, n_frames, provenance)
+
+    def _set_about(
+        self,
+        pixel_size_nm: float | None = None,
+        frame_shape: Sequence[int] | None = None,
+        n_frames: int | None = None,
+        provenance: Mapping[str, Any] | None = None,
+    ) -> None:
         self.pixel_size_nm = None if pixel_size_nm is None else checked_pixel_size(pixel_size_nm)
         self.frame_shape = None if frame_shape is None else checked_frame_shape(frame_shape)
         self.n_frames = None if n_frames is None else _checked_count(n_frames)
         self.provenance: dict[str, Any] = dict(provenance or {})
+
+    @classmethod
+    def _of(cls, table: pd.DataFrame, **about: Any) -> Localizations:
+        """Return a table of rows that were checked already."""
+        localizations = cls.__new__(cls)
+        localizations._table = table
+        localizations._set_about(**about)
+        return localizations
 
     @classmethod
     def empty(cls, columns: Iterable[str] = REQUIRED, **about: Any) -> Localizations:
@@ -94,8 +116,13 @@ class Localizations:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of the columns that are there, in the order of `COLUMNS`."""
+        """Names of the columns that are there, in the order of `COLUMNS`, and then your own."""
         return tuple(self._table.columns)
+
+    @property
+    def extra(self) -> tuple[str, ...]:
+        """Names of the columns that are not in `COLUMNS`."""
+        return tuple(name for name in self.columns if name not in COLUMNS)
 
     @property
     def about(self) -> dict[str, Any]:
@@ -113,12 +140,30 @@ class Localizations:
     def __contains__(self, column: str) -> bool:
         return column in self._table.columns
 
-    def __getitem__(self, column: str) -> NDArray[Any]:
-        """Return one column as an array of shape (len(self),)."""
-        try:
-            return self._table[column].to_numpy()
-        except KeyError:
-            raise KeyError(f"no column {column!r}; there are {', '.join(self.columns)}") from None
+    @overload
+    def __getitem__(self, key: str) -> NDArray[Any]: ...
+    @overload
+    def __getitem__(self, key: slice | Sequence[int] | Sequence[bool] | NDArray[Any] | pd.Series) -> Localizations: ...
+    def __getitem__(self, key: Any) -> NDArray[Any] | Localizations:
+        """Return a column by its name, as an array of shape (len(self),), or rows as a table.
+
+        Rows are given by a boolean mask, a slice or an array of indices, as in NumPy.
+
+        Examples
+        --------
+        >>> found = Localizations({"frame": [0, 0, 1], "y": [1, 7, 2], "x": [3, 0, 4], "photons": [900, 500, 700]})
+        >>> found[found["photons"] > 600].frame.tolist(), len(found[:2])
+        ([0, 1], 2)
+        """
+        if isinstance(key, str):
+            if key not in self._table.columns:
+                raise KeyError(f"no column {key!r}; there are {', '.join(self.columns)}")
+            return self._table[key].to_numpy()
+        if isinstance(key, slice):
+            return Localizations._of(self._table.iloc[key].reset_index(drop=True), **self.about)
+        if np.ndim(key) == 0 or (isinstance(key, (list, tuple)) and any(isinstance(k, str) for k in key)):
+            raise KeyError(f"expected the name of a column, or rows as a mask, slice or array of indices, got {key!r}")
+        return self.select(key)
 
     def __repr__(self) -> str:
         size = "unknown" if self.pixel_size_nm is None else f"{self.pixel_size_nm:g} nm"
@@ -146,7 +191,8 @@ class Localizations:
 
     def select(self, rows: ArrayLike) -> Localizations:
         """Return the rows named by a boolean mask or an index array, with everything else kept."""
-        return Localizations(self._table.iloc[_positions(rows, len(self))], **self.about)
+        chosen = self._table.iloc[_positions(rows, len(self))]
+        return Localizations._of(chosen.reset_index(drop=True), **self.about)
 
     def in_frames(self, start: int | None = None, stop: int | None = None) -> Localizations:
         """Return the rows of frames `start` up to but without `stop`; None leaves that end open."""
@@ -182,13 +228,40 @@ class Localizations:
         return rows.with_about(provenance={**self.provenance, "threshold": threshold})
 
     def with_columns(self, **columns: ArrayLike) -> Localizations:
-        """Return the table with these columns added or replaced, row by row; a single number goes to every row."""
-        new = {name: np.full(len(self), v) if np.ndim(v) == 0 else np.asarray(v) for name, v in columns.items()}
-        return Localizations({**{name: self[name] for name in self.columns}, **new}, **self.about)
+        """Return the table with these columns added or replaced, row by row; a single number goes to every row.
+
+        A name that is no standard one makes a column of your own; one that is nearly a standard name is refused as
+        misspelt, unless the table has such a column already (`with_extra` takes it).
+        """
+        own = {name: columns.pop(name) for name in self.extra if name in columns}
+        return self._with(columns, own)
+
+    def with_extra(self, extra: Mapping[str, ArrayLike]) -> Localizations:
+        """Return the table with columns of your own added or replaced, of any name that is not in `COLUMNS`.
+
+        Parameters
+        ----------
+        extra : mapping of str to array_like
+            One number for each row, or one for all.
+
+        Raises
+        ------
+        InputError
+            If a name is that of a standard column, or a column has another length or holds no numbers.
+        """
+        return self._with({}, extra)
+
+    def _with(self, columns: Mapping[str, ArrayLike], extra: Mapping[str, ArrayLike]) -> Localizations:
+        def filled(new: Mapping[str, ArrayLike]) -> dict[str, ArrayLike]:
+            return {name: np.full(len(self), v) if np.ndim(v) == 0 else np.asarray(v) for name, v in new.items()}
+
+        standard = {name: self[name] for name in self.columns if name in COLUMNS}
+        own = {name: self[name] for name in self.extra}
+        return Localizations({**standard, **filled(columns)}, extra={**own, **filled(extra)}, **self.about)
 
     def with_about(self, **about: Any) -> Localizations:
         """Return the same rows with another pixel size, frame shape, number of frames or provenance."""
-        return Localizations(self._table, **{**self.about, **about})
+        return Localizations._of(self._table, **{**self.about, **about})
 
     def known_pixel_size_nm(self) -> float:
         """Return the pixel size, or raise `InputError` where it is not known."""
@@ -197,21 +270,65 @@ class Localizations:
         return self.pixel_size_nm
 
 
-def concat(tables: Sequence[Localizations]) -> Localizations:
-    """Join tables of the same columns; what is known besides the rows comes from the first.
+def concat(tables: Sequence[Localizations], *, frames: Literal["keep", "append"] = "keep") -> Localizations:
+    """Join tables of the same columns.
+
+    Parameters
+    ----------
+    tables : sequence of Localizations
+        Parts of one movie, or tables of several.
+    frames : {"keep", "append"}
+        Whether frame numbers stay as they are, as for parts of one movie, or each table's frames follow those of the
+        one before, as for movies that were recorded one after another; that needs their number of frames.
+
+    Returns
+    -------
+    Localizations
+        The pixel size and frame shape are the first table's. So is the provenance where all that have one have the
+        same; else it has one entry, ``sources``, with the provenance of each. The number of frames is the sum where
+        frames are appended, else the largest.
 
     Raises
     ------
     InputError
-        If there is no table, or their columns differ.
+        If there is no table, their columns or pixel sizes differ, or frames are to be appended and the number of frames
+        of a table is not known.
+
+    Examples
+    --------
+    >>> first, second = (Localizations({"frame": [4], "y": [1], "x": [x]}, n_frames=5) for x in (1, 2))
+    >>> joined = concat([first, second], frames="append")
+    >>> joined.frame.tolist(), joined.n_frames
+    ([4, 9], 10)
     """
     if not tables:
         raise InputError("nothing to join: no tables were given")
+    if frames not in ("keep", "append"):
+        raise InputError(f"frames must be 'keep' or 'append', got {frames!r}")
     first = tables[0]
     for other in tables[1:]:
         if other.columns != first.columns:
             raise InputError(f"cannot join tables with columns {first.columns} and {other.columns}")
-    return Localizations(pd.concat([t.table for t in tables], ignore_index=True), **first.about)
+        one, another = first.pixel_size_nm, other.pixel_size_nm
+        if one is not None and another is not None and not np.isclose(one, another, rtol=1e-6):
+            raise InputError(f"cannot join tables with pixels of {one:g} and {another:g} nm")
+    counts = [table.n_frames for table in tables if table.n_frames is not None]
+    known = len(counts) == len(tables)
+    parts = [table.table for table in tables]
+    n_frames = max(counts) if known else None
+    if frames == "append":
+        if not known:
+            raise InputError("frames cannot be appended: the number of frames of a table is not known")
+        starts = np.cumsum([0, *counts[:-1]])
+        parts = [part.assign(frame=part["frame"] + start) for part, start in zip(parts, starts, strict=True)]
+        n_frames = sum(counts)
+    about = {**first.about, "n_frames": n_frames, "provenance": _joined_provenance(tables)}
+    return Localizations._of(pd.concat(parts, ignore_index=True), **about)
+
+
+def _joined_provenance(tables: Sequence[Localizations]) -> dict[str, Any]:
+    known = [table.provenance for table in tables if table.provenance]
+    return {"sources": known} if any(provenance != known[0] for provenance in known) else known[0] if known else {}
 
 
 @dataclass(frozen=True)
@@ -263,34 +380,49 @@ class LocalizationParts:
         return next(iter(self)).columns
 
 
-def _checked_table(columns: pd.DataFrame | Mapping[str, ArrayLike], copy: bool) -> pd.DataFrame:
+def _checked_table(
+    columns: pd.DataFrame | Mapping[str, ArrayLike], extra: Mapping[str, ArrayLike], copy: bool
+) -> pd.DataFrame:
     names = list(columns.keys())
     for name in names:
         if name not in COLUMNS:
-            raise InputError(f"unknown column {name!r}{suggest(str(name), COLUMNS)}")
+            _check_own_name(name)
+    for name in extra:
+        if name in COLUMNS or name in names or not isinstance(name, str):
+            raise InputError(f"{name!r} cannot be a column of your own")
     for name in REQUIRED:
         if name not in names:
             raise InputError(f"missing column {name!r}; there are {', '.join(map(repr, names)) or 'none'}")
-    ordered = [name for name in COLUMNS if name in names]
+    ordered = [name for name in COLUMNS if name in names] + [name for name in names if name not in COLUMNS]
     arrays = {name: _checked_column(name, np.asarray(columns[name])) for name in ordered}
+    arrays |= {name: _checked_column(name, np.asarray(values)) for name, values in extra.items()}
     lengths = {name: len(values) for name, values in arrays.items()}
     if len(set(lengths.values())) > 1:
         raise InputError(f"columns differ in length: {lengths}")
-    if isinstance(columns, pd.DataFrame) and names == ordered and all(_has_its_type(columns[name]) for name in names):
+    if (
+        isinstance(columns, pd.DataFrame)
+        and not extra
+        and names == ordered
+        and all(columns[name].dtype == arrays[name].dtype for name in names)
+    ):
         return columns.reset_index(drop=True)  # which pandas copies when it is written to, and not before
     return pd.DataFrame(arrays, copy=copy)
 
 
-def _has_its_type(column: pd.Series) -> bool:
-    return bool(column.dtype == COLUMNS[str(column.name)][0])
+def _check_own_name(name: object) -> None:
+    """Refuse a name that is nearly that of a standard column, or no text."""
+    if not isinstance(name, str) or not name.strip():
+        raise InputError(f"unknown column {name!r}")
+    if meant := suggest(name.lower(), COLUMNS, MISSPELT_FROM):
+        raise InputError(f"unknown column {name!r}{meant}")
 
 
 def _checked_column(name: str, values: NDArray[Any]) -> NDArray[Any]:
-    dtype = COLUMNS[name][0]
+    dtype = COLUMNS[name][0] if name in COLUMNS else None
     if values.ndim != 1:
         raise InputError(f"column {name!r} must be one-dimensional, got shape {values.shape}")
     if not values.size:
-        return values.astype(dtype)
+        return values.astype(dtype or (values.dtype if values.dtype.kind in "iufb" else np.float64))
     if values.dtype.kind == "O" and all(isinstance(cell, (int, float)) for cell in values.tolist()):
         values = np.array(values.tolist())
     if values.dtype.kind not in "iufb":
@@ -299,23 +431,26 @@ def _checked_column(name: str, values: NDArray[Any]) -> NDArray[Any]:
         raise InputError(f"column {name!r} must hold numbers, got {cells[row]!r} in row {row}")
     if name in REQUIRED or dtype is np.int64:
         _check_values(name, values, whole=dtype is np.int64)
-    return values.astype(dtype, copy=False)
+    return values if dtype is None else values.astype(dtype, copy=False)
 
 
 def _check_values(name: str, values: NDArray[Any], *, whole: bool) -> None:
     # The extremes show that most columns are good, without an array as long as they are.
     lowest, highest = values.min(), values.max()
     if name in REQUIRED and not (np.isfinite(lowest) and np.isfinite(highest)):
-        _check_rows(name, values, np.isfinite(values), "be finite")
+        _check_rows(name, values, np.isfinite(values), "be finite", InvalidRowsError)
     if whole and (values.dtype.kind == "f" or lowest < 0 or highest > LARGEST_WHOLE):
         good = (values == np.floor(values)) & (values >= 0) & (values <= LARGEST_WHOLE)
         _check_rows(name, values, good, "hold whole numbers from 0 to 2**53")
 
 
-def _check_rows(name: str, values: NDArray[Any], good: NDArray[np.bool_], what: str) -> None:
+def _check_rows(
+    name: str, values: NDArray[Any], good: NDArray[np.bool_], what: str, error: type[InputError] = InputError
+) -> None:
     if not good.all():
-        row = int(good.argmin())
-        raise InputError(f"column {name!r} must {what}, got {values[row]} in row {row}")
+        row, bad = int(good.argmin()), int(len(good) - good.sum())
+        more = f" and {bad - 1:,} more" if bad > 1 and error is InvalidRowsError else ""
+        raise error(f"column {name!r} must {what}, got {values[row]} in row {row}{more}")
 
 
 def _is_number(value: Any) -> bool:

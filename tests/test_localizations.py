@@ -106,7 +106,9 @@ def test_an_unknown_pixel_size_is_asked_for(table):
         ({"photon": [1, 2, 3]}, r"unknown column 'photon'; did you mean 'photons'\?"),
         ({"probabilty": [1, 1, 1]}, r"unknown column 'probabilty'; did you mean 'probability'\?"),
         ({"x_uncertianty": [1, 1, 1]}, r"unknown column 'x_uncertianty'; did you mean 'x_uncertainty'\?"),
-        ({"chi2": [1, 1, 1]}, r"unknown column 'chi2'$"),
+        ({"Sigma": [1, 1, 1]}, r"unknown column 'Sigma'; did you mean 'sigma'\?"),
+        ({"": [1, 1, 1]}, r"unknown column ''$"),
+        ({"track": ["a", "b", "c"]}, r"column 'track' must hold numbers, got 'a' in row 0"),
         ({7: [1, 1, 1]}, r"unknown column 7$"),
         ({"x": [1, 2]}, r"columns differ in length: \{'frame': 3, 'y': 3, 'x': 2, 'photons': 3\}"),
         ({"x": ["3.5", "oops", "1"]}, r"column 'x' must hold numbers, got 'oops' in row 1"),
@@ -185,8 +187,8 @@ def test_an_empty_table_can_be_selected_from_cut_and_joined(table):
 
 
 def test_an_empty_table_refuses_unknown_columns_too():
-    with pytest.raises(InputError, match=r"unknown column 'foton'"):
-        Localizations.empty([*REQUIRED, "foton"])
+    with pytest.raises(InputError, match=r"unknown column 'photon'"):
+        Localizations.empty([*REQUIRED, "photon"])
 
 
 def test_columns_that_a_reader_left_without_a_type_are_empty_columns():
@@ -289,7 +291,7 @@ def test_joined_tables_keep_their_order_and_the_firsts_about(table):
     joined = concat([table, other])
     assert joined.frame.tolist() == [0, 0, 2, 5, 6, 7]
     assert joined.table.index.tolist() == list(range(6))
-    assert same_about(joined, table)
+    assert joined.about == {**table.about, "n_frames": None}  # since that of the other is not known
 
 
 def test_tables_of_different_columns_are_not_joined(table):
@@ -371,3 +373,56 @@ def test_another_pixel_size_copies_no_rows_and_a_change_to_a_data_frame_stays_th
 def test_a_data_frame_of_other_types_or_in_another_order_becomes_a_table_as_ever(table):
     for frame in (table.table[["x", "y", "frame"]], table.table.astype({"frame": "int32", "photons": float})):
         assert Localizations(frame).table.equals(table.table[list(Localizations(frame).columns)])
+
+
+# -- columns of one's own, rows by a mask, movies joined ------------------------------------------------------------
+
+
+def test_columns_of_ones_own_are_kept_after_the_standard_ones(table):
+    own = table.with_columns(track=[3, 3, 5], photon_rate=0.5, n=np.array([1, 2, 3], np.uint32))
+    assert own.columns == ("frame", "y", "x", "photons", "track", "photon_rate", "n")
+    assert own.extra == ("track", "photon_rate", "n")
+    assert (own["track"].dtype, own["photon_rate"].tolist(), own["n"].dtype) == (np.int64, [0.5] * 3, np.uint32)
+    for same in (own.select([0, 2]), own.in_frames(0, 3), own.with_about(n_frames=9), own.with_columns(sigma=1.0)):
+        assert same.extra == own.extra
+    assert concat([own, own])["track"].tolist() == [3, 3, 5, 3, 3, 5]
+
+
+def test_a_name_that_is_nearly_a_standard_one_is_ones_own_only_where_that_is_said(table):
+    with pytest.raises(InputError, match="did you mean 'y_uncertainty'"):
+        table.with_columns(z_uncertainty=1.0)
+    own = table.with_extra({"z_uncertainty": 1.0})
+    assert own.with_columns(z_uncertainty=[1, 2, 3])["z_uncertainty"].tolist() == [1, 2, 3]
+    assert Localizations(ROWS, extra={"z_uncertainty": [1, 2, 3]}).extra == ("z_uncertainty",)
+    with pytest.raises(InputError, match="'sigma' cannot be a column of your own"):
+        table.with_extra({"sigma": 1.0})
+
+
+def test_rows_are_taken_by_mask_slice_and_indices_as_in_numpy(table):
+    mask = table["photons"] > 600
+    for rows in (table[mask], table[[0, 2]], table[np.array([0, 2])], table[::2], table[pd.Series(mask)]):
+        assert isinstance(rows, Localizations)
+        assert rows.x.tolist() == [3.25, 14.0]
+        assert same_about(rows, table)
+        assert rows.table.index.tolist() == [0, 1]
+    assert table["photons"].tolist() == [900, 500, 700]
+    assert len(table[[]]) == 0
+    for key in (1, None, ["x", "y"]):
+        with pytest.raises(KeyError, match="expected the name of a column, or rows as"):
+            table[key]
+
+
+def test_movies_joined_keep_frames_or_follow_each_other_and_name_their_sources(table):
+    other = table.with_about(provenance={"movie": "more.tif"}, n_frames=3)
+    kept, appended = concat([table, other]), concat([table, other], frames="append")
+    assert (kept.frame.tolist(), kept.n_frames) == ([0, 0, 2, 0, 0, 2], 4)
+    assert (appended.frame.tolist(), appended.n_frames) == ([0, 0, 2, 4, 4, 6], 7)
+    for joined in (kept, appended):
+        assert joined.provenance == {"sources": [{"movie": "cells.tif"}, {"movie": "more.tif"}]}
+    assert concat([table, table]).provenance == {"movie": "cells.tif"}
+    with pytest.raises(InputError, match="the number of frames of a table is not known"):
+        concat([table, table.with_about(n_frames=None)], frames="append")
+    with pytest.raises(InputError, match="frames must be 'keep' or 'append', got 'add'"):
+        concat([table, table], frames="add")
+    with pytest.raises(InputError, match="cannot join tables with pixels of 100 and 65 nm"):
+        concat([table, table.with_about(pixel_size_nm=65)])

@@ -56,11 +56,14 @@ def read(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizatio
     with _opened(path) as file:
         table = file.read()
     with naming(path):
-        about = notes.to_about(_notes((table.schema.metadata or {}).get(KEY)))
+        text = (table.schema.metadata or {}).get(KEY)
+        about = notes.to_about(_notes(text))
         if pixel_size_nm is not None:
             about["pixel_size_nm"] = pixel_size_nm
         columns = {name: table[name].to_numpy() for name in table.column_names}
-        return Localizations(columns, **about, copy=False)
+        # The names in another program's file may be misspelt ones of ours.
+        extra = {name: columns.pop(name) for name in list(columns) if text is not None and name not in COLUMNS}
+        return Localizations(columns, extra=extra, **about, copy=False)
 
 
 def write(path: str | Path, localizations: Localizations | LocalizationParts, *, overwrite: bool = False) -> None:

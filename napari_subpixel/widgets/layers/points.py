@@ -191,14 +191,18 @@ def table_from(layer: Points | PointArrays, notes: PointNotes, *, shown_only: bo
     every = np.asarray(layer.data, dtype=np.float64).reshape(-1, layer.ndim)
     places, time = every[keep], notes.time if notes.time is not None else _moving_axis(layer.name, every)
     columns: dict[str, Any] = {"frame": _frames(layer.name, places, time), "y": places[:, -2], "x": places[:, -1]}
+    extra: dict[str, Any] = {}
     for column in layer.features.columns:
+        values = layer.features[column].to_numpy()[keep]
         if column in COLUMNS and column not in REQUIRED:
-            columns[column] = layer.features[column].to_numpy()[keep]
+            columns[column] = values
+        elif column not in REQUIRED and values.dtype.kind in "iufb":
+            extra[str(column)] = values
     about = {**notes.about, "provenance": dict(notes.about.get("provenance") or {})}
     if notes.threshold is not None and shown_only:
         # Points below the floor were not kept, so a lower threshold shows no more.
         about["provenance"]["threshold"] = max(notes.threshold, notes.floor or 0.0)
-    return Localizations(columns, **about)
+    return Localizations(columns, extra=extra, **about)
 
 
 def set_threshold(layer: Points, threshold: float) -> None:
