@@ -124,7 +124,7 @@ def test_every_term_of_dsnts_leads_logits_to_the_point(term):
         decoded = network.points(logits)
         assert decoded[:, 0].tolist() == list(range(40))
         assert (decoded[:, 1:3] - truth[:, 0]).abs().max() < 0.01
-        assert (decoded[:, 3] > 0.9).all()
+        assert (decoded[:, 3] > 0.75).all()
 
 
 def test_points_outside_the_frame_do_not_count_for_dsnt():
