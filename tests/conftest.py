@@ -56,16 +56,20 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         screen.communicate()
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Without a screen Qt would end the process, already when it is loaded for a fixture."""
+    is_there = sys.platform != "linux" or {"DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"} & os.environ.keys()
+    if not is_there and {"viewer", "qapp"} & {*item.keywords, *getattr(item, "fixturenames", ())}:
+        pytest.skip("no screen: install xvfb and run scripts/with-screen")
+
+
 @functools.cache
-def why_no_viewer() -> str:
-    """Return why no viewer can be opened here, or nothing: its canvas needs OpenGL, on a screen."""
-    if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"} & os.environ.keys():
-        return "no screen"
+def draws_viewers() -> bool:
+    """Return whether Qt can draw a viewer's canvas, a widget of OpenGL; there has to be a QApplication."""
     from qtpy.QtGui import QOpenGLContext
     from qtpy.QtWidgets import QApplication
 
-    assert QApplication.instance() is not None
-    return "" if QOpenGLContext().create() else f"no OpenGL on Qt's platform {QApplication.platformName()!r}"
+    return QApplication.platformName() not in ("offscreen", "minimal") and QOpenGLContext().create()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -77,12 +81,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def skip_without_screen(request: pytest.FixtureRequest) -> None:
+def skip_without_opengl(request: pytest.FixtureRequest) -> None:
     if request.node.get_closest_marker("viewer"):
-        if sys.platform != "linux" or {"DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"} & os.environ.keys():
-            request.getfixturevalue("qapp")
-        if reason := why_no_viewer():
-            pytest.skip(f"no viewer: {reason}; install xvfb, or run on a screen")
+        request.getfixturevalue("qapp")
+        if not draws_viewers():
+            pytest.skip("no screen with OpenGL: install xvfb and run scripts/with-screen")
 
 
 @pytest.fixture(autouse=True)
