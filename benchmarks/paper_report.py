@@ -11,7 +11,7 @@ from common import machine, markdown
 from decoder_study import STUDY
 from paper_rows import PICASSO, ROWS, SEED, SHIPPED, STEPS, UPSAMPLED_STEPS
 
-from napari_subpixel.calibration.plots import new_figure, save_figure
+from napari_subpixel._util.figures import new_figure, save_figure
 
 #: Tables 2 and 3 as published: Jaccard and F1 at 25 and at 50 nm, ms an image.
 PUBLISHED: dict[str, tuple[float | None, ...]] = {

@@ -24,7 +24,8 @@ from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.job import job_for
 from napari_subpixel.detection.options import DetectionOptions
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.rendering.render import render, save_preview
+from napari_subpixel.rendering.image_files import save_preview
+from napari_subpixel.rendering.render import render
 from napari_subpixel.runs.pipeline import detect_all
 from napari_subpixel.stacks import open_stack
 

@@ -46,7 +46,7 @@ _HOMES = {
     "preset": "cameras.preset",
     "read_localizations": "formats.read",
     "render": "rendering.render.render",
-    "save_image": "rendering.render.save_image",
+    "save_image": "rendering.image_files.save_image",
     "save_preset": "cameras.save_preset",
     "simulate": "simulation.simulate.simulate",
     "train_model": "training.train_model.train_model",

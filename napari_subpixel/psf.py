@@ -122,7 +122,10 @@ def add_gaussians(
     sigma_y: NDArray[np.float64],
     sigma_x: NDArray[np.float64],
 ) -> None:
-    """Add pixel-integrated Gaussians to frames, in place: the primitive under movies and rendered images.
+    """Add pixel-integrated Gaussians to frames, in place.
+
+    For stacks of frames, weighted points and double precision, with numpy alone;
+    `napari_subpixel.rendering.kernels.add_unit_gaussians` is for one large image with many points.
 
     Parameters
     ----------

@@ -39,7 +39,7 @@ ROOMS = {
     "calibration": "_util camera coordinates errors psf stacks",
     "detection": "_util calibration camera coordinates errors localizations models psf stacks",
     "runs": "_util camera coordinates detection errors formats localizations models psf rendering stacks",
-    "training": "_util calibration camera coordinates detection errors evaluation formats localizations models psf "
+    "training": "_util camera coordinates detection errors evaluation formats localizations models psf "
     "simulation stacks",
     "widgets": "_util camera cameras coordinates detection errors evaluation formats localizations models "
     "rendering runs simulation stacks",
@@ -62,7 +62,7 @@ RESERVED = {
     "dask": {"runs", "widgets"},
     "distributed": {"runs"},
     "dask_jobqueue": {"runs"},
-    "matplotlib": {"calibration", "training"},
+    "matplotlib": {"_util"},
 }
 #: What a noun may load with itself, beside the standard library.
 NOUNS_LOAD = {"numpy", "pandas", "scipy", "yaml", PACKAGE}

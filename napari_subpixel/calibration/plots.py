@@ -1,4 +1,4 @@
-"""Plots of what was measured, with Matplotlib, which is optional and loaded only when a plot is made."""
+"""Plots of a measured point spread function."""
 
 from __future__ import annotations
 
@@ -7,48 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_subpixel._util.files import atomic_output, check_can_write
-from napari_subpixel._version import __version__
-from napari_subpixel.errors import InputError
+from napari_subpixel._util.figures import BLUE, VERMILION, check_plot_output, new_figure, save_figure
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
+    from napari_subpixel._util.figures import Figure
     from napari_subpixel.calibration import SpotPsf
 
-SUFFIXES = (".png", ".pdf", ".svg")
-#: Resolution of a bitmap, in dots per inch.
-DOTS_PER_INCH = 130
-#: Colours, told apart also by those who see fewer: measured, Gaussian.
-MEASURED, GAUSSIAN = "#0072b2", "#d55e00"
-
-
-def check_plot_output(path: str | Path, *, overwrite: bool) -> None:
-    """Raise `InputError` unless a plot can be made and may be written there."""
-    if Path(path).suffix.lower() not in SUFFIXES:
-        raise InputError(f"{path}: a plot's name must end in {', '.join(SUFFIXES)}")
-    check_can_write(path, overwrite=overwrite)
-    new_figure(1.0, 1.0)
-
-
-def save_figure(figure: Figure, path: str | Path, *, title: str, overwrite: bool = False) -> None:
-    """Write a figure; its suffix chooses the kind of file.
-
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-    path : path-like
-        Ends in one of `SUFFIXES`.
-    title : str
-        Goes into the file, with the program's version.
-    overwrite : bool
-        Replace an existing file.
-    """
-    check_plot_output(path, overwrite=overwrite)
-    kind = Path(path).suffix.lower().removeprefix(".")
-    with atomic_output(path) as draft:
-        about = {"Title": f"{title} (napari-subpixel {__version__})"}
-        figure.savefig(draft, format=kind, dpi=DOTS_PER_INCH, metadata=about)
+#: Colour of what was measured.
+MEASURED = BLUE
+#: Colour of the Gaussian that it is compared with.
+GAUSSIAN = VERMILION
 
 
 def plot_psf(
@@ -87,15 +55,6 @@ def figure_of_psf(measured: SpotPsf, *, pixel_size_nm: float | None = None) -> F
     verdict = textwrap.fill(measured.verdict, 130)
     figure.suptitle(f"{measured.width_text(pixel_size_nm)}\n{verdict}", fontsize="medium")
     return figure
-
-
-def new_figure(width_inch: float, height_inch: float) -> Figure:
-    """Return an empty figure, or raise `InputError` where Matplotlib is not installed."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise InputError('a plot needs Matplotlib: pip install "napari-subpixel[plots]"') from None
-    return Figure(figsize=(width_inch, height_inch), layout="constrained")
 
 
 def _draw_image(part: Any, measured: SpotPsf) -> None:

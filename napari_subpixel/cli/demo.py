@@ -63,7 +63,8 @@ def _demonstrate(movie_path: Path, truth_path: Path, table_path: Path, image_pat
     from napari_subpixel.detection.job import job_for
     from napari_subpixel.detection.options import DetectionOptions
     from napari_subpixel.evaluation.evaluate import evaluate
-    from napari_subpixel.rendering.render import render, save_image, save_preview
+    from napari_subpixel.rendering.image_files import save_image, save_preview
+    from napari_subpixel.rendering.render import render
     from napari_subpixel.runs.pipeline import detect_to_file
     from napari_subpixel.simulation.simulate import simulate
     from napari_subpixel.stacks import open_stack

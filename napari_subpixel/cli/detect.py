@@ -139,7 +139,7 @@ def _check_one_movie(arguments: argparse.Namespace, n_movies: int) -> None:
         if getattr(arguments, flag) is not None and n_movies > 1:
             raise InputError(f"--{flag} is for one movie, {n_movies} were given")
     if arguments.image is not None:
-        from napari_subpixel.rendering.render import check_image_output
+        from napari_subpixel.rendering.image_files import check_image_output
 
         check_image_output(arguments.image, overwrite=True)  # whether it may be replaced the run knows
     if arguments.follow is not None and (arguments.workers is not None or arguments.scheduler is not None):

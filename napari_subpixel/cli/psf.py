@@ -102,7 +102,7 @@ def _check_outputs(arguments: argparse.Namespace) -> None:
             raise InputError(f"{arguments.output}: a camera file's name must end in {' or '.join(SUFFIXES)}")
         check_can_write(arguments.output, overwrite=arguments.overwrite)
     if arguments.plot:
-        from napari_subpixel.calibration.plots import check_plot_output
+        from napari_subpixel._util.figures import check_plot_output
 
         check_plot_output(arguments.plot, overwrite=arguments.overwrite)
 

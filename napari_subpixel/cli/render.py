@@ -34,13 +34,8 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Render and save."""
-    from napari_subpixel.rendering.render import (
-        check_image_output,
-        check_preview_output,
-        render,
-        save_image,
-        save_preview,
-    )
+    from napari_subpixel.rendering.image_files import check_image_output, check_preview_output, save_image, save_preview
+    from napari_subpixel.rendering.render import render
 
     check_image_output(arguments.output, overwrite=arguments.overwrite)
     if arguments.preview:

@@ -19,8 +19,10 @@ from napari_subpixel._util.compiled import compiled, on_all_processors
 from napari_subpixel.coordinates import HALF_PIXEL, whole_pixel
 from napari_subpixel.psf import TRUNCATE_SIGMA
 
-#: Points are sorted into tiles: bands of at least so many rows, cut into so many columns.
-BAND_ROWS, TILE_COLUMNS = 64, 256
+#: Points are sorted into tiles: bands of at least this many rows,
+BAND_ROWS = 64
+#: cut into pieces of this many columns.
+TILE_COLUMNS = 256
 #: Pixels that are computed together; a Gaussian's window is as wide as a multiple of this.
 LANES = 8
 #: Places of points that are looked up together.
@@ -40,15 +42,13 @@ def _distribution() -> tuple[np.float32, ...]:
     return tuple(polynomial[::-1].astype(np.float32))
 
 
-#: For loops that do little but multiply and add: both in one step, and divisions with no look at whether it is by 0.
+#: For loops that do little but multiply and add: both in one step, and divisions without a check for 0.
 arithmetic = partial(compiled, fastmath={"contract"}, error_model="numpy")
 _COEFFICIENTS = _distribution()
-_TO_PLACE, _END, _ONE, _ZERO = (
-    np.float32(2 / TRUNCATE_SIGMA**2),
-    np.float32(TRUNCATE_SIGMA),
-    np.float32(1),
-    np.float32(0),
-)
+_TO_PLACE = np.float32(2 / TRUNCATE_SIGMA**2)
+_END = np.float32(TRUNCATE_SIGMA)
+_ONE = np.float32(1)
+_ZERO = np.float32(0)
 _whole_pixel = compiled(whole_pixel)
 
 
@@ -90,7 +90,8 @@ def add_unit_gaussians(
 ) -> None:
     """Add a pixel-integrated Gaussian of sum 1 for every point, in place.
 
-    The same as `psf.add_gaussians` for many points far apart in a large image.
+    For one large image with many points, compiled, in single precision and on all processors;
+    `napari_subpixel.psf.add_gaussians` is for stacks of frames, weighted points and double precision.
 
     Parameters
     ----------

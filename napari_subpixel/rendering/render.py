@@ -1,13 +1,9 @@
-"""Rendering: a super-resolution image from a table of localizations, and its files."""
+"""Rendering: a super-resolution image from a table of localizations."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import uuid
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +11,6 @@ from numpy.typing import NDArray
 
 from napari_subpixel import __version__
 from napari_subpixel._util import records
-from napari_subpixel._util.files import atomic_output, check_can_write
 from napari_subpixel._util.generators import stepwise
 from napari_subpixel.coordinates import SuperResolutionGrid, checked_frame_shape, within_frame
 from napari_subpixel.errors import FrameShapeError, InputError, suggest
@@ -34,15 +29,6 @@ MIN_SIGMA_PX = 0.1
 MAX_SIGMA_CAMERA_PX = 1.0
 #: Points drawn at a time.
 CHUNK_POINTS = 1 << 20
-#: Colours at equal steps from dark to bright, red, green and blue from 0 to 1.
-COLORMAPS = {
-    "hot": ((0, 0, 0), (0.7, 0, 0), (1, 0.45, 0), (1, 0.85, 0.1), (1, 1, 1)),
-    "gray": ((0, 0, 0), (1, 1, 1)),
-}
-#: A preview shows this share of the lit pixels below full brightness.
-PREVIEW_QUANTILE = 0.995
-#: A preview has no longer side than this, in pixels.
-PREVIEW_SIDE_PX = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -264,144 +250,3 @@ class _OwnSigmas:
 
 def _usable(uncertainty: NDArray[np.float32]) -> NDArray[np.bool_]:
     return np.isfinite(uncertainty) & (uncertainty > 0)
-
-
-# -- files --------------------------------------------------------------------------------------------------------
-
-
-def check_image_output(path: str | Path, *, overwrite: bool) -> None:
-    """Raise `InputError` unless an image may and can be written there as OME-TIFF."""
-    _check_suffix(path, (".tif", ".tiff"))
-    check_can_write(path, overwrite=overwrite)
-
-
-def check_preview_output(path: str | Path, *, overwrite: bool) -> None:
-    """Raise `InputError` unless a preview may and can be written there as PNG."""
-    _check_suffix(path, (".png",))
-    check_can_write(path, overwrite=overwrite)
-
-
-def save_image(path: str | Path, rendered: SuperResolutionImage, *, overwrite: bool = False) -> None:
-    """Write an image as OME-TIFF, with its pixel size and its provenance.
-
-    The provenance is a map annotation of the OME metadata, ``napari-subpixel/provenance``: each value is JSON.
-
-    Parameters
-    ----------
-    path : path-like
-        Ends in .tif or .tiff.
-    rendered : SuperResolutionImage
-        What to write.
-    overwrite : bool
-        Replace an existing file.
-
-    Raises
-    ------
-    InputError
-        If the file exists, has another suffix, or cannot be written.
-    """
-    import tifffile
-
-    check_image_output(path, overwrite=overwrite)
-    pixels_per_cm = 1e7 / rendered.grid.pixel_size_nm
-    with atomic_output(path) as draft:
-        tifffile.imwrite(
-            draft,
-            rendered.image,
-            ome=True,
-            photometric="minisblack",
-            compression="zlib",
-            resolution=(pixels_per_cm, pixels_per_cm),
-            resolutionunit="CENTIMETER",
-            metadata=_ome_metadata(rendered),
-        )
-
-
-def _ome_metadata(rendered: SuperResolutionImage) -> dict[str, Any]:
-    size_nm = rendered.grid.pixel_size_nm
-    provenance = {name: json.dumps(value, default=str) for name, value in rendered.provenance.items()}
-    # Named after its contents, so that the same image gives the same bytes.
-    digest = hashlib.sha256(np.ascontiguousarray(rendered.image).data)
-    digest.update(json.dumps([size_nm, provenance]).encode())
-    return {
-        "axes": "YX",
-        "PhysicalSizeX": size_nm,
-        "PhysicalSizeXUnit": "nm",
-        "PhysicalSizeY": size_nm,
-        "PhysicalSizeYUnit": "nm",
-        "UUID": str(uuid.uuid5(uuid.NAMESPACE_OID, digest.hexdigest())),
-        "MapAnnotation": {"Namespace": "napari-subpixel/provenance", **provenance},
-    }
-
-
-def save_preview(
-    path: str | Path,
-    rendered: SuperResolutionImage,
-    *,
-    colormap: str = "hot",
-    scale_bar_nm: float | None = None,
-    overwrite: bool = False,
-) -> None:
-    """Write an 8-bit PNG to look at: bright, in false colours; what it shows cannot be measured.
-
-    Parameters
-    ----------
-    path : path-like
-        Ends in .png.
-    rendered : SuperResolutionImage
-        What to show; an image of more than 4096 pixels a side is shown smaller.
-    colormap : {"hot", "gray"}
-        Colours from dark to bright.
-    scale_bar_nm : float, optional
-        Length of a white bar in the lower right corner, in nm.
-    overwrite : bool
-        Replace an existing file.
-
-    Raises
-    ------
-    InputError
-        If the file exists, has another suffix or cannot be written, the colours are unknown, or the bar does not fit.
-    """
-    import imagecodecs
-
-    check_preview_output(path, overwrite=overwrite)
-    if colormap not in COLORMAPS:
-        hint = suggest(str(colormap), COLORMAPS)
-        raise InputError(f"colormap must be one of {', '.join(COLORMAPS)}, got {colormap!r}{hint}")
-    shrink = -(-max(rendered.image.shape) // PREVIEW_SIDE_PX)
-    picture = _coloured(_shrunk(rendered.image, shrink), COLORMAPS[colormap])
-    if scale_bar_nm is not None:
-        _draw_scale_bar(picture, scale_bar_nm, rendered.grid.pixel_size_nm * shrink)
-    with atomic_output(path) as draft:
-        draft.write_bytes(imagecodecs.png_encode(picture, level=1))
-
-
-def _check_suffix(path: str | Path, suffixes: tuple[str, ...]) -> None:
-    if Path(path).suffix.lower() not in suffixes:
-        raise InputError(f"{path}: the image's name must end in {' or '.join(suffixes)}")
-
-
-def _shrunk(image: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
-    """Return the sums over blocks of `factor` x `factor` pixels; the last ones may be cut."""
-    starts = [np.arange(0, n, factor) for n in image.shape]
-    return image if factor == 1 else np.add.reduceat(np.add.reduceat(image, starts[0], axis=0), starts[1], axis=1)
-
-
-def _coloured(image: NDArray[np.float32], colours: Sequence[Sequence[float]]) -> NDArray[np.uint8]:
-    """Return an RGB picture, shape (height, width, 3), full bright at a high quantile of the lit pixels."""
-    lit = image[image > 1e-3 * image.max()]
-    full = np.quantile(lit, PREVIEW_QUANTILE) if lit.size else 1.0
-    level = np.rint(np.clip(image / full, 0, 1) * 255).astype(np.uint8)
-    places = np.linspace(0, 255, len(colours))
-    table = np.column_stack([np.interp(np.arange(256), places, channel) for channel in zip(*colours, strict=True)])
-    return np.rint(table * 255).astype(np.uint8)[level]
-
-
-def _draw_scale_bar(picture: NDArray[np.uint8], length_nm: float, pixel_size_nm: float) -> None:
-    height, width, _ = picture.shape
-    length = round(records.number("preview", "scale_bar_nm", length_nm) / pixel_size_nm)
-    thickness = max(1, height // 100)
-    margin = max(2, min(height, width) // 40)
-    if length < 1 or length + 2 * margin > width or thickness + 2 * margin > height:
-        raise InputError(f"a scale bar of {length_nm:g} nm does not fit a picture of {height} x {width} pixels")
-    picture[-margin - thickness : -margin, -margin - length : -margin] = 255

@@ -10,7 +10,8 @@ from napari_subpixel import formats
 from napari_subpixel.detection.job import DetectionJob
 from napari_subpixel.errors import InputError, PixelSizeError
 from napari_subpixel.localizations import LocalizationParts, Localizations, concat
-from napari_subpixel.rendering.render import SuperResolutionImage, check_image_output, image_grid, render, save_image
+from napari_subpixel.rendering.image_files import check_image_output, save_image
+from napari_subpixel.rendering.render import SuperResolutionImage, image_grid, render
 from napari_subpixel.runs.quality_warnings import TableSummary, provenance_with_warnings
 
 #: Rows that are drawn into an image at a time.

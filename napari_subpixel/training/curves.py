@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_subpixel.calibration.plots import GAUSSIAN, MEASURED, new_figure, save_figure
+from napari_subpixel._util.figures import BLUE, VERMILION, new_figure, save_figure
 from napari_subpixel.errors import InputError
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from napari_subpixel._util.figures import Figure
 
 #: Columns of a log that are drawn, with the labels of their axes.
 DRAWN = {"localization_loss": "localization\nloss", "count_loss": "count\nloss", "jaccard": "Jaccard index,\nheld out"}
@@ -48,7 +48,7 @@ def figure_of_curves(log: Path) -> Figure:
     for axes, (name, label) in zip(parts, drawn.items(), strict=True):
         there = np.isfinite(columns[name])
         marker = "o" if name == "jaccard" or there.sum() < 3 else ""
-        colour = GAUSSIAN if name == "jaccard" else MEASURED
+        colour = VERMILION if name == "jaccard" else BLUE
         axes.plot(columns["iteration"][there], columns[name][there], color=colour, marker=marker, ms=4)
         axes.set_ylabel(label)
         axes.grid(color="0.9")

@@ -11,7 +11,8 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton
 
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.rendering.render import METHODS, SuperResolutionImage, render, save_image
+from napari_subpixel.rendering.image_files import save_image
+from napari_subpixel.rendering.render import METHODS, SuperResolutionImage, render
 from napari_subpixel.widgets.background.latest_request import LatestWork
 from napari_subpixel.widgets.background.worker import Work
 from napari_subpixel.widgets.controls.messages import reported

@@ -8,8 +8,9 @@ import sys
 import numpy as np
 import pytest
 
+from napari_subpixel._util.figures import DOTS_PER_INCH, check_plot_output, save_figure
 from napari_subpixel.calibration import SpotPsf, measure_psf
-from napari_subpixel.calibration.plots import DOTS_PER_INCH, check_plot_output, figure_of_psf, plot_psf, save_figure
+from napari_subpixel.calibration.plots import figure_of_psf, plot_psf
 from napari_subpixel.camera import Camera
 from napari_subpixel.errors import InputError
 from napari_subpixel.psf import draw_gaussians
@@ -93,7 +94,7 @@ def test_without_matplotlib_the_message_names_the_extra():
     code = """
 import sys
 sys.modules["matplotlib"] = None
-from napari_subpixel.calibration.plots import check_plot_output
+from napari_subpixel._util.figures import check_plot_output
 try:
     check_plot_output("psf.png", overwrite=True)
 except ValueError as error:
@@ -106,7 +107,7 @@ except ValueError as error:
 def test_a_plot_never_loads_the_part_of_matplotlib_that_opens_windows(tmp_path):
     code = """
 import sys
-from napari_subpixel.calibration.plots import check_plot_output
+from napari_subpixel._util.figures import check_plot_output
 check_plot_output(sys.argv[1], overwrite=False)
 print("matplotlib.figure" in sys.modules, "matplotlib.pyplot" in sys.modules)
 """

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import xml.etree.ElementTree as ElementTree
-
-import imagecodecs
 import numpy as np
 import pytest
-import tifffile
 from scipy.special import ndtr
 
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.psf import add_gaussians
 from napari_subpixel.rendering import render as module
-from napari_subpixel.rendering.render import (
-    METHODS,
-    SuperResolutionImage,
-    check_image_output,
-    render,
-    save_image,
-    save_preview,
-)
+from napari_subpixel.rendering.render import METHODS, render
 
 SHAPE = (12, 19)
 
@@ -293,123 +281,3 @@ def test_an_unknown_frame_shape_or_pixel_size_is_asked_for():
         render(points([1.0], [2.0], frame_shape=None))
     with pytest.raises(InputError, match="pixel size of the localizations is not known"):
         render(points([1.0], [2.0], pixel_size_nm=None))
-
-
-# -- files --------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def rendered(rng) -> SuperResolutionImage:
-    return render(somewhere(rng, 80, pixel_size_nm=97.0), pixel_size_nm=12.5)
-
-
-@pytest.mark.parametrize("name", ["image.tif", "image.TIFF", "image.ome.tif"])
-def test_a_saved_image_comes_back_with_its_pixel_size(tmp_path, rendered, name):
-    save_image(tmp_path / name, rendered)
-    with tifffile.TiffFile(tmp_path / name) as tiff:
-        assert tiff.is_ome
-        assert tiff.series[0].axes == "YX"
-        assert np.array_equal(tiff.asarray(), rendered.image)
-        assert tiff.asarray().dtype == np.float32
-        pixels = ElementTree.fromstring(tiff.ome_metadata).find(".//{*}Pixels").attrib
-        assert tiff.pages[0].resolution == pytest.approx((8e5, 8e5))  # pixels per centimetre
-    assert rendered.image.shape == (94, 148)
-    assert (pixels["SizeY"], pixels["SizeX"]) == ("94", "148")
-    assert (float(pixels["PhysicalSizeY"]), float(pixels["PhysicalSizeX"])) == (12.5, 12.5)
-    assert (pixels["PhysicalSizeYUnit"], pixels["PhysicalSizeXUnit"]) == ("nm", "nm")
-
-
-def test_a_saved_image_tells_where_it_comes_from(tmp_path, rendered):
-    rendered.provenance["movie"] = 'Zellkern <µ> "1".tif'
-    save_image(tmp_path / "image.tif", rendered)
-    with tifffile.TiffFile(tmp_path / "image.tif") as tiff:
-        values = ElementTree.fromstring(tiff.ome_metadata).findall(".//{*}MapAnnotation//{*}M")
-    assert {value.get("K"): json.loads(value.text) for value in values} == rendered.provenance
-
-
-def test_the_same_image_gives_the_same_bytes(tmp_path, rendered):
-    for name in ("a.tif", "b.tif"):
-        save_image(tmp_path / name, rendered)
-    assert (tmp_path / "a.tif").read_bytes() == (tmp_path / "b.tif").read_bytes()
-
-
-def test_an_image_that_is_there_is_kept_unless_told_otherwise(tmp_path, rendered):
-    for save, name in ((save_image, "image.tif"), (save_preview, "image.png")):
-        (tmp_path / name).write_text("precious")
-        with pytest.raises(InputError, match=f"{name}: exists already"):
-            save(tmp_path / name, rendered)
-        assert (tmp_path / name).read_text() == "precious"
-        save(tmp_path / name, rendered, overwrite=True)
-        assert (tmp_path / name).stat().st_size > 100
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["image.png", "image.tif"]
-
-
-def test_an_image_of_another_suffix_or_into_nowhere_is_refused(tmp_path, rendered):
-    with pytest.raises(InputError, match=r"image.jpg: the image's name must end in .tif or .tiff"):
-        check_image_output(tmp_path / "image.jpg", overwrite=False)
-    with pytest.raises(InputError, match=r"image.jpg: the image's name must end in .tif or .tiff"):
-        save_image(tmp_path / "image.jpg", rendered)
-    with pytest.raises(InputError, match=r"image.tif: the image's name must end in .png"):
-        save_preview(tmp_path / "image.tif", rendered)
-    for save, name in ((save_image, "image.tif"), (save_preview, "image.png")):
-        with pytest.raises(InputError, match=r"the folder .*nowhere does not exist"):
-            save(tmp_path / "nowhere" / name, rendered)
-    assert not list(tmp_path.iterdir())
-
-
-def decoded(path):
-    return imagecodecs.png_decode(path.read_bytes())
-
-
-def test_a_preview_is_dark_where_the_image_is_and_bright_where_points_are(tmp_path, rendered):
-    save_preview(tmp_path / "image.png", rendered)
-    picture = decoded(tmp_path / "image.png")
-    assert picture.shape == (94, 148, 3)
-    assert picture.dtype == np.uint8
-    assert not picture[rendered.image == 0].any()
-    assert picture[np.unravel_index(rendered.image.argmax(), rendered.image.shape)].tolist() == [255, 255, 255]
-    save_preview(tmp_path / "gray.png", rendered, colormap="gray")
-    gray = decoded(tmp_path / "gray.png")
-    assert (gray == gray[..., :1]).all()
-    order = np.argsort(rendered.image, axis=None)
-    assert (np.diff(gray[..., 0].ravel()[order].astype(int)) >= 0).all()
-
-
-def test_a_preview_of_nothing_is_black(tmp_path):
-    save_preview(tmp_path / "image.png", render(points([], [])))
-    assert not decoded(tmp_path / "image.png").any()
-
-
-def test_a_preview_of_a_large_image_is_smaller(tmp_path, rendered, monkeypatch):
-    monkeypatch.setattr(module, "PREVIEW_SIDE_PX", 60)
-    save_preview(tmp_path / "image.png", rendered, scale_bar_nm=12.5 * 3 * 10)
-    picture = decoded(tmp_path / "image.png")
-    assert picture.shape == (32, 50, 3)  # 94 x 148 in blocks of 3 x 3, the last ones cut
-    assert bar_length(picture) == 10
-
-
-def bar_length(picture):
-    return int(max((row == 255).all(axis=1).sum() for row in picture[-len(picture) // 10 :]))
-
-
-def test_a_scale_bar_has_its_length(tmp_path):
-    save_preview(tmp_path / "image.png", render(points([], []), pixel_size_nm=10), scale_bar_nm=500)
-    picture = decoded(tmp_path / "image.png")
-    assert bar_length(picture) == 50
-    assert not picture[:, -1].any()
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"colormap": "hott"}, "colormap must be one of hot, gray, got 'hott'; did you mean 'hot'"),
-        ({"scale_bar_nm": 1e6}, r"a scale bar of 1e\+06 nm does not fit a picture of 94 x 148 pixels"),
-        ({"scale_bar_nm": 1}, "a scale bar of 1 nm does not fit"),
-        ({"scale_bar_nm": -500}, "a scale bar of -500 nm does not fit"),
-        ({"scale_bar_nm": np.nan}, "preview: scale_bar_nm must be finite, got nan"),
-    ],
-)
-def test_a_preview_that_cannot_be_is_refused(tmp_path, rendered, changes, message):
-    with pytest.raises(InputError, match=message):
-        save_preview(tmp_path / "image.png", rendered, **changes)
-    assert not list(tmp_path.iterdir())
