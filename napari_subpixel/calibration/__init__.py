@@ -1,4 +1,15 @@
-"""The point spread function measured on beads or molecules that stand alone: its width, and whether a Gaussian fits."""
+"""Camera and point spread function, estimated from a movie.
+
+from_noise         gain, baseline and width of the PSF from any movie's noise
+psf_measurement    `measure_psf`: the PSF from isolated beads or molecules
+spot_psf           `SpotPsf`: its result
+spot_finding       isolated spots of a movie
+spot_fitting       a Gaussian fitted to each, and those of one bead linked
+focus              beads of a z-stack where they are in focus
+radial_profile     the mean spot compared with a Gaussian
+elongation         how elongated isolated spots are
+plots              a picture of a measured PSF
+"""
 
 from __future__ import annotations
 

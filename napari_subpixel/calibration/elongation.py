@@ -1,4 +1,4 @@
-"""How much longer than wide single spots are: those of an astigmatic lens, or out of focus, are no round molecules."""
+"""Elongation of isolated spots: those behind an astigmatic lens, or out of focus, are not round."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import NamedTuple
 import numpy as np
 
 from napari_subpixel._util.generators import stepwise
-from napari_subpixel.calibration.spot_finding import frames_to_look_at, looked
+from napari_subpixel.calibration.spot_finding import evenly_spread_frames, find_isolated_spots
 from napari_subpixel.camera import Camera
 from napari_subpixel.errors import InputError
 from napari_subpixel.stacks import Stack
 
-#: Frames that are looked at, at most.
-MOST_FRAMES = 12
+#: Frames searched at most.
+MAX_FRAMES = 12
 
 
 class Elongation(NamedTuple):
-    """The usual width of spots along their longer and their shorter of the two axes, in pixels."""
+    """Typical widths of spots along the longer and the shorter of the two axes, in pixels."""
 
     long_px: float
     short_px: float
 
     @property
     def half_log_ratio(self) -> float:
-        """Half the logarithm of their ratio: by so much each axis differs from the mean."""
+        """Half the logarithm of their ratio: the relative difference of each axis from the mean."""
         return float(np.log(self.long_px / self.short_px)) / 2
 
 
@@ -39,10 +39,10 @@ def measure_elongation(stack: Stack, camera: Camera) -> Generator[float, None, E
     """
     try:
         whole = (slice(None), slice(None))
-        look = yield from looked(stack, camera, frames_to_look_at(stack, None, MOST_FRAMES), whole)
+        search = yield from find_isolated_spots(stack, camera, evenly_spread_frames(stack, None, MAX_FRAMES), whole)
     except InputError:  # too few, or too crowded
         return None
-    y, x = look.spots.fits.at[:, 4:].T
+    y, x = search.spots.fits.at[:, 4:].T
     ratio = np.exp(np.median(np.abs(np.log(y / x))))
     middle = np.median(np.sqrt(y * x))
     return Elongation(float(middle * np.sqrt(ratio)), float(middle / np.sqrt(ratio)))

@@ -1,57 +1,59 @@
-"""Beads of a z-stack: whether a movie is one, and in which of its frames each bead is in focus."""
+"""Beads of a z-stack: whether a movie is one, and in which frames each bead is in focus."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_subpixel.calibration.spot_finding import LEAST_SPOTS, Spots
+from napari_subpixel.calibration.spot_finding import MIN_SPOTS, Spots
 from napari_subpixel.calibration.spot_fitting import SIGMA_PX
 from napari_subpixel.calibration.spot_psf import LONG_SHARE
 from napari_subpixel.errors import InputError
 
-#: A bead is followed through a z-stack if it is seen in so many frames and its width grows by more than this share, by
-#: more than so many times its scatter from frame to frame.
-LEAST_PLANES, DEFOCUS_SHARE, DEFOCUS_SIGMA = 7, 0.25, 6.0
-#: In focus is a bead where it is wider than at its narrowest by at most this share; a parabola through the squared
-#: widths up to so many times the narrowest tells where.
-FOCUS_SHARE, PARABOLA_SHARE = 0.03, 1.4
+#: A bead is followed through a z-stack if it is found in at least this many frames,
+MIN_PLANES = 7
+#: and its width grows by more than this share,
+DEFOCUS_SHARE = 0.25
+#: and by more than this many times its scatter from frame to frame.
+DEFOCUS_SIGMA = 6.0
+#: A bead is in focus where it is wider than at its narrowest by at most this share.
+FOCUS_SHARE = 0.03
+#: The focus is the vertex of a parabola through the squared widths up to this many times the narrowest.
+PARABOLA_SHARE = 1.4
 
 
 def goes_through_focus(spots: Spots) -> bool:
     """Say whether the widths of most spots change steadily from frame to frame, as in a z-stack."""
     changing = 0
-    for own in _planes(spots):
-        width = spots.width[own]
+    for images in _planes(spots):
+        width = spots.width[images]
         smooth = _middle_of_three(width)
         scatter = 1.4826 * np.median(np.abs(np.diff(width, 2))) / np.sqrt(6)
         grows = smooth.max() - smooth.min()
-        changing += len(own) * (grows > max(DEFOCUS_SHARE * smooth.min(), DEFOCUS_SIGMA * scatter))
+        changing += len(images) * (grows > max(DEFOCUS_SHARE * smooth.min(), DEFOCUS_SIGMA * scatter))
     return bool(changing > len(spots.frame) / 2)
 
 
 def _planes(spots: Spots) -> list[NDArray[np.int64]]:
-    """Return, for each bead that is seen in enough frames, which spots are its images, in order."""
+    """Return, for each bead that is found in enough frames, which spots are its images, in order."""
     number = np.bincount(spots.source)
-    return [np.flatnonzero(spots.source == k) for k in np.flatnonzero(number >= LEAST_PLANES)]
+    return [np.flatnonzero(spots.source == k) for k in np.flatnonzero(number >= MIN_PLANES)]
 
 
 def in_focus(spots: Spots) -> tuple[Spots, list[str]]:
-    """Return the images of beads in focus, and what is to be said of them."""
+    """Return the images of beads in focus, and notes about them."""
     beads = _planes(spots)
     if not beads:
-        raise InputError(
-            f"no bead is seen in as many as {LEAST_PLANES} frames, so that none tells where it is in focus"
-        )
+        raise InputError(f"no bead is found in {MIN_PLANES} frames or more, so that its focus cannot be located")
     focused, wider, within, turning = [], [], 0, 0
-    for own in beads:
-        keep, wider_there, passes = _narrowest(spots.frame[own], spots.width[own])
-        focused.append(own[keep])
+    for images in beads:
+        keep, wider_there, passes = _narrowest(spots.frame[images], spots.width[images])
+        focused.append(images[keep])
         wider.append(wider_there[keep])
         within += passes
-        turning += _turns(spots.select(own))
+        turning += _turns(spots.select(images))
     number = f"{len(beads)} bead" + "s" * (len(beads) != 1)
-    per_bead = np.mean([len(own) for own in focused])
+    per_bead = np.mean([len(images) for images in focused])
     notes = [f"a z-stack of {number}: each was measured where it is in focus, in {per_bead:.0f} frames on average"]
     if within < len(beads) / 2:
         notes.append("most beads are narrowest at an end of the z-stack: they may not be in focus anywhere in it")
@@ -79,7 +81,7 @@ def _narrowest(
             away = np.sqrt(narrowest * ((1 + FOCUS_SHARE) ** 2 - 1) / curve)
             distance = np.abs(frame - focus)
             wider = np.sqrt(1 + curve * distance**2 / narrowest)
-            return distance <= max(away, np.sort(distance)[LEAST_SPOTS - 1]), wider, True
+            return distance <= max(away, np.sort(distance)[MIN_SPOTS - 1]), wider, True
     smooth = _middle_of_three(width)
     return smooth <= (1 + FOCUS_SHARE) * smooth.min(), np.ones(len(width)), False
 

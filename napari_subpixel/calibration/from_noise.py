@@ -1,7 +1,7 @@
-"""What a movie says of its own microscope: gain and baseline of the camera, width of the point spread function.
+"""Gain and baseline of the camera, and width of the point spread function, estimated from a movie's noise.
 
-Both look at the differences of frames, in which everything that stands still is gone. The noise is white, molecules are
-not: what is left at the finest scale is noise, and what is more at coarser ones has the width of a molecule. A single
+Both use the differences of frames, from which everything constant is gone. The noise is white, molecules are
+not: what is left at the finest scale is noise, and the excess at coarser ones has the width of a molecule. A single
 frame has to do without its differences: there the finest scale is noise all the same, but for very narrow PSFs.
 """
 
@@ -18,27 +18,34 @@ from napari_subpixel.camera import Camera
 from napari_subpixel.errors import InputError
 from napari_subpixel.stacks import Stack, check_finite
 
-#: Frames that are looked at, at most, in pairs spread over the movie; and pixels, of however large frames.
-MOST_FRAMES, MOST_PIXELS = 1000, 1 << 24
-#: A filter that sees hardly anything but the finest scale, along one axis.
+#: Frames read at most, in pairs spread over the movie,
+MAX_FRAMES = 1000
+#: and pixels of these frames.
+MAX_PIXELS = 1 << 24
+#: A filter along one axis that passes hardly anything but the finest scale.
 FINEST = np.array([1.0, -4, 6, -4, 1])
-#: Over so many pixels along an axis noise and light are averaged.
+#: A filter along one axis that averages noise and light.
 SPREAD = np.full(5, 0.2)
-#: Excess noise factor and gain that stand for an EMCCD; only their ratio to `electrons_per_adu` matters.
-EM_GAIN = 300.0
-#: Classes of brightness between which the noise is compared, and how many of them there must be.
-CLASSES, LEAST_CLASSES = 24, 4
-#: The noise grows with the light where the slope is so many times its standard error.
+#: Gain assumed for an EMCCD; only its ratio to `electrons_per_adu` matters.
+ASSUMED_EM_GAIN = 300.0
+#: Classes of brightness between which the noise is compared,
+CLASSES = 24
+#: and how many of them must hold pixels.
+MIN_CLASSES = 4
+#: The noise grows with the light where the slope is more than this many times its standard error.
 SURE_SIGMA = 4.0
-#: Widths, in pixels, that are believed; and the one that is assumed where no molecules tell theirs.
-SIGMA_PX, NO_SIGMA_PX = (0.5, 4.0), 1.3
-#: Molecules tell their width where their light is at least this share of the noise, at the coarsest scale, and the
-#: spectrum is so much likelier with them than without (the difference of the logarithms of the likelihoods).
-LEAST_LIGHT, LEAST_EVIDENCE = 0.02, 50.0
+#: Smallest and largest plausible width of the PSF, in pixels.
+SIGMA_PX = (0.5, 4.0)
+#: Width assumed where it cannot be estimated, in pixels.
+DEFAULT_SIGMA_PX = 1.3
+#: The width is estimated where the molecules' light is at least this share of the noise, at the coarsest scale,
+MIN_LIGHT_SHARE = 0.02
+#: and the log likelihood of the spectrum is higher with molecules than without by at least this.
+MIN_EVIDENCE = 50.0
 
 
-class UntoldError(InputError):
-    """A movie does not tell what is asked of it."""
+class NoEstimateError(InputError):
+    """A property cannot be estimated from a movie."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,7 @@ class Microscope:
     sigma_px : float
         Standard deviation of the point spread function, in pixels.
     assumed : tuple of str
-        What was estimated or assumed, in words; empty where all was given.
+        What was estimated or assumed, as text; empty where all was given.
     """
 
     camera: Camera
@@ -60,14 +67,14 @@ class Microscope:
 
 
 def microscope_of(stack: Stack, camera: Camera, sigma_px: float | None, *, estimate_gain: bool) -> Microscope:
-    """Complete what is known of a movie's microscope by estimates.
+    """Complete what is known about a movie's microscope by estimates.
 
     Parameters
     ----------
     stack : Stack
         The movie.
     camera : Camera
-        What is known of the camera; where its gain is estimated, an ``em_gain`` above 1 says that it is an EMCCD.
+        What is known about the camera; where its gain is estimated, an ``em_gain`` above 1 says that it is an EMCCD.
     sigma_px : float, optional
         Standard deviation of the point spread function, in pixels; estimated if not given.
     estimate_gain : bool
@@ -76,7 +83,7 @@ def microscope_of(stack: Stack, camera: Camera, sigma_px: float | None, *, estim
     Returns
     -------
     Microscope
-        Where the movie does not tell, as one without molecules, plain values are assumed, and said to be.
+        What cannot be estimated, as without molecules, is assumed, and `assumed` says so.
 
     Raises
     ------
@@ -89,13 +96,14 @@ def microscope_of(stack: Stack, camera: Camera, sigma_px: float | None, *, estim
     frames = _sample(stack)
     with records.naming(stack.name):
         if frames.min() == frames.max():
-            return Microscope(camera, sigma_px or NO_SIGMA_PX, ("the movie shows nothing to estimate anything from",))
+            nothing = "the movie is constant: nothing can be estimated from it"
+            return Microscope(camera, sigma_px or DEFAULT_SIGMA_PX, (nothing,))
         if estimate_gain:
-            camera, told = _camera_of(frames, camera)
-            assumed.append(told)
+            camera, note = _camera_of(frames, camera)
+            assumed.append(note)
         if sigma_px is None:
-            sigma_px, told = _sigma_of(frames)
-            assumed.append(told)
+            sigma_px, note = _sigma_of(frames)
+            assumed.append(note)
     return Microscope(camera, sigma_px, tuple(assumed))
 
 
@@ -105,10 +113,10 @@ def _camera_of(frames: NDArray, camera: Camera) -> tuple[Camera, str]:
     try:
         known = estimate_camera(frames, emccd=emccd, pixel_size_nm=camera.pixel_size_nm)
         source = "camera from the movie"
-    except UntoldError:
+    except NoEstimateError:
         noise, light = (float(part.mean()) for part in _noise_and_light(frames))
         known = Camera(camera.pixel_size_nm, max(light - noise, 0.0), name="assumed")
-        source = "camera assumed, since the movie does not tell"
+        source = "camera assumed, since it cannot be estimated from the movie"
     adu = known.em_gain / float(np.mean(known.electrons_per_adu))
     emccd_words = "assuming no electron multiplication (after it, photons are twice as many)"
     how = "an EMCCD, as its gain says" if known.em_gain > 1 else emccd_words
@@ -119,27 +127,30 @@ def _sigma_of(frames: NDArray) -> tuple[float, str]:
     """Return the width of the point spread function, and where it comes from."""
     try:
         sigma_px = estimate_sigma_px(frames)
-    except UntoldError:
-        return NO_SIGMA_PX, f"PSF assumed, since no molecules tell: sigma {NO_SIGMA_PX:.2f} px"
+    except NoEstimateError:
+        return (
+            DEFAULT_SIGMA_PX,
+            f"PSF assumed, since no molecules stand out: sigma {DEFAULT_SIGMA_PX:.2f} px",
+        )
     return sigma_px, f"PSF from the movie: sigma {sigma_px:.2f} px"
 
 
 def _sample(stack: Stack) -> NDArray:
     """Read pairs of neighbouring frames, or the one that there is, shape (2 K or 1, Y, X)."""
-    most = MOST_PIXELS // (stack.frame_shape[0] * stack.frame_shape[1])
+    max_frames = MAX_PIXELS // (stack.frame_shape[0] * stack.frame_shape[1])
     parts = []
-    for first in pairs_of_frames(stack.n_frames, most)[:, 0].tolist() if stack.n_frames > 1 else (0,):
+    for first in sampled_pairs(stack.n_frames, max_frames)[:, 0].tolist() if stack.n_frames > 1 else (0,):
         parts.append(stack.read(first, min(first + 2, stack.n_frames)))
         check_finite(parts[-1], first, stack.name)
     return np.concatenate(parts)
 
 
-def pairs_of_frames(n_frames: int, most: int = MOST_FRAMES) -> NDArray[np.int64]:
-    """Return the numbers of neighbouring frames to look at, spread over a movie of two or more, shape (K, 2).
+def sampled_pairs(n_frames: int, max_frames: int = MAX_FRAMES) -> NDArray[np.int64]:
+    """Return the numbers of neighbouring frames to read, spread over a movie of two or more, shape (K, 2).
 
-    They are at most `most` frames, or `MOST_FRAMES`, or a single pair.
+    They are at most `max_frames` frames, or `MAX_FRAMES`, or a single pair.
     """
-    pairs = max(1, min(n_frames, most, MOST_FRAMES) // 2)
+    pairs = max(1, min(n_frames, max_frames, MAX_FRAMES) // 2)
     step = max(2, n_frames // pairs)
     first = np.arange(0, n_frames - 1, step)
     return np.column_stack([first, first + 1])[:pairs]
@@ -151,9 +162,9 @@ def estimate_camera(frames: NDArray, *, emccd: bool = False, pixel_size_nm: floa
     Parameters
     ----------
     frames : ndarray, shape (2 K or 1, Y, X)
-        Pairs of neighbouring frames, in ADU: those that `pairs_of_frames` names, one after another; or a single frame.
+        Pairs of neighbouring frames, in ADU: those that `sampled_pairs` names, in order; or a single frame.
     emccd : bool
-        Whether electron multiplication doubles the noise; the movie cannot tell. Only the photons depend on it.
+        Whether electron multiplication doubles the noise; the movie does not show it. Only the photons depend on it.
     pixel_size_nm : float, optional
         Passed on to the camera.
 
@@ -166,7 +177,8 @@ def estimate_camera(frames: NDArray, *, emccd: bool = False, pixel_size_nm: floa
     Raises
     ------
     InputError
-        If frames are not pairs of at least 8 x 8 pixels, or, as `UntoldError`, the noise does not grow with the light.
+        If frames are not pairs of at least 8 x 8 pixels, or, as
+        `NoEstimateError`, the noise does not grow with the light.
     """
     variance, light = (part.ravel() for part in _noise_and_light(frames))
     edges = np.quantile(light, np.linspace(0, 1, CLASSES + 1))
@@ -174,15 +186,17 @@ def estimate_camera(frames: NDArray, *, emccd: bool = False, pixel_size_nm: floa
     number = np.bincount(which, minlength=CLASSES)
     keep = number > 0
     mean, noise = (np.bincount(which, v, CLASSES)[keep] / number[keep] for v in (light, variance))
-    if keep.sum() < LEAST_CLASSES:
-        raise UntoldError("the light of the movie is too even: give the camera's baseline and gain")
+    if keep.sum() < MIN_CLASSES:
+        raise NoEstimateError("the light of the movie is too even: give the camera's baseline and gain")
     slope, offset, error = _line(mean, noise, number[keep])
     if not slope > SURE_SIGMA * error:
-        raise UntoldError("the noise of the movie does not grow with its light: give the camera's baseline and gain")
+        raise NoEstimateError("the movie's noise does not grow with its light: give the camera's baseline and gain")
     baseline = float(np.clip(-offset / slope, 0, light.min()))
     factor = 2.0 if emccd else 1.0
-    electrons = factor / slope * (EM_GAIN if emccd else 1.0)
-    return Camera(pixel_size_nm, baseline, electrons, 1.0, EM_GAIN if emccd else 1.0, name="estimated from the movie")
+    electrons = factor / slope * (ASSUMED_EM_GAIN if emccd else 1.0)
+    return Camera(
+        pixel_size_nm, baseline, electrons, 1.0, ASSUMED_EM_GAIN if emccd else 1.0, name="estimated from the movie"
+    )
 
 
 def estimate_sigma_px(frames: NDArray) -> float:
@@ -204,7 +218,8 @@ def estimate_sigma_px(frames: NDArray) -> float:
     Raises
     ------
     InputError
-        If frames are not pairs of at least 8 x 8 pixels, or, as `UntoldError`, nothing but noise differs between them.
+        If frames are not pairs of at least 8 x 8 pixels, or, as
+        `NoEstimateError`, nothing but noise differs between them.
     """
     from scipy.optimize import minimize
 
@@ -225,8 +240,8 @@ def estimate_sigma_px(frames: NDArray) -> float:
     )
     light, sigma, noise = np.exp(found.x)
     evidence = len(changing) * power.size * (np.log(power.mean()) + 1 - float(found.fun))
-    if not SIGMA_PX[0] < sigma < SIGMA_PX[1] or light < LEAST_LIGHT * noise or evidence < LEAST_EVIDENCE:
-        raise UntoldError("no molecules stand out in the movie's differences: give the width of the PSF")
+    if not SIGMA_PX[0] < sigma < SIGMA_PX[1] or light < MIN_LIGHT_SHARE * noise or evidence < MIN_EVIDENCE:
+        raise NoEstimateError("no molecules stand out in the movie's differences: give the width of the PSF")
     return float(sigma)
 
 
@@ -276,7 +291,7 @@ def _line(x: NDArray[np.float64], y: NDArray[np.float64], number: NDArray[np.int
 
 
 def _spectrum(frames: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return the mean power of frames, the squared frequency, and the power that pixels leave, but for the slowest."""
+    """Return the mean power of frames, the squared frequency and the pixels' transfer, but for low frequencies."""
     height, width = frames.shape[1:]
     window = np.outer(np.hanning(height + 2)[1:-1], np.hanning(width + 2)[1:-1])
     frames = (frames - frames.mean(axis=(1, 2), keepdims=True)) * window

@@ -45,7 +45,7 @@ def plot_psf(
 
 
 def figure_of_psf(measured: SpotPsf, *, pixel_size_nm: float | None = None) -> Figure:
-    """Draw the mean spot, its radial profile beside the Gaussian's with their difference, and the single widths."""
+    """Draw the mean spot, its radial profile with the Gaussian's and their difference, and the single widths."""
     import textwrap
 
     figure = new_figure(13.0, 4.8)
@@ -70,16 +70,23 @@ def _draw_image(part: Any, measured: SpotPsf) -> None:
 
 def _draw_profile(part: Any, measured: SpotPsf) -> None:
     above, below = part.subplots(2, 1, sharex=True, height_ratios=(2.2, 1.0))
-    radius, peak = measured.radius_px, measured.gaussian.max()
+    radial = measured.radial
+    radius, peak = radial.radius_px, radial.gaussian.max()
     above.errorbar(
-        radius, measured.profile, measured.profile_uncertainty, fmt="o", ms=4, color=MEASURED, label="measured"
+        radius,
+        radial.profile,
+        radial.profile_uncertainty,
+        fmt="o",
+        ms=4,
+        color=MEASURED,
+        label="measured",
     )
-    above.plot(radius, measured.gaussian, color=GAUSSIAN, label="Gaussian, in the same pixels")
+    above.plot(radius, radial.gaussian, color=GAUSSIAN, label="Gaussian, in the same pixels")
     above.axhline(0, color="0.8", lw=0.8, zorder=0)
     above.set(title="radial profile", ylabel="share of a spot's light\nper pixel")
     above.legend(frameon=False)
-    rest = 100 / peak * (measured.profile - measured.gaussian)
-    error = 100 / peak * measured.profile_uncertainty
+    rest = 100 / peak * (radial.profile - radial.gaussian)
+    error = 100 / peak * radial.profile_uncertainty
     below.errorbar(radius, rest, error, fmt="o", ms=4, color=MEASURED)
     below.axhline(0, color=GAUSSIAN)
     below.set(xlabel="distance from the middle [px]", ylabel="difference\n[% of the peak]")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,26 +13,30 @@ from napari_subpixel._util.generators import stepwise
 from napari_subpixel.calibration.focus import goes_through_focus, in_focus
 from napari_subpixel.calibration.radial_profile import profile_of
 from napari_subpixel.calibration.spot_finding import (
-    LEAST_SPOTS,
+    MIN_SPOTS,
     SATURATED,
-    Look,
     Spots,
-    frames_to_look_at,
-    looked,
-    too_few,
+    SpotSearch,
+    evenly_spread_frames,
+    find_isolated_spots,
+    too_few_spots,
 )
-from napari_subpixel.calibration.spot_psf import SpotPsf
+from napari_subpixel.calibration.spot_psf import SpotPsf, SpotShape
 from napari_subpixel.camera import Camera
 from napari_subpixel.coordinates import Roi, checked_roi
 from napari_subpixel.errors import InputError
 from napari_subpixel.stacks import Stack
 
-#: A spot whose width differs from the usual by so many robust standard deviations is left out: of the images of one
-#: bead if there are at least the first number of them, of beads or molecules if there are at least the second.
-OUTLIER_SIGMA, LEAST_IMAGES, LEAST_SOURCES = 4.0, 5, 8
-#: Where fewer bright spots than the first share stand alone, or the widths of single spots scatter by more than the
-#: second, a warning is due.
-CROWDED_SHARE, UNEVEN_SHARE = 0.25, 0.15
+#: A spot whose width differs from the median by more than this many robust standard deviations is left out.
+OUTLIER_SIGMA = 4.0
+#: Images of one bead from which on the outlying ones are left out,
+MIN_IMAGES = 5
+#: and beads or molecules from which on the outlying ones are.
+MIN_SOURCES = 8
+#: A warning is due where fewer bright spots than this share are isolated,
+CROWDED_SHARE = 0.25
+#: or the widths of single spots scatter by more than this.
+UNEVEN_SHARE = 0.15
 
 
 @stepwise
@@ -45,7 +48,7 @@ def measure_psf(
     roi: Roi | None = None,
     z_stack: bool | None = None,
 ) -> Generator[float, None, SpotPsf]:
-    """Measure the point spread function on the spots of a movie that stand alone: beads, or molecules.
+    """Measure the point spread function on the isolated spots of a movie: beads, or molecules.
 
     Images of the same bead in several frames are one sample, as far as the standard error is concerned, unless there is
     one bead only. `measure_psf.steps` yields the share of the current pass over the frames that is done.
@@ -53,9 +56,9 @@ def measure_psf(
     Parameters
     ----------
     stack : Stack
-        A movie of beads or of molecules, or a z-stack of beads; `looking.MOST_FRAMES` of its frames are looked at.
+        A movie of beads or of molecules, or a z-stack of beads; at most `spot_finding.MAX_FRAMES` frames are searched.
     camera : Camera
-        Its baseline and gain tell the noise, by which pixels are weighed.
+        Its baseline and gain give the noise, by which pixels are weighted.
     frames : (int, int), optional
         First frame and the one after the last; either may be None.
     roi : ((int, int), (int, int)), optional
@@ -71,60 +74,63 @@ def measure_psf(
     Raises
     ------
     InputError
-        If frames or region leave the movie, a frame is too small or not finite, or too few spots stand alone.
+        If frames or region leave the movie, a frame is too small or not finite, or too few spots are isolated.
     """
     with records.naming(stack.name):
-        numbers = frames_to_look_at(stack, frames)
+        numbers = evenly_spread_frames(stack, frames)
         camera.check_fits(stack.frame_shape)
         rows, columns = (slice(*part) for part in checked_roi(roi, stack.frame_shape))
         camera = camera.crop(rows, columns)
-        look = yield from looked(stack, camera, numbers, (rows, columns))
-        return _measured(look, camera, z_stack)
+        search = yield from find_isolated_spots(stack, camera, numbers, (rows, columns))
+        return _measured(search, camera, z_stack)
 
 
-def _measured(look: Look, camera: Camera, z_stack: bool | None) -> SpotPsf:
-    """Return the point spread function that the spots tell."""
-    z_stack = goes_through_focus(look.spots) if z_stack is None else z_stack
-    spots, notes = in_focus(look.spots) if z_stack else (look.spots, [])
-    usual = _not_outlying(spots)
+def _measured(search: SpotSearch, camera: Camera, z_stack: bool | None) -> SpotPsf:
+    """Return the point spread function of the spots that were found."""
+    z_stack = goes_through_focus(search.spots) if z_stack is None else z_stack
+    spots, notes = in_focus(search.spots) if z_stack else (search.spots, [])
+    inliers = _inliers(spots)
     left_out = {
-        **look.n_left_out,
-        "out of focus": len(look.spots.frame) - len(spots.frame),
-        "of another width": int((~usual).sum()),
+        **search.n_left_out,
+        "out of focus": len(search.spots.frame) - len(spots.frame),
+        "of another width": int((~inliers).sum()),
     }
-    spots = spots.select(usual)
-    if len(spots.frame) < LEAST_SPOTS:
-        raise InputError(too_few(look._replace(n_left_out=left_out)))
+    spots = spots.select(inliers)
+    if len(spots.frame) < MIN_SPOTS:
+        raise InputError(too_few_spots(search._replace(n_left_out=left_out)))
     scatter = 1.4826 * float(np.median(np.abs(np.log(spots.width / np.median(spots.width)))))
-    notes += _warnings(look, spots, scatter)
+    notes += _warnings(search, spots, scatter)
     n_sources = len(np.unique(spots.source))
     if n_sources == 1:
         spots = spots._replace(source=np.arange(len(spots.frame)))
     widths = _means(np.column_stack([spots.fits.at[:, 4:], spots.fits.slant]), spots.source)
     shape = _shape(widths, scatter)
+    radial, image, image_zoom = profile_of(spots, shape.sigma_px, camera.variance_per_photon)
     return SpotPsf(
-        **shape._asdict(),
+        shape=shape,
+        radial=radial,
         n_spots=len(spots.frame),
         n_sources=n_sources,
-        n_frames=look.n_frames,
+        n_frames=search.n_frames,
         z_stack=z_stack,
-        **profile_of(spots, shape.sigma_px, camera.variance_per_photon)._asdict(),
         sigmas_px=np.sqrt((widths[:, :2] ** 2).mean(axis=1)),
+        image=image,
+        image_zoom=image_zoom,
         n_left_out={reason: number for reason, number in left_out.items() if number},
         notes=tuple(notes),
     )
 
 
-def _warnings(look: Look, spots: Spots, scatter: float) -> Generator[str, None, None]:
-    """Yield what is to be said of the spots."""
-    alone = look.n_alone / look.n_bright
-    if alone < CROWDED_SHARE:
+def _warnings(search: SpotSearch, spots: Spots, scatter: float) -> Generator[str, None, None]:
+    """Yield warnings about the spots."""
+    isolated = search.n_isolated / search.n_bright
+    if isolated < CROWDED_SHARE:
         yield (
-            f"crowded: {alone:.0%} of the bright spots stand alone, and some of them may be several: a sparser movie "
-            "tells more"
+            f"crowded: {isolated:.0%} of the bright spots are isolated, and some of them may be several: a "
+            "sparser movie would give a better estimate"
         )
-    if look.n_left_out[SATURATED] > len(spots.frame):
-        yield f"{look.n_left_out[SATURATED]} saturated spots were left out: expose for less time"
+    if search.n_left_out[SATURATED] > len(spots.frame):
+        yield f"{search.n_left_out[SATURATED]} saturated spots were left out: expose for less time"
     if scatter > UNEVEN_SHARE:
         yield f"the widths of single spots scatter by {scatter:.0%}: they may be several in one, or out of focus"
     if len(np.unique(spots.source)) == 1:
@@ -138,29 +144,16 @@ def _means(values: NDArray[np.float64], source: NDArray[np.int64]) -> NDArray[np
 
 
 def _error_of_mean(values: NDArray[np.float64]) -> float:
-    """Return the standard error of the mean as it would be of many values: larger where there are few."""
+    """Return half the width of the mean's 68% interval: its standard error, widened by Student's t for few values."""
     n = len(values)
     return float(values.std(ddof=1) / np.sqrt(n) * stats.t.ppf(stats.norm.cdf(1), n - 1))
 
 
-class _Shape(NamedTuple):
-    """Widths and their uncertainties, as `SpotPsf` has them."""
+def _shape(widths: NDArray[np.float64], scatter: float) -> SpotShape:
+    """Return the shape of the mean spot from widths along y and x and covariances of beads or molecules, shape (M, 3).
 
-    sigma_px: float
-    sigma_uncertainty_px: float
-    sigma_y_px: float
-    sigma_x_px: float
-    long_px: float
-    short_px: float
-    angle_deg: float
-    elongation_uncertainty_px: float
-
-
-def _shape(widths: NDArray[np.float64], scatter: float) -> _Shape:
-    """Return the shape of the mean spot from widths along y and x and slants of beads or molecules, shape (M, 3).
-
-    A single fit that scatters by a share s is off by about s squared, since the light that it finds goes with the
-    width: that much is added to the uncertainty.
+    Fits that scatter by a share s are biased by about s squared, since the fitted light grows with the width: that
+    much is added to the uncertainty.
     """
     sigma_y, sigma_x, slant = (float(mean) for mean in widths.mean(axis=0))
     square, along = (sigma_y**2 + sigma_x**2) / 2, (sigma_y**2 - sigma_x**2) / 2
@@ -169,7 +162,7 @@ def _shape(widths: NDArray[np.float64], scatter: float) -> _Shape:
     # What each bead or molecule adds, to first order, to the round width, and to the difference along that direction.
     of_round = (sigma_y * widths[:, 0] + sigma_x * widths[:, 1]) / (2 * sigma)
     of_longer = (along * (sigma_y * widths[:, 0] - sigma_x * widths[:, 1]) + slant * widths[:, 2]) / max(longer, 1e-12)
-    return _Shape(
+    return SpotShape(
         float(sigma),
         float(np.hypot(_error_of_mean(of_round), scatter**2 * sigma)),
         sigma_y,
@@ -181,22 +174,22 @@ def _shape(widths: NDArray[np.float64], scatter: float) -> _Shape:
     )
 
 
-def _not_outlying(spots: Spots) -> NDArray[np.bool_]:
-    """Say which spots are about as wide as the others of their bead, and their bead as the others."""
+def _inliers(spots: Spots) -> NDArray[np.bool_]:
+    """Mark spots about as wide as the others of their bead, of beads about as wide as the others."""
     width = np.log(spots.width)
     keep = np.ones(len(width), bool)
     sources, which, number = np.unique(spots.source, return_inverse=True, return_counts=True)
-    for k in np.flatnonzero(number >= LEAST_IMAGES):
-        own = which == k
-        keep[own] = _usual(width[own])
+    for k in np.flatnonzero(number >= MIN_IMAGES):
+        images = which == k
+        keep[images] = _within_outlier_range(width[images])
     middle = np.array([np.median(width[keep & (which == k)]) for k in range(len(sources))])
-    if len(sources) >= LEAST_SOURCES:
-        keep &= _usual(middle)[which]
+    if len(sources) >= MIN_SOURCES:
+        keep &= _within_outlier_range(middle)[which]
     return keep
 
 
-def _usual(values: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Say which values lie within some robust standard deviations of the median."""
+def _within_outlier_range(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Mark values within `OUTLIER_SIGMA` robust standard deviations of the median."""
     away = np.abs(values - np.median(values))
-    usual: NDArray[np.bool_] = away <= OUTLIER_SIGMA * 1.4826 * np.median(away) + 1e-3
-    return usual
+    inlying: NDArray[np.bool_] = away <= OUTLIER_SIGMA * 1.4826 * np.median(away) + 1e-3
+    return inlying

@@ -1,4 +1,4 @@
-"""Looking at a movie for spots that stand alone, with what is needed to measure them."""
+"""Isolated spots of a movie, found and fitted in up to four passes over evenly spread frames."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_subpixel.calibration.spot_fitting import (
-    ALONE_SIGMA,
+    ISOLATION_SIGMA,
     Fits,
+    cropped,
     cut_out,
-    find_alone,
+    find_isolated,
     fit_spots,
-    linked,
-    middle_of,
+    link,
     reach_of_fit,
     reach_of_profile,
 )
@@ -23,22 +23,35 @@ from napari_subpixel.camera import Camera
 from napari_subpixel.errors import InputError
 from napari_subpixel.stacks import Stack, check_finite
 
-#: Frames that are looked at, at most, evenly spread; pixels of them, however large they are; and pixels of all spots'
-#: windows. A first look at a few frames tells about how wide spots are, and how many; where they are many, fewer frames
-#: are looked at, but at least so many, so that as many beads as possible count.
-MOST_FRAMES, MOST_PIXELS, MOST_WINDOW_PIXELS, FIRST_FRAMES, LEAST_FRAMES = 300, 1 << 27, 1 << 21, 12, 60
-#: Spots are looked for with this width, in pixels, at first; a look whose spots are wider or narrower than what they
-#: were looked for with, by more than this share, is followed by another, at most so many in all.
-FIRST_SIGMA_PX, CLOSE_ENOUGH, MOST_LOOKS = 1.3, 0.15, 4
-#: Fewer good spots than these tell nothing; and where fewer bright spots than this share stand alone, those that seem
-#: to do so are mostly several in one.
-LEAST_SPOTS, HOPELESS_SHARE = 3, 0.1
-#: A bead may be missed in fewer frames than these, one after another.
-GAP_FRAMES = 3
-#: Why spots are left out when they are looked for.
-CROWDED, AT_EDGE, TOO_MANY, SATURATED, NO_SPOT = (
-    "crowded", "near the edge", "beyond the number that is used", "saturated", "not like a spot",
-)  # fmt: skip
+#: Frames searched at most, evenly spread over the movie,
+MAX_FRAMES = 300
+#: and pixels of these frames.
+MAX_PIXELS = 1 << 27
+#: Pixels of all spots' windows together; where spots are many, fewer frames are searched,
+MAX_WINDOW_PIXELS = 1 << 21
+#: but at least this many, so that as many beads as possible count.
+MIN_FRAMES = 60
+#: Frames of the first pass, which gives a first width and number of spots.
+FIRST_PASS_FRAMES = 12
+#: Width that spots are searched with in the first pass, in pixels.
+FIRST_SIGMA_PX = 1.3
+#: A pass is repeated with the measured width where that differs from the one searched with by more than this share,
+SIGMA_AGREEMENT = 0.15
+#: up to this many passes in all.
+MAX_PASSES = 4
+#: Good spots needed to measure anything.
+MIN_SPOTS = 3
+#: Where fewer bright spots than this share are isolated, most of those are several molecules in one.
+MIN_ISOLATED_SHARE = 0.1
+#: A bead may be missed in fewer consecutive frames than these.
+MAX_GAP_FRAMES = 3
+
+# Why spots are left out.
+CROWDED = "crowded"
+AT_EDGE = "near the edge"
+TOO_MANY = "beyond the number that is used"
+SATURATED = "saturated"
+NO_SPOT = "not like a spot"
 
 
 class Spots(NamedTuple):
@@ -47,7 +60,7 @@ class Spots(NamedTuple):
     Attributes
     ----------
     frame : ndarray of int64, shape (K,)
-        Which of the frames that were looked at, counted from 0.
+        Index among the frames searched, from 0.
     place : ndarray of int64, shape (K, 2)
         The pixel in the middle of the window.
     windows : ndarray, shape (K, n, n)
@@ -83,8 +96,20 @@ class Spots(NamedTuple):
         return np.sqrt((self.fits.at[:, 4:] ** 2).mean(axis=1))
 
 
-class Look(NamedTuple):
-    """What was seen: the spots with good fits, how many frames were looked at, and how many bright spots there were."""
+class SpotSearch(NamedTuple):
+    """Result of a search.
+
+    Attributes
+    ----------
+    spots : Spots
+        Isolated spots with good fits.
+    n_frames : int
+        Frames searched.
+    n_bright : int
+        Bright spots in them, isolated or not.
+    n_left_out : dict of str to int
+        Bright spots that are not among `spots`, by reason.
+    """
 
     spots: Spots
     n_frames: int
@@ -92,28 +117,47 @@ class Look(NamedTuple):
     n_left_out: dict[str, int]
 
     @property
-    def n_alone(self) -> int:
-        """Bright spots without another one nearby."""
+    def n_isolated(self) -> int:
+        """Bright spots with no other nearby."""
         return self.n_bright - self.n_left_out[CROWDED]
 
 
-def frames_to_look_at(
-    stack: Stack, frames: tuple[int | None, int | None] | None, most: int | None = None
+def evenly_spread_frames(
+    stack: Stack, frames: tuple[int | None, int | None] | None, max_frames: int | None = None
 ) -> NDArray[np.int64]:
-    """Return at most so many of the frames that were asked for, or `MOST_FRAMES`, spread evenly over them."""
+    """Choose frames to search, spread evenly over a range.
+
+    Parameters
+    ----------
+    stack : Stack
+    frames : (int, int), optional
+        First frame of the range and the one after the last; either may be None.
+    max_frames : int, optional
+        Frames to choose at most, `MAX_FRAMES` if not given; fewer if they have more than `MAX_PIXELS` together.
+
+    Returns
+    -------
+    ndarray of int64, shape (N,)
+        Frame numbers in ascending order.
+
+    Raises
+    ------
+    InputError
+        If the range is not within the movie.
+    """
     first, last = frames or (None, None)
     start, stop = first or 0, stack.n_frames if last is None else last
     if not 0 <= start < stop <= stack.n_frames:
         raise InputError(f"frames {start}:{stop} do not lie within the movie's 0:{stack.n_frames}")
     pixels = stack.frame_shape[0] * stack.frame_shape[1]
-    most = max(1, min(stop - start, most or MOST_FRAMES, MOST_PIXELS // pixels))
-    return start + ((np.arange(most) + 0.5) * (stop - start) / most).astype(np.int64)
+    n = max(1, min(stop - start, max_frames or MAX_FRAMES, MAX_PIXELS // pixels))
+    return start + ((np.arange(n) + 0.5) * (stop - start) / n).astype(np.int64)
 
 
-def looked(
+def find_isolated_spots(
     stack: Stack, camera: Camera, numbers: NDArray[np.int64], part: tuple[slice, slice]
-) -> Generator[float, None, Look]:
-    """Look until spots are as wide as those that were looked for.
+) -> Generator[float, None, SpotSearch]:
+    """Find and fit isolated spots, in passes until the width found is the width searched with.
 
     Parameters
     ----------
@@ -121,59 +165,64 @@ def looked(
     camera : Camera
         Of this part of the frame.
     numbers : ndarray of int64
-        Frames to look at.
+        Frames to search.
     part : (slice, slice)
         Rows and columns.
 
     Yields
     ------
     float
-        Share of the current look that is done; the value at the end is the last `Look`.
+        Share of the current pass that is done; the generator's value is the `SpotSearch` of the last pass.
+
+    Raises
+    ------
+    InputError
+        If spots are too crowded or too few, or a frame is too small or not finite.
     """
-    few = numbers[:: -(-len(numbers) // FIRST_FRAMES)]
-    found, which = FIRST_SIGMA_PX, few
-    for _ in range(MOST_LOOKS):
-        sigma_px = found
-        look = yield from _look(stack, camera, which, part, sigma_px)
-        if len(look.spots.frame) >= LEAST_SPOTS:
-            found = float(np.quantile(look.spots.width, 0.3))  # of a z-stack nearer to the focus
-        if len(which) == len(numbers) and abs(np.log(found / sigma_px)) < CLOSE_ENOUGH:
+    first_pass = numbers[:: -(-len(numbers) // FIRST_PASS_FRAMES)]
+    measured_px, searched = FIRST_SIGMA_PX, first_pass
+    for _ in range(MAX_PASSES):
+        sigma_px = measured_px
+        search = yield from _search_once(stack, camera, searched, part, sigma_px)
+        if len(search.spots.frame) >= MIN_SPOTS:
+            measured_px = float(np.quantile(search.spots.width, 0.3))  # of a z-stack nearer to the focus
+        if len(searched) == len(numbers) and abs(np.log(measured_px / sigma_px)) < SIGMA_AGREEMENT:
             break
-        if which is few:
-            numbers = _thinned(numbers, look.n_alone / look.n_frames, found)
-        which = numbers
-    if look.n_alone < HOPELESS_SHARE * look.n_bright:
+        if searched is first_pass:
+            numbers = _thinned(numbers, search.n_isolated / search.n_frames, measured_px)
+        searched = numbers
+    if search.n_isolated < MIN_ISOLATED_SHARE * search.n_bright:
         raise InputError(
-            f"too crowded: of {look.n_bright} bright spots in {look.n_frames} frames all but {look.n_alone} are within "
-            f"{ALONE_SIGMA * sigma_px:.0f} px of another; take a sparser movie"
+            f"too crowded: of {search.n_bright} bright spots in {search.n_frames} frames all but {search.n_isolated} "
+            f"are within {ISOLATION_SIGMA * sigma_px:.0f} px of another; take a sparser movie"
         )
-    if len(look.spots.frame) < LEAST_SPOTS:
-        raise InputError(too_few(look))
-    return look
+    if len(search.spots.frame) < MIN_SPOTS:
+        raise InputError(too_few_spots(search))
+    return search
 
 
 def _thinned(numbers: NDArray[np.int64], spots_per_frame: float, sigma_px: float) -> NDArray[np.int64]:
-    """Return as many of the frames, evenly spread, as have all the spots that are used."""
-    wanted = int(_most_spots(sigma_px) / max(spots_per_frame, 1.0))
-    n = min(len(numbers), max(wanted, LEAST_FRAMES))
+    """Return as many of the frames, evenly spread, as hold the spots that can be used."""
+    wanted = int(_max_spots(sigma_px) / max(spots_per_frame, 1.0))
+    n = min(len(numbers), max(wanted, MIN_FRAMES))
     return numbers[((np.arange(n) + 0.5) * len(numbers) / n).astype(np.int64)]
 
 
-def _most_spots(sigma_px: float) -> int:
-    return MOST_WINDOW_PIXELS // (2 * reach_of_profile(sigma_px) + 1) ** 2
+def _max_spots(sigma_px: float) -> int:
+    return MAX_WINDOW_PIXELS // (2 * reach_of_profile(sigma_px) + 1) ** 2
 
 
-def too_few(look: Look) -> str:
-    """Say what was found, and why it is too little."""
-    wanted = f"at least {LEAST_SPOTS} bright spots that stand alone"
-    if not look.n_bright:
-        return f"found no bright spot in {look.n_frames} frames; {wanted} are needed"
-    why = ", ".join(f"{number} {reason}" for reason, number in look.n_left_out.items() if number)
-    return f"of {look.n_bright} bright spots in {look.n_frames} frames {why}; {wanted} are needed"
+def too_few_spots(search: SpotSearch) -> str:
+    """Return the message of a search that found too few spots."""
+    wanted = f"at least {MIN_SPOTS} isolated bright spots"
+    if not search.n_bright:
+        return f"found no bright spot in {search.n_frames} frames; {wanted} are needed"
+    why = ", ".join(f"{number} {reason}" for reason, number in search.n_left_out.items() if number)
+    return f"of {search.n_bright} bright spots in {search.n_frames} frames {why}; {wanted} are needed"
 
 
-class _Seen(NamedTuple):
-    """The spots that stand alone in a frame: places, windows, noise, highest values and in how many pixels, (K, 2)."""
+class _FrameSpots(NamedTuple):
+    """The isolated spots of a frame; `top`, shape (K, 2), is the highest value and how many pixels have it."""
 
     place: NDArray[np.int64]
     windows: NDArray[np.float32]
@@ -183,62 +232,62 @@ class _Seen(NamedTuple):
     n_left_out: dict[str, int]
 
 
-def _look(
+def _search_once(
     stack: Stack, camera: Camera, numbers: NDArray[np.int64], part: tuple[slice, slice], sigma_px: float
-) -> Generator[float, None, Look]:
+) -> Generator[float, None, SpotSearch]:
     """Find and fit the spots of some frames."""
-    most = max(1, _most_spots(sigma_px) // len(numbers))
-    seen: list[_Seen] = []
+    max_per_frame = max(1, _max_spots(sigma_px) // len(numbers))
+    found: list[_FrameSpots] = []
     for index, number in enumerate(numbers.tolist()):
         yield index / len(numbers)
         frame = stack.read(number, number + 1)
         check_finite(frame, number, stack.name)
-        seen.append(_seen(frame[0][part], camera, sigma_px, most))
-    left_out = {reason: sum(s.n_left_out[reason] for s in seen) for reason in seen[0].n_left_out}
-    saturated = _saturated(np.concatenate([s.top for s in seen]), stack.dtype, camera.bit_depth)
-    frame_of = np.repeat(np.arange(len(seen)), [len(s.place) for s in seen])[~saturated]
-    place = np.concatenate([s.place for s in seen])[~saturated]
-    windows = np.concatenate([s.windows for s in seen])[~saturated]
-    read = np.concatenate([s.read_variance for s in seen])[~saturated]
-    fits = fit_spots(middle_of(windows, reach_of_fit(sigma_px)), sigma_px, camera.variance_per_photon, read)
+        found.append(_spots_of_frame(frame[0][part], camera, sigma_px, max_per_frame))
+    left_out = {reason: sum(s.n_left_out[reason] for s in found) for reason in found[0].n_left_out}
+    saturated = _saturated(np.concatenate([s.top for s in found]), stack.dtype, camera.bit_depth)
+    frame_of = np.repeat(np.arange(len(found)), [len(s.place) for s in found])[~saturated]
+    place = np.concatenate([s.place for s in found])[~saturated]
+    windows = np.concatenate([s.windows for s in found])[~saturated]
+    read = np.concatenate([s.read_variance for s in found])[~saturated]
+    fits = fit_spots(cropped(windows, reach_of_fit(sigma_px)), sigma_px, camera.variance_per_photon, read)
     spots = Spots(frame_of, place, windows, read, fits, np.zeros(len(place), np.int64)).select(fits.good)
-    source = linked(spots.frame, spots.yx, max(1.5, 2 * sigma_px), GAP_FRAMES)
+    source = link(spots.frame, spots.yx, max(1.5, 2 * sigma_px), MAX_GAP_FRAMES)
     left_out |= {SATURATED: int(saturated.sum()), NO_SPOT: int((~fits.good).sum())}
-    return Look(spots._replace(source=source), len(seen), sum(s.n_bright for s in seen), left_out)
+    return SpotSearch(spots._replace(source=source), len(found), sum(s.n_bright for s in found), left_out)
 
 
-def _seen(adu: NDArray, camera: Camera, sigma_px: float, most: int) -> _Seen:
+def _spots_of_frame(adu: NDArray, camera: Camera, sigma_px: float, max_spots: int) -> _FrameSpots:
     """Find the spots of a frame, and cut them out."""
     reach_fit = reach_of_fit(sigma_px)
     if min(adu.shape) < 2 * reach_fit + 1:
         raise InputError(
-            f"{adu.shape[0]} x {adu.shape[1]} pixels are too few: a spot is looked at in {2 * reach_fit + 1} x "
-            f"{2 * reach_fit + 1} of them"
+            f"{adu.shape[0]} x {adu.shape[1]} pixels are too few: a spot needs {2 * reach_fit + 1} x "
+            f"{2 * reach_fit + 1}"
         )
     photons = camera.to_photons(adu)
     read_map = np.broadcast_to(np.asarray(camera.read_noise_photons, np.float64) ** 2, adu.shape)
-    found = find_alone(photons, sigma_px, camera.variance_per_photon, read_map)
-    place = _nearest_to_middle(found.place, adu.shape, most)
+    maxima = find_isolated(photons, sigma_px, camera.variance_per_photon, read_map)
+    place = _nearest_to_middle(maxima.place, adu.shape, max_spots)
     values = cut_out(adu, place, reach_fit)
     top = values.max(axis=(1, 2), initial=-np.inf)
-    return _Seen(
+    return _FrameSpots(
         place,
         cut_out(photons, place, reach_of_profile(sigma_px)),
         cut_out(read_map, place, reach_fit).mean(axis=(1, 2), dtype=np.float64),
         np.column_stack([top, (values == top[:, None, None]).sum(axis=(1, 2))]),
-        found.n_bright,
-        {CROWDED: found.n_crowded, AT_EDGE: found.n_at_edge, TOO_MANY: len(found.place) - len(place)},
+        maxima.n_bright,
+        {CROWDED: maxima.n_crowded, AT_EDGE: maxima.n_at_edge, TOO_MANY: len(maxima.place) - len(place)},
     )
 
 
-def _nearest_to_middle(place: NDArray[np.int64], shape: tuple[int, ...], most: int) -> NDArray[np.int64]:
-    """Return at most so many places: the same ones in every frame, whatever their brightness."""
+def _nearest_to_middle(place: NDArray[np.int64], shape: tuple[int, ...], max_spots: int) -> NDArray[np.int64]:
+    """Return at most `max_spots` places: the same ones in every frame, whatever their brightness."""
     distance = ((place - np.array(shape) / 2) ** 2).sum(axis=1)
-    return place[np.sort(np.argsort(distance, kind="stable")[:most])]
+    return place[np.sort(np.argsort(distance, kind="stable")[:max_spots])]
 
 
 def _saturated(tops: NDArray[np.float64], dtype: np.dtype[Any], bit_depth: int) -> NDArray[np.bool_]:
-    """Say which spots have a flat top at the highest value of all, or reach the digitiser's end.
+    """Say which spots have a flat top at the highest value of all, or reach the largest value of the digitiser.
 
     Takes each spot's highest value and in how many pixels it is there, shape (K, 2).
     """

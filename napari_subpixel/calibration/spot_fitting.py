@@ -1,7 +1,7 @@
-"""Spots that stand alone in a frame: finding them, fitting each with a Gaussian, telling which are one and the same.
+"""Isolated spots of a frame: finding them, fitting each with a Gaussian, linking those of one bead or molecule.
 
 A spot here is an image of one bead or molecule in one frame. The fit is free in everything: place, light, background
-and a width along each axis. It weighs pixels by the camera's noise under the fitted spot itself, and nearly evenly
+and a width along each axis. It weights pixels by the camera's noise under the fitted spot itself, and nearly evenly
 where spots are bright, so that it is neither noisier than it must be nor led by the faint rim of spots that are no
 Gaussians.
 """
@@ -18,33 +18,45 @@ from scipy.special import ndtr
 from napari_subpixel._util.background import rough_background
 from napari_subpixel.coordinates import HALF_PIXEL
 
-#: A spot is bright, and a maximum is more than noise, from so many standard deviations of its noise.
-BRIGHT_SIGMA, SEEN_SIGMA = 12.0, 5.0
-#: A maximum that is seen spoils a spot's neighbourhood if it is at least this share of the spot's height.
+#: A spot is bright from this many standard deviations of its noise,
+BRIGHT_SIGMA = 12.0
+#: and a maximum is more than noise from this many.
+DETECTED_SIGMA = 5.0
+#: A maximum spoils a spot's neighbourhood if it is at least this share of the spot's height.
 SPOILING_SHARE = 0.05
-#: In standard deviations of the PSF: the fit sees the pixels up to the first, the profile those up to the second, each
-#: and one more; no other maximum is nearer than the third.
-FIT_SIGMA, SEEN_AROUND_SIGMA, ALONE_SIGMA = 3.0, 6.0, 8.0
-#: A fit counts on errors of the model of this share of the spot's peak, beside the noise: what is not a Gaussian would
+#: A fit uses the pixels within this many standard deviations of the PSF, and one more,
+FIT_SIGMA = 3.0
+#: a profile those within this many, and one more,
+WINDOW_SIGMA = 6.0
+#: and an isolated spot has no other maximum nearer than this many.
+ISOLATION_SIGMA = 8.0
+#: Model error that a fit assumes in addition to the noise, as a share of the spot's peak: what is not a Gaussian would
 #: otherwise seem wider or narrower the brighter it is.
 MODEL_ERROR = 0.1
 #: Widths, in pixels, that a fit may end with.
 SIGMA_PX = (0.4, 6.0)
-#: Steps of the fit; the longest one, in pixels, by its share of a width, and by its share of the light; and the last
-#: one's length, in pixels, at which the fit has come to rest.
-STEPS, LONGEST_STEP_PX, LONGEST_SHARE, LONGEST_LIGHT, AT_REST_PX = 40, 0.3, 0.2, 0.5, 1e-4
-#: A fit that ends further than this from the brightest pixel's centre, in pixels, has found something else.
-FURTHEST_PX = 1.5
-#: Squared residuals of more than this many times the usual, for a spot of that light, are those of more than one spot.
-WORST_MISFIT = 2.0
+#: Steps of a fit at most;
+MAX_STEPS = 40
+#: the longest one, in pixels,
+MAX_STEP_PX = 0.3
+#: as a share of a width,
+MAX_WIDTH_STEP = 0.2
+#: and as a share of the light;
+MAX_LIGHT_STEP = 0.5
+#: and the length, in pixels, below which the fit has converged.
+CONVERGED_PX = 1e-4
+#: A fit that ends further than this from the brightest pixel's centre, in pixels, is not of that spot.
+MAX_OFFSET_PX = 1.5
+#: Squared residuals of more than this many times the median, for a spot of that light, are those of several spots.
+MAX_MISFIT = 2.0
 #: Spots that are fitted at once.
 BLOCK = 512
 #: Columns of a fit: place within the window, from its middle, in pixels; photons; photons per pixel; widths in pixels.
-COLUMNS = ("y", "x", "photons", "background", "sigma_y", "sigma_x")
+FIT_COLUMNS = ("y", "x", "photons", "background", "sigma_y", "sigma_x")
 
 
-class Found(NamedTuple):
-    """The bright spots of a frame that stand alone, and how many do not count.
+class IsolatedMaxima(NamedTuple):
+    """The isolated bright spots of a frame, and how many others there are.
 
     Attributes
     ----------
@@ -68,11 +80,11 @@ class Fits(NamedTuple):
     Attributes
     ----------
     at : ndarray, shape (K, 6)
-        `COLUMNS`.
+        `FIT_COLUMNS`.
     slant : ndarray, shape (K,)
         Covariance of y and x in the spot, in square pixels: not 0 where a spot is long in a direction between the axes.
     good : ndarray of bool, shape (K,)
-        Fits that came to rest where they should, on spots like the others.
+        Fits that converged near their spots, with residuals like the others'.
     """
 
     at: NDArray[np.float64]
@@ -81,22 +93,22 @@ class Fits(NamedTuple):
 
 
 def reach_of_fit(sigma_px: float) -> int:
-    """Return how many pixels to each side of its middle a fit sees."""
+    """Return how many pixels a fit uses to each side of its middle."""
     return int(np.ceil(FIT_SIGMA * sigma_px)) + 1
 
 
 def reach_of_profile(sigma_px: float) -> int:
     """Return how many pixels to each side of its middle a spot's window has."""
-    return int(np.ceil(SEEN_AROUND_SIGMA * sigma_px)) + 1
+    return int(np.ceil(WINDOW_SIGMA * sigma_px)) + 1
 
 
-def find_alone(
+def find_isolated(
     photons: NDArray[np.float64],
     sigma_px: float,
     variance_per_photon: float,
     read_variance: float | NDArray[np.float64],
-) -> Found:
-    """Find bright spots that stand alone in a frame.
+) -> IsolatedMaxima:
+    """Find the isolated bright spots of a frame.
 
     Parameters
     ----------
@@ -111,7 +123,7 @@ def find_alone(
 
     Returns
     -------
-    Found
+    IsolatedMaxima
     """
     background = rough_background(photons[None])[0]
     smooth = ndimage.gaussian_filter(photons - background, sigma_px, mode="nearest")
@@ -119,20 +131,22 @@ def find_alone(
     # The filter averages over so many pixels; the noise of the frame itself counts where it is larger.
     averaged = 4 * np.pi * sigma_px**2
     known = (variance_per_photon * background.clip(0) + read_variance) / averaged
-    seen = _noise(photons) ** 2 / averaged
-    noise = np.sqrt(np.maximum(known, seen) + variance_per_photon * height.clip(0) / averaged + 1e-12)
+    measured = _noise(photons) ** 2 / averaged
+    noise = np.sqrt(np.maximum(known, measured) + variance_per_photon * height.clip(0) / averaged + 1e-12)
     side = 2 * max(1, round(sigma_px)) + 1
-    peak = (smooth == ndimage.maximum_filter(smooth, side, mode="nearest")) & (height > SEEN_SIGMA * noise)
+    peak = (smooth == ndimage.maximum_filter(smooth, side, mode="nearest")) & (height > DETECTED_SIGMA * noise)
     place = np.argwhere(peak)
     tall, sure = height[peak], (height / noise)[peak]
     bright = np.flatnonzero(sure > BRIGHT_SIGMA)
-    crowded = _has_neighbour(place, tall, bright, ALONE_SIGMA * sigma_px + 1)
+    crowded = _has_neighbour(place, tall, bright, ISOLATION_SIGMA * sigma_px + 1)
     inside = _inside(place[bright], photons.shape, reach_of_fit(sigma_px))
-    return Found(place[bright[~crowded & inside]], len(bright), int(crowded.sum()), int((~crowded & ~inside).sum()))
+    return IsolatedMaxima(
+        place[bright[~crowded & inside]], len(bright), int(crowded.sum()), int((~crowded & ~inside).sum())
+    )
 
 
 def _noise(photons: NDArray[np.float64]) -> float:
-    """Return the noise of most pixels, from second differences along both axes, which see little else."""
+    """Return the noise of most pixels, from second differences along both axes, which pass little else."""
     fine = np.diff(np.diff(photons, 2, axis=0), 2, axis=1)
     return float(1.4826 * np.median(np.abs(fine))) / 6.0
 
@@ -140,7 +154,7 @@ def _noise(photons: NDArray[np.float64]) -> float:
 def _has_neighbour(
     place: NDArray[np.int64], tall: NDArray[np.float64], bright: NDArray[np.int64], distance_px: float
 ) -> NDArray[np.bool_]:
-    """Say which bright maxima have another one nearby that is high enough to spoil them."""
+    """Mark bright maxima with another one nearby that is high enough to spoil them."""
     from scipy.spatial import cKDTree
 
     if len(place) < 2:
@@ -161,7 +175,7 @@ def cut_out(frame: NDArray, place: NDArray[np.int64], reach: int) -> NDArray[np.
     return padded[place[:, 0, None, None] + window[:, None], place[:, 1, None, None] + window]
 
 
-def middle_of(windows: NDArray, reach: int) -> NDArray:
+def cropped(windows: NDArray, reach: int) -> NDArray:
     """Cut windows down to `reach` pixels to each side of their middle."""
     off = windows.shape[1] // 2 - reach
     return windows[:, off : windows.shape[1] - off, off : windows.shape[2] - off]
@@ -190,16 +204,16 @@ def fit_spots(
     -------
     Fits
     """
-    at, slant = np.empty((len(windows), len(COLUMNS))), np.empty(len(windows))
+    at, slant = np.empty((len(windows), len(FIT_COLUMNS))), np.empty(len(windows))
     misfit, rest = np.empty(len(windows)), np.empty(len(windows))
     for start in range(0, len(windows), BLOCK):
-        some = slice(start, start + BLOCK)
-        data, read = windows[some].astype(np.float64), read_variance[some, None, None]
-        at[some], slant[some], misfit[some], rest[some] = _fitted(data, sigma_px, variance_per_photon, read)
-    good = np.isfinite(at.sum(axis=1) + slant) & (rest < AT_REST_PX)
-    good &= (np.abs(at[:, :2]) < FURTHEST_PX).all(axis=1) & (at[:, 2] > 0)
+        block = slice(start, start + BLOCK)
+        data, read = windows[block].astype(np.float64), read_variance[block, None, None]
+        at[block], slant[block], misfit[block], rest[block] = _fitted(data, sigma_px, variance_per_photon, read)
+    good = np.isfinite(at.sum(axis=1) + slant) & (rest < CONVERGED_PX)
+    good &= (np.abs(at[:, :2]) < MAX_OFFSET_PX).all(axis=1) & (at[:, 2] > 0)
     good &= ((at[:, 4:] > SIGMA_PX[0]) & (at[:, 4:] < min(SIGMA_PX[1], windows.shape[1] / 3))).all(axis=1)
-    good[good] = _as_usual(misfit[good], at[good, 2])
+    good[good] = _similar_misfit(misfit[good], at[good, 2])
     return Fits(at, slant, good)
 
 
@@ -210,7 +224,7 @@ def _fitted(
     reach = data.shape[1] // 2
     at = _start(data, sigma_px)
     rest = np.full(len(data), np.inf)
-    for _ in range(STEPS):
+    for _ in range(MAX_STEPS):
         spot, slopes = gaussians(at, reach)
         mean = spot + at[:, 3, None, None]
         peak = at[:, 2] / (2 * np.pi * at[:, 4] * at[:, 5])
@@ -219,16 +233,16 @@ def _fitted(
         information = np.einsum("kayx,kbyx,kyx->kab", slopes, slopes, weight, optimize=True)
         score = np.einsum("kayx,kyx->ka", slopes, weight * (data - mean), optimize=True)
         step = np.einsum("kab,kb->ka", np.linalg.pinv(information, hermitian=True), score)
-        step[:, :2] = step[:, :2].clip(-LONGEST_STEP_PX, LONGEST_STEP_PX)
+        step[:, :2] = step[:, :2].clip(-MAX_STEP_PX, MAX_STEP_PX)
         longest = np.column_stack(
-            [LONGEST_LIGHT * np.abs(at[:, 2]) + 1, LONGEST_SHARE * at[:, 4], LONGEST_SHARE * at[:, 5]]
+            [MAX_LIGHT_STEP * np.abs(at[:, 2]) + 1, MAX_WIDTH_STEP * at[:, 4], MAX_WIDTH_STEP * at[:, 5]]
         )
         step[:, [2, 4, 5]] = step[:, [2, 4, 5]].clip(-longest, longest)
         at = at + step
         at[:, :2] = at[:, :2].clip(-reach, reach)
         at[:, 4:] = at[:, 4:].clip(0.2, 2 * reach)
         rest = np.abs(step[:, [0, 1, 4, 5]]).max(axis=1)
-        if (rest < AT_REST_PX).all():
+        if (rest < CONVERGED_PX).all():
             break
     spot, _ = gaussians(at, reach)
     left = data - spot - at[:, 3, None, None]
@@ -272,23 +286,23 @@ def _along(at: NDArray[np.float64], reach: int) -> tuple[list[NDArray[np.float64
     return shares, slopes, widenings
 
 
-def _as_usual(misfit: NDArray[np.float64], light: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Say which misfits are like those of the others.
+def _similar_misfit(misfit: NDArray[np.float64], light: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Mark misfits like those of the others.
 
-    Where the PSF is no Gaussian the misfit grows in proportion to the light, beside the 1 of noise.
+    Where the PSF is no Gaussian the misfit grows in proportion to the light, in addition to the 1 of noise.
     """
     if not len(misfit):
         return np.zeros(0, bool)
     growth = np.median((misfit - 1).clip(0) / light)
     relative = misfit / (1 + growth * light)
-    return relative < WORST_MISFIT * np.median(relative)
+    return relative < MAX_MISFIT * np.median(relative)
 
 
 # -- the same bead or molecule in several frames --------------------------------------------------------------------
 
 
-def linked(frame: NDArray[np.int64], yx: NDArray[np.float64], distance_px: float, gap: int) -> NDArray[np.int64]:
-    """Number the beads or molecules that spots belong to: those at the same place in frames that follow each other.
+def link(frame: NDArray[np.int64], yx: NDArray[np.float64], distance_px: float, gap: int) -> NDArray[np.int64]:
+    """Number the beads or molecules that spots belong to: those at the same place in consecutive frames.
 
     Parameters
     ----------
@@ -299,7 +313,7 @@ def linked(frame: NDArray[np.int64], yx: NDArray[np.float64], distance_px: float
     distance_px : float
         From one frame to the next a bead moves by less.
     gap : int
-        A bead may be missed in fewer frames than these, one after another.
+        A bead may be missed in fewer consecutive frames than these.
 
     Returns
     -------
@@ -308,7 +322,7 @@ def linked(frame: NDArray[np.int64], yx: NDArray[np.float64], distance_px: float
 
     Examples
     --------
-    >>> linked(np.array([0, 0, 1, 1, 5]), np.array([[1, 1], [9, 9], [9, 8.8], [1, 5], [9, 9]]), 1.0, 2).tolist()
+    >>> link(np.array([0, 0, 1, 1, 5]), np.array([[1, 1], [9, 9], [9, 8.8], [1, 5], [9, 9]]), 1.0, 2).tolist()
     [0, 1, 1, 2, 3]
     """
     from scipy.spatial import cKDTree
@@ -316,20 +330,20 @@ def linked(frame: NDArray[np.int64], yx: NDArray[np.float64], distance_px: float
     number = np.empty(len(frame), np.int64)
     last_frame, last_place, n_known = np.empty(0, np.int64), np.empty((0, 2)), 0
     for now in np.unique(frame):
-        own = np.flatnonzero(frame == now)
+        spots = np.flatnonzero(frame == now)
         open_ = np.flatnonzero(last_frame >= now - gap)
-        number[own] = -1
+        number[spots] = -1
         if len(open_):
-            distance, nearest = cKDTree(last_place[open_]).query(yx[own], distance_upper_bound=distance_px)
+            distance, nearest = cKDTree(last_place[open_]).query(yx[spots], distance_upper_bound=distance_px)
             for k in np.argsort(distance, kind="stable")[: np.isfinite(distance).sum()]:
                 which = open_[nearest[k]]
                 if last_frame[which] < now:
-                    number[own[k]] = which
+                    number[spots[k]] = which
                     last_frame[which] = now
-        new = own[number[own] < 0]
+        new = spots[number[spots] < 0]
         number[new] = n_known + np.arange(len(new))
         n_known += len(new)
         last_frame = np.append(last_frame, np.full(len(new), now))
         last_place = np.append(last_place, yx[new], axis=0)
-        last_place[number[own]] = yx[own]
+        last_place[number[spots]] = yx[spots]
     return number

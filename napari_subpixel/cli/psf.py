@@ -39,7 +39,7 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "psf",
         help="measure the point spread function on beads or isolated molecules",
-        description="Measure the point spread function on the spots of a movie that stand alone: of beads, of "
+        description="Measure the point spread function on the isolated spots of a movie: of beads, of "
         "molecules, or of beads in a z-stack, and say whether a Gaussian fits.",
     )
     parser.add_argument("movie", metavar="MOVIE", help="TIFF, OME-TIFF, Zarr, or a folder of frames")
@@ -109,14 +109,14 @@ def _check_outputs(arguments: argparse.Namespace) -> None:
 
 def _camera(stack: Stack, given: Camera, arguments: argparse.Namespace) -> tuple[Camera, tuple[str, ...]]:
     """Return the camera, completed by what the movie says where its gain is not given, and what was estimated."""
-    from napari_subpixel.calibration.from_noise import NO_SIGMA_PX, microscope_of
+    from napari_subpixel.calibration.from_noise import DEFAULT_SIGMA_PX, microscope_of
 
     if gives_gain(arguments):
         return given, ()
-    microscope = microscope_of(stack, given, NO_SIGMA_PX, estimate_gain=True)
+    microscope = microscope_of(stack, given, DEFAULT_SIGMA_PX, estimate_gain=True)
     if arguments.output and not microscope.camera.name.startswith("estimated"):
         raise InputError(
-            f"{stack.name}: does not tell the camera's baseline and gain, which a camera file needs: give --camera, "
+            f"{stack.name}: gives no baseline and gain of the camera, which a camera file needs: give --camera, "
             "or --baseline and --electrons-per-adu"
         )
     return microscope.camera, microscope.assumed
@@ -179,8 +179,8 @@ def _text(measured: SpotPsf, pixel_size_nm: float | None) -> str:
         sources += " or molecules"
     return (
         f"{measured.width_text(pixel_size_nm)}\n"
-        f"along y {measured.sigma_y_px:.3f} px, along x {measured.sigma_x_px:.3f} px\n"
-        f"{measured.n_spots} spots of {sources}, in {measured.n_frames} frames that were looked at\n"
+        f"along y {measured.shape.sigma_y_px:.3f} px, along x {measured.shape.sigma_x_px:.3f} px\n"
+        f"{measured.n_spots} spots of {sources}, in {measured.n_frames} frames that were searched\n"
         f"{measured.verdict}"
     )
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from napari_subpixel import __version__
 from napari_subpixel._util.generators import in_silence, stepwise
 from napari_subpixel.calibration import Elongation, measure_elongation
-from napari_subpixel.calibration.from_noise import NO_SIGMA_PX, microscope_of
+from napari_subpixel.calibration.from_noise import DEFAULT_SIGMA_PX, microscope_of
 from napari_subpixel.camera import Camera
 from napari_subpixel.coordinates import Roi, checked_roi
 from napari_subpixel.detection.brightness import estimate_molecule_photons
@@ -181,7 +181,7 @@ def job_for(
     camera, psf = options.camera, options.psf
     span = options.span(stack.n_frames) if options.frames else None
     # Refuses at once what it can.
-    draft = DetectionJob(stack, detector, camera, span, options.roi, sigma_px=NO_SIGMA_PX)
+    draft = DetectionJob(stack, detector, camera, span, options.roi, sigma_px=DEFAULT_SIGMA_PX)
     if not detector.measures:
         return replace(draft, sigma_px=None)
     size = camera.pixel_size_nm or stack.pixel_size_nm

@@ -1,4 +1,4 @@
-"""What of a movie a table covers, as its provenance tells: a part of the frames, a region, or all."""
+"""The part of a movie that a table covers, by its provenance: some frames, a region, or all."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ def detected_region(found: Localizations) -> Roi | None:
 
 
 def frames_to_score(found: Localizations, asked: Frames) -> Frames:
-    """Return the frames asked, and where an end is left open, no further than was detected."""
+    """Return the requested frames; where an end is left open, only as far as was detected."""
     detected = detected_frames(found) or _span((0, found.n_frames))
     if detected is None:
         return asked
-    start, stop = (end if own is None else own for own, end in zip(asked or (None, None), detected, strict=True))
+    start, stop = (end if given is None else given for given, end in zip(asked or (None, None), detected, strict=True))
     return (start, stop) if start < stop else asked
 
 
 def gaps(found: Localizations, frames: Frames) -> tuple[str, ...]:
-    """Say what of the frames that are scored was never detected, so that all its molecules count as missed."""
+    """Warn of parts of the scored frames that were never detected, so that all their molecules count as missed."""
     words = []
     detected, region = detected_frames(found), detected_region(found)
     if detected is not None and reaches_beyond(detected, frames):
@@ -55,11 +55,11 @@ def gaps(found: Localizations, frames: Frames) -> tuple[str, ...]:
 
 
 def left_out(found: Localizations, truth: Localizations, frames: Frames) -> tuple[str, ...]:
-    """Say that the truth goes on where the movie has ended, in frames that are not scored."""
+    """Warn of a truth that continues after the end of the movie, in frames that are not scored."""
     stop = None if frames is None else frames[1]
     if stop is None or found.n_frames != stop or not len(truth) or truth.frame.max() < stop:
         return ()
-    return (f"the truth goes on to frame {truth.frame.max()}, the movie ends at {stop - 1}: what follows is left out",)
+    return (f"the truth continues to frame {truth.frame.max()}, the movie ends at {stop - 1}: the rest is left out",)
 
 
 def reaches_beyond(detected: tuple[int, int], frames: Frames) -> bool:
@@ -69,7 +69,7 @@ def reaches_beyond(detected: tuple[int, int], frames: Frames) -> bool:
 
 
 def _span(value: Any) -> tuple[int, int] | None:
-    """Return a pair of whole numbers, the second larger, as it is noted in a file that anybody may have written."""
+    """Return a pair of whole numbers, the second larger; None for anything else that a file may hold."""
     if not isinstance(value, (list, tuple)) or len(value) != 2 or not all(type(end) is int for end in value):
         return None
     return (value[0], value[1]) if 0 <= value[0] < value[1] else None

@@ -17,7 +17,7 @@ from napari_subpixel.evaluation.matching import Shift, estimate_shift, match
 from napari_subpixel.evaluation.scores import Evaluation, Match
 from napari_subpixel.localizations import Localizations
 
-#: A tolerance of a metre is a slip of the keyboard.
+#: A tolerance of a metre is a typing error.
 MAX_TOLERANCE_NM = 1e9
 #: Pixel sizes of two tables that differ by more than this share do not belong to one movie.
 PIXEL_SIZE_AGREEMENT = 1e-3
@@ -74,7 +74,7 @@ def evaluate(
     Returns
     -------
     Evaluation
-        A sequence of `Match`, with what they have in common and warnings in words.
+        A sequence of `Match`, with what they have in common and warnings as text.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def evaluate(
 
 @dataclass(frozen=True, eq=False)
 class _Points:
-    """The rows of a table in the frames asked: their number in the table, frame, and position in nm, shape (N, 2)."""
+    """Rows of a table in the requested frames: number in the table, frame, and position in nm, shape (N, 2)."""
 
     row: NDArray[np.int64]
     frame: NDArray[np.int64]
@@ -142,7 +142,7 @@ class _Points:
         return _Points(self.row, self.frame, self.yx_nm + by_nm)
 
     def inside(self, shape: tuple[int, int] | None, border_nm: float, pixel_nm: float) -> NDArray[np.bool_]:
-        """Say which points lie inside the border; all do where there is none."""
+        """Mark the points inside the border; all of them where there is none."""
         if shape is None:
             return np.ones(self.row.size, bool)
         y, x = (self.yx_nm / pixel_nm).T
@@ -150,7 +150,7 @@ class _Points:
 
 
 def _not_covered(localizations: Localizations, real: _Points) -> tuple[str, ...]:
-    """Say so where the truth has molecules in what was not detected, or behind the end of the movie."""
+    """Warn of molecules of the truth in what was not detected, or after the end of the movie."""
     if not real.frame.size:
         return ()
     last, length = int(real.frame.max()), localizations.n_frames
@@ -234,7 +234,7 @@ def _scored(
 def _offset(
     found: _Points, real: _Points, tolerances: Sequence[float], remove: bool, pixel_nm: float
 ) -> Generator[float, None, tuple[Shift, tuple[str, ...]]]:
-    """Estimate the constant offset, and say in words what the user should know of it; each round yields 0."""
+    """Estimate the constant offset, with warnings about it; each round yields 0."""
     reach = max(*tolerances, OFFSET_REACH_NM)
     try:
         shift = yield from estimate_shift.steps(found.frame, found.yx_nm, real.frame, real.yx_nm, reach)
@@ -304,8 +304,8 @@ def _common_pixel_size(localizations: Localizations, truth: Localizations, pixel
     if not known:
         raise PixelSizeError("neither the localizations nor the truth say their pixel size")
     if max(known.values()) > min(known.values()) * (1 + PIXEL_SIZE_AGREEMENT):
-        seen = ", ".join(f"{name} {size:g} nm" for name, size in known.items())
-        raise InputError(f"pixel sizes differ: {seen}")
+        listed = ", ".join(f"{name} {size:g} nm" for name, size in known.items())
+        raise InputError(f"pixel sizes differ: {listed}")
     return next(iter(known.values()))
 
 
@@ -348,7 +348,7 @@ def _checked_frames(
 
 
 def _end(table: Localizations) -> int:
-    """Frames up to the last that the table knows of."""
+    """Return the number of frames up to the last that the table knows about."""
     return max(table.n_frames or 0, int(table.frame.max()) + 1 if len(table) else 0)
 
 

@@ -15,13 +15,16 @@ from napari_subpixel.errors import InputError
 ROUNDING_NM = 1e-6
 #: Pairs that might match, above which one frame is refused rather than the memory filled.
 MAX_CANDIDATES = 50_000_000
-#: Pairs of one piece of work, large enough that numpy's loops dominate Python's.
+#: Possible pairs of one block of frames, large enough that numpy's loops dominate Python's.
 _BLOCK_PAIRS = 1 << 22
+#: Candidate pairs solved together, of whole groups.
 _BATCH_PAIRS = 1 << 10
 #: Points of a set that suffice to estimate a shift: a scatter of 50 nm still gives it to about 0.1 nm.
 _SHIFT_POINTS = 200_000
+#: Rounds of the estimate at most,
 _SHIFT_ROUNDS = 20
-_SHIFT_SETTLED_NM = 0.1
+#: and the change, in nm, below which it has converged.
+_SHIFT_CONVERGED_NM = 0.1
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,8 @@ class Shift:
     n_pairs : int
         Matched pairs that it rests on; where there are none, the shift is (0, 0).
     standard_errors : float
-        How many standard errors the mean difference of the pairs matched before any correction is long. Unrelated
-        sets drift towards some shift too; this number tells it from a real one. NaN for fewer than two pairs.
+        Length of the mean difference of the pairs matched before any correction, in standard errors. Unrelated sets
+        drift towards some shift too; this number distinguishes it from a real one. NaN for fewer than two pairs.
     """
 
     yx_nm: tuple[float, float] = (0.0, 0.0)
@@ -125,6 +128,15 @@ def estimate_shift(
     tolerance_nm : float
         Largest distance of a pair, in nm; it has to reach beyond the shift.
 
+    Returns
+    -------
+    Shift
+
+    Raises
+    ------
+    InputError
+        If one frame has more than `MAX_CANDIDATES` pairs within the tolerance.
+
     Examples
     --------
     >>> frame, truth = np.arange(3), np.array([[10.0, 20.0], [30.0, 40.0], [50.0, 60.0]])
@@ -145,7 +157,7 @@ def estimate_shift(
         before, shift = shift, np.median(difference, axis=0)
         if np.hypot(*shift) > tolerance_nm:
             return Shift()
-        if np.hypot(*(shift - before)) < _SHIFT_SETTLED_NM:
+        if np.hypot(*(shift - before)) < _SHIFT_CONVERGED_NM:
             break
     return Shift((float(shift[0]), float(shift[1])), len(pairs), errors)
 

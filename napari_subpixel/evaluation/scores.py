@@ -1,4 +1,4 @@
-"""What a comparison with the truth says: counts at each tolerance, and the scores that follow from them."""
+"""Results of a comparison with the truth: counts at each tolerance, and the scores that follow from them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Match:
     pairs : ndarray of int64, shape (K, 2)
         Row of the localization and row of the truth, of each pair.
     offsets_nm : ndarray of float64, shape (K, 2)
-        Localization minus truth of each pair, (y, x) in nm; after removal of the constant offset where that was asked.
+        Localization minus truth of each pair, (y, x) in nm; after removal of the constant offset where requested.
     false_positive_rows : ndarray of int64
         Rows of the localizations that match no molecule.
     missed_rows : ndarray of int64
@@ -135,13 +135,13 @@ class Evaluation:
     n_localizations, n_truth : int
         Rows of the two tables in these frames, the border included.
     pixel_size_nm : float
-        The pixel size that all distances rest on, in nm.
+        The pixel size that all distances are based on, in nm.
     border_nm : float
         Width of the border that was left out, in nm.
     offset_removed_nm : (float, float) or None
-        Constant offset, (y, x) in nm, that was subtracted from the localizations; None where that was not asked.
+        Constant offset, (y, x) in nm, that was subtracted from the localizations; None where not requested.
     warnings : tuple of str
-        What the user should know before trusting the scores, in words.
+        What the user should know before trusting the scores.
     """
 
     matches: tuple[Match, ...]

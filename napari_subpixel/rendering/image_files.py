@@ -101,7 +101,7 @@ def save_preview(
     scale_bar_nm: float | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Write an 8-bit PNG to look at: bright, in false colours; what it shows cannot be measured.
+    """Write an 8-bit PNG for viewing: bright, in false colours; not for measurement.
 
     Parameters
     ----------

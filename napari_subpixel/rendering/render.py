@@ -63,9 +63,9 @@ class SuperResolutionImage:
         return self.grid.translate_nm
 
     def plus(self, further: SuperResolutionImage) -> SuperResolutionImage:
-        """Return this image with the points of a further one, of the same field and pixels, which is used up for it.
+        """Return the sum with a further image of the same field and pixels, added in place; do not reuse `further`.
 
-        The provenance is that of the further one, whose points it counts in.
+        The provenance is that of the further image, with the points of both.
         """
         if self.grid != further.grid:
             raise InputError("images of different fields or pixels cannot be added")
@@ -164,7 +164,20 @@ def _grid(localizations: Localizations, pixel_size_nm: float, frame_shape: Seque
 def image_grid(
     frame_shape: tuple[int, int], frame_pixel_size_nm: float, pixel_size_nm: float = PIXEL_SIZE_NM
 ) -> SuperResolutionGrid:
-    """Return the grid of an image over frames, or raise `InputError` if the image would be too large."""
+    """Return the grid of an image over frames.
+
+    Parameters
+    ----------
+    frame_shape : (int, int)
+        (height, width) of the frames in camera pixels.
+    frame_pixel_size_nm, pixel_size_nm : float
+        Widths of a pixel of the frames and of the image, in nm.
+
+    Raises
+    ------
+    InputError
+        If the image would be too large.
+    """
     grid = SuperResolutionGrid(frame_shape, frame_pixel_size_nm, pixel_size_nm)
     height, width = grid.shape
     if (size := 4.0 * height * width) > MAX_IMAGE_BYTES:
@@ -189,7 +202,7 @@ def _drawn(
     grid: SuperResolutionGrid,
     draw: Callable[[NDArray[np.float64], NDArray[np.float64], NDArray[Any]], None],
 ) -> Generator[int, None, int]:
-    """Give y and x in pixels of the image, and the rows, of some points at a time; the value is how many lie out."""
+    """Draw chunks of points, given as y and x in pixels of the image and rows; the value is how many lie outside."""
     n_outside = 0
     for start in range(0, len(localizations), CHUNK_POINTS):
         rows: Any = slice(start, min(start + CHUNK_POINTS, len(localizations)))
@@ -207,44 +220,44 @@ def _drawn(
 def _add_points(
     image: NDArray[np.float32], localizations: Localizations, grid: SuperResolutionGrid, sigma_nm: float | None
 ) -> Generator[int, None, tuple[int, float | str]]:
-    """Add a Gaussian for every point; the value is how many lie outside, and the width, in nm or in words."""
+    """Add a Gaussian for every point; the value is how many lie outside, and the width, in nm or as text."""
     from napari_subpixel.rendering.kernels import add_unit_gaussians
 
-    own = sigma_nm is None and "y_uncertainty" in localizations and "x_uncertainty" in localizations
-    if own:
-        sigmas = [_OwnSigmas.of(localizations, name, grid) for name in ("y_uncertainty", "x_uncertainty")]
+    per_point = sigma_nm is None and "y_uncertainty" in localizations and "x_uncertainty" in localizations
+    if per_point:
+        sigmas = [_PointSigmas.of(localizations, name, grid) for name in ("y_uncertainty", "x_uncertainty")]
     sigma_px = DEFAULT_SIGMA_PX if sigma_nm is None else sigma_nm / grid.pixel_size_nm
 
     def draw(y: NDArray[np.float64], x: NDArray[np.float64], rows: Any) -> None:
-        widths = [sigma.at(rows) for sigma in sigmas] if own else [np.full(len(y), sigma_px)] * 2
+        widths = [sigma.at(rows) for sigma in sigmas] if per_point else [np.full(len(y), sigma_px)] * 2
         add_unit_gaussians(image, y, x, *widths)
 
     n_outside = yield from _drawn(localizations, grid, draw)
-    return n_outside, "own uncertainty" if own else float(sigma_px * grid.pixel_size_nm)
+    return n_outside, "own uncertainty" if per_point else float(sigma_px * grid.pixel_size_nm)
 
 
 @dataclass(frozen=True, eq=False)
-class _OwnSigmas:
-    """The uncertainties along an axis, in camera pixels, as widths to draw, and what stands in for those of no use."""
+class _PointSigmas:
+    """Widths to draw along an axis: the uncertainties, in camera pixels, with a substitute for unusable ones."""
 
     uncertainty: NDArray[np.float32]
     zoom: float
-    stand_in: float
+    substitute: float
 
     @classmethod
-    def of(cls, localizations: Localizations, column: str, grid: SuperResolutionGrid) -> _OwnSigmas:
+    def of(cls, localizations: Localizations, column: str, grid: SuperResolutionGrid) -> _PointSigmas:
         uncertainty = localizations[column]
-        # Of no use is also what is not a number: then so is the least of all.
+        # NaN fails this too: the minimum is NaN then.
         if uncertainty.size and uncertainty.min() > 0 and uncertainty.max() < np.inf:
             return cls(uncertainty, grid.zoom, DEFAULT_SIGMA_PX)
         usable = _usable(uncertainty) & within_frame(localizations.y, localizations.x, grid.frame_shape)
-        stand_in = np.median(uncertainty[usable].astype(np.float64) * grid.zoom) if usable.any() else DEFAULT_SIGMA_PX
-        return cls(uncertainty, grid.zoom, float(stand_in))
+        substitute = np.median(uncertainty[usable].astype(np.float64) * grid.zoom) if usable.any() else DEFAULT_SIGMA_PX
+        return cls(uncertainty, grid.zoom, float(substitute))
 
     def at(self, rows: Any) -> NDArray[np.float64]:
         """Return the widths of some points, in pixels of the image."""
         uncertainty = self.uncertainty[rows]
-        sigma = np.where(_usable(uncertainty), uncertainty.astype(np.float64) * self.zoom, self.stand_in)
+        sigma = np.where(_usable(uncertainty), uncertainty.astype(np.float64) * self.zoom, self.substitute)
         return np.minimum(np.maximum(sigma, MIN_SIGMA_PX), MAX_SIGMA_CAMERA_PX * self.zoom)
 
 

@@ -9,11 +9,11 @@ import pytest
 import tifffile
 
 from napari_subpixel.calibration.from_noise import (
-    NO_SIGMA_PX,
+    DEFAULT_SIGMA_PX,
     estimate_camera,
     estimate_sigma_px,
     microscope_of,
-    pairs_of_frames,
+    sampled_pairs,
 )
 from napari_subpixel.camera import Camera
 from napari_subpixel.errors import InputError
@@ -53,8 +53,8 @@ def test_an_emccd_that_is_not_known_as_one_seems_to_have_twice_the_gain(rng):
 
 
 def test_pairs_are_spread_over_the_movie():
-    assert pairs_of_frames(5).tolist() == [[0, 1], [2, 3]]
-    many = pairs_of_frames(100_000)
+    assert sampled_pairs(5).tolist() == [[0, 1], [2, 3]]
+    many = sampled_pairs(100_000)
     assert len(many) == 500
     assert many[-1, 1] > 99_000
 
@@ -86,8 +86,8 @@ def test_a_movie_of_one_value_shows_nothing():
     with open_stack(np.full((5, 20, 24), 100, np.uint16)) as stack:
         found = microscope_of(stack, CCD, None, estimate_gain=True)
         told = microscope_of(stack, CCD, 1.1, estimate_gain=True)
-    assert (found.camera, found.sigma_px, told.sigma_px) == (CCD, NO_SIGMA_PX, 1.1)
-    assert found.assumed == ("the movie shows nothing to estimate anything from",)
+    assert (found.camera, found.sigma_px, told.sigma_px) == (CCD, DEFAULT_SIGMA_PX, 1.1)
+    assert found.assumed == ("the movie is constant: nothing can be estimated from it",)
 
 
 def test_movies_that_do_not_say_are_refused(rng):
@@ -108,10 +108,10 @@ def test_of_a_movie_without_molecules_plain_values_are_assumed_and_said(rng):
     with open_stack(noise) as stack:
         found = microscope_of(stack, Camera(100.0), None, estimate_gain=True)
         given = microscope_of(stack, CCD, 1.1, estimate_gain=False)
-    assert found.sigma_px == NO_SIGMA_PX
+    assert found.sigma_px == DEFAULT_SIGMA_PX
     assert found.camera.to_photons(noise).mean() == pytest.approx(42, rel=0.1)
     assert [line.split(":")[0] for line in found.assumed] == [
-        "camera assumed, since the movie does not tell", "PSF assumed, since no molecules tell",
+        "camera assumed, since it cannot be estimated from the movie", "PSF assumed, since no molecules stand out",
     ]  # fmt: skip
     assert (given.sigma_px, given.assumed) == (1.1, ())
 
@@ -122,10 +122,10 @@ def test_copies_of_a_frame_are_one_frame(rng):
 
 
 def test_large_frames_are_few(rng):
-    assert len(pairs_of_frames(1000, 10)) == 5
-    assert pairs_of_frames(1000, 10)[-1, 1] > 700
-    assert pairs_of_frames(1000, 0).tolist() == [[0, 1]]
-    assert pairs_of_frames(3, 1000).tolist() == [[0, 1]]
+    assert len(sampled_pairs(1000, 10)) == 5
+    assert sampled_pairs(1000, 10)[-1, 1] > 700
+    assert sampled_pairs(1000, 0).tolist() == [[0, 1]]
+    assert sampled_pairs(3, 1000).tolist() == [[0, 1]]
 
 
 def test_a_frame_that_is_not_finite_is_named_once():

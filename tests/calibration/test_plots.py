@@ -38,7 +38,7 @@ def test_the_figure_shows_spot_profile_and_widths(measured):
     texts = [t.get_text() for t in axes["radial profile"].get_legend().get_texts()]
     assert sorted(texts) == ["Gaussian, in the same pixels", "measured"]
     gaussian = next(line for line in axes["radial profile"].lines if line.get_label().startswith("Gaussian"))
-    np.testing.assert_array_equal(gaussian.get_ydata(), measured.gaussian)
+    np.testing.assert_array_equal(gaussian.get_ydata(), measured.radial.gaussian)
     title = figure.get_suptitle()
     assert measured.width_text(100.0) in title
     assert measured.verdict in title

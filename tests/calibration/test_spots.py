@@ -11,7 +11,7 @@ import tifffile
 from scipy.special import j1
 
 from napari_subpixel.calibration import SpotPsf, measure_psf
-from napari_subpixel.calibration.spot_fitting import fit_spots, gaussians, linked
+from napari_subpixel.calibration.spot_fitting import fit_spots, gaussians, link
 from napari_subpixel.camera import Camera
 from napari_subpixel.coordinates import home_pixel
 from napari_subpixel.errors import InputError
@@ -91,7 +91,7 @@ def test_the_width_is_found_within_its_uncertainty(camera, sigma_px, rng):
     assert found.verdict.startswith("a Gaussian fits")
     assert found.n_spots > 60
     assert found.notes == ()
-    assert abs(found.tails) < 0.03
+    assert abs(found.radial.tails) < 0.03
 
 
 def test_the_uncertainty_is_the_scatter_of_the_error(rng):
@@ -112,6 +112,21 @@ def test_images_of_one_bead_are_one_sample(rng):
         uncertainties.append(found.sigma_uncertainty_px)
     assert np.median(uncertainties) == pytest.approx(0.03 * 1.3 / np.sqrt(6), rel=0.4)
     assert np.std(errors) < 2 * np.median(uncertainties)
+
+
+def test_the_uncertainty_of_a_few_beads_is_widened_by_students_t(rng):
+    widths = 1.3 * np.array([0.985, 1.0, 1.02]) * np.ones((10, 1))
+    found = measured(beads(widths, shape=(32, 82), rng=rng))
+    assert len(found.sigmas_px) == 3
+    naive = found.sigmas_px.std(ddof=1) / np.sqrt(3)
+    assert found.sigma_uncertainty_px / naive == pytest.approx(1.32, rel=0.03)  # the 84% quantile of t with 2 degrees
+
+
+def test_a_bead_much_wider_than_the_others_is_left_out(rng):
+    widths = np.append(1.3 * (1 + 0.02 * rng.normal(size=9)), 2.6) * np.ones((6, 1))
+    found = measured(beads(widths, shape=(50, 126), rng=rng))
+    assert (found.n_sources, found.n_left_out["of another width"]) == (9, 6)
+    assert found.sigma_px == pytest.approx(widths[0, :9].mean(), rel=0.01)
 
 
 def test_a_single_bead_is_told_to_be_one(rng):
@@ -155,8 +170,8 @@ def test_a_part_of_the_movie_is_looked_at(rng):
 
 
 def test_a_long_movie_is_looked_at_in_some_frames(monkeypatch, rng):
-    monkeypatch.setattr("napari_subpixel.calibration.spot_finding.MOST_FRAMES", 5)
-    monkeypatch.setattr("napari_subpixel.calibration.spot_finding.MOST_WINDOW_PIXELS", 20 * 19**2)
+    monkeypatch.setattr("napari_subpixel.calibration.spot_finding.MAX_FRAMES", 5)
+    monkeypatch.setattr("napari_subpixel.calibration.spot_finding.MAX_WINDOW_PIXELS", 20 * 19**2)
     found = measured(molecules(CCD, 1.3, n_frames=12, rng=rng))
     assert (found.n_frames, found.n_spots <= 20) == (5, True)
     assert found.n_left_out["beyond the number that is used"] > 0
@@ -168,8 +183,8 @@ def test_a_long_movie_is_looked_at_in_some_frames(monkeypatch, rng):
 def test_an_airy_disk_is_told_from_a_gaussian(rng):
     found = measured(airy_disks(3.6, rng=rng))
     assert not found.is_gaussian
-    assert found.misfit > 0.035
-    assert 0.01 < found.tails < 0.1
+    assert found.radial.misfit > 0.035
+    assert 0.01 < found.radial.tails < 0.1
     assert "Gaussian" in found.verdict
 
 
@@ -182,16 +197,18 @@ def test_wide_tails_are_seen(rng):
             add_gaussians(light, np.full(y.size, frame), y, x, 8000 * share * one, sigma * one, sigma * one)
     found = measured(CCD.expose(light, rng))
     assert found.has_tails
-    assert 0.05 < found.tails < 0.2
-    assert f"{found.tails:.0%} of the light" in found.verdict
+    assert 0.05 < found.radial.tails < 0.2
+    assert f"{found.radial.tails:.0%} of the light" in found.verdict
 
 
 def test_elongated_spots_are_seen_along_the_axes(rng):
     found = measured(molecules(CCD, 1.3, 1.6, rng=rng))
-    assert found.sigma_y_px == pytest.approx(1.3, rel=0.02)
-    assert found.sigma_x_px == pytest.approx(1.6, rel=0.02)
-    assert found.verdict == f"elongated: sigma y {found.sigma_y_px:.2f} px, sigma x {found.sigma_x_px:.2f} px"
-    assert abs(found.angle_deg) < 5
+    assert found.shape.sigma_y_px == pytest.approx(1.3, rel=0.02)
+    assert found.shape.sigma_x_px == pytest.approx(1.6, rel=0.02)
+    assert (
+        found.verdict == f"elongated: sigma y {found.shape.sigma_y_px:.2f} px, sigma x {found.shape.sigma_x_px:.2f} px"
+    )
+    assert abs(found.shape.angle_deg) < 5
 
 
 def test_elongated_spots_are_seen_between_the_axes(rng):
@@ -203,22 +220,22 @@ def test_elongated_spots_are_seen_between_the_axes(rng):
             one = np.ones(y.size)
             add_gaussians(light, np.full(y.size, frame), y + step, x + step, 700 * one, 1.2 * one, 1.2 * one)
     found = measured(CCD.expose(light, rng))
-    assert found.angle_deg == pytest.approx(45, abs=5)
-    assert found.long_px == pytest.approx(np.sqrt(1.2**2 + 2 * (steps**2).mean()), rel=0.04)
-    assert found.short_px == pytest.approx(1.2, rel=0.05)
+    assert found.shape.angle_deg == pytest.approx(45, abs=5)
+    assert found.shape.long_px == pytest.approx(np.sqrt(1.2**2 + 2 * (steps**2).mean()), rel=0.04)
+    assert found.shape.short_px == pytest.approx(1.2, rel=0.05)
     assert found.verdict.startswith("elongated")
     assert "degrees" in found.verdict
 
 
 def test_few_dim_spots_do_not_tell(rng):
     found = measured(molecules(CCD, 2.0, photons=900, n_frames=1, rng=rng)[:, :60, :60])
-    assert found.verdict.startswith("as far as these spots tell, a Gaussian fits")
+    assert found.verdict.startswith("as far as these spots show, a Gaussian fits")
 
 
 def test_profile_and_gaussian_are_seen_through_the_same_pixels(rng):
     found = measured(molecules(CCD, 0.9, photons=20_000, rng=rng))
-    np.testing.assert_allclose(found.profile, found.gaussian, atol=0.01 * found.gaussian.max())
-    assert np.all(np.diff(found.radius_px) > 0)
+    np.testing.assert_allclose(found.radial.profile, found.radial.gaussian, atol=0.01 * found.radial.gaussian.max())
+    assert np.all(np.diff(found.radial.radius_px) > 0)
     assert found.image.sum() / found.image_zoom**2 == pytest.approx(1, abs=0.02)
     middle = found.image.shape[0] // 2
     assert np.unravel_index(np.nanargmax(found.image), found.image.shape) == pytest.approx((middle, middle), abs=1)
@@ -256,7 +273,7 @@ def test_a_z_stack_that_ends_before_the_focus_is_told(rng):
 
 
 def test_a_movie_of_molecules_is_no_z_stack(rng):
-    with pytest.raises(InputError, match="tells where it is in focus"):
+    with pytest.raises(InputError, match="its focus cannot be located"):
         measured(molecules(CCD, 1.3, n_frames=3, rng=rng), z_stack=True)
 
 
@@ -321,7 +338,7 @@ def test_saturated_spots_are_left_out(bit_depth, rng):
 
 def test_frames_that_are_too_small_or_not_finite_are_refused(rng):
     movie = molecules(CCD, 1.3, rng=rng).astype(np.float32)
-    with pytest.raises(InputError, match="8 x 112 pixels are too few: a spot is looked at in 11 x 11"):
+    with pytest.raises(InputError, match="8 x 112 pixels are too few: a spot needs 11 x 11"):
         measured(movie[:, :8])
     movie[2, 5, 7] = np.nan
     with pytest.raises(InputError, match="frame 2 holds nan"):
@@ -373,6 +390,6 @@ def test_no_window_is_no_fit():
 def test_a_bead_is_followed_as_it_drifts_and_over_gaps():
     frame = np.array([0, 1, 2, 5, 9])
     place = np.array([[5.0, 5.0], [5.5, 5.0], [6.0, 5.0], [6.5, 5.0], [7.0, 5.0]])
-    assert linked(frame, place, 1.0, gap=3).tolist() == [0, 0, 0, 0, 1]
-    two_at_once = linked(np.array([0, 1, 1]), np.array([[5.0, 5.0], [5.2, 5.0], [5.1, 5.0]]), 1.0, gap=3)
+    assert link(frame, place, 1.0, gap=3).tolist() == [0, 0, 0, 0, 1]
+    two_at_once = link(np.array([0, 1, 1]), np.array([[5.0, 5.0], [5.2, 5.0], [5.1, 5.0]]), 1.0, gap=3)
     assert two_at_once.tolist() == [0, 1, 0]

@@ -109,7 +109,7 @@ def test_a_camera_that_the_movie_does_not_tell_is_not_written(run, refuse, tmp_p
     tifffile.imwrite(tmp_path / "m.tif", movie, photometric="minisblack")
     assert run("psf", tmp_path / "m.tif").status == 0
     message = refuse("psf", tmp_path / "m.tif", "-o", tmp_path / "psf.yaml", "--pixel-size-nm", 100)
-    assert "does not tell the camera's baseline and gain" in message
+    assert "gives no baseline and gain of the camera" in message
     assert not (tmp_path / "psf.yaml").exists()
 
 
@@ -141,7 +141,7 @@ def test_json_is_one_document(run, beads):
         (("--plot", "{}/beads.tif"), "is the movie itself"),
         (("--frames", "4:9"), "frames 4:9 do not lie within"),
         (("--roi", "0:10,0:10"), "10 x 10 pixels are too few"),
-        (("--z-stack", "yes"), "tells where it is in focus"),
+        (("--z-stack", "yes"), "its focus cannot be located"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_done_is_refused_and_nothing_is_written(refuse, beads, tmp_path, flags, what):

@@ -291,7 +291,7 @@ def test_a_truth_that_goes_on_behind_the_movies_end_is_left_out_and_told():
     assert coverage.left_out(found, truth, (0, 5)) == ()
     longer = truth.with_columns(frame=truth.frame + 3)
     (words,) = coverage.left_out(found, longer, (0, 5))
-    assert words == "the truth goes on to frame 7, the movie ends at 4: what follows is left out"
+    assert words == "the truth continues to frame 7, the movie ends at 4: the rest is left out"
     assert coverage.frames_to_score(found, (2, None)) == (2, 5)
     assert coverage.gaps(found, None) == ()
 
