@@ -380,7 +380,7 @@ def test_pixel_sizes_that_disagree_are_refused() -> None:
 
 def test_an_unknown_pixel_size_is_refused() -> None:
     bare = at([(2, 2)], pixel_size_nm=None)
-    with pytest.raises(InputError, match="pixel size is known neither"):
+    with pytest.raises(InputError, match="neither the localizations nor the truth say their pixel size"):
         evaluate(bare, bare)
     with pytest.raises(InputError, match="pixel size must be positive"):
         evaluate(bare, bare, pixel_size_nm=-1)
