@@ -16,7 +16,8 @@ import pytest
 import napari_subpixel
 from napari_subpixel import formats, models
 from napari_subpixel.cli.exit_status import BAD_INPUT, DONE, INTERRUPTED, SOME_FAILED
-from napari_subpixel.cli.main import build_parser, main
+from napari_subpixel.cli.main import COMMANDS, build_parser, main
+from napari_subpixel.cli.parsing import COMMON_OPTIONS
 from napari_subpixel.localizations import COLUMNS
 from napari_subpixel.runs.batch_summary import SUMMARY_COLUMNS
 from napari_subpixel.runs.sidecars import Sidecar
@@ -104,14 +105,15 @@ def subcommands() -> dict[str, argparse.ArgumentParser]:
     return action.choices
 
 
-@pytest.mark.parametrize("command", subcommands())
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_of_a_command_is_documented(from_code, command):
     assert f"\n## {command}\n" in page("command-line")
     assert f"```{{command-options}} {command}\n" in page("command-line")
     text = from_code.command_options(command)
     for action in subcommands()[command]._actions:
-        for flag in set(action.option_strings) - {"-h", "--help"}:
-            assert f"`{flag}" in text
+        common = action.dest in ("help", *COMMON_OPTIONS)
+        for flag in action.option_strings:
+            assert re.search(rf"(`| ){flag}\b", page("command-line")) if common else f"`{flag}" in text
         assert action.help, f"{command}: {action.dest} has no help"
 
 
@@ -127,7 +129,8 @@ def test_every_column_of_the_summary_is_documented():
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_names_no_option_that_is_not_there(name):
-    known = {flag for parser in subcommands().values() for flag in parser._option_string_actions}
+    parsers = (build_parser(), *subcommands().values())
+    known = {flag for parser in parsers for flag in parser._option_string_actions}
     # Not the arrows of diagrams, nor what other programs take.
     text = re.sub(r"^```(text|py)\n.*?^```", "", page(name), flags=re.DOTALL | re.MULTILINE)
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", text)) <= known

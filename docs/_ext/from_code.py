@@ -12,6 +12,7 @@ import numpy as np
 import napari_subpixel
 from napari_subpixel import formats, models
 from napari_subpixel.cli.main import build_parser
+from napari_subpixel.cli.parsing import COMMON_OPTIONS
 from napari_subpixel.formats import picasso
 from napari_subpixel.formats.csv_table import Unit
 from napari_subpixel.localizations import COLUMNS, REQUIRED
@@ -170,8 +171,8 @@ def commands() -> dict[str, argparse.ArgumentParser]:
 
 
 def actions(command: str) -> list[argparse.Action]:
-    """Arguments and options of a command, without ``--help``."""
-    return [action for action in commands()[command]._actions if not isinstance(action, argparse._HelpAction)]
+    """Arguments and options of a command, without those that all have in common."""
+    return [action for action in commands()[command]._actions if action.dest not in ("help", *COMMON_OPTIONS)]
 
 
 def invocation(action: argparse.Action) -> str:

@@ -1,4 +1,4 @@
-"""What the commands share: the parser, arguments of several commands, progress and messages."""
+"""What the commands share: arguments of several commands, and progress."""
 
 from __future__ import annotations
 
@@ -7,40 +7,19 @@ import contextlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from napari_subpixel.camera import Camera
+from napari_subpixel.cli.messages import is_quiet
 from napari_subpixel.cli.record_flags import add_record_flags, given
 from napari_subpixel.errors import InputError
 
-
-class UsageError(Exception):
-    """The command line itself is wrong; the message is one line."""
-
-
-class StoppedError(Exception):
-    """The user stopped the program; the message says what is kept."""
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line and are raised, not exited with; flags are written out."""
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **{"allow_abbrev": False, **options})
-
-    def error(self, message: str) -> NoReturn:
-        """Raise `UsageError` with the command's name."""
-        raise UsageError(f"{self.prog.removeprefix('napari-subpixel').strip() or 'usage'}: {message} (--help explains)")
-
-
-def say(message: str) -> None:
-    """Print a line on standard error."""
-    print(message, file=sys.stderr, flush=True)
+if TYPE_CHECKING:
+    from napari_subpixel.camera import Camera
 
 
 @contextlib.contextmanager
 def progress_bar(total: int, unit: str, label: str, *, done: int = 0) -> Iterator[Any]:
-    """Show a bar with rate and time left on standard error, where that is a terminal.
+    """Show a bar with rate and time left on standard error, where that is a terminal, unless quiet.
 
     Yields
     ------
@@ -49,12 +28,16 @@ def progress_bar(total: int, unit: str, label: str, *, done: int = 0) -> Iterato
     """
     from tqdm import tqdm
 
-    with tqdm(total=total, initial=done, unit=unit, desc=label, file=sys.stderr, disable=None, leave=False) as bar:
+    with tqdm(
+        total=total, initial=done, unit=unit, desc=label, file=sys.stderr, disable=is_quiet() or None, leave=False
+    ) as bar:
         yield bar
 
 
 def add_camera_arguments(parser: argparse.ArgumentParser, default: Camera | None = None) -> None:
     """Add ``--camera`` and a flag for every setting of a camera without maps, with the defaults of `default`."""
+    from napari_subpixel.camera import Camera
+
     group = parser.add_argument_group("camera (a file, or flags, which override the file)")
     what = 'camera file, or the name of a known camera, such as "Hamamatsu ORCA-Fusion BT"'
     group.add_argument("--camera", type=camera_file, metavar="FILE.yaml|NAME", help=what)
@@ -69,6 +52,8 @@ def gives_gain(arguments: argparse.Namespace) -> bool:
 def camera_from(arguments: argparse.Namespace, default: Camera | None = None) -> Camera:
     """Return the camera that file and flags describe."""
     from dataclasses import replace
+
+    from napari_subpixel.camera import Camera
 
     camera = Camera.from_yaml(arguments.camera) if arguments.camera else default or Camera()
     return replace(camera, **given(arguments, Camera))

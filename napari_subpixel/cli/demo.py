@@ -6,8 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from napari_subpixel.cli.common import StoppedError, progress_bar, say
+from napari_subpixel.cli.common import progress_bar
 from napari_subpixel.cli.evaluate import score_table
+from napari_subpixel.cli.messages import say
+from napari_subpixel.cli.parsing import StoppedError
 from napari_subpixel.errors import InputError, OutputExistsError
 
 #: Settings of the demo's movie that differ from `simulate.crowded_microtubules`.
@@ -20,7 +22,7 @@ FILES = ("movie.tif", "truth.csv", "localizations.csv", "super-resolution.tif", 
 
 def add_parser(subparsers: Any) -> None:
     """Add the command."""
-    parser = subparsers.add_parser("demo", help="simulate a movie, find its molecules, render and score them")
+    parser = subparsers.add_parser("demo")
     parser.add_argument(
         "-o",
         "--output",

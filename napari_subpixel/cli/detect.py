@@ -9,17 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_subpixel.cli.advice import advised
-from napari_subpixel.cli.common import (
-    StoppedError,
-    add_camera_arguments,
-    camera_from,
-    frame_range,
-    gives_gain,
-    progress_bar,
-    region,
-    say,
-)
+from napari_subpixel.cli.common import add_camera_arguments, camera_from, frame_range, gives_gain, progress_bar, region
 from napari_subpixel.cli.exit_status import DONE, SOME_FAILED
+from napari_subpixel.cli.messages import detail, fail, say, warn
+from napari_subpixel.cli.parsing import StoppedError
 from napari_subpixel.cli.simulate import add_psf_argument, psf_from
 from napari_subpixel.errors import InputError
 
@@ -38,7 +31,7 @@ def add_parser(subparsers: Any) -> None:
     from napari_subpixel.runs.follow import Follow
 
     idle_s = Follow().idle_s
-    parser = subparsers.add_parser("detect", help="find the molecules of one or several movies")
+    parser = subparsers.add_parser("detect")
     parser.add_argument(
         "movies",
         nargs="+",
@@ -237,6 +230,7 @@ def _watched(events: Generator[MovieProgress | Outcome, None, None]) -> Iterator
                     yield event
                     continue
                 at = event
+                detail(f"{at.movie.name}: {at.n_done} of {at.n_frames} frames done")
                 if bar is None:
                     bar = bars.enter_context(progress_bar(at.n_frames, "frame", at.movie.name))
                 bar.total = at.n_frames  # a movie that is followed grows
@@ -257,7 +251,7 @@ def _what_is_kept(at: MovieProgress) -> str:
 def _report(outcome: Outcome, where: str, image: Path | None) -> None:
     """Print what became of a movie."""
     if outcome.error is not None:
-        say(f"failed: {advised(outcome.error)}")
+        fail(f"failed: {advised(outcome.error)}")
         return
     if outcome.skipped:
         say(f"{outcome.output}: done already, skipped" + ("; render draws its image" if image else ""))
@@ -265,7 +259,7 @@ def _report(outcome: Outcome, where: str, image: Path | None) -> None:
     for what in (*filter(None, [outcome.own_settings]), *outcome.assumed):
         say(f"{outcome.movie.name}: {what}")
     for warning in outcome.warnings:
-        say(f"warning: {warning}")
+        warn(warning)
     rate = f" ({outcome.frames_per_second:.0f} frames/s)" if outcome.frames_per_second else ""
     where += f"; the image is {image}" if image else ""
     say(f"{outcome.output}: {outcome.n_frames} frames in {outcome.seconds:.1f} s{rate}; {outcome.how}, on {where}")

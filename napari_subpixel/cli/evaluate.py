@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from napari_subpixel.cli.common import frame_range, read_table, say, shape
+from napari_subpixel.cli.common import frame_range, read_table, shape
+from napari_subpixel.cli.messages import warn
 from napari_subpixel.errors import PixelSizeError
 
 #: Files in nm alone can be compared at any pixel size: they are read and scored with the same one.
@@ -16,7 +17,7 @@ NOMINAL_PIXEL_SIZE_NM = 100.0
 
 def add_parser(subparsers: Any) -> None:
     """Add the command."""
-    parser = subparsers.add_parser("evaluate", help="score a result against ground truth")
+    parser = subparsers.add_parser("evaluate")
     parser.add_argument("localizations", type=Path, metavar="LOCS", help="the result")
     parser.add_argument("truth", type=Path, metavar="TRUTH", help="the ground truth")
     parser.add_argument(
@@ -62,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print(score_table(result))
     for warning in result.warnings:
-        say(f"warning: {warning}")
+        warn(warning)
     return 0
 
 

@@ -3,31 +3,49 @@
 from __future__ import annotations
 
 import os
+import platform
+import shlex
 import sys
-from collections.abc import Sequence
-from types import ModuleType
+from collections.abc import Collection, Sequence
+from importlib import import_module
 
 from napari_subpixel import __version__
 from napari_subpixel._util.files import write_failure
-from napari_subpixel.cli import demo, detect, evaluate, models, psf, render, simulate, train
 from napari_subpixel.cli.advice import advised
-from napari_subpixel.cli.common import Parser, StoppedError, UsageError, say
 from napari_subpixel.cli.exit_status import BAD_INPUT, DONE, INTERRUPTED
-from napari_subpixel.errors import InputError
+from napari_subpixel.cli.messages import configure, console, detail, fail
+from napari_subpixel.cli.parsing import Commands, Parser, StoppedError, UsageError
+from napari_subpixel.errors import InputError, suggest
 
-COMMANDS = (detect, render, evaluate, psf, simulate, train, models, demo)
+#: Every command, a module of its name beside this one, and what it does.
+COMMANDS = {
+    "detect": "find the molecules of one or several movies",
+    "render": "render a table of localizations into a super-resolution image",
+    "evaluate": "score a result against ground truth",
+    "psf": "measure the point spread function on beads or isolated molecules",
+    "simulate": "simulate a movie with known truth",
+    "train": "train a model of your own",
+    "models": "list the installed models, or show one's card",
+    "demo": "simulate a movie, find its molecules, render and score them",
+}
 
 
-def build_parser(commands: Sequence[ModuleType] = COMMANDS) -> Parser:
-    """Return the parser of the command line, or of some of its commands only."""
+def build_parser(commands: Collection[str] = tuple(COMMANDS)) -> Parser:
+    """Return the parser of the command line; commands other than these are only listed, which loads nothing."""
     parser = Parser(
         prog="napari-subpixel",
         description="Find single molecules in microscopy movies, render and score them.",
+        epilog="napari-subpixel COMMAND --help lists the options of a command.",
     )
-    parser.add_argument("--version", action="version", version=f"napari-subpixel {__version__}")
+    parser.add_argument("-V", "--version", action="version", version=f"napari-subpixel {__version__}")
     subparsers = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
-    for command in commands:
-        command.add_parser(subparsers)
+    assert isinstance(subparsers, Commands)
+    subparsers.summaries = COMMANDS
+    for name in COMMANDS:
+        if name in commands:
+            import_module(f"napari_subpixel.cli.{name}").add_parser(subparsers)
+        else:
+            subparsers.add_parser(name)
     return parser
 
 
@@ -44,38 +62,58 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         0 done, 1 some inputs of several failed, 2 bad arguments or input, 130 interrupted.
     """
+    with console():
+        status = _run(sys.argv[1:] if argv is None else argv)
+        detail(f"exit status {status}")
+        return status
+
+
+def _run(argv: Sequence[str]) -> int:
     command = ""
     try:
-        argv = sys.argv[1:] if argv is None else argv
+        if not argv:
+            print(build_parser(()).format_help(), end="")
+            return DONE
         arguments = build_parser(_named_in(argv)).parse_args(argv)
         command = arguments.command
+        configure(quiet=arguments.quiet, verbose=arguments.verbose, log=arguments.log)
+        detail(f"napari-subpixel {__version__}, Python {platform.python_version()}: {shlex.join(argv)}")
         status = int(arguments.run(arguments))
         sys.stdout.flush()
         return status
     except UsageError as error:
-        say(f"napari-subpixel: {' '.join(str(error).split())}")
+        fail(f"napari-subpixel: {' '.join(str(error).split())}")
         return BAD_INPUT
     except InputError as error:
-        say(f"napari-subpixel: {advised(error, command)}")
+        fail(f"napari-subpixel: {advised(error, command)}")
         return BAD_INPUT
     except StoppedError as stop:
-        say(f"napari-subpixel: interrupted; {stop}")
+        fail(f"napari-subpixel: interrupted; {stop}")
         return INTERRUPTED
     except KeyboardInterrupt:
-        say("napari-subpixel: interrupted")
+        fail("napari-subpixel: interrupted; what was not finished is not kept")
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read the output has gone; Python's last flush must not complain of it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except OSError as error:
-        say(f"napari-subpixel: {error.filename or 'output'}: {write_failure(error)}")
+        fail(f"napari-subpixel: {error.filename or 'output'}: {write_failure(error)}")
         return BAD_INPUT
     except MemoryError:
-        say("napari-subpixel: there is not enough memory for this")
+        fail("napari-subpixel: there is not enough memory for this")
         return BAD_INPUT
 
 
-def _named_in(argv: Sequence[str]) -> Sequence[ModuleType]:
-    """Return the command that the arguments name, else all: flags come from records that take a while to load."""
-    return [command for command in COMMANDS if argv and command.__name__.endswith(f".{argv[0]}")] or COMMANDS
+def _named_in(argv: Sequence[str]) -> Sequence[str]:
+    """Return the command that the arguments name, to be loaded alone: flags come from records that take a while.
+
+    Raises
+    ------
+    UsageError
+        If there is no such command.
+    """
+    name = next((text for text in argv if not text.startswith("-")), "")
+    if name and name not in COMMANDS:
+        raise UsageError(f"no command {name!r}{suggest(name, COMMANDS) or '; there are ' + ', '.join(COMMANDS)}")
+    return [name] if name else ()

@@ -9,7 +9,7 @@ from typing import Any
 
 def add_parser(subparsers: Any) -> None:
     """Add the command."""
-    parser = subparsers.add_parser("models", help="list the installed models and their cards")
+    parser = subparsers.add_parser("models")
     parser.add_argument("--json", action="store_true", help="all cards as one JSON document")
     parser.set_defaults(run=run)
 

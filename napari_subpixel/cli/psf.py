@@ -13,15 +13,8 @@ from napari_subpixel._util import records
 from napari_subpixel._util.files import atomic_output, check_can_write
 from napari_subpixel.camera import MAPS, Camera
 from napari_subpixel.cli import record_flags
-from napari_subpixel.cli.common import (
-    add_camera_arguments,
-    camera_from,
-    frame_range,
-    gives_gain,
-    progress_bar,
-    region,
-    say,
-)
+from napari_subpixel.cli.common import add_camera_arguments, camera_from, frame_range, gives_gain, progress_bar, region
+from napari_subpixel.cli.messages import say
 from napari_subpixel.errors import InputError, PixelSizeError
 
 if TYPE_CHECKING:
@@ -38,7 +31,6 @@ def add_parser(subparsers: Any) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
         "psf",
-        help="measure the point spread function on beads or isolated molecules",
         description="Measure the point spread function on the isolated spots of a movie: of beads, of "
         "molecules, or of beads in a z-stack, and say whether a Gaussian fits.",
     )

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from napari_subpixel._util.records import naming
-from napari_subpixel.cli.common import read_table, say, shape
+from napari_subpixel.cli.common import read_table, shape
+from napari_subpixel.cli.messages import say
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the command."""
-    parser = subparsers.add_parser("render", help="render a table of localizations into a super-resolution image")
+    parser = subparsers.add_parser("render")
     parser.add_argument("localizations", type=Path, metavar="LOCS", help="table, in any format that is read")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="IMAGE.tif", help="OME-TIFF to write")
     parser.add_argument("--pixel-size-nm", type=float, default=10.0, metavar="NM", help="of the image (10)")

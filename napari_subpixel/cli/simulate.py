@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_subpixel import __version__
-from napari_subpixel.cli.common import add_camera_arguments, camera_from, progress_bar, say, shape
+from napari_subpixel.cli.common import add_camera_arguments, camera_from, progress_bar, shape
+from napari_subpixel.cli.messages import say
 from napari_subpixel.cli.record_flags import add_record_flags, default_text, given, help_of
 from napari_subpixel.errors import InputError
 
@@ -23,7 +24,7 @@ def add_parser(subparsers: Any) -> None:
     from napari_subpixel.simulation.simulate import Simulation
 
     default = Simulation()
-    parser = subparsers.add_parser("simulate", help="simulate a movie with known truth")
+    parser = subparsers.add_parser("simulate")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="MOVIE.tif", help="movie to write")
     parser.add_argument("--truth", type=Path, required=True, metavar="TRUTH.csv", help="table of the truth to write")
     parser.add_argument("--frames", type=int, metavar="N", help=f"number of frames ({default.n_frames})")

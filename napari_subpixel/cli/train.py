@@ -8,14 +8,9 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_subpixel.cli.common import (
-    StoppedError,
-    add_camera_arguments,
-    camera_from,
-    gives_gain,
-    progress_bar,
-    say,
-)
+from napari_subpixel.cli.common import add_camera_arguments, camera_from, gives_gain, progress_bar
+from napari_subpixel.cli.messages import say, warn
+from napari_subpixel.cli.parsing import StoppedError
 from napari_subpixel.cli.record_flags import add_record_flags, flag, given, help_of
 from napari_subpixel.cli.simulate import add_simulation_arguments, psf_from, simulation_from
 from napari_subpixel.errors import InputError
@@ -42,7 +37,6 @@ def add_parser(subparsers: Any) -> None:
 
     parser = subparsers.add_parser(
         "train",
-        help="train a model of your own",
         description="Train a model. With --from, an installed model is fine-tuned on simulations of your microscope or "
         "on --movie and --truth; without it, a network of the paper's is trained anew, on --movie and --truth or on "
         "endless simulation with the camera and PSF given. --resume continues a run that was stopped.",
@@ -224,7 +218,7 @@ def _show(bar: Any, report: TrainingProgress, n_iterations: int) -> None:
 
 def _say_end(plan: TrainingPlan, model: TrainedModel) -> None:
     for warning in model.warnings:
-        say(warning)
+        warn(warning)
     if model.jaccard is not None:
         worse = "" if plan.base is None or model.is_better else f", no better than {plan.base.card.name}: keep that"
         say(f"{_held_out()}: {model.jaccard}{worse}")

@@ -6,7 +6,7 @@ import pytest
 
 from napari_subpixel import errors
 from napari_subpixel.cli.advice import ADVICE, ADVICE_OF_COMMANDS, advised
-from napari_subpixel.cli.main import build_parser
+from napari_subpixel.cli.main import COMMANDS
 from napari_subpixel.errors import InputError
 
 #: Says itself what to do: there is no flag for it.
@@ -23,9 +23,7 @@ def test_every_kind_of_error_has_advice():
 
 
 def test_advice_of_a_command_is_for_a_command_that_there_is():
-    with pytest.raises(Exception, match="invalid choice") as refused:
-        build_parser().parse_args(["none"])
-    assert all(command in str(refused.value) for command in ADVICE_OF_COMMANDS)
+    assert set(ADVICE_OF_COMMANDS) <= set(COMMANDS)
 
 
 def test_an_error_of_no_kind_is_said_as_it_is():
