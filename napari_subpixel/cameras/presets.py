@@ -29,6 +29,17 @@ def all_presets() -> dict[str, Camera]:
     return {name: camera for name, (_, camera) in (_shipped() | own).items()}
 
 
+def camera_files() -> dict[str, Path]:
+    """Return the file of every camera by its name, in the order of `all_presets`; `is_shipped` says whose each is."""
+    own, _ = _user_presets()
+    return {name: path for name, (path, _) in (_shipped() | own).items()}
+
+
+def is_shipped(path: Path) -> bool:
+    """Say whether a camera file came with the program, and is not the user's own."""
+    return path.parent == SHIPPED
+
+
 def preset(name: str) -> Camera:
     """Return the camera of this name.
 

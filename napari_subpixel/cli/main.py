@@ -26,6 +26,9 @@ COMMANDS = {
     "simulate": "simulate a movie with known truth",
     "train": "train a model of your own",
     "models": "list the installed models, or show one's card",
+    "cameras": "list the known cameras, and your own",
+    "info": "say what a movie, a table, a model or a camera file is, and what it says of itself",
+    "convert": "write a table in another format",
     "demo": "simulate a movie, find its molecules, render and score them",
 }
 

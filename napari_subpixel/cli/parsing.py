@@ -32,7 +32,7 @@ class Parser(argparse.ArgumentParser):
         """Raise `UsageError` with the command's name."""
         raise UsageError(f"{self.prog.removeprefix('napari-subpixel').strip() or 'usage'}: {message} (--help explains)")
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # type: ignore[override]
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse as usual, but name an unknown flag before anything else, with the flag that was perhaps meant."""
         has_commands = any(isinstance(action, argparse._SubParsersAction) for action in self._actions)
         for text in args or ():

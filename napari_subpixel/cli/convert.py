@@ -1,0 +1,66 @@
+"""``napari-subpixel convert``: a table from one format into another."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_subpixel.cli.common import read_table
+from napari_subpixel.cli.messages import say, warn
+from napari_subpixel.errors import InputError, PixelSizeError
+
+if TYPE_CHECKING:
+    from napari_subpixel.localizations import Localizations
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser("convert")
+    parser.add_argument("localizations", type=Path, metavar="TABLE", help="table, in any format that is read")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="TABLE",
+        help="table to write (.csv ThunderSTORM, .hdf5 Picasso, .parquet native)",
+    )
+    parser.add_argument(
+        "--pixel-size-nm",
+        type=float,
+        metavar="NM",
+        help="of the camera, where the table does not say; overrides it",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Read a table and write it in the format that the output's suffix names."""
+    from napari_subpixel import formats
+    from napari_subpixel.runs.movie_lists import check_inputs_stay
+
+    output: Path = arguments.output
+    check_inputs_stay([(arguments.localizations, output)])
+    formats.check_can_write(output, overwrite=arguments.overwrite)
+    table = read_table(arguments.localizations, pixel_size_nm=arguments.pixel_size_nm)
+    if formats.format_for(output).in_nm and table.pixel_size_nm is None:
+        raise PixelSizeError(f"{arguments.localizations}: says no pixel size, which a {output.suffix} in nm needs")
+    formats.write(output, table, overwrite=arguments.overwrite)
+    if lost := _lost(table, output):
+        warn(f"{output}: the format has no column for {', '.join(lost)}, which were left out")
+    size = "unknown" if table.pixel_size_nm is None else f"{table.pixel_size_nm:g} nm"
+    say(f"{output}: {len(table):,} rows, pixel size {size}")
+    return 0
+
+
+def _lost(table: Localizations, output: Path) -> list[str]:
+    """Return the columns that were not written, by reading back what was."""
+    from napari_subpixel import formats
+
+    try:
+        kept = formats.read(output).columns
+    except InputError:
+        return []
+    return [name for name in table.columns if name not in kept and len(table)]

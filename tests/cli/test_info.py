@@ -1,0 +1,100 @@
+"""What there is and what it says of itself: models, cameras, movies, tables; and tables in another format."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_subpixel import formats
+from napari_subpixel.camera import Camera
+from napari_subpixel.cameras.presets import save_preset
+from napari_subpixel.models import installed
+
+
+def test_models_are_a_table_of_five_columns(run):
+    lines = run("models").out.splitlines()
+    assert lines[0].split() == ["name", "threshold", "J@50", "speed", "for", "what"]
+    assert [line.split()[0] for line in lines[1:]] == [card.name for card in installed()]
+    assert all(len(line) < 130 for line in lines)
+    assert [card["name"] for card in json.loads(run("models", "--json").out)] == [card.name for card in installed()]
+
+
+def test_one_model_is_shown_with_its_card(run, refuse):
+    text = run("models", "paper").out
+    assert all(heading in text.splitlines() for heading in ("use", "limits", "figures", "training"))
+    assert json.loads(run("models", "paper", "--json").out)["name"] == "paper"
+    assert "did you mean 'paper'?" in refuse("models", "papre")
+
+
+def test_cameras_are_listed_with_the_users_own(run):
+    save_preset(Camera(name="our iXon", baseline=211.0))
+    cameras = json.loads(run("cameras", "--json").out)
+    assert {camera["name"]: camera["shipped"] for camera in cameras}["our iXon"] is False
+    assert any(camera["shipped"] for camera in cameras)
+    assert "211" in next(line for line in run("cameras").out.splitlines() if line.startswith("our iXon"))
+
+
+def test_info_of_a_movie_and_a_table(run, movie, truth):
+    described = json.loads(run("info", movie, truth, "--json").out)
+    assert [d["kind"] for d in described] == ["movie", "table"]
+    assert described[0]["shape"] == [12, 40, 52]
+    assert described[0]["pixel_size_nm"] == 100
+    assert described[1]["rows"] == len(formats.read(truth))
+    assert {"frame", "y", "x"} <= set(described[1]["columns"])
+    assert "pixel size nm  100" in run("info", movie).out
+
+
+def test_info_of_what_says_no_pixel_size(run, truth, tmp_path):
+    tifffile.imwrite(tmp_path / "plain.tif", np.zeros((3, 8, 9), np.uint16), photometric="minisblack")
+    truth.with_name("truth-protocol.txt").unlink()
+    described = json.loads(run("info", tmp_path / "plain.tif", truth, "--json").out)
+    assert [d["pixel_size_nm"] for d in described] == [None, None]
+    assert "x nm" in described[1]["values"]
+    assert "not known" in run("info", truth).out
+
+
+def test_info_of_models_and_cameras(run, refuse, tmp_path):
+    Camera(baseline=99.0).to_yaml(tmp_path / "camera.yaml")
+    described = json.loads(run("info", "fast", tmp_path / "camera.yaml", "--json").out)
+    assert [d["kind"] for d in described] == ["model", "camera file"]
+    assert described[0]["card"]["name"] == "fast"
+    assert described[1]["camera"] == {"baseline": 99.0}
+    assert "gone.tif: no such file" in refuse("info", tmp_path / "gone.tif")
+
+
+def test_one_bad_file_does_not_stop_the_others(run, movie, tmp_path):
+    (tmp_path / "bad.csv").write_text("hello\n")
+    status, out, err = run("info", tmp_path / "bad.csv", movie, "--json")
+    assert (status, len(json.loads(out))) == (1, 1)
+    assert "bad.csv" in err
+
+
+def test_info_loads_no_torch(movie, truth):
+    code = "import sys; from napari_subpixel.cli import main; main(['info', *sys.argv[1:]])"
+    code += "; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code, movie, truth], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".hdf5", ".parquet"])
+def test_a_table_is_converted_and_back(run, truth, tmp_path, suffix):
+    before = formats.read(truth)
+    assert run("convert", truth, "-o", tmp_path / f"there{suffix}").status == 0
+    assert run("convert", tmp_path / f"there{suffix}", "-o", tmp_path / "back.csv").status == 0
+    after = formats.read(tmp_path / "back.csv")
+    assert (len(after), after.pixel_size_nm) == (len(before), before.pixel_size_nm)
+    np.testing.assert_allclose(after.yx, before.yx, atol=1e-4)
+    np.testing.assert_array_equal(after.frame, before.frame)
+
+
+def test_a_conversion_asks_for_the_pixel_size_and_replaces_nothing(refuse, run, truth, tmp_path):
+    assert "is an input" in refuse("convert", truth, "-o", truth, "--overwrite")
+    assert run("convert", truth, "-o", tmp_path / "a.parquet").status == 0
+    assert "--overwrite replaces it" in refuse("convert", truth, "-o", tmp_path / "a.parquet")
+    truth.with_name("truth-protocol.txt").unlink()
+    assert "--pixel-size-nm" in refuse("convert", truth, "-o", tmp_path / "b.parquet")
+    assert run("convert", truth, "-o", tmp_path / "b.parquet", "--pixel-size-nm", 100).status == 0
