@@ -135,7 +135,10 @@ def test_ctrl_c_before_anything_is_finished_says_only_that(run, movie, tmp_path,
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Detector, "detect", interrupt)
-    assert run("detect", movie, "-o", tmp_path / "a.csv")[::2] == (130, "napari-subpixel: interrupted\n")
+    assert run("detect", movie, "-o", tmp_path / "a.csv")[::2] == (
+        130,
+        "napari-subpixel: interrupted; what was not finished is not kept\n",
+    )
 
 
 def test_ctrl_c_keeps_what_was_finished_and_says_so(run, movie, tmp_path, monkeypatch):
@@ -269,7 +272,7 @@ def test_train_from_simulation_says_so_in_the_card_and_resumes(run, refuse, tmp_
 
 
 def test_models_lists_the_cards(run):
-    assert run("models").out.startswith("default: ")
+    assert run("models").out.splitlines()[1].startswith("default ")
     assert {card["name"]: card["threshold"] for card in json.loads(run("models", "--json").out)}["paper"] == 0.1
 
 
