@@ -13,12 +13,20 @@ from numpy.typing import ArrayLike, NDArray
 from napari_subpixel._util import records
 from napari_subpixel._util.files import atomic_output
 from napari_subpixel._util.records import described
-from napari_subpixel.errors import InputError
+from napari_subpixel.coordinates import PLAUSIBLE_PIXEL_NM, meant_nm
+from napari_subpixel.errors import ImplausibleError, InputError
 
 #: Most photons in a pixel: beyond any camera, and near the limit of the generator of Poisson numbers.
 MAX_PHOTONS = 1e15
 #: Fields that may be one number or, for an sCMOS camera, a map with a value for every pixel.
 MAPS = ("baseline", "electrons_per_adu", "read_noise_e")
+#: Ranges of a camera's numbers, with room beyond any that is sold.
+PLAUSIBLE = {
+    "baseline": (-1e6, 1e6),
+    "electrons_per_adu": (1e-4, 1e4),
+    "em_gain": (1.0, 1e4),
+    "read_noise_e": (0.0, 1e5),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +91,19 @@ class Camera:
             raise InputError(f"camera: name must be text, got {self.name!r}")
         if len(shapes := {np.shape(getattr(self, f)) for f in MAPS} - {()}) > 1:
             raise InputError(f"camera: maps differ in shape: {sorted(shapes)}")
+
+    def check_plausible(self) -> None:
+        """Raise `ImplausibleError` for numbers that no microscope has, such as a pixel size in um."""
+        low, high = PLAUSIBLE_PIXEL_NM
+        if self.pixel_size_nm is not None and not low <= self.pixel_size_nm <= high:
+            raise ImplausibleError(
+                f"camera: a pixel size of {self.pixel_size_nm:g} nm is not between {low:g} and {high:g} nm"
+                f"{meant_nm(self.pixel_size_nm, PLAUSIBLE_PIXEL_NM)}"
+            )
+        for name, (low, high) in PLAUSIBLE.items():
+            value = float(np.median(getattr(self, name)))
+            if not low <= value <= high:
+                raise ImplausibleError(f"camera: {name} is not between {low:g} and {high:g}, got {value:g}")
 
     # -- photons and ADU ------------------------------------------------------------------------------------------
 

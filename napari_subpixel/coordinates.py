@@ -22,6 +22,10 @@ HALF_PIXEL = 0.5
 CENTRE_FROM_CORNER = HALF_PIXEL
 #: First pixel's centre, in pixels, where a file counts pixels from zero at their centres (Picasso, napari).
 CENTRE_AT_ZERO = 0.0
+#: Range of a camera pixel in the sample, in nm; metadata outside of it are a printer's resolution or a default.
+PLAUSIBLE_PIXEL_NM = (1.0, 10_000.0)
+#: What a length that is too small or too large was perhaps meant to be multiplied by, to be in nm: um, m and pm.
+OTHER_UNITS = (1e3, 1e9, 1e-3)
 #: A rectangle of the frame, ((y0, y1), (x0, x1)) in whole pixels, the ends excluded.
 Roi = tuple[tuple[int, int], tuple[int, int]]
 
@@ -136,6 +140,19 @@ def checked_pixel_size(pixel_size_nm: float) -> float:
     if not (np.isfinite(value) and value > 0):
         raise InputError(f"pixel size must be positive and finite, got {value:g} nm")
     return value
+
+
+def meant_nm(value_nm: float, plausible_nm: tuple[float, float]) -> str:
+    """Return ``": did you mean 108?"`` for a length that is plausible in another unit, or an empty string.
+
+    Examples
+    --------
+    >>> meant_nm(0.108, PLAUSIBLE_PIXEL_NM), meant_nm(1e20, PLAUSIBLE_PIXEL_NM)
+    (': did you mean 108?', '')
+    """
+    low, high = plausible_nm
+    meant = next((value_nm * factor for factor in OTHER_UNITS if low <= value_nm * factor <= high), None)
+    return "" if meant is None else f": did you mean {meant:.6g}?"
 
 
 def checked_frame_shape(shape: Sequence[int]) -> tuple[int, int]:

@@ -29,6 +29,10 @@ class PixelSizeError(InputError):
     """Pixels and nm must be converted, and the pixel size is not known."""
 
 
+class ImplausibleError(InputError):
+    """A number of the microscope is beyond any microscope, as in another unit."""
+
+
 class FrameShapeError(InputError):
     """The height and width of the frames are needed, and not known."""
 

@@ -12,11 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
 from napari_subpixel._util import records
-from napari_subpixel.coordinates import HALF_PIXEL, checked_pixel_size, home_pixel
-from napari_subpixel.errors import InputError
+from napari_subpixel.coordinates import HALF_PIXEL, checked_pixel_size, home_pixel, meant_nm
+from napari_subpixel.errors import ImplausibleError, InputError
 
 #: Photons further than this many standard deviations out are left off: fewer than one in three million per axis.
 TRUNCATE_SIGMA = 5.0
+#: Range of the standard deviation of a PSF in a microscope, in pixels.
+PLAUSIBLE_SIGMA_PX = (0.3, 10.0)
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,19 @@ class GaussianPSF:
     def sigma_px(self, pixel_size_nm: float) -> float:
         """Return the standard deviation in pixels."""
         return self.sigma_nm / checked_pixel_size(pixel_size_nm)
+
+    def check_plausible(self, pixel_size_nm: float) -> None:
+        """Raise `ImplausibleError` for a width that no PSF has on pixels of this size, such as one in um or pixels."""
+        low, high = (sigma * pixel_size_nm for sigma in PLAUSIBLE_SIGMA_PX)
+        if low <= self.sigma_nm <= high:
+            return
+        meant = meant_nm(self.sigma_nm, (low, high))
+        if PLAUSIBLE_SIGMA_PX[0] <= self.sigma_nm <= PLAUSIBLE_SIGMA_PX[1]:
+            meant = f": did you mean {self.sigma_nm:g} px, {self.sigma_nm * pixel_size_nm:.6g} nm?"
+        raise ImplausibleError(
+            f"psf: a sigma of {self.sigma_nm:g} nm is not between {low:.4g} and {high:.4g} nm, "
+            f"{PLAUSIBLE_SIGMA_PX[0]:g} to {PLAUSIBLE_SIGMA_PX[1]:g} pixels of {pixel_size_nm:g} nm{meant}"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields."""

@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_subpixel.camera import MAPS, Camera
-from napari_subpixel.errors import InputError
+from napari_subpixel.cameras.presets import all_presets
+from napari_subpixel.detection.options import DetectionOptions
+from napari_subpixel.errors import ImplausibleError, InputError
 from napari_subpixel.psf import GaussianPSF
 
 #: Frames of one level, enough that a mean is known to a few tenths of a percent and a variance to about one.
@@ -428,3 +430,26 @@ def test_the_summary_tells_a_map_in_brief(scmos):
 def test_more_photons_than_any_camera_sees_are_refused(rng):
     with pytest.raises(InputError, match=r"cannot receive 1e\+30 photons"):
         Camera().expose(np.full((2, 3), 1e30), rng)
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"pixel_size_nm": 0.108}, r"a pixel size of 0.108 nm is not between 1 and 10000 nm: did you mean 108\?"),
+        ({"pixel_size_nm": 1.08e-7}, r"did you mean 108\?"),
+        ({"pixel_size_nm": 108_000.0}, r"did you mean 108\?"),
+        ({"electrons_per_adu": 1e6}, "electrons_per_adu is not between 0.0001 and 10000, got 1e"),
+        ({"em_gain": 1e5}, "em_gain is not between"),
+        ({"baseline": -1e9}, "baseline is not between"),
+    ],
+)
+def test_numbers_that_no_camera_has_are_refused(fields, why):
+    with pytest.raises(ImplausibleError, match=why):
+        Camera(**fields).check_plausible()
+    with pytest.raises(ImplausibleError, match=why):
+        DetectionOptions(Camera(**fields))
+
+
+def test_numbers_of_real_cameras_are_plausible():
+    for camera in (Camera(), Camera(1.0), Camera(160.0, 398.6, 5.0, 0.9, 300.0, 74.4), *all_presets().values()):
+        camera.check_plausible()

@@ -27,7 +27,7 @@ ROOMS = {
     "coordinates": "errors",
     "_util": "errors",
     "localizations": "_util coordinates errors",
-    "camera": "_util errors",
+    "camera": "_util coordinates errors",
     "psf": "_util coordinates errors",
     "cameras": "_util camera errors",
     "stacks": "_util coordinates errors",

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from napari_subpixel.errors import InputError
+from napari_subpixel.errors import ImplausibleError, InputError
 from napari_subpixel.psf import TRUNCATE_SIGMA, GaussianPSF, draw_gaussians
 
 SHAPE = (1, 31, 43)
@@ -179,3 +179,13 @@ def test_a_bad_psf_file_is_named(tmp_path):
     with pytest.raises(InputError) as caught:
         GaussianPSF.from_yaml(path)
     assert str(caught.value) == f"{path}: psf: sigma_nm must be positive, got -3"
+
+
+@pytest.mark.parametrize(
+    ("sigma_nm", "meant"),
+    [(0.13, r"did you mean 130\?"), (1.3, r"did you mean 1.3 px, 130 nm\?"), (13, "100 nm$"), (1100, "100 nm$")],
+)
+def test_a_width_that_no_psf_has_is_refused(sigma_nm, meant):
+    with pytest.raises(ImplausibleError, match=f"a sigma of {sigma_nm:g} nm is not between 30 and 1000 nm.*{meant}"):
+        GaussianPSF(sigma_nm).check_plausible(100.0)
+    GaussianPSF(35.0).check_plausible(100.0)

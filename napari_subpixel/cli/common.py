@@ -56,7 +56,9 @@ def camera_from(arguments: argparse.Namespace, default: Camera | None = None) ->
     from napari_subpixel.camera import Camera
 
     camera = Camera.from_yaml(arguments.camera) if arguments.camera else default or Camera()
-    return replace(camera, **given(arguments, Camera))
+    camera = replace(camera, **given(arguments, Camera))
+    camera.check_plausible()
+    return camera
 
 
 def camera_file(text: str) -> Path:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from napari_subpixel import __version__
+from napari_subpixel._util import records
 from napari_subpixel._util.generators import in_silence, stepwise
 from napari_subpixel.calibration import Elongation, measure_elongation
 from napari_subpixel.calibration.from_noise import DEFAULT_SIGMA_PX, microscope_of
@@ -32,6 +33,8 @@ FOLLOWED = "followed from"
 #: widths of a quarter of the samples that a model for many microscopes was trained on scatter by up to 0.2, half of
 #: them by less than 0.135.
 MAX_ELONGATION = 0.15
+#: A given pixel size that differs by more than this share from that of the movie's metadata is reported.
+MAX_SIZE_DIFFERENCE = 0.05
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,9 @@ class DetectionJob:
         What was estimated of the microscope and not given, as text, for the provenance.
     cautions : tuple of str
         In what respects the movie lies outside the model's domain, as far as is known before detection, as text.
+    warnings : tuple of str
+        Where what was given of the microscope does not go with what the movie says, as far as is known before
+        detection, as text.
     chunk_pixels : int, optional
         Pixels of a chunk; `CHUNK_PIXELS` if not given.
     """
@@ -70,6 +76,7 @@ class DetectionJob:
     molecule_photons: float = 0.0
     assumed: tuple[str, ...] = ()
     cautions: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     chunk_pixels: int | None = None
 
     def __post_init__(self) -> None:
@@ -174,17 +181,28 @@ def job_for(
     Raises
     ------
     InputError
-        If the movie does not show what has to be estimated, lacks the frames or the region, or the PSF is given and
-        the pixel size is not known.
+        If the movie does not show what has to be estimated, lacks the frames or the region, the PSF is given and
+        the pixel size is not known, or, as `ImplausibleError`, no PSF is so narrow or wide.
     """
     options = checked_options(options)
     camera, psf = options.camera, options.psf
     span = options.span(stack.n_frames) if options.frames else None
     # Refuses at once what it can.
-    draft = DetectionJob(stack, detector, camera, span, options.roi, sigma_px=DEFAULT_SIGMA_PX)
+    draft = DetectionJob(
+        stack,
+        detector,
+        camera,
+        span,
+        options.roi,
+        sigma_px=DEFAULT_SIGMA_PX,
+        warnings=_pixel_size_warnings(stack, camera),
+    )
+    size = draft.pixel_size_nm
+    if psf is not None and size is not None:
+        with records.naming(stack.name):
+            psf.check_plausible(size)
     if not detector.measures:
         return replace(draft, sigma_px=None)
-    size = camera.pixel_size_nm or stack.pixel_size_nm
     if psf is not None and size is None:
         raise PixelSizeError(f"{stack.name}: the width of the PSF is given in nm, and the pixel size is not known")
     sigma_px = psf.sigma_px(size) if psf is not None and size is not None else None
@@ -199,6 +217,13 @@ def job_for(
         assumed=(*known.assumed, brightness) if photons else known.assumed,
         cautions=_cautions((yield from in_silence(measure_elongation.steps(stack, known.camera)))),
     )
+
+
+def _pixel_size_warnings(stack: Stack, camera: Camera) -> tuple[str, ...]:
+    given, metadata = camera.pixel_size_nm, stack.pixel_size_nm
+    if given is None or metadata is None or abs(given - metadata) <= MAX_SIZE_DIFFERENCE * metadata:
+        return ()
+    return (f"the given pixel size is {given:g} nm, that of the movie's metadata {metadata:g} nm",)
 
 
 def _cautions(spots: Elongation | None) -> tuple[str, ...]:

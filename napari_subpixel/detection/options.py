@@ -38,7 +38,7 @@ class DetectionOptions:
     Raises
     ------
     InputError
-        If an option is of another kind, or the frames hold none.
+        If an option is of another kind, the frames hold none, or, as `ImplausibleError`, no camera has such numbers.
 
     Examples
     --------
@@ -56,6 +56,7 @@ class DetectionOptions:
         for name, kind in (("camera", Camera), ("psf", GaussianPSF | None), ("estimate_camera", bool | None)):
             if not isinstance(value := getattr(self, name), kind):
                 raise InputError(f"{name}: expected {getattr(kind, '__name__', kind)}, got {shown(value)}")
+        self.camera.check_plausible()
         if self.frames is not None:
             object.__setattr__(self, "frames", _checked_frames(self.frames))
         if self.roi is not None:

@@ -125,7 +125,7 @@ def _outside(job: DetectionJob, summary: TableSummary) -> list[str]:
 
 
 def with_warnings(job: DetectionJob, table: Localizations, threshold: float = 0.0) -> Localizations:
-    """Return the table of a whole movie, with the warnings of `out_of_domain` in its provenance as ``warnings``.
+    """Return the table of a whole movie, with the ``warnings`` of `provenance_with_warnings` in its provenance.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def with_warnings(job: DetectionJob, table: Localizations, threshold: float = 0.
 
 
 def provenance_with_warnings(job: DetectionJob, provenance: Mapping[str, Any], summary: TableSummary) -> dict[str, Any]:
-    """Return the provenance with the warnings of `out_of_domain` as ``warnings``, where there are any.
+    """Return the provenance with those of the job and of `out_of_domain` as ``warnings``, where there are any.
 
     Parameters
     ----------
@@ -148,5 +148,5 @@ def provenance_with_warnings(job: DetectionJob, provenance: Mapping[str, Any], s
     summary : TableSummary
         Of the table of the whole movie.
     """
-    warnings = out_of_domain(job, summary)
+    warnings = [*job.warnings, *out_of_domain(job, summary)]
     return {**provenance, "warnings": warnings} if warnings else dict(provenance)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
+from napari_subpixel.coordinates import PLAUSIBLE_PIXEL_NM
 from napari_subpixel.errors import AxesError, InputError
 
 #: Lengths in nm that files name, in lower case; the two signs for micro are different characters.
@@ -22,8 +23,6 @@ NM_PER_UNIT = {
     **dict.fromkeys(("pm", "picometer", "picometre"), 1e-3),
     **dict.fromkeys(("in", "inch", "inches"), 2.54e7),
 }
-#: Range of a camera pixel in the sample; anything outside is a printer's resolution or a default.
-PLAUSIBLE_PIXEL_NM = (1.0, 10_000.0)
 
 
 class FrameAxes(NamedTuple):

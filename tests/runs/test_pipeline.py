@@ -18,14 +18,19 @@ from napari_subpixel.detection import job as job_module
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.job import DetectionJob, job_for
 from napari_subpixel.detection.options import DetectionOptions
-from napari_subpixel.errors import InputError
+from napari_subpixel.errors import ImplausibleError, InputError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.models import Model, ModelCard
 from napari_subpixel.models.domain import Domain
 from napari_subpixel.models.unet import UNet
 from napari_subpixel.psf import GaussianPSF, add_gaussians
 from napari_subpixel.runs.pipeline import detect, detect_all, detect_to_file
-from napari_subpixel.runs.quality_warnings import TableSummary, crowding_warning, out_of_domain
+from napari_subpixel.runs.quality_warnings import (
+    TableSummary,
+    crowding_warning,
+    out_of_domain,
+    provenance_with_warnings,
+)
 from napari_subpixel.stacks import Stack, open_stack
 from napari_subpixel.stacks.arrays import ArraySource
 
@@ -296,6 +301,24 @@ def test_what_is_not_given_of_the_microscope_is_estimated_and_said(job, measurin
     assert bare.camera.electrons_per_adu != 1
     with pytest.raises(InputError, match="the pixel size is not known"):
         job_for(job.stack, measuring, DetectionOptions(psf=GaussianPSF(sigma_nm=130)))
+
+
+def test_a_pixel_size_other_than_the_metadatas_is_reported_in_the_table(job, measuring):
+    job.stack.pixel_size_nm = 100.0
+    options = DetectionOptions(Camera(160.0, 90.0, 0.5), psf=GaussianPSF(200.0))
+    for detector in (measuring, job.detector):
+        other = job_for(job.stack, detector, options)
+        (told,) = provenance_with_warnings(replace(other, cautions=()), {}, NOTHING)["warnings"][:1]
+        assert told == "the given pixel size is 160 nm, that of the movie's metadata 100 nm"
+        near = job_for(job.stack, detector, replace(options, camera=Camera(104.0, 90.0, 0.5)))
+        assert not near.warnings
+
+
+def test_a_psf_in_another_unit_is_refused_before_any_frame(job, measuring):
+    job.stack.pixel_size_nm = 100.0
+    for detector in (measuring, job.detector):
+        with pytest.raises(ImplausibleError, match=r"^movie.tif: psf: a sigma of 0.13 nm .*did you mean 130\?"):
+            job_for(job.stack, detector, DetectionOptions(psf=GaussianPSF(0.13)))
 
 
 def test_a_model_that_does_not_measure_needs_nothing_of_the_microscope(job):
