@@ -17,7 +17,8 @@ from torch import Tensor
 
 from napari_subpixel.models.pixel_network import PointNetwork
 from napari_subpixel.simulation.simulate import Simulation
-from napari_subpixel.training.losses import counting, heatmap_matching
+from napari_subpixel.training.counting import counting
+from napari_subpixel.training.heatmap_matching import heatmap_matching
 from napari_subpixel.training.simulated_samples import Batch, SimulatedSamples
 
 KERNEL_PX, WEIGHT, ITERATIONS, WARM_UP = 0.2, 0.1, 5, 1

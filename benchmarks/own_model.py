@@ -19,7 +19,8 @@ from common import CROWDED_CAMERA, machine, markdown
 from napari_subpixel.cli import main as napari_subpixel
 from napari_subpixel.models import load_model
 from napari_subpixel.models.domain import Domain
-from napari_subpixel.training.fine_tuning import held_out_simulations, measuring, sigma_range
+from napari_subpixel.training.held_out import held_out_simulations, measuring
+from napari_subpixel.training.imitation import sigma_range
 
 SIGMA_NM, PHOTONS, BACKGROUND, DENSITY_UM2 = 110.0, (700.0, 1800.0), (10.0, 30.0), (2.0, 6.0)
 #: Steps for each model that take some five minutes on two cores that know bfloat16.

@@ -34,7 +34,7 @@ from napari_subpixel.psf import GaussianPSF
 from napari_subpixel.runs.pipeline import detect_all
 from napari_subpixel.simulation.simulate import crowded_microtubules, simulate
 from napari_subpixel.stacks import open_stack
-from napari_subpixel.training.fine_tuning import runs_half_precision_fast
+from napari_subpixel.training.fine_tuning_plans import runs_half_precision_fast
 from napari_subpixel.training.methods import METHODS
 from napari_subpixel.training.movie_samples import MovieSamples
 from napari_subpixel.training.settings import TrainingSettings

@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from napari_subpixel.coordinates import HALF_PIXEL
 from napari_subpixel.evaluation.matching import match
 from napari_subpixel.models.pixel_network import Predictions
-from napari_subpixel.training.losses import counting, heatmap_matching
+from napari_subpixel.training.counting import counting
+from napari_subpixel.training.heatmap_matching import heatmap_matching
 from napari_subpixel.training.settings import TrainingSettings
 from napari_subpixel.training.simulated_samples import Batch, Samples
 from napari_subpixel.training.trainer import train

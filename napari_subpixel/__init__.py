@@ -16,7 +16,7 @@ _HOMES = {
     "DetectionJob": "detection.job.DetectionJob",
     "DetectionOptions": "detection.options.DetectionOptions",
     "Detector": "detection.detector.Detector",
-    "Follow": "runs.follow.Follow",
+    "Follow": "runs.live_options.Follow",
     "GaussianPSF": "psf.GaussianPSF",
     "InputError": "errors.InputError",
     "Localizations": "localizations.Localizations",

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from napari_subpixel.detection.options import DetectionOptions
     from napari_subpixel.runs.batch import MovieProgress, Outcome
     from napari_subpixel.runs.dask_cluster import Cluster
-    from napari_subpixel.runs.follow import Follow
+    from napari_subpixel.runs.live_options import Follow
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the command."""
     from napari_subpixel.detection.devices import DEVICES
     from napari_subpixel.formats import FORMATS
-    from napari_subpixel.runs.follow import Follow
+    from napari_subpixel.runs.live_options import Follow
 
     idle_s = Follow().idle_s
     parser = subparsers.add_parser("detect")
@@ -142,7 +142,7 @@ def _check_one_movie(arguments: argparse.Namespace, n_movies: int) -> None:
 def _follow(arguments: argparse.Namespace) -> Follow | None:
     if arguments.follow is None:
         return None
-    from napari_subpixel.runs.follow import Follow
+    from napari_subpixel.runs.live_options import Follow
 
     return Follow(arguments.follow)
 

@@ -33,7 +33,8 @@ def add_parser(subparsers: Any) -> None:
     """Add the command."""
     from napari_subpixel.detection.devices import DEVICES
     from napari_subpixel.simulation.simulate import Simulation
-    from napari_subpixel.training.settings import TrainingSettings, fine_tuning_settings
+    from napari_subpixel.training.fine_tuning_settings import fine_tuning_settings
+    from napari_subpixel.training.settings import TrainingSettings
 
     parser = subparsers.add_parser(
         "train",
@@ -194,7 +195,7 @@ def _train(plan: TrainingPlan, arguments: argparse.Namespace, output: Path, wher
 
 
 def _held_out() -> str:
-    from napari_subpixel.training.fine_tuning import TOLERANCE_NM
+    from napari_subpixel.training.held_out import TOLERANCE_NM
 
     return f"held-out Jaccard at {TOLERANCE_NM:g} nm"
 

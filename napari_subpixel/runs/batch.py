@@ -22,7 +22,7 @@ from napari_subpixel.stacks import Stack, open_stack
 if TYPE_CHECKING:
     from napari_subpixel.detection.detector import Detector
     from napari_subpixel.detection.job import DetectionJob
-    from napari_subpixel.runs.follow import Follow
+    from napari_subpixel.runs.live_options import Follow
     from napari_subpixel.runs.outputs import Detected
     from napari_subpixel.runs.pipeline import Detecting
 

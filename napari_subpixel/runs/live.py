@@ -14,7 +14,7 @@ from napari_subpixel.detection.job import DetectionJob
 from napari_subpixel.errors import ChangedRunError, InputError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.runs.checkpoints import PartialResults
-from napari_subpixel.runs.follow import Follow
+from napari_subpixel.runs.live_options import Follow
 from napari_subpixel.runs.outputs import Detected, Outputs
 from napari_subpixel.runs.pipeline import check_output, check_place, detect
 from napari_subpixel.stacks import GrowthSnapshot, Stack, open_stack, watch_growth

@@ -2,7 +2,7 @@
 
 It is as exact there, and says where a molecule is missing and where there is one too many.
 
-Shapes as in `napari_subpixel.training.losses`; w windows in a frame.
+Shapes as in `napari_subpixel.training.heatmap_matching`; w windows in a frame.
 
 References
 ----------
@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_subpixel.coordinates import HALF_PIXEL
-from napari_subpixel.training.losses import poisson_binomial_nll
+from napari_subpixel.training.counting import poisson_binomial_nll
 
 
 class Windows(NamedTuple):
@@ -91,7 +91,7 @@ def counting_in_windows(probabilities: Tensor, truth: Tensor, weights: Tensor, w
     truth : Tensor, shape (B, M, 2)
         y and x in pixels.
     weights : Tensor, shape (B, M, d)
-        As in `napari_subpixel.training.losses.heatmap_matching`.
+        As in `napari_subpixel.training.heatmap_matching.heatmap_matching`.
     windows : Windows
 
     Returns

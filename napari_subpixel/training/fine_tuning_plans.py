@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from napari_subpixel.camera import Camera
@@ -18,16 +19,9 @@ from napari_subpixel.errors import PixelSizeError
 from napari_subpixel.models import Model
 from napari_subpixel.models.domain import Domain
 from napari_subpixel.stacks import open_stack
-from napari_subpixel.training.fine_tuning import (
-    HeldOut,
-    domain_like,
-    example_frames,
-    held_out_simulations,
-    runs_half_precision_fast,
-    sigma_range,
-    split_movie,
-    thinned,
-)
+from napari_subpixel.training.fine_tuning_settings import fine_tuning_settings
+from napari_subpixel.training.held_out import HeldOut, held_out_simulations, split_movie, thinned
+from napari_subpixel.training.imitation import domain_like, example_frames, sigma_range
 from napari_subpixel.training.method_plans import HELD_OUT_SEED, movie_card, movie_with_truth
 from napari_subpixel.training.movie_samples import MovieCounts
 from napari_subpixel.training.request import (
@@ -40,11 +34,19 @@ from napari_subpixel.training.request import (
     TrainingPlan,
     TrainingRequest,
 )
-from napari_subpixel.training.settings import TrainingSettings, fine_tuning_settings
+from napari_subpixel.training.settings import TrainingSettings
 from napari_subpixel.training.simulated_samples import DomainSamples
 
 if TYPE_CHECKING:
     from napari_subpixel.training.request import MovieSource
+
+
+def runs_half_precision_fast(device: str) -> bool:
+    """Say whether the device multiplies matrices in bfloat16 faster than in single precision."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    # On processors without such units bfloat16 is slower. PyTorch has no public name for it.
+    return device == "cpu" and getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
 
 
 def plan_from_simulation(request: TrainingRequest, base: Model, device: str) -> TrainingPlan:

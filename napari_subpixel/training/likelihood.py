@@ -5,7 +5,7 @@ uncertainty. In a window of the frame the number of molecules then has a Poisson
 paper, asked of every window instead of the whole frame), and each of them comes from the mixture of the points'
 Gaussians. Both are proper scores, so probabilities and uncertainties that minimise them are calibrated.
 
-Shapes as in `napari_subpixel.training.losses`; w windows in a frame.
+Shapes as in `napari_subpixel.training.heatmap_matching`; w windows in a frame.
 
 References
 ----------

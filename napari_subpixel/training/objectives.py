@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from napari_subpixel.models.heatmap_networks import HeatmapNetwork, HeatmapPredictor
+from napari_subpixel.training.counting import SPARSITY
 from napari_subpixel.training.counting_windows import Windows, counting_in_windows
 from napari_subpixel.training.heatmap_losses import dsnt_terms, heatmap_error, spikes_error, spikes_for, target_for
+from napari_subpixel.training.heatmap_matching import heatmap_matching
 from napari_subpixel.training.likelihood import background_error, likelihood
-from napari_subpixel.training.losses import SPARSITY, heatmap_matching
 from napari_subpixel.training.simulated_samples import Batch
 
 if TYPE_CHECKING:

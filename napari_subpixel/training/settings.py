@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from napari_subpixel._util.records import described
 from napari_subpixel.errors import InputError
@@ -12,7 +11,7 @@ from napari_subpixel.errors import InputError
 OBJECTIVES = ("paper", "likelihood", "heatmap", "spikes", "dsnt")
 #: Names of the optimisers (`napari_subpixel.training.trainer`).
 OPTIMIZERS = ("adam", "muon")
-#: Names of the paper's sparsity terms (`napari_subpixel.training.losses`).
+#: Names of the paper's sparsity terms (`napari_subpixel.training.counting`).
 SPARSITY = ("counting", "l1", "none")
 
 
@@ -123,28 +122,3 @@ class TrainingSettings:
 
     def _cooldown_left(self, iteration: int) -> float:
         return min(1.0, (self.iterations - iteration) / self.cooldown) if self.cooldown else 1.0
-
-
-def fine_tuning_settings(*, half_precision: bool = False, iterations: int = 2000, **given: Any) -> TrainingSettings:
-    """Return how a model of many microscopes is fine-tuned: gently, and ever more so over the second half.
-
-    Parameters
-    ----------
-    half_precision : bool
-        Whether the device multiplies matrices in bfloat16 faster.
-    iterations : int
-        Steps of the optimiser.
-    **given
-        Other fields of `TrainingSettings`, which override those of fine-tuning.
-
-    Raises
-    ------
-    InputError
-        If a value is out of its range.
-    """
-    settings = {
-        "learning_rate": 1e-3, "cooldown": iterations // 2, "sparsity_weight": 1.0, "weight_decay": 1e-4, "warm_up": 50,
-        "clip_norm": 5.0, "averaging": 0.99, "checkpoint_every": 100, "log_every": 50, "measure_every": 250,
-        "objective": "likelihood", "optimizer": "muon",
-    }  # fmt: skip
-    return TrainingSettings(**{**settings, "iterations": iterations, "half_precision": half_precision, **given})

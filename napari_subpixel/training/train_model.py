@@ -192,7 +192,7 @@ class _Scores:
 
     def add(self, suffix: str, network: nn.Module) -> float:
         """Measure a network, and keep the figure for the card."""
-        from napari_subpixel.training.fine_tuning import TOLERANCE_NM
+        from napari_subpixel.training.held_out import TOLERANCE_NM
 
         assert self.measure is not None
         jaccard = round(self.measure(network), 3)
@@ -204,7 +204,7 @@ class _Scores:
 
 def _measuring(plan: TrainingPlan) -> Callable[[nn.Module], float] | None:
     from napari_subpixel.models import ModelCard
-    from napari_subpixel.training.fine_tuning import measuring
+    from napari_subpixel.training.held_out import measuring
 
     if not plan.held_out:
         return None

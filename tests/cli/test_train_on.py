@@ -25,9 +25,9 @@ RANGES = ("--photons-range", "500:1500", "--background-range", "5:20", "--densit
 
 @pytest.fixture(autouse=True)
 def small_measurements(monkeypatch):
-    from napari_subpixel.training import fine_tuning
+    from napari_subpixel.training import held_out
 
-    monkeypatch.setattr(fine_tuning, "HELD_OUT_MOVIES", 2)
+    monkeypatch.setattr(held_out, "HELD_OUT_MOVIES", 2)
 
 
 @pytest.fixture

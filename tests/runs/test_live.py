@@ -20,8 +20,8 @@ from napari_subpixel.rendering.render import render
 from napari_subpixel.runs import live
 from napari_subpixel.runs.batch import MovieProgress, Outcome, detect_batch
 from napari_subpixel.runs.checkpoints import PartialResults
-from napari_subpixel.runs.follow import Follow
 from napari_subpixel.runs.live import FollowedMovie, Growth, follow_to_file
+from napari_subpixel.runs.live_options import Follow
 from napari_subpixel.runs.pipeline import detect_to_file
 from napari_subpixel.stacks import Stack, growing, open_stack
 

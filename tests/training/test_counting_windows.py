@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from napari_subpixel.training.counting import counting, poisson_binomial_nll
 from napari_subpixel.training.counting_windows import Windows, counting_in_windows
-from napari_subpixel.training.losses import counting, poisson_binomial_nll
 
 SHAPE = (11, 17)
 

@@ -21,23 +21,20 @@ from napari_subpixel.models.unet import UNet
 from napari_subpixel.psf import GaussianPSF
 from napari_subpixel.simulation.simulate import Simulation, simulate
 from napari_subpixel.stacks import open_stack
-from napari_subpixel.training import fine_tuning
-from napari_subpixel.training.fine_tuning import (
-    EXAMPLES,
-    GAP_PX,
+from napari_subpixel.training import held_out
+from napari_subpixel.training.fine_tuning_plans import runs_half_precision_fast
+from napari_subpixel.training.fine_tuning_settings import fine_tuning_settings
+from napari_subpixel.training.held_out import (
     HELD_OUT_FRAMES,
     HELD_OUT_MOVIES,
     HeldOut,
-    domain_like,
-    example_frames,
     held_out_simulation,
     held_out_simulations,
     measuring,
-    runs_half_precision_fast,
     split_movie,
     thinned,
 )
-from napari_subpixel.training.settings import fine_tuning_settings
+from napari_subpixel.training.imitation import EXAMPLES, GAP_PX, domain_like, example_frames
 from napari_subpixel.training.simulated_samples import DomainSamples
 from napari_subpixel.training.trainer import train
 
@@ -137,7 +134,7 @@ def test_detections_in_frames_without_truth_are_all_wrong(movie):
 def test_a_long_movie_is_measured_on_frames_spread_over_it(movie, monkeypatch):
     whole = HeldOut(*movie, CAMERA)
     assert len(thinned(whole).frames) == 16
-    monkeypatch.setattr(fine_tuning, "MAX_MEASURED_PIXELS", 4 * 48 * 56)
+    monkeypatch.setattr(held_out, "MAX_MEASURED_PIXELS", 4 * 48 * 56)
     few = thinned(whole)
     kept = [int(np.flatnonzero([np.array_equal(frame, own) for own in movie[0]])[0]) for frame in few.frames]
     assert kept == [2, 6, 10, 14]

@@ -19,7 +19,7 @@ from napari_subpixel import (
 )
 from napari_subpixel.errors import PixelSizeError
 from napari_subpixel.models import load_model
-from napari_subpixel.training import fine_tuning
+from napari_subpixel.training import held_out
 from napari_subpixel.training.request import FINE_TUNING_SETTINGS, OF_CROPS, OF_RANGES, RequestError
 from napari_subpixel.training.settings import TrainingSettings
 from napari_subpixel.training.train_model import BaseScore, TrainedModel, TrainingStart
@@ -35,7 +35,7 @@ FROM_RANGES = TrainingRequest(
 
 @pytest.fixture(autouse=True)
 def small_measurements(monkeypatch):
-    monkeypatch.setattr(fine_tuning, "HELD_OUT_MOVIES", 2)
+    monkeypatch.setattr(held_out, "HELD_OUT_MOVIES", 2)
 
 
 @pytest.fixture(scope="module")

@@ -7,14 +7,9 @@ from dataclasses import replace
 import pytest
 
 from napari_subpixel.errors import InputError
-from napari_subpixel.training import losses, objectives, trainer
-from napari_subpixel.training.settings import (
-    OBJECTIVES,
-    OPTIMIZERS,
-    SPARSITY,
-    TrainingSettings,
-    fine_tuning_settings,
-)
+from napari_subpixel.training import counting, objectives, trainer
+from napari_subpixel.training.fine_tuning_settings import fine_tuning_settings
+from napari_subpixel.training.settings import OBJECTIVES, OPTIMIZERS, SPARSITY, TrainingSettings
 
 
 def test_the_rate_falls_to_zero_in_the_cooldown():
@@ -62,7 +57,7 @@ def test_settings_that_make_no_sense_are_refused_by_name(field, value):
 def test_names_are_those_of_the_tables():
     assert tuple(objectives.OBJECTIVES) == OBJECTIVES
     assert tuple(trainer.OPTIMIZER_CLASSES) == OPTIMIZERS
-    assert tuple(losses.SPARSITY) == SPARSITY
+    assert tuple(counting.SPARSITY) == SPARSITY
 
 
 def test_fine_tuning_cools_down_over_the_second_half_unless_another_cooldown_is_given():
