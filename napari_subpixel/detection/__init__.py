@@ -10,5 +10,6 @@
 - `refinement`: the last steps of isolated molecules: Fisher scoring
 - `torch_threads`: threads side by side, each of which runs PyTorch's layers alone
 - `brightness`: how bright a typical molecule of a movie is
+- `chunks`: how many frames are read, detected and kept at once
 - `job`: one movie to be detected, and how
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from napari_subpixel import __version__
 from napari_subpixel._util import records
@@ -13,20 +13,13 @@ from napari_subpixel.calibration import Elongation, measure_elongation
 from napari_subpixel.calibration.from_noise import DEFAULT_SIGMA_PX, microscope_of
 from napari_subpixel.camera import Camera
 from napari_subpixel.coordinates import Roi, checked_roi
+from napari_subpixel.detection import chunks
 from napari_subpixel.detection.brightness import estimate_molecule_photons
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.options import DetectionOptions, checked_options
 from napari_subpixel.errors import InputError, PixelSizeError
-from napari_subpixel.localizations import Localizations
 from napari_subpixel.stacks import Stack
 
-#: Pixels of a chunk of frames, the unit that is read and kept. How many frames that are follows from their shape
-#: alone, so that every run over a movie has the same chunks.
-CHUNK_PIXELS = 1 << 21
-#: Pixels of a piece of a chunk, the unit that is detected.
-PIECE_PIXELS = 1 << 18
-#: Frames of a piece at least, where a chunk holds that many: sparse frames have few squares each.
-MIN_PIECE_FRAMES = 8
 #: What the identity of a job has that follows a movie while it is written: the first frame of those detected.
 FOLLOWED = "followed from"
 #: Single spots whose axes typically differ from their mean by more than this share are not round: the
@@ -64,7 +57,7 @@ class DetectionJob:
         Where what was given of the microscope does not go with what the movie says, as far as is known before
         detection, as text.
     chunk_pixels : int, optional
-        Pixels of a chunk; `CHUNK_PIXELS` if not given.
+        Pixels of a chunk; `chunks.CHUNK_PIXELS` if not given.
     """
 
     stack: Stack
@@ -102,14 +95,12 @@ class DetectionJob:
     @property
     def chunk_frames(self) -> int:
         """Frames of a chunk."""
-        height, width = self.stack.frame_shape
-        return max(1, (self.chunk_pixels or CHUNK_PIXELS) // (height * width))
+        return chunks.chunk_frames(self.stack.frame_shape, self.chunk_pixels)
 
     @property
     def piece_frames(self) -> int:
         """Frames of a piece."""
-        height, width = self.stack.frame_shape
-        return max(PIECE_PIXELS // (height * width), min(MIN_PIECE_FRAMES, self.chunk_frames))
+        return chunks.piece_frames(self.stack.frame_shape, self.chunk_frames)
 
     @property
     def starts(self) -> range:
@@ -234,11 +225,3 @@ def _cautions(spots: Elongation | None) -> tuple[str, ...]:
         f"single spots are not round, but typically {spots.long_px:.1f} by {spots.short_px:.1f} px wide, as through an "
         "astigmatic lens or out of focus: one may be taken for several molecules",
     )
-
-
-class Chunk(NamedTuple):
-    """The molecules of the frames `start` up to but without `stop`."""
-
-    start: int
-    stop: int
-    table: Localizations

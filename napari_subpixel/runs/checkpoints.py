@@ -15,7 +15,8 @@ from filelock import FileLock, Timeout
 
 from napari_subpixel import formats
 from napari_subpixel._util.files import atomic_output, make_folder
-from napari_subpixel.detection.job import FOLLOWED, Chunk
+from napari_subpixel.detection.chunks import Chunk
+from napari_subpixel.detection.job import FOLLOWED
 from napari_subpixel.errors import (
     ChangedRunError,
     FollowedRunError,

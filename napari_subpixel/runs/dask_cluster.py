@@ -23,8 +23,9 @@ from napari_subpixel import __version__
 from napari_subpixel.errors import InputError, LostWorkersError
 
 if TYPE_CHECKING:
+    from napari_subpixel.detection.chunks import Chunk
     from napari_subpixel.detection.detector import Detector
-    from napari_subpixel.detection.job import Chunk, DetectionJob
+    from napari_subpixel.detection.job import DetectionJob
     from napari_subpixel.models import Model
 
 #: How long to wait until a scheduler answers, in seconds.
@@ -309,7 +310,7 @@ class _Order:
 
     @classmethod
     def of(cls, job: DetectionJob, device: str, threads: int | None) -> _Order:
-        from napari_subpixel.detection.job import CHUNK_PIXELS
+        from napari_subpixel.detection.chunks import CHUNK_PIXELS
 
         stack, detector = job.stack, job.detector
         if stack.path is None:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from napari_subpixel import formats
 from napari_subpixel.camera import Camera
-from napari_subpixel.detection.job import Chunk, DetectionJob
+from napari_subpixel.detection.chunks import Chunk
+from napari_subpixel.detection.job import DetectionJob
 from napari_subpixel.detection.torch_threads import one_thread_each
 from napari_subpixel.errors import PixelSizeError
 from napari_subpixel.localizations import Localizations, concat

@@ -142,10 +142,10 @@ def test_ctrl_c_before_anything_is_finished_says_only_that(run, movie, tmp_path,
 
 
 def test_ctrl_c_keeps_what_was_finished_and_says_so(run, movie, tmp_path, monkeypatch):
-    from napari_subpixel.detection import job as job_module
+    from napari_subpixel.detection import chunks
     from napari_subpixel.runs import checkpoints
 
-    monkeypatch.setattr(job_module, "CHUNK_PIXELS", 4 * 40 * 52)
+    monkeypatch.setattr(chunks, "CHUNK_PIXELS", 4 * 40 * 52)
     keep, kept = checkpoints.PartialResults.keep, []
 
     def keep_two_then_interrupt(results, chunk):

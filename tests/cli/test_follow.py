@@ -13,7 +13,7 @@ import pytest
 import tifffile
 
 from napari_subpixel import formats
-from napari_subpixel.detection import job as job_module
+from napari_subpixel.detection import chunks
 from napari_subpixel.simulation.simulate import Simulation, simulate
 
 SHAPE, FRAMES_PER_CHUNK = (40, 52), 20
@@ -53,7 +53,7 @@ def until(is_so, what: str, seconds: float = 120) -> None:
 
 def test_a_run_beside_a_movie_that_grows_is_killed_and_goes_on_and_nothing_is_lost(frames, run, tmp_path, monkeypatch):
     for name, value in SMALL.items():
-        monkeypatch.setattr(job_module, name, value)
+        monkeypatch.setattr(chunks, name, value)
     movie, table, image = tmp_path / "movie.tif", tmp_path / "table.csv", tmp_path / "image.tif"
     n = FRAMES_PER_CHUNK
     assert len(frames) > 2 * n + 1

@@ -10,7 +10,7 @@ import tifffile
 
 from napari_subpixel import formats
 from napari_subpixel.camera import Camera
-from napari_subpixel.detection import job as job_module
+from napari_subpixel.detection import chunks
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.options import DetectionOptions
 from napari_subpixel.errors import InputError
@@ -29,7 +29,7 @@ def frames(thirty_frames) -> np.ndarray:
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
     """Chunks of 4 frames, so that a short movie has several."""
-    monkeypatch.setattr(job_module, "CHUNK_PIXELS", 4 * 40 * 52)
+    monkeypatch.setattr(chunks, "CHUNK_PIXELS", 4 * 40 * 52)
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ import pytest
 import tifffile
 
 from napari_subpixel.camera import Camera
-from napari_subpixel.detection import job as job_module
+from napari_subpixel.detection import chunks
 from napari_subpixel.detection.detector import Detector
-from napari_subpixel.detection.job import DetectionJob
+from napari_subpixel.detection.job import DetectionJob, job_for
 from napari_subpixel.detection.options import DetectionOptions
 from napari_subpixel.errors import InputError
 from napari_subpixel.runs import dask_cluster
@@ -73,7 +73,7 @@ def movie(thirty_frames, tmp_path) -> Path:
 @pytest.fixture
 def job(movie, detector, monkeypatch) -> Iterator[DetectionJob]:
     """A job of 30 chunks, of a size that no worker would choose by itself."""
-    monkeypatch.setattr(job_module, "CHUNK_PIXELS", CHUNK_FRAMES * 40 * 52)
+    monkeypatch.setattr(chunks, "CHUNK_PIXELS", CHUNK_FRAMES * 40 * 52)
     with open_stack(movie) as stack:
         yield DetectionJob(stack, detector, Camera(pixel_size_nm=100))
 
@@ -107,9 +107,7 @@ def test_a_worker_that_is_killed_in_the_middle_changes_nothing(workers, job, tmp
 
 def test_a_model_that_measures_and_parts_of_a_movie_come_out_the_same(workers, movie, tmp_path):
     with open_stack(movie) as stack:
-        job = job_module.job_for(
-            stack, Detector("fast", device="cpu"), DetectionOptions(frames=(5, 25), roi=((3, 30), (8, 50)))
-        )
+        job = job_for(stack, Detector("fast", device="cpu"), DetectionOptions(frames=(5, 25), roi=((3, 30), (8, 50))))
         job = replace(job, chunk_pixels=CHUNK_FRAMES * 40 * 52)
         assert written(job, tmp_path / "a.parquet", detecting=workers.detect) == written(job, tmp_path / "b.parquet")
 

@@ -13,7 +13,7 @@ import pytest
 import tifffile
 
 from napari_subpixel.camera import Camera
-from napari_subpixel.detection import job as job_module
+from napari_subpixel.detection import chunks
 from napari_subpixel.detection.job import DetectionJob
 from napari_subpixel.detection.options import DetectionOptions
 from napari_subpixel.errors import InputError
@@ -27,12 +27,12 @@ CHUNK_PIXELS = 4 * 40 * 52
 RUN = f"""
 import sys, time
 from pathlib import Path
-from napari_subpixel.detection import job as job_module
+from napari_subpixel.detection import chunks
 from napari_subpixel.runs.batch import detect_batch
 from napari_subpixel.camera import Camera
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.options import DetectionOptions
-job_module.CHUNK_PIXELS = {CHUNK_PIXELS}
+chunks.CHUNK_PIXELS = {CHUNK_PIXELS}
 movie, output = sys.argv[1:]
 detector = Detector("paper", device="cpu")
 print("begun", flush=True)
@@ -67,7 +67,7 @@ def started(movie, output) -> subprocess.Popen:
 def test_killed_at_any_moment_it_ends_with_the_bytes_of_an_undisturbed_run(
     movie, detector, tmp_path, monkeypatch, suffix, times
 ):
-    monkeypatch.setattr(job_module, "CHUNK_PIXELS", CHUNK_PIXELS)
+    monkeypatch.setattr(chunks, "CHUNK_PIXELS", CHUNK_PIXELS)
     with open_stack(movie) as stack:
         began = time.perf_counter()
         for _ in detect_to_file(job_of(stack, detector), tmp_path / f"whole.{suffix}"):

@@ -11,7 +11,7 @@ import tifffile
 
 from napari_subpixel import formats
 from napari_subpixel.camera import Camera
-from napari_subpixel.detection import job as job_module
+from napari_subpixel.detection import chunks
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.job import DetectionJob, job_for
 from napari_subpixel.detection.options import DetectionOptions
@@ -52,7 +52,7 @@ class Clock:
 def small_and_quick(monkeypatch):
     """Chunks of 4 frames, a microscope that is known after 6, and no waiting."""
     monkeypatch.setattr(growing, "time", Clock())
-    monkeypatch.setattr(job_module, "CHUNK_PIXELS", 4 * 40 * 52)
+    monkeypatch.setattr(chunks, "CHUNK_PIXELS", 4 * 40 * 52)
     monkeypatch.setattr(live, "FIRST_FRAMES", 6)
     monkeypatch.setattr(live, "MIN_PAUSE_S", 0.0)
     monkeypatch.setattr(live, "PAUSE", 0.0)

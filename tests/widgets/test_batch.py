@@ -19,7 +19,7 @@ from napari_subpixel import formats, models
 from napari_subpixel._util.user_folder import CONFIG
 from napari_subpixel.camera import Camera
 from napari_subpixel.cameras import presets
-from napari_subpixel.detection import job as job_module
+from napari_subpixel.detection import chunks
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.job import DetectionJob
 from napari_subpixel.runs.pipeline import detect_to_file
@@ -46,7 +46,7 @@ def frames():
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
-    monkeypatch.setattr(job_module, "CHUNK_PIXELS", CHUNK_FRAMES * SHAPE[0] * SHAPE[1])
+    monkeypatch.setattr(chunks, "CHUNK_PIXELS", CHUNK_FRAMES * SHAPE[0] * SHAPE[1])
 
 
 @pytest.fixture(autouse=True)

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from napari.layers import Points
 
     from napari_subpixel.camera import Camera
-    from napari_subpixel.detection.job import Chunk, DetectionJob
+    from napari_subpixel.detection.chunks import Chunk
+    from napari_subpixel.detection.job import DetectionJob
     from napari_subpixel.stacks import Stack
 
 #: Pixels of a chunk, fewer than for a run to a file, so that progress is shown and *Cancel* acts soon.
@@ -120,7 +121,7 @@ class DetectionRun(QObject):
     def _take(self, arrived: DetectionJob | Chunk | None) -> None:
         if arrived is None:
             return  # the microscope is being estimated
-        from napari_subpixel.detection.job import Chunk  # loaded by the thread, with torch
+        from napari_subpixel.detection.chunks import Chunk  # loaded by the thread, with torch
 
         if not isinstance(arrived, Chunk):
             self._job = arrived
