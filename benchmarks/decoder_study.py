@@ -55,7 +55,7 @@ def learned_from(truth: torch.Tensor, encoder: str) -> torch.Tensor:
 def error_px(drawn: torch.Tensor, truth: torch.Tensor, name: str, decoder: Any) -> float:
     """Return the root mean square error along an axis of the highest maximum of each heatmap."""
     # The expectation is one under a softmax: the heatmap of its network is of logits.
-    scores = torch.log(drawn.clamp(min=heatmap_codecs.MIN_VALUE)) if name == "expectation" else drawn
+    scores = torch.log(drawn.clamp(min=heatmap_codecs.TINY)) if name == "expectation" else drawn
     highest = scores.flatten(1).argmax(dim=1)
     pixel = torch.stack([highest // SIDE_PX, highest % SIDE_PX], dim=1)
     step = torch.arange(-REACH_PX, REACH_PX + 1)

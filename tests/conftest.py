@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 #: The fixtures of a test that opens a napari viewer.
 VIEWERS = {"make_napari_viewer", "viewer_window"}
 #: What trains, optimises or compares computed numbers: by folder or module.
-NUMBERS = {"training", "models", "detection", "calibration", "test_examples", "test_train_on"}
+NUMBERS = {"training", "models", "detection", "calibration", "test_examples", "test_fine_tuning"}
 _SCREEN = pytest.StashKey[subprocess.Popen[str]]()
 
 

@@ -45,7 +45,16 @@ def number(record: str, field: str, value: Any) -> float:
 
 
 def set_field(record: Any, field: str, value: Any) -> None:
-    """Set a field of a frozen record to its checked value: for its ``__post_init__`` only."""
+    """Set a field of a frozen record, for its ``__post_init__`` only.
+
+    Parameters
+    ----------
+    record : frozen dataclass
+    field : str
+        Name of the field.
+    value : object
+        Its checked value.
+    """
     object.__setattr__(record, field, value)
 
 

@@ -15,11 +15,23 @@ from napari_subpixel.errors import InputError
 
 if TYPE_CHECKING:
     from napari_subpixel.camera import Camera
+    from napari_subpixel.localizations import Localizations
 
 
 @contextlib.contextmanager
 def progress_bar(total: int, unit: str, label: str, *, done: int = 0) -> Iterator[Any]:
     """Show a bar with rate and time left on standard error, where that is a terminal, unless quiet.
+
+    Parameters
+    ----------
+    total : int
+        Units of work in all.
+    unit : str
+        Name of one, such as ``frame``.
+    label : str
+        Text in front of the bar.
+    done : int
+        Units that were done before.
 
     Yields
     ------
@@ -62,7 +74,7 @@ def camera_from(arguments: argparse.Namespace, default: Camera | None = None) ->
 
 
 def camera_file(text: str) -> Path:
-    """Take a camera file; what is no file and looks like none is the name of a camera, whose file is returned."""
+    """Take a camera file; what neither is a file nor looks like one is a camera's name, whose file is returned."""
     path = Path(text)
     if path.exists() or path.suffix.lower() in (".yaml", ".yml") or len(path.parts) != 1:
         return path
@@ -100,7 +112,7 @@ def shape(text: str) -> tuple[int, int]:
     return height, width
 
 
-def read_table(path: Path, *, pixel_size_nm: float | None = None) -> Any:
+def read_table(path: Path, *, pixel_size_nm: float | None = None) -> Localizations:
     """Read a table of localizations in any format."""
     from napari_subpixel import formats
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_subpixel.cli.common import progress_bar
 from napari_subpixel.cli.evaluate import score_table
@@ -12,11 +12,18 @@ from napari_subpixel.cli.messages import say
 from napari_subpixel.cli.parsing import StoppedError
 from napari_subpixel.errors import InputError, OutputExistsError
 
+if TYPE_CHECKING:
+    from napari_subpixel.localizations import Localizations
+    from napari_subpixel.rendering.render import SuperResolutionImage
+    from napari_subpixel.simulation.simulate import Simulation
+
 #: Settings of the demo's movie that differ from `simulate.crowded_microtubules`.
 DEMO: dict[str, Any] = {"n_frames": 500}
+#: Seed of the demo's movie.
 SEED = 7
 #: Says in a folder that these files were made by a demo.
 MARK = ".napari-subpixel-demo"
+#: What a demo writes, in the order of its steps.
 FILES = ("movie.tif", "truth.csv", "localizations.csv", "super-resolution.tif", "super-resolution.png")
 
 
@@ -56,8 +63,10 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _demonstrate(movie_path: Path, truth_path: Path, table_path: Path, image_path: Path, picture_path: Path) -> Any:
-    """Simulate, detect, render and score; returns localizations, truth and image."""
+def _demonstrate(
+    movie_path: Path, truth_path: Path, table_path: Path, image_path: Path, picture_path: Path
+) -> tuple[Localizations, Localizations, SuperResolutionImage]:
+    """Simulate, detect, render and score; return localizations, truth and image."""
     import numpy as np
 
     from napari_subpixel import formats
@@ -98,7 +107,7 @@ def _demonstrate(movie_path: Path, truth_path: Path, table_path: Path, image_pat
     return found, truth, image
 
 
-def demo_simulation() -> Any:
+def demo_simulation() -> Simulation:
     """Return the settings of the demo's movie."""
     from napari_subpixel.simulation.simulate import crowded_microtubules
 

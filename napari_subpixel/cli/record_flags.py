@@ -29,7 +29,7 @@ def add_record_flags(
     record : dataclass instance or class
         The values of an instance are shown as defaults; a class shows none.
     metavar : str, optional
-        Stands for the value in the help; the name of its type if not given.
+        Placeholder for the value in the help; the name of its type if not given.
     notes : mapping, optional
         What to add to the default of a field, by the field's name, such as where another default applies.
     """

@@ -99,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
     _, reason = choose_device(arguments.device)
     with _in_flags():
         plan = plan_training(_request(arguments), arguments.device)
-        _train(plan, arguments, output, reason)
+    _train(plan, arguments, output, reason)
     return 0
 
 
@@ -166,7 +166,7 @@ def _train(plan: TrainingPlan, arguments: argparse.Namespace, output: Path, wher
     from napari_subpixel.training.trainer import kept_iterations
 
     start: TrainingStart | None = None
-    bar: Any = None
+    bar: Any = None  # from the start on, so that its rate is right at the first report
     n_iterations = plan.settings.iterations
     events = train_model(plan, output, resume=arguments.resume, overwrite=arguments.overwrite)
     with closing(events), ExitStack() as bars:
@@ -175,15 +175,15 @@ def _train(plan: TrainingPlan, arguments: argparse.Namespace, output: Path, wher
                 if isinstance(event, TrainingStart):
                     start = event
                     _say_start(plan, event, where)
+                    bar = bars.enter_context(progress_bar(n_iterations, "step", "train", done=event.n_done))
                 elif isinstance(event, BaseScore):
+                    bar.clear()
                     say(f"{_held_out()} of {event.name}, as it is: {event.jaccard}")
+                    bar.unpause()
                 elif isinstance(event, TrainedModel):
                     bars.close()
                     _say_end(plan, event)
                 else:
-                    if bar is None:
-                        done = start.n_done if start else 0
-                        bar = bars.enter_context(progress_bar(n_iterations, "step", "train", done=done))
                     _show(bar, event, n_iterations)
         except KeyboardInterrupt:
             if start is None:

@@ -1,15 +1,16 @@
 """Frames in, localizations out.
 
-- `detector`: frames in, localizations out; the steps below, in their order
-- `devices`: the devices that a network can run on
-- `candidates`: where something stands out of the noise of a frame, and squares round it
-- `tiling`: frames cut into the crops that pass through a network at once
-- `inference`: a network on its device: crops in, points out
-- `points`: the points between these steps, as named arrays
-- `merging`: points that are alternatives of one molecule become one
-- `refinement`: the last steps of isolated molecules: Fisher scoring
-- `torch_threads`: threads side by side, each of which runs PyTorch's layers alone
-- `brightness`: how bright a typical molecule of a movie is
-- `chunks`: how many frames are read, detected and kept at once
-- `job`: one movie to be detected, and how
+job              one movie to be detected, and how
+options          how movies are detected, besides the detector
+chunks           how many frames are read, detected and kept at once
+brightness       how bright a typical molecule of a movie is
+detector         `Detector`: the steps below, in their order
+devices          the devices that a network can run on
+candidates       where something stands out of the noise of a frame, and squares round it
+tiling           frames cut into the crops that pass through a network at once
+inference        a network on its device: crops in, points out
+points           the points between these steps, as named arrays
+merging          points that are alternatives of one molecule become one
+refinement       the last steps of isolated molecules: Fisher scoring
+torch_threads    threads side by side, each of which runs PyTorch's layers alone
 """

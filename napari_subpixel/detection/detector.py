@@ -43,7 +43,7 @@ GPU_WORKERS = 3
 #: Squares of sparse frames are skipped unless a point reaches this probability in a first pass.
 SCREENING_PROBABILITY = 0.1
 #: How far beyond a region molecules are detected, as their light reaches into it, in standard deviations of the PSF.
-MARGIN_SIGMA = 8.0
+ROI_MARGIN_SIGMA = 8.0
 
 
 class Detector:
@@ -180,7 +180,7 @@ class Detector:
         """Return the points of scaled frames, numbered as these."""
         if not (self.measures and sigma_px):
             return self._kind.concatenate(self._predict(crops, self.threshold) for crops in self._tiles(scaled, roi))
-        wider = _widened(roi, scaled.shape[2:], MARGIN_SIGMA * sigma_px)
+        wider = _widened(roi, scaled.shape[2:], ROI_MARGIN_SIGMA * sigma_px)
         squares, crowded = squares_of_sparse_frames(scaled, wider, sigma_px, grid_px=self.network.grid_px)
         all_crops = itertools.chain(
             (crops for _, crops in self._squares(scaled, self._occupied(scaled, squares), CONTEXT_PX)),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_subpixel._util.records import set_field
 from napari_subpixel.camera import Camera
 from napari_subpixel.coordinates import Roi
 from napari_subpixel.errors import InputError, shown
@@ -58,9 +59,9 @@ class DetectionOptions:
                 raise InputError(f"{name}: expected {getattr(kind, '__name__', kind)}, got {shown(value)}")
         self.camera.check_plausible()
         if self.frames is not None:
-            object.__setattr__(self, "frames", _checked_frames(self.frames))
+            set_field(self, "frames", _checked_frames(self.frames))
         if self.roi is not None:
-            object.__setattr__(self, "roi", _checked_region(self.roi))
+            set_field(self, "roi", _checked_region(self.roi))
 
     @property
     def estimates_gain(self) -> bool:
@@ -90,7 +91,8 @@ def _checked_frames(frames: Any) -> tuple[int | None, int | None]:
     except (TypeError, ValueError):
         raise InputError(f"frames: expected (first, one after the last), got {shown(frames)}") from None
     if (start or 0) < 0 or (stop is not None and stop <= (start or 0)):
-        raise InputError(f"frames {start or 0}:{stop} hold none: they count from 0, and the first lies before the end")
+        ends = f"{start or 0}:{'' if stop is None else stop}"
+        raise InputError(f"frames {ends} hold none: they count from 0, and the first lies before the end")
     return start, stop
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_subpixel._util.files import atomic_output, check_can_write
+from napari_subpixel._util.files import atomic_output, check_can_write, reading
 from napari_subpixel._util.user_folder import user_folder
 from napari_subpixel.errors import InputError
 from napari_subpixel.models.cards import CARD_SUFFIX, PROGRAM, ModelCard, other_version, read_card, write_card
@@ -45,7 +45,8 @@ def load_model(model: str | Path) -> Model:
         card's network.
     """
     path = find(model)
-    content = path.read_bytes()
+    with reading(path):
+        content = path.read_bytes()
     tensors = _read_weights(path, content)
     card = read_card(path)
     sha256 = hashlib.sha256(content).hexdigest()

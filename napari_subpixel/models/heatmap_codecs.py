@@ -27,10 +27,10 @@ from torch.nn import functional
 
 from napari_subpixel.coordinates import HALF_PIXEL
 
-#: A heatmap's values are raised to this before their logarithm is taken, and divisors too.
-MIN_VALUE = 1e-10
+#: Values are raised to this before their logarithm is taken or they divide.
+TINY = 1e-10
 #: A decoder's point is at most this far from the middle of the brightest pixel along each axis, in pixels.
-MAX_OFFSET_PX = 1.0
+MAX_DECODED_OFFSET_PX = 1.0
 #: Gaussians are drawn up to this many standard deviations: to one part in 60 million of their height.
 DRAWN_WIDTHS = 6.0
 #: Levenberg-Marquardt steps of the fit of a Gaussian.
@@ -195,16 +195,16 @@ def taylor(windows: Tensor, *, smoothing_px: float = 0.0) -> Tensor:
     """
     if smoothing_px:
         windows = _smooth(windows, smoothing_px)
-    log = torch.log(_part(windows, 1).clamp(min=MIN_VALUE))
+    log = torch.log(_part(windows, 1).clamp(min=TINY))
     gradient = torch.stack([log[:, 2, 1] - log[:, 0, 1], log[:, 1, 2] - log[:, 1, 0]], dim=1) / 2
     yy = log[:, 2, 1] - 2 * log[:, 1, 1] + log[:, 0, 1]
     xx = log[:, 1, 2] - 2 * log[:, 1, 1] + log[:, 1, 0]
     yx = (log[:, 2, 2] - log[:, 2, 0] - log[:, 0, 2] + log[:, 0, 0]) / 4
     determinant = yy * xx - yx**2
-    sound = (determinant > MIN_VALUE) & (yy < 0)
+    sound = (determinant > TINY) & (yy < 0)
     by = torch.where(sound, determinant, 1.0)
     step = torch.stack([xx * gradient[:, 0] - yx * gradient[:, 1], yy * gradient[:, 1] - yx * gradient[:, 0]], dim=1)
-    return torch.where(sound[:, None], -step / by[:, None], 0.0).clamp(-MAX_OFFSET_PX, MAX_OFFSET_PX)
+    return torch.where(sound[:, None], -step / by[:, None], 0.0).clamp(-MAX_DECODED_OFFSET_PX, MAX_DECODED_OFFSET_PX)
 
 
 def centre_of_mass(windows: Tensor) -> Tensor:
@@ -231,7 +231,7 @@ def gaussian_fit(windows: Tensor) -> Tensor:
     data = windows.double()
     # Logarithm of the height, y, x, logarithm of the width.
     at = torch.zeros(len(windows), 4, dtype=torch.float64, device=windows.device)
-    at[:, 0], at[:, 1:3] = torch.log(data[:, reach, reach].clamp(min=MIN_VALUE)), taylor(windows).double()
+    at[:, 0], at[:, 1:3] = torch.log(data[:, reach, reach].clamp(min=TINY)), taylor(windows).double()
     at[:, 3] = math.log(max(reach / 2.5, 0.5))
     damping = torch.full((len(windows),), INITIAL_DAMPING, dtype=torch.float64, device=windows.device)
     cost = _residuals(at, data, axis)[0].square().sum(dim=(1, 2))
@@ -239,14 +239,14 @@ def gaussian_fit(windows: Tensor) -> Tensor:
         residual, slopes = _residuals(at, data, axis)
         flat = slopes.flatten(2)  # (K, 4, n)
         normal = flat @ flat.transpose(1, 2)
-        damped = normal + damping[:, None, None] * torch.diag_embed(normal.diagonal(dim1=1, dim2=2) + MIN_VALUE)
+        damped = normal + damping[:, None, None] * torch.diag_embed(normal.diagonal(dim1=1, dim2=2) + TINY)
         step = torch.linalg.solve(damped, (flat @ residual.flatten(1)[..., None]))[..., 0]
         trial = at + step.clamp(-1, 1)
         new_cost = _residuals(trial, data, axis)[0].square().sum(dim=(1, 2))
         better = new_cost <= cost
         at, cost = torch.where(better[:, None], trial, at), torch.where(better, new_cost, cost)
         damping = torch.where(better, damping / 10, damping * 10).clamp(1e-12, 1e6)
-    return at[:, 1:3].clamp(-MAX_OFFSET_PX, MAX_OFFSET_PX).to(windows)
+    return at[:, 1:3].clamp(-MAX_DECODED_OFFSET_PX, MAX_DECODED_OFFSET_PX).to(windows)
 
 
 #: Functions from a maximum's window to its offset, a part of a pixel, by name.
@@ -303,7 +303,7 @@ def _mean_place(mass: Tensor) -> Tensor:
     """Return the mean place under masses, relative to the middle of the window; (K, n, n) to (K, 2)."""
     reach = mass.shape[1] // 2
     axis = torch.arange(-reach, reach + 1, device=mass.device, dtype=mass.dtype)
-    total = mass.sum(dim=(1, 2)).clamp(min=MIN_VALUE)
+    total = mass.sum(dim=(1, 2)).clamp(min=TINY)
     return (
         torch.stack([(mass.sum(dim=2) * axis).sum(dim=1), (mass.sum(dim=1) * axis).sum(dim=1)], dim=1) / total[:, None]
     )

@@ -25,9 +25,9 @@ NO_POINT = -30.0
 #: How near to 0 and 1 a maximum's value may come as a probability.
 PROBABILITY_MARGIN = 1e-6
 #: Maxima below this are ignored, whatever the threshold of a detector.
-MIN_VALUE = 0.01
+MIN_PEAK_VALUE = 0.01
 #: The same for heatmaps of logits.
-MIN_LOGIT = math.log(MIN_VALUE / (1 - MIN_VALUE))
+MIN_PEAK_LOGIT = math.log(MIN_PEAK_VALUE / (1 - MIN_PEAK_VALUE))
 #: Maxima of an upsampled heatmap that one pixel of the frame can hold.
 POINTS_PER_PIXEL = 4
 #: Channels of Deep-STORM, from its input to its narrowest layer.
@@ -133,7 +133,7 @@ class HeatmapNetwork(HeatmapPredictor):
 
     def points(self, raw: Tensor) -> Tensor:
         """Read image, y, x and probability off a raw heatmap."""
-        threshold, beyond = (MIN_LOGIT, NO_POINT) if self.of_logits else (MIN_VALUE, 0.0)
+        threshold, beyond = (MIN_PEAK_LOGIT, NO_POINT) if self.of_logits else (MIN_PEAK_VALUE, 0.0)
         rows = heatmap_codecs.decode(raw, self._decoder(), threshold=threshold, reach_px=self.window_px, beyond=beyond)
         if self.of_logits:
             rows[:, 3] = torch.sigmoid(rows[:, 3])
@@ -209,7 +209,7 @@ class DeepStorm(HeatmapPredictor):
 
     def points(self, raw: Tensor) -> Tensor:
         """Read image, y, x and height, as a share of a whole spike's, off an image of spikes."""
-        return heatmap_codecs.decode(raw / self.full_value, heatmap_codecs.argmax, threshold=MIN_VALUE, reach_px=1)
+        return heatmap_codecs.decode(raw / self.full_value, heatmap_codecs.argmax, threshold=MIN_PEAK_VALUE, reach_px=1)
 
 
 def _layer(inputs: int, outputs: int) -> nn.Sequential:

@@ -49,7 +49,7 @@ class UNet(PixelNetwork):
     layer reaches twice as far and touches a quarter of the places. Within each block the channels are scaled and
     shifted by conditioning on the whole movie: how wide its point spread function and how bright a molecule is [1]_.
 
-    Its input is what `napari_subpixel.models.input_scaling.counts` makes. The layers' own input are the counts with
+    Its input is what `napari_subpixel.models.input_scaling.counts` makes. The layers' own inputs are the counts with
     stabilised variance above the background (as they are and in logarithm), the counts relative to the light near by,
     the noise, the width of the point spread function, and how far a typical molecule stands out: numbers of order 1
     for every brightness.

@@ -165,7 +165,7 @@ class Simulation:
         return records.from_dict(cls, "simulation", values)
 
     def summary(self) -> dict[str, Any]:
-        """Return every field for the truth's provenance; a camera map is told by its shape and mean."""
+        """Return every field for the truth's provenance; a camera map is summed up by its shape and mean."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         return {**values, **self._plain(), "camera": self.camera.summary()}
 
@@ -251,7 +251,7 @@ def simulate_chunks(simulation: Simulation, rng: np.random.Generator, chunk_fram
     Raises
     ------
     InputError
-        If no molecule lies on the frame, or there are too few for so many emitters per frame.
+        If no molecule lies on the frame, or there are too few for this number of emitters per frame.
     """
     _check_count("chunk_frames", chunk_frames)
     child = rng.spawn(1)[0]
@@ -283,7 +283,7 @@ def draw_molecules(simulation: Simulation, rng: np.random.Generator) -> NDArray[
     Returns
     -------
     ndarray of float64, shape (molecules, 2)
-        Positions (y, x) in pixels, on the frame and up to ``margin_px`` beside it (parts of rings and of filaments'
+        Positions (y, x) in pixels, on the frame and up to ``margin_px`` outside it (parts of rings and of filaments'
         width may lie further out).
     """
     if simulation.structure == "filaments":

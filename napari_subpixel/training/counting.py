@@ -91,7 +91,7 @@ def no_sparsity(probabilities: Tensor, weights: Tensor | None = None) -> Tensor:
 
 
 #: The sparsity terms of Table 3, by name.
-SPARSITY = {"counting": counting, "l1": l1, "none": no_sparsity}
+SPARSITY_TERMS = {"counting": counting, "l1": l1, "none": no_sparsity}
 
 
 class _PoissonBinomial(torch.autograd.Function):

@@ -30,7 +30,7 @@ NEGLIGIBLE = 1e-9
 #: with denormal numbers, some ten times slower.
 VANISHING = 1e-12
 #: True points are compared with one another in blocks of this many.
-BLOCK = 1024
+TRUTH_BLOCK = 1024
 
 
 def heatmap_matching(
@@ -192,7 +192,7 @@ def _scatter(field: Tensor, place: Tensor, values: Tensor) -> None:
 def _truth_energy(truth: Tensor, weights: Tensor, kernel_px: float) -> Tensor:
     """Return the first double sum of Eq. 4, over pairs of true points; a constant for training, shape (B,)."""
     energy = truth.new_zeros(truth.shape[0])
-    for rows, row_weights in zip(truth.split(BLOCK, 1), weights.split(BLOCK, 1), strict=True):
+    for rows, row_weights in zip(truth.split(TRUTH_BLOCK, 1), weights.split(TRUTH_BLOCK, 1), strict=True):
         kernel = torch.exp(-0.5 / kernel_px**2 * (rows[:, :, None] - truth[:, None]).square().sum(dim=3))
         energy += (kernel * (row_weights @ weights.transpose(1, 2))).sum(dim=(1, 2))
     return energy

@@ -23,7 +23,7 @@ IMITATION_FACTOR = 1.6
 #: Molecules may be this many times denser than where they are densest in that movie.
 DENSITY_FACTOR = 1.5
 #: Side of the blocks of that movie in which the density is measured, in pixels.
-BLOCK_PX = 16
+DENSITY_BLOCK_PX = 16
 #: Frames of that movie in which molecules are detected, at most.
 MAX_IMITATED_FRAMES = 12
 #: Example frames that are drawn.
@@ -124,6 +124,6 @@ def _detected_in(job: DetectionJob, number: int) -> Localizations:
 
 def _densest(table: Localizations, frame_shape: tuple[int, int]) -> float:
     """Return the molecules per pixel where they are densest, in blocks."""
-    edges = [np.linspace(-0.5, n - 0.5, max(1, n // BLOCK_PX) + 1) for n in frame_shape]
+    edges = [np.linspace(-0.5, n - 0.5, max(1, n // DENSITY_BLOCK_PX) + 1) for n in frame_shape]
     number = np.histogram2d(table.y, table.x, bins=edges)[0]
     return float(number.max() / ((edges[0][1] - edges[0][0]) * (edges[1][1] - edges[1][0])))

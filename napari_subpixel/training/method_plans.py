@@ -118,7 +118,17 @@ def movie_with_truth(request: TrainingRequest, stack: Stack, camera: Camera) -> 
 
 
 def movie_card(request: TrainingRequest, stack: Stack, movie: HeldOut) -> dict[str, Any]:
-    """Return what a card says of a movie with truth, as plain values."""
+    """Return what a card says of a movie with truth, as plain values.
+
+    Parameters
+    ----------
+    request : TrainingRequest
+        Its truth is named.
+    stack : Stack
+        The movie.
+    movie : HeldOut
+        All of its frames, and the truth.
+    """
     truth = "its truth" if isinstance(request.truth, Localizations) else str(request.truth).replace("\\", "/")
     names = f"{stack.name} with {truth.rpartition('/')[2]}"
     return {"data": names, "frames": len(movie.frames), "emitters": len(movie.truth)}

@@ -28,7 +28,7 @@ class Method:
     network : callable
         Returns a new network.
     objective : str
-        What it minimises: one of `napari_subpixel.training.objectives.OBJECTIVES`.
+        What it minimises: one of `napari_subpixel.training.settings.OBJECTIVES`.
     settings : mapping
         What it wants of `napari_subpixel.training.settings.TrainingSettings`, where that differs from the paper's.
     """
@@ -44,10 +44,12 @@ def _heatmap(encoder: str, decoder: str, **arguments: Any) -> Callable[[], Heatm
     return partial(HeatmapNetwork, encoder, decoder, **arguments)
 
 
+#: The paper.
 PAPER = "Schroeter et al. 2020"
+#: The source of the methods of one heatmap and several decoders.
 DARK = "Zhang et al. 2020 (DARK)"
 #: In crowds more than the next pixels of a maximum is its neighbours' light: wider windows halve the score there.
-NEAR_PX = 1
+NARROW_PX = 1
 #: Standard deviation of DSNT's target, which has to fit into that window. The brightest pixel of a wider one, shifted
 #: until its expectation is the point, is often a neighbour of the point's, and the decoder looks round that: at 1 px,
 #: up to 0.3 px away from the point; at 0.4 px, 0.002 px.
@@ -58,7 +60,7 @@ METHODS: dict[str, Method] = {
     "argmax": Method("heatmap, brightest pixel", DARK, _heatmap("quantised", "argmax")),
     "quarter": Method("heatmap, a quarter pixel towards the second brightest", DARK, _heatmap("quantised", "standard")),
     "refinement": Method(
-        "heatmap, a Gaussian fitted to each maximum", PAPER, _heatmap("quantised", "Gaussian fit", reach_px=NEAR_PX)
+        "heatmap, a Gaussian fitted to each maximum", PAPER, _heatmap("quantised", "Gaussian fit", reach_px=NARROW_PX)
     ),
     "dark": Method(
         "heatmap drawn at the true place, low-pass filter, Taylor expansion", DARK, _heatmap("unbiased", "dark")
@@ -66,7 +68,7 @@ METHODS: dict[str, Method] = {
     "taylor": Method("heatmap drawn at the true place, Taylor expansion", DARK, _heatmap("unbiased", "taylor")),
     "mass": Method(
         "heatmap drawn at the true place, centre of mass", DARK,
-        _heatmap("unbiased", "centre of mass", reach_px=NEAR_PX),
+        _heatmap("unbiased", "centre of mass", reach_px=NARROW_PX),
     ),
     "h3r": Method(
         "heatmap of randomly rounded places, mean of the activation points",
@@ -76,7 +78,7 @@ METHODS: dict[str, Method] = {
     "dsnt": Method(
         "heatmap's expectation in a window round each maximum, regularised",
         "Nibali et al. 2018 (DSNT)",
-        _heatmap("unbiased", "expectation", width_px=DSNT_WIDTH_PX, reach_px=NEAR_PX),
+        _heatmap("unbiased", "expectation", width_px=DSNT_WIDTH_PX, reach_px=NARROW_PX),
         "dsnt",
     ),
     "upsampling": Method(

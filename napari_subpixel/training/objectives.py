@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_subpixel.models.heatmap_networks import HeatmapNetwork, HeatmapPredictor
-from napari_subpixel.training.counting import SPARSITY
+from napari_subpixel.training.counting import SPARSITY_TERMS
 from napari_subpixel.training.counting_windows import Windows, counting_in_windows
 from napari_subpixel.training.heatmap_losses import dsnt_terms, heatmap_error, spikes_error, spikes_for, target_for
 from napari_subpixel.training.heatmap_matching import heatmap_matching
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 #: Sides of the windows, in pixels, in which the likelihood counts; one is drawn for every step.
 WINDOWS_PX = (4, 8, 12)
 #: In the likelihood an image of n molecules has the weight 1 / sqrt(1 + n / this): crowded images must not dominate.
-CROWDED = 8.0
+CROWDED_MOLECULES = 8.0
 #: Weight of the background's error relative to the likelihood, which is much larger.
 BACKGROUND_WEIGHT = 0.5
 
@@ -56,7 +56,7 @@ def paper_objective(
     if settings.sparsity == "counting" and settings.counting_window_px:
         windows = _shifted_windows(p, settings.counting_window_px, rng)
         return match.mean(), counting_in_windows(p, batch.truth, batch.weights, windows).mean()
-    return match.mean(), SPARSITY[settings.sparsity](p, batch.weights).mean()
+    return match.mean(), SPARSITY_TERMS[settings.sparsity](p, batch.weights).mean()
 
 
 def likelihood_objective(
@@ -87,7 +87,7 @@ def likelihood_objective(
         return nan, nan
     windows = _shifted_windows(predicted.logits, int(rng.choice(WINDOWS_PX)), rng)
     terms = likelihood(predicted, batch.truth, batch.light, batch.weights, windows)
-    weight = (1 + batch.weights.sum(dim=(1, 2)) / CROWDED).rsqrt()
+    weight = (1 + batch.weights.sum(dim=(1, 2)) / CROWDED_MOLECULES).rsqrt()
     places = weight * terms.places
     if batch.background is not None:
         places = places + BACKGROUND_WEIGHT * background_error(predicted, batch.frames, batch.background)
@@ -182,7 +182,7 @@ def _shifted_windows(p: Tensor, side_px: int, rng: np.random.Generator) -> Windo
 
 
 #: What training can minimise, by name: a first term, and a second with the sparsity weight.
-OBJECTIVES = {
+OBJECTIVE_FUNCTIONS = {
     "paper": paper_objective,
     "likelihood": likelihood_objective,
     "heatmap": heatmap_objective,

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
     MovieSource = str | Path | ArrayLike
 
-#: Side of a sample, in pixels: for a method of the papers, and for fine-tuning.
+#: Side of a sample for a method of the papers, in pixels.
 CROP_PX = 26
+#: Side of a sample for fine-tuning, in pixels.
 FINE_TUNING_CROP_PX = 48
 #: Random crops of each frame of a movie, for a method of the papers.
 CROPS_PER_FRAME = 500
@@ -44,7 +45,7 @@ FINE_TUNING_SETTINGS = ("iterations", "batch_size", "learning_rate", "cooldown",
 
 
 class RequestError(InputError):
-    """A field of a request does not go with the others.
+    """A field of a request conflicts with the others, or is missing.
 
     Attributes
     ----------

@@ -22,7 +22,7 @@ FAINT_PX = 0.35
 #: The share of such scenes that are kept.
 FAINT_SHARE = 0.15
 #: Range of pixel sizes, which a domain does not name.
-PIXEL_SIZE_NM = (70.0, 170.0)
+PIXEL_SIZE_RANGE_NM = (70.0, 170.0)
 #: Range of the widths of filaments and rings.
 WIDTH_NM = (5.0, 60.0)
 #: Range of the persistence lengths of filaments.
@@ -203,7 +203,7 @@ def add_light(frames: NDArray[np.float64], scenes: Sequence[Scene]) -> None:
 
 def draw_camera(shape: tuple[int, int], rng: np.random.Generator) -> Camera:
     """Draw an EMCCD, an sCMOS camera with its maps, or a CCD."""
-    size = float(draw_log_uniform(rng, PIXEL_SIZE_NM))
+    size = float(draw_log_uniform(rng, PIXEL_SIZE_RANGE_NM))
     efficiency, baseline = rng.uniform(0.6, 1.0), rng.uniform(90, 500)
     kind = rng.random()
     if kind < 0.4:

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
     from napari_subpixel.training.trainer import TrainingProgress
 
-#: What the folder of checkpoints also receives: frames like those learned from, and the curves of the training.
-EXAMPLES, CURVES = "samples.tif", "curves.png"
+#: In the folder of checkpoints: frames like those learned from.
+EXAMPLES_FILE = "samples.tif"
+#: In the folder of checkpoints: the curves of the training.
+CURVES_FILE = "curves.png"
 
 
 @dataclass(frozen=True)
@@ -216,7 +218,7 @@ def _write_examples(plan: TrainingPlan, folder: Path) -> Path | None:
     """Write frames to look at, once."""
     from napari_subpixel.stacks.writing import write_movie
 
-    path = folder / EXAMPLES
+    path = folder / EXAMPLES_FILE
     if plan.examples is None or plan.pixel_size_nm is None or path.exists():
         return None
     frames = plan.examples()
@@ -230,7 +232,7 @@ def _draw_curves(folder: Path) -> tuple[str, ...]:
     from napari_subpixel.training.trainer import LOG
 
     try:
-        plot_curves(folder / LOG, folder / CURVES, overwrite=True)
+        plot_curves(folder / LOG, folder / CURVES_FILE, overwrite=True)
     except InputError as error:
         return (f"the curves are not drawn: {error}",)
     return ()

@@ -24,12 +24,14 @@ from napari_subpixel._util.files import atomic_output, make_folder, write_failur
 from napari_subpixel.errors import InputError
 from napari_subpixel.models.pixel_network import lay_out
 from napari_subpixel.training.muon import Muon
-from napari_subpixel.training.objectives import OBJECTIVES
+from napari_subpixel.training.objectives import OBJECTIVE_FUNCTIONS
 from napari_subpixel.training.settings import TrainingSettings
 from napari_subpixel.training.simulated_samples import Batch, Samples
 
-#: Files in the folder of a run.
-CHECKPOINT, LOG = "checkpoint.pt", "log.csv"
+#: In the folder of a run: weights, optimiser and how far it is.
+CHECKPOINT = "checkpoint.pt"
+#: In the folder of a run: the losses, and what was measured.
+LOG = "log.csv"
 #: Columns of the log.
 LOG_COLUMNS = ("iteration", "localization_loss", "count_loss", "jaccard", "seconds")
 #: A checkpoint is also written when the last one is this old, in seconds.
@@ -144,7 +146,20 @@ def train(
 
 
 def check_can_resume(folder: Path, settings: TrainingSettings, about: Mapping[str, Any] | None) -> None:
-    """Raise `InputError` now if `train` would refuse to resume the run that a folder holds; one with no run is fine."""
+    """Check that `train` would resume the run that a folder holds; one with no run is fine.
+
+    Parameters
+    ----------
+    folder : Path
+    settings : TrainingSettings
+    about : mapping, optional
+        As for `train`.
+
+    Raises
+    ------
+    InputError
+        If it would be refused.
+    """
     _kept(folder, settings, about)
 
 
@@ -190,7 +205,7 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = settings.learning_rate_at(iteration)
         rng = np.random.default_rng([settings.seed, iteration, 1])
-        match, sparsity = OBJECTIVES[settings.objective](self.network, batch, settings, rng)
+        match, sparsity = OBJECTIVE_FUNCTIONS[settings.objective](self.network, batch, settings, rng)
         if not (torch.isfinite(match) and torch.isfinite(sparsity)):
             raise InputError(f"training: the loss is no longer finite at iteration {iteration}; try a lower rate")
         self.optimizer.zero_grad(set_to_none=True)

@@ -128,7 +128,7 @@ def test_the_draft_ends_in_the_whole_name_and_is_hidden(name, tmp_path):
     assert names(tmp_path) == [name]
 
 
-def test_a_draft_may_be_deleted_and_made_anew_by_its_writer(tmp_path):
+def test_a_draft_may_be_deleted_and_made_again_by_its_writer(tmp_path):
     with atomic_output(tmp_path / "table.csv") as draft:
         draft.unlink()
         draft.write_text("new")
@@ -241,7 +241,7 @@ def test_what_writers_say_of_a_full_disk_is_understood(write, tmp_path):
         ),
     ],
 )
-def test_a_failure_is_told_on_one_line(error, words, tmp_path):
+def test_a_failure_is_put_on_one_line(error, words, tmp_path):
     assert write_failure(error) == words
     if isinstance(error, OSError) or "disk is full" in words:
         with pytest.raises(InputError, match=f": {words}$"), atomic_output(tmp_path / "table.csv"):

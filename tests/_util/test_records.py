@@ -75,7 +75,7 @@ def test_a_misspelt_or_missing_field_is_refused_by_name(values, message):
     assert str(caught.value) == message
 
 
-def test_only_what_differs_from_the_defaults_is_told():
+def test_only_what_differs_from_the_defaults_is_in_the_record():
     assert records.to_dict(Lens(100)) == {"magnification": 100, "notes": []}
     assert records.to_dict(Lens(100, shifts=np.array([[1.5, 2]]))) == {
         "magnification": 100,
@@ -160,7 +160,7 @@ def test_a_file_that_is_not_yaml_is_not_replaced(tmp_path):
     assert path.read_text() == "frame,y,x\n"
 
 
-def test_an_error_inside_is_told_with_the_file_before_it(tmp_path):
+def test_an_error_inside_is_raised_with_the_file_before_it(tmp_path):
     path = tmp_path / "setup.yaml"
     with pytest.raises(InputError) as caught, records.naming(path):
         records.number("lens", "magnification", "big")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-pytestmark = pytest.mark.skipif(not BENCHMARKS.exists(), reason="the benchmarks are not beside the tests")
+pytestmark = pytest.mark.skipif(not BENCHMARKS.exists(), reason="the benchmarks are not next to the tests")
 
 
 def printed(name: str, *flags: str) -> list[str]:
@@ -50,13 +50,13 @@ def test_squares_are_compared_with_whole_frames() -> None:
     assert float(dim.split(" | ")[7]) < 0.01
 
 
-def test_streaming_is_timed_beside_detection() -> None:
+def test_streaming_is_timed_against_detection() -> None:
     crowded, sparse = (line for line in printed("bench_stream", "--part", "overlap") if line)
     assert (crowded.split(" | ")[0], sparse.split(" | ")[0]) == ("| crowded", "| sparse")
 
 
 @pytest.mark.slow
-def test_streaming_is_timed_and_its_memory_told() -> None:
+def test_streaming_is_timed_and_its_memory_reported() -> None:
     lines = printed("bench_stream")
     assert [line.split(" | ")[0] for line in lines if not line.startswith("| ---")] == [
         "| crowded", "| sparse", "",

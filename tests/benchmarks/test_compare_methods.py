@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "compare_methods.py"
-pytestmark = pytest.mark.skipif(not BENCHMARK.exists(), reason="the benchmarks are not beside the tests")
+pytestmark = pytest.mark.skipif(not BENCHMARK.exists(), reason="the benchmarks are not next to the tests")
 
 
 @pytest.mark.slow

@@ -157,7 +157,7 @@ def test_an_unknown_suffix_of_the_output_is_refused(refuse, movie, truth, tmp_pa
 
 @pytest.mark.parametrize("name", ["o.csv", "o.hdf5", "o.parquet"])
 def test_a_disk_that_fills_up_leaves_nothing_that_looks_whole(movie, tmp_path, name):
-    """A limit on the size of files stands for the disk: writing fails in the middle in the same way."""
+    """A limit on the size of files replaces a full disk: writing fails in the middle in the same way."""
     out = tmp_path / name
     done = subprocess.run(
         [sys.executable, "-m", "napari_subpixel", "detect", movie, "-o", out],
@@ -260,7 +260,7 @@ def test_a_demo_replaces_only_a_demos_files(refuse, tmp_path):
     assert (tmp_path / "movie.tif").read_text() == "precious"
 
 
-def test_training_goes_on_only_with_the_same_samples(run, refuse, tmp_path):
+def test_training_resumes_only_with_the_same_samples(run, refuse, tmp_path):
     model = tmp_path / "m.safetensors"
     flags = ("train", "-o", model, "--batch-size", 2, "--crop-px", 16, "--resume")
     assert run(*flags, "--iterations", 2).status == 0
@@ -289,7 +289,7 @@ def test_a_width_beyond_the_frames_is_refused(refuse, truth, tmp_path):
     assert "sigma_nm" in refuse("render", truth, "-o", tmp_path / "i.tif", "--sigma-nm", "1e9")
 
 
-def test_a_full_disk_in_training_is_told(tmp_path):
+def test_a_full_disk_in_training_is_reported(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "napari_subpixel", "train", "-o", tmp_path / "m.safetensors", "--iterations", "2",
          "--batch-size", "2", "--crop-px", "16"],

@@ -1,4 +1,4 @@
-"""How bright a usual molecule is: near the truth where molecules stand apart, roughly in crowds."""
+"""How bright a typical molecule is: near the truth where molecules are apart, roughly in crowds."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ def estimate(settings: Simulation, detector: Detector) -> float:
     return estimate_molecule_photons(open_stack(movie), detector, settings.camera, settings.sigma_px)
 
 
-def test_molecules_that_stand_apart_tell_their_photons(detector):
+def test_photons_of_molecules_apart_are_estimated(detector):
     assert estimate(APART, detector) == pytest.approx(1500, rel=0.1)
 
 
-def test_crowds_tell_them_roughly(detector):
+def test_those_of_crowds_are_estimated_roughly(detector):
     crowded = replace(APART, emitters_per_frame=120.0, molecules=20_000)
     assert estimate(crowded, detector) == pytest.approx(1500, rel=0.25)
 
 
 @pytest.mark.parametrize("emitters", [10.0, 60.0])
-def test_molecules_that_are_not_alike_tell_nothing(detector, emitters):
+def test_molecules_that_are_not_alike_give_no_estimate(detector, emitters):
     assert estimate(replace(APART, photons_spread=0.9, min_photons=200.0, emitters_per_frame=emitters), detector) == 0
 
 
-def test_a_bright_molecule_that_stands_apart_stays_one(detector):
+def test_a_bright_isolated_molecule_stays_one(detector):
     uneven = replace(APART, photons_spread=0.9, min_photons=400.0, emitters_per_frame=3.0, n_frames=60)
     movie, truth = simulate(uneven, np.random.default_rng(8))
     job = job_for(open_stack(movie), detector, DetectionOptions(uneven.camera, psf=uneven.psf, estimate_camera=False))
@@ -71,11 +71,11 @@ def test_the_threshold_of_the_detector_does_not_matter():
     assert strict == loose > 0
 
 
-def test_few_molecules_tell_nothing(detector):
+def test_few_molecules_give_no_estimate(detector):
     assert estimate(replace(APART, emitters_per_frame=0.5, n_frames=MIN_MOLECULES // 2), detector) == 0
 
 
-def test_what_is_told_of_the_brightness_changes_what_crowds_are_taken_for(detector):
+def test_conditioning_on_the_brightness_changes_what_crowds_are_taken_for(detector):
     movie, _ = simulate(replace(APART, emitters_per_frame=120.0, molecules=20_000), np.random.default_rng(4))
     dim, bright = (
         detector.detect(movie, camera=APART.camera, sigma_px=1.3, molecule_photons=photons) for photons in (700, 3000)

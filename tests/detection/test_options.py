@@ -28,7 +28,7 @@ from napari_subpixel.stacks import open_stack
         ({"frames": 5}, r"frames: expected \(first, one after the last\), got 5"),
         ({"frames": (1, 2, 3)}, "frames: expected"),
         ({"frames": (0.5, 3)}, "frames: expected"),
-        ({"frames": (-3, None)}, "frames -3:None hold none: they count from 0"),
+        ({"frames": (-3, None)}, "frames -3: hold none: they count from 0"),
         ({"frames": (5, 3)}, "frames 5:3 hold none"),
         ({"frames": (None, 0)}, "frames 0:0 hold none"),
         ({"roi": (0, 10)}, r"roi: expected \(\(y0, y1\), \(x0, x1\)\) in pixels, got \(0, 10\)"),

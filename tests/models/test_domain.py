@@ -9,7 +9,7 @@ from napari_subpixel.errors import InputError
 from napari_subpixel.models.domain import Domain, draw_log_uniform
 
 
-def test_what_lies_outside_is_said_in_words():
+def test_what_lies_outside_is_returned_as_text():
     domain = Domain()
     assert domain.outside(sigma_px=1.0, photons=500.0, background=20.0, density_per_px=0.0) == []
     assert domain.outside(sigma_px=0.5, density_per_px=0.3) == [

@@ -10,7 +10,13 @@ import torch
 
 from napari_subpixel.detection.tiling import crops_of_tiles
 from napari_subpixel.models.heatmap_codecs import encode
-from napari_subpixel.models.heatmap_networks import MIN_VALUE, NO_POINT, POINTS_PER_PIXEL, DeepStorm, HeatmapNetwork
+from napari_subpixel.models.heatmap_networks import (
+    MIN_PEAK_VALUE,
+    NO_POINT,
+    POINTS_PER_PIXEL,
+    DeepStorm,
+    HeatmapNetwork,
+)
 
 DECODERS = (
     "argmax", "standard", "taylor", "dark", "centre of mass", "activation points", "Gaussian fit", "expectation",
@@ -96,7 +102,7 @@ def test_frames_that_a_network_upsamples_pass_through_it_in_smaller_tiles_one_at
 
 
 def test_a_dark_heatmap_has_no_point():
-    predictions = Fixed()(torch.full((2, 1, 6, 7), MIN_VALUE / 2))
+    predictions = Fixed()(torch.full((2, 1, 6, 7), MIN_PEAK_VALUE / 2))
     assert (predictions.logits == NO_POINT).all()
     assert predictions.offsets.shape == (2, 1, 2, 6, 7)
 

@@ -29,7 +29,7 @@ def test_the_figures_of_the_card_are_those_of_the_weights(model, data_folder):
 
 
 @pytest.mark.parametrize("model", FRAMES)
-def test_the_card_tells_of_the_method_and_of_its_limits(model):
+def test_the_card_names_the_method_and_its_limits(model):
     card = Detector(model, device="cpu").card
     assert card.training["method"] in ("taylor", "deep-storm")
     assert "knows one PSF" in card.limits

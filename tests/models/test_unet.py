@@ -66,8 +66,8 @@ def test_conditioning_on_the_movie_reaches_the_blocks(network, rng):
     torch.nn.init.normal_(network.before[0].film.weight)
     conditioning = []
     network.before[0].register_forward_hook(lambda module, inputs, output: conditioning.append(module.film(inputs[1])))
-    for sigma, usual in ((1.2, 0.0), (1.2, 500.0), (1.2, 2000.0), (1.5, 0.0)):
-        network(torch.from_numpy(counts(photons, Optics(sigma, 1.0, 0.0, usual))))
+    for sigma, typical in ((1.2, 0.0), (1.2, 500.0), (1.2, 2000.0), (1.5, 0.0)):
+        network(torch.from_numpy(counts(photons, Optics(sigma, 1.0, 0.0, typical))))
     for k, one in enumerate(conditioning):
         assert all((one - other).abs().max() > 1e-2 for other in conditioning[:k])
 

@@ -88,10 +88,10 @@ def test_the_light_of_the_movie_is_the_light_of_the_truth():
     simulation = small(frame_shape=(90, 130), n_frames=40, psf=GaussianPSF(60.0), min_photons=0, structure="uniform")
     movie, truth = simulate(simulation, np.random.default_rng(1))
     light = PLAIN.to_photons(movie).sum(axis=(1, 2)) - simulation.background * 90 * 130
-    told = np.bincount(truth.frame, truth["photons"], minlength=40)
+    expected = np.bincount(truth.frame, truth["photons"], minlength=40)
     noise = np.sqrt(PLAIN.to_photons(movie).sum())
-    assert abs(light.sum() - told.sum()) < 4 * noise + 0.01 * told.sum()
-    assert np.corrcoef(light, told)[0, 1] > 0.99
+    assert abs(light.sum() - expected.sum()) < 4 * noise + 0.01 * expected.sum()
+    assert np.corrcoef(light, expected)[0, 1] > 0.99
 
 
 def test_a_bright_molecule_lies_where_the_truth_says():

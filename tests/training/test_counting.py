@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_subpixel.training.counting import SPARSITY, counting, l1, poisson_binomial_nll
+from napari_subpixel.training.counting import SPARSITY_TERMS, counting, l1, poisson_binomial_nll
 from napari_subpixel.training.heatmap_matching import heatmap_matching
 
 
@@ -129,6 +129,6 @@ def test_counts_that_do_not_fit_the_images_are_refused():
 
 def test_the_sparsity_terms_of_table_3_are_there_by_name():
     p, weights = torch.rand((2, 2, 1, 5, 7), dtype=torch.float64), torch.ones(2, 9, 1, dtype=torch.float64)
-    assert set(SPARSITY) == {"none", "l1", "counting"}
-    assert SPARSITY["none"](p, weights).tolist() == [0, 0]
+    assert set(SPARSITY_TERMS) == {"none", "l1", "counting"}
+    assert SPARSITY_TERMS["none"](p, weights).tolist() == [0, 0]
     torch.testing.assert_close(l1(p), p.flatten(1).sum(1))

@@ -185,7 +185,7 @@ def test_nothing_is_held_out_where_the_last_frames_have_no_molecules():
         split_movie(movie, 0.2)
 
 
-def test_frames_to_look_at_stand_beside_the_users_own(movie, rng):
+def test_example_frames_are_next_to_the_users_own(movie, rng):
     assert example_frames(DOMAIN, CAMERA, rng).shape == (EXAMPLES, 128, 128)
     pairs = example_frames(DOMAIN, CAMERA, rng, open_stack(movie[0]))
     assert pairs.shape == (EXAMPLES, 48, 2 * 56 + GAP_PX)
@@ -202,6 +202,6 @@ def test_settings_may_be_changed_one_by_one():
 def test_half_precision_is_fast_where_the_processor_has_units_for_it():
     flags = Path("/proc/cpuinfo")
     if not flags.exists():
-        pytest.skip("only Linux tells the units of its processor")
+        pytest.skip("only Linux lists the units of its processor")
     assert runs_half_precision_fast("cpu") == ("amx_bf16" in flags.read_text().split())
     assert not runs_half_precision_fast("mps")

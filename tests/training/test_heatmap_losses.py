@@ -49,7 +49,7 @@ def test_spikes_stand_on_the_part_of_the_pixel_that_holds_the_molecule(batch):
     assert spikes[1].sum() == 100
 
 
-def test_deep_storms_loss_bears_a_spike_beside_better_than_none(batch):
+def test_deep_storms_loss_tolerates_a_shifted_spike_better_than_none(batch):
     spikes = spikes_for(DeepStorm(), batch, (80, 96))
     beside = torch.roll(spikes, 1, dims=2)
     right, shifted, none = (spikes_error(raw, spikes)[0] for raw in (spikes, beside, torch.zeros_like(spikes)))

@@ -13,8 +13,7 @@ from napari_subpixel.errors import InputError
 from napari_subpixel.models import load_model, save_model
 from napari_subpixel.simulation.simulate import Simulation
 from napari_subpixel.training.methods import METHODS, method
-from napari_subpixel.training.objectives import OBJECTIVES
-from napari_subpixel.training.settings import TrainingSettings
+from napari_subpixel.training.settings import OBJECTIVES, TrainingSettings
 from napari_subpixel.training.simulated_samples import SimulatedSamples
 from napari_subpixel.training.trainer import train
 

@@ -117,7 +117,7 @@ def test_a_truth_of_something_else_is_refused(wrong, rng):
         check_movie_with_truth(movie, wrong(truth))
 
 
-def test_a_truth_that_mostly_lies_beside_the_frames_is_refused(rng):
+def test_a_truth_that_mostly_lies_outside_the_frames_is_refused(rng):
     movie, truth = crowded(rng)
     moved = truth.with_columns(y=truth.y + np.where(np.arange(len(truth)) > 3, 1000, 0))
     with pytest.raises(InputError, match=r"92 of its 96 points lie outside the frames.* 44 x 56"):
@@ -159,14 +159,14 @@ def test_crops_in_counts_hold_the_photons_and_the_points_of_their_part(movie_and
             assert brightest_is_near_a_point(frame[0].numpy(), points[here].numpy())
 
 
-def test_light_is_learned_only_where_the_truth_tells_it(movie_and_truth, rng):
+def test_light_is_learned_only_where_the_truth_has_it(movie_and_truth, rng):
     assert in_counts(movie_and_truth).batch(2, rng).light is None
 
 
-def test_most_crops_are_told_the_usual_brightness(movie_and_truth, rng):
-    told = in_counts(movie_and_truth, molecule_photons=700.0).batch(200, rng).frames[:, 4, 0, 0]
-    assert set(told.tolist()) == {0.0, 700.0}
-    assert 0.45 < (told > 0).float().mean() < 0.75
+def test_most_crops_are_conditioned_on_the_typical_brightness(movie_and_truth, rng):
+    conditions = in_counts(movie_and_truth, molecule_photons=700.0).batch(200, rng).frames[:, 4, 0, 0]
+    assert set(conditions.tolist()) == {0.0, 700.0}
+    assert 0.45 < (conditions > 0).float().mean() < 0.75
 
 
 def test_a_crop_sees_its_own_part_of_the_cameras_maps(movie_and_truth, rng):

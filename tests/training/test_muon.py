@@ -63,7 +63,7 @@ def test_steps_of_a_matrix_equal_those_of_pytorchs_muon():
     assert (ours - theirs).norm() < 0.05 * (ours - start).norm()
 
 
-def test_it_learns_and_its_state_goes_on():
+def test_it_learns_and_its_state_is_resumed():
     torch.manual_seed(0)
     target, weight = torch.randn(40, 50), torch.nn.Parameter(torch.zeros(40, 50))
     optimizer = Muon([weight], lr=0.05)

@@ -65,14 +65,14 @@ def test_what_is_exposed_has_the_light_and_the_noise_of_its_camera(rng):
     assert (frames[:, 3] == np.float32(1.2)).all()
 
 
-def test_a_camera_that_is_told_wrongly_changes_light_and_background_alike(rng):
+def test_a_camera_that_is_assumed_wrongly_changes_light_and_background_alike(rng):
     camera = Camera(100.0, 100.0, 0.5, 0.8)
-    told = Camera(100.0, 90.0, 0.6, 0.8)
+    assumed = Camera(100.0, 90.0, 0.6, 0.8)
     scene = Scene(
         np.array([[20.0, 25.0, 5000.0]]),
         np.full((40, 50), 20.0),
         camera,
-        told,
+        assumed,
         1.2,
         1000.0,
         np.full((1, 2), 1.2),

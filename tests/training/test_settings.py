@@ -55,9 +55,9 @@ def test_settings_that_make_no_sense_are_refused_by_name(field, value):
 
 
 def test_names_are_those_of_the_tables():
-    assert tuple(objectives.OBJECTIVES) == OBJECTIVES
+    assert tuple(objectives.OBJECTIVE_FUNCTIONS) == OBJECTIVES
     assert tuple(trainer.OPTIMIZER_CLASSES) == OPTIMIZERS
-    assert tuple(counting.SPARSITY) == SPARSITY
+    assert tuple(counting.SPARSITY_TERMS) == SPARSITY
 
 
 def test_fine_tuning_cools_down_over_the_second_half_unless_another_cooldown_is_given():

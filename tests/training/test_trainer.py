@@ -1,4 +1,4 @@
-"""Training: it learns, it goes on where it was killed, and it refuses what makes no sense."""
+"""Training: it learns, it resumes where it was killed, and it refuses what makes no sense."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path):
         list(train(PointNetwork(width=5), SAMPLES, QUICK, tmp_path))
 
 
-def test_a_loss_that_explodes_is_told(tmp_path):
+def test_a_loss_that_explodes_is_reported(tmp_path):
     network = new_network()
     with torch.no_grad():
         network.head.weight.fill_(float("nan"))
@@ -226,7 +226,7 @@ def test_half_precision_trains_too(tmp_path):
     assert np.isfinite([report.localization_loss, report.count_loss]).all()
 
 
-def test_the_likelihood_of_a_network_that_exploded_is_told(tmp_path):
+def test_the_likelihood_of_a_network_that_exploded_is_reported(tmp_path):
     network = new_unet()
     with torch.no_grad():
         network.head.weight.fill_(float("nan"))
@@ -234,7 +234,7 @@ def test_the_likelihood_of_a_network_that_exploded_is_told(tmp_path):
         list(train(network, SCENES, MANY, tmp_path))
 
 
-def test_a_checkpoint_from_before_a_setting_was_there_is_gone_on_from(tmp_path):
+def test_a_checkpoint_from_before_a_setting_was_there_is_resumed(tmp_path):
     list(train(new_network(), SAMPLES, QUICK, tmp_path))
     path = tmp_path / "checkpoint.pt"
     state = torch.load(path, weights_only=True)

@@ -81,7 +81,7 @@ def test_the_folder_of_the_run_holds_a_log_curves_and_samples(base, run, camera,
         assert 100 < np.median(samples[:]) < 200
 
 
-def test_what_is_not_given_is_read_off_a_movie_and_shown_beside_it(run, movie, tmp_path):
+def test_what_is_not_given_is_estimated_from_a_movie_and_shown_next_to_it(run, movie, tmp_path):
     model = tmp_path / "m.safetensors"
     flags = ("--like", movie, "--baseline", 100, "--electrons-per-adu", 0.5)
     assert run("train", "-o", model, "--from", "default", *SHORT, *flags).status == 0
@@ -104,7 +104,7 @@ def test_it_learns_from_a_movie_with_truth(base, run, movie, truth, camera, tmp_
     assert read_card(model).domain == load_model(base).card.domain
 
 
-def test_a_finished_run_is_written_again_and_goes_on_with_more_steps(base, run, camera, tmp_path):
+def test_a_finished_run_is_written_again_and_resumed_with_more_steps(base, run, camera, tmp_path):
     model, flags = tmp_path / "m.safetensors", ("--camera", camera, *RANGES)
     assert run("train", "-o", model, "--from", base, *SHORT, *flags).status == 0
     first = model.read_bytes()
@@ -121,7 +121,7 @@ def test_a_model_named_like_a_shipped_one_elsewhere_is_not_that(base, run, camer
 
 
 @pytest.mark.parametrize("source", ["simulation", "movie"])
-def test_a_run_does_not_go_on_with_another_camera(base, run, refuse, camera, movie, truth, tmp_path, source):
+def test_a_run_is_not_resumed_with_another_camera(base, run, refuse, camera, movie, truth, tmp_path, source):
     model, other = tmp_path / "m.safetensors", tmp_path / "other.yaml"
     other.write_text(camera.read_text().replace("baseline: 100", "baseline: 90"))
     flags = RANGES if source == "simulation" else ("--movie", movie, "--truth", truth)
@@ -158,7 +158,7 @@ def test_a_truth_with_more_frames_than_the_movie_is_refused(base, refuse, movie,
     assert "the truth names frame 14, the movie has 12 frames" in message
 
 
-def test_ranges_beyond_those_of_the_base_model_are_told(base, run, camera, tmp_path):
+def test_ranges_beyond_those_of_the_base_model_are_reported(base, run, camera, tmp_path):
     flags = ("--camera", camera, *RANGES, "--psf-sigma-nm", 400)
     err = run("train", "-o", tmp_path / "m.safetensors", "--from", base, *SHORT, *flags).err
     assert "warning: outside what base was trained on: sigma_px" in err
@@ -185,7 +185,7 @@ def test_what_only_movies_know_is_refused_for_simulations(refuse, tmp_path):
     assert "--crops-per-frame is for a movie with truth" in message
 
 
-def test_the_papers_model_goes_on_learning_too(run, tmp_path):
+def test_the_papers_model_is_fine_tuned_too(run, tmp_path):
     model = tmp_path / "m.safetensors"
     flags = ("--iterations", 2, "--batch-size", 2, "--crop-px", 16, "--emitters-per-frame", 40)
     assert run("train", "-o", model, "--from", "paper", *flags).status == 0
@@ -240,7 +240,7 @@ def test_a_truth_that_does_not_fit_the_movie_is_refused(base, refuse, movie, sim
     assert not (tmp_path / "m.training").exists()
 
 
-def test_a_model_is_not_replaced_by_the_one_that_goes_on_from_it(base, run, refuse, camera, tmp_path):
+def test_a_model_is_not_replaced_by_the_one_that_is_fine_tuned_from_it(base, run, refuse, camera, tmp_path):
     model = tmp_path / "m.safetensors"
     assert run("train", "-o", model, "--from", base, *SHORT, "--camera", camera, *RANGES).status == 0
     before = model.read_bytes()
@@ -272,7 +272,7 @@ def test_an_unreadable_card_of_the_base_is_named(base, refuse, camera, run, tmp_
     assert "written by napari-subpixel 99.0" in message
 
 
-def test_frames_beside_a_movie_of_floats_are_shown_in_whole_numbers(base, run, movie, tmp_path):
+def test_frames_next_to_a_movie_of_floats_are_shown_in_whole_numbers(base, run, movie, tmp_path):
     with open_stack(movie) as stack:
         write_movie(tmp_path / "f.tif", [stack[:].astype(np.float32)], shape=(12, 40, 52), dtype=np.float32,
                     pixel_size_nm=100)  # fmt: skip
