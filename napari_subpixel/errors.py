@@ -75,6 +75,10 @@ class ChangedRunError(_PathError):
     """An interrupted run cannot be resumed: it had another movie, other settings or another version of the program."""
 
 
+class ChangedTableError(OutputExistsError):
+    """A finished table was made with other settings than those of the run that would skip it."""
+
+
 class FollowedRunError(ChangedRunError):
     """An interrupted run followed its movie while it was written, and the run that would resume it does not."""
 

@@ -14,15 +14,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from napari_subpixel._util import files
 from napari_subpixel.errors import InputError
 from napari_subpixel.formats import challenge, decode, liteloc, nairr, parquet, picasso, smap, thunderstorm
-from napari_subpixel.formats.csv_table import is_flavoured, read_csv
+from napari_subpixel.formats.csv_table import csv_about, is_flavoured, read_csv
 from napari_subpixel.formats.hdf5_file import open_hdf5
 from napari_subpixel.localizations import LocalizationParts, Localizations
 
-__all__ = ["FORMATS", "Format", "check_can_write", "format_for", "read", "recognises", "write"]
+__all__ = ["FORMATS", "Format", "check_can_write", "format_for", "read", "read_about", "recognises", "write"]
 
 #: The csv tables that can be read.
 FLAVOURS = (thunderstorm.FLAVOUR, challenge.FLAVOUR, nairr.FLAVOUR, smap.FLAVOUR, liteloc.FLAVOUR)
@@ -44,6 +45,8 @@ class Format:
         ``read(path, *, pixel_size_nm=None)`` and ``write(path, localizations, *, overwrite=False)``.
     outputs : callable
         Returns the files that are written for a path.
+    read_about : callable
+        Returns what a table says of itself besides its rows.
     in_nm : bool
         Whether positions are written in nm, so that the pixel size must be known.
     """
@@ -54,6 +57,7 @@ class Format:
     read: Callable[..., Localizations]
     write: Callable[..., None]
     outputs: Callable[[str | Path], tuple[Path, ...]]
+    read_about: Callable[[str | Path], dict[str, Any]]
     in_nm: bool = False
 
 
@@ -79,11 +83,32 @@ def _read_hdf5(path: str | Path, *, pixel_size_nm: float | None = None) -> Local
 #: What can be written, by the name that the command line gives it.
 FORMATS: dict[str, Format] = {
     "csv": Format(
-        "ThunderSTORM csv", (".csv",), _is_csv, _read_csv, thunderstorm.write, thunderstorm.outputs, in_nm=True
+        "ThunderSTORM csv",
+        (".csv",),
+        _is_csv,
+        _read_csv,
+        thunderstorm.write,
+        thunderstorm.outputs,
+        csv_about,
+        in_nm=True,
     ),
-    "hdf5": Format("Picasso hdf5", (".hdf5", ".h5"), _is_hdf5, _read_hdf5, picasso.write, picasso.outputs),
+    "hdf5": Format(
+        "Picasso hdf5",
+        (".hdf5", ".h5"),
+        _is_hdf5,
+        _read_hdf5,
+        picasso.write,
+        picasso.outputs,
+        picasso.read_about,
+    ),
     "parquet": Format(
-        "native parquet", (".parquet",), parquet.recognises, parquet.read, parquet.write, parquet.outputs
+        "native parquet",
+        (".parquet",),
+        parquet.recognises,
+        parquet.read,
+        parquet.write,
+        parquet.outputs,
+        parquet.read_about,
     ),
 }
 
@@ -133,6 +158,28 @@ def read(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizatio
         If the file cannot be read; one line that names it and says what was found.
     """
     return format_for(path).read(path, pixel_size_nm=pixel_size_nm)
+
+
+def read_about(path: str | Path) -> dict[str, Any]:
+    """Return what a table of this program says of itself besides its rows, without reading these.
+
+    Parameters
+    ----------
+    path : path-like
+        A table in any format that is written.
+
+    Returns
+    -------
+    dict
+        Keyword arguments of `Localizations`; without provenance where another program wrote the table.
+
+    Raises
+    ------
+    InputError
+        If the file or its description is missing or damaged.
+    """
+    with files.reading(path), open(path, "rb"):
+        return format_for(path).read_about(path)
 
 
 def write(path: str | Path, localizations: Localizations | LocalizationParts, *, overwrite: bool = False) -> None:

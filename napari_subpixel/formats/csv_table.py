@@ -338,6 +338,11 @@ def _listed(header: list[str]) -> str:
     return text if len(text) <= 300 else f"{text[:300]}..."
 
 
+def csv_about(path: str | Path) -> dict[str, Any]:
+    """Return what our own protocol file says of a table; nothing where there is none or it is another program's."""
+    return _read_protocol(Path(path))[0]
+
+
 def _read_protocol(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     """Return what our own protocol file says, and its stand-ins; nothing where there is none or it is another's."""
     file = protocol_file(path)

@@ -66,6 +66,13 @@ def read(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizatio
         return Localizations(columns, extra=extra, **about, copy=False)
 
 
+def read_about(path: str | Path) -> dict[str, Any]:
+    """Return what a table says of itself besides its rows, as keyword arguments of `Localizations`."""
+    path = Path(path)
+    with _opened(path) as file, naming(path):
+        return notes.to_about(_notes((file.schema_arrow.metadata or {}).get(KEY)))
+
+
 def write(path: str | Path, localizations: Localizations | LocalizationParts, *, overwrite: bool = False) -> None:
     """Write a native table; reading it gives the same table, to the last bit.
 

@@ -84,6 +84,15 @@ def read(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizatio
         return Localizations(_our_columns(rows, ours.get("stand_ins") or {}), **about)
 
 
+def read_about(path: str | Path) -> dict[str, Any]:
+    """Return what a table of ours says of itself besides its rows; of another program's, nothing."""
+    path = Path(path)
+    with open_hdf5(path) as file:
+        info = _read_info(path, file)
+    with naming(path):
+        return notes.to_about(_last_entry(info, notes.PROGRAM) or {})
+
+
 def write(path: str | Path, localizations: Localizations | LocalizationParts, *, overwrite: bool = False) -> None:
     """Write a table that ``picasso.io.load_locs`` opens, and its yaml.
 

@@ -15,6 +15,7 @@ from napari_subpixel._util.files import write_failure
 from napari_subpixel.detection.options import DetectionOptions, checked_options
 from napari_subpixel.errors import InputError
 from napari_subpixel.psf import GaussianPSF
+from napari_subpixel.runs.finished_tables import check_same_settings
 from napari_subpixel.runs.movie_lists import sidecar_of
 from napari_subpixel.runs.sidecars import Sidecar
 from napari_subpixel.stacks import Stack, open_stack
@@ -188,7 +189,8 @@ def detect_batch(
     options : DetectionOptions, optional
         Of all the movies.
     resume : bool
-        Continue interrupted runs, and skip movies whose table is there.
+        Continue interrupted runs, and skip movies whose table is there, made with the same settings as far as it says
+        so; one made with others is an error of its movie, or is replaced if `overwrite` is given too.
     overwrite : bool
         Replace tables that are there, and drop what interrupted runs left.
     detecting : callable, optional
@@ -222,14 +224,27 @@ def detect_batch(
         results = PartialResults(output)
         if resume and output.exists() and not results.begun and follow is None:  # a movie may still grow
             results.remove()
-            yield Outcome(progress.movie, output, skipped=True)
-            continue
+            outcome = _skipped(movie, progress, detector, options)
+            if outcome.error is None or not overwrite:
+                yield outcome
+                continue
         try:
             settings = MovieSettings.of(movie, detector, options)
             outcome = yield from (_detect_movie if follow is None else _follow_movie)(movie, progress, settings, shared)
         except (InputError, OSError, MemoryError) as error:
             outcome = Outcome(progress.movie, output, error=_naming_movie(progress.movie, error))
         yield outcome
+
+
+def _skipped(movie: str | Path, progress: MovieProgress, detector: Detector, options: DetectionOptions) -> Outcome:
+    """Return the outcome of a movie whose table is there; its error where that was made with other settings."""
+    try:
+        settings = MovieSettings.of(movie, detector, options)
+        compared = check_same_settings(progress.output, settings.detector, settings.options)
+    except InputError as error:
+        return Outcome(progress.movie, progress.output, error=_naming_movie(progress.movie, error))
+    unknown = f"{progress.output}: does not say how it was made, and is left as it is"
+    return Outcome(progress.movie, progress.output, skipped=True, warnings=() if compared else (unknown,))
 
 
 class _SharedByAll(NamedTuple):

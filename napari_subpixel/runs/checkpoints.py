@@ -55,7 +55,8 @@ class PartialResults:
         Yields
         ------
         PartialResults
-            This; the folder is locked until the end of the block.
+            This; the folder is locked until the end of the block. It is removed where the block ends with an error or
+            an interruption before any chunk is kept.
 
         Raises
         ------
@@ -77,7 +78,14 @@ class PartialResults:
             self._remove_drafts()
             with atomic_output(self._identity_file) as draft:
                 draft.write_text(json.dumps(identity, indent=1), encoding="utf-8")
-            yield self
+            stopped = True
+            try:
+                yield self
+                stopped = False
+            finally:
+                if stopped and next(self.folder.glob("*.parquet"), None) is None:
+                    self._identity_file.unlink(missing_ok=True)
+                    shutil.rmtree(self.folder, ignore_errors=True)
 
     def check_free(self, *, resume: bool, overwrite: bool) -> None:
         """Raise `UnfinishedRunError` if an interrupted run left its folder, to be neither continued nor dropped."""

@@ -79,3 +79,44 @@ def test_a_summary_of_somebody_elses_stays(refuse, run, experiment, tmp_path):
     assert (out / "summary.csv").read_text() == "precious"
     assert run("detect", experiment / "a.tif", "-o", out, "--model", "paper", "--overwrite").status == 0
     assert len(summary(out)) == 1
+
+
+def test_a_table_made_with_other_settings_is_not_skipped(run, refuse, movie, tmp_path):
+    out = tmp_path / "found.csv"
+    run("detect", movie, "-o", out, "--model", "paper", "--frames", "0:6")
+    before = out.read_bytes()
+    same = ("detect", movie, "-o", out, "--resume", "--model", "paper", "--frames", "0:6")
+    assert "done already, skipped" in run(*same).err
+    for flags, difference in {
+        ("--threshold", 0.4): "another threshold (0.1, now 0.4)",
+        ("--frames", "0:8"): "another range of frames ([0, 6], now [0, 8])",
+        ("--roi", "0:20,0:20"): "another region (none, now",
+        ("--baseline", 50): "another camera (none, now baseline 50",
+        ("--model", "fast"): "another model (paper 8817248e, now fast",
+    }.items():
+        assert f"{difference}" in (message := refuse(*same, *flags))
+        assert message.endswith("--overwrite makes it anew")
+    assert out.read_bytes() == before
+    assert run(*same, "--threshold", 0.4, "--overwrite").status == 0
+    assert formats.read_about(out)["provenance"]["threshold"] == 0.4
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".hdf5", ".parquet"])
+def test_what_is_estimated_is_no_other_setting(run, movie, tmp_path, suffix):
+    out = tmp_path / f"found{suffix}"
+    for number in (1, 2):
+        err = run("detect", movie, "-o", out, "--model", "fast", "--pixel-size-nm", 100, "--resume").err
+        assert ("done already, skipped" in err) == (number == 2)
+
+
+def test_a_table_of_another_program_is_skipped_with_a_warning(run, movie, tmp_path):
+    (tmp_path / "found.csv").write_text('"frame","x [nm]","y [nm]"\n1,2,3\n')
+    err = run("detect", movie, "-o", tmp_path / "found.csv", "--resume").err
+    assert "warning: " in err
+    assert "does not say how it was made" in err
+
+
+def test_a_refused_command_leaves_no_folder(refuse, movie, tmp_path):
+    assert "no such model" in refuse("detect", movie, "-o", f"{tmp_path}/new/out/", "--model", "papre")
+    assert "0:99" in refuse("detect", movie, "-o", f"{tmp_path}/new/out/", "--frames", "0:99")
+    assert not (tmp_path / "new").exists()

@@ -128,7 +128,7 @@ def test_resume_with_nothing_to_resume_just_starts(run, movie, tmp_path):
     assert run("detect", movie, "-o", tmp_path / "a.csv", "--resume").status == 0
 
 
-def test_ctrl_c_before_anything_is_finished_says_only_that(run, movie, tmp_path, monkeypatch):
+def test_ctrl_c_before_anything_is_finished_says_that_and_leaves_nothing(run, movie, tmp_path, monkeypatch):
     from napari_subpixel.detection.detector import Detector
 
     def interrupt(*_arguments, **_settings):
@@ -137,8 +137,9 @@ def test_ctrl_c_before_anything_is_finished_says_only_that(run, movie, tmp_path,
     monkeypatch.setattr(Detector, "detect", interrupt)
     assert run("detect", movie, "-o", tmp_path / "a.csv")[::2] == (
         130,
-        "napari-subpixel: interrupted; what was not finished is not kept\n",
+        "napari-subpixel: interrupted; no frames were finished yet, so none are kept\n",
     )
+    assert not (tmp_path / "a.csv.partial").exists()
 
 
 def test_ctrl_c_keeps_what_was_finished_and_says_so(run, movie, tmp_path, monkeypatch):
