@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from napari_subpixel.errors import (
     ChangedRunError,
+    ChangedTableError,
     FollowedRunError,
     FrameShapeError,
     InputError,
@@ -21,6 +22,7 @@ ADVICE: Mapping[type[InputError], str] = {
     OutputExistsError: "--overwrite replaces it",
     UnfinishedRunError: "--resume continues it, --overwrite starts anew",
     ChangedRunError: "--overwrite starts anew",
+    ChangedTableError: "--overwrite makes it anew",
     FollowedRunError: "resume it with --follow, or --overwrite starts anew",
     NotFollowedRunError: "resume it without --follow, or --overwrite starts anew",
     LostWorkersError: "--resume continues the run",

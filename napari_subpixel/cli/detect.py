@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Generator, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from napari_subpixel.cli.exit_status import DONE, SOME_FAILED
 from napari_subpixel.cli.messages import detail, fail, say, warn
 from napari_subpixel.cli.parsing import StoppedError
 from napari_subpixel.cli.simulate import add_psf_argument, psf_from
+from napari_subpixel.cli.tables import print_json
 from napari_subpixel.errors import InputError
 
 if TYPE_CHECKING:
@@ -47,13 +48,20 @@ def add_parser(subparsers: Any) -> None:
         help="table (.csv ThunderSTORM, .hdf5 Picasso, .parquet native), or a folder for several movies",
     )
     parser.add_argument("--format", choices=FORMATS, default="csv", help="of the tables in a folder (csv)")
-    parser.add_argument("--model", default="default", metavar="NAME|PATH", help="shipped model or model file (default)")
+    parser.add_argument("--model", metavar="NAME|PATH", help="shipped model or model file (default)")
+    parser.add_argument(
+        "--like",
+        type=Path,
+        metavar="TABLE",
+        help="settings as for this table: model, threshold, camera, PSF, frames, region",
+    )
     parser.add_argument("--threshold", type=float, metavar="P", help="probability of the faintest point (the model's)")
     parser.add_argument("--device", default="auto", choices=DEVICES, help="where to run (auto)")
     parser.add_argument("--frames", type=frame_range, metavar="A:B", help="some frames: from 0, B excluded")
     parser.add_argument("--roi", type=region, metavar="Y0:Y1,X0:X1", help="part of the frame, in pixels")
     parser.add_argument("--resume", action="store_true", help="continue an interrupted run; skip finished movies")
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+    parser.add_argument("--json", action="store_true", help="one JSON document, a list of movies, on standard output")
     parser.add_argument("--image", type=Path, metavar="IMAGE.tif", help="also render the molecules of one movie")
     parser.add_argument(
         "--follow",
@@ -80,6 +88,33 @@ def add_cluster_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Detect every movie; one that fails does not stop the others."""
+    if arguments.like is not None:
+        from napari_subpixel.cli.like import take_settings
+
+        take_settings(arguments, arguments.like)
+    arguments.model = arguments.model or "default"
+    with _no_empty_folder_left(Path(arguments.output)):
+        return _run(arguments)
+
+
+@contextmanager
+def _no_empty_folder_left(folder: Path) -> Iterator[None]:
+    """Remove the folder of the tables, if it was made here, where no table came to lie in it."""
+    from napari_subpixel.runs.batch_summary import SUMMARY_NAME
+
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        yield
+    except BaseException:
+        if made and folder.is_dir() and {path.name for path in folder.iterdir()} <= {SUMMARY_NAME}:
+            (folder / SUMMARY_NAME).unlink(missing_ok=True)
+            with suppress(OSError):
+                for path in made:
+                    path.rmdir()
+        raise
+
+
+def _run(arguments: argparse.Namespace) -> int:
     from napari_subpixel.runs.batch import detect_batch
     from napari_subpixel.runs.batch_summary import summarised
     from napari_subpixel.runs.movie_lists import check_inputs_stay
@@ -103,11 +138,15 @@ def run(arguments: argparse.Namespace) -> int:
             image=arguments.image,
         )
         n_failed = 0
+        documents = []
         for outcome in _watched(summarised(events, summary) if summary else events):
             if outcome.error is not None and len(pairs) == 1:
                 raise outcome.error
             _report(outcome, str(cluster or detector.device_reason), arguments.image)
             n_failed += outcome.status == "failed"
+            documents.append(_document(outcome))
+    if arguments.json:
+        print_json(documents)
     if len(pairs) > 1:
         failed = f", {n_failed} failed" if n_failed else ""
         say(f"{len(pairs) - n_failed} of {len(pairs)} movies done{failed}; {summary} lists each")
@@ -201,8 +240,7 @@ def _also_read(arguments: argparse.Namespace) -> Iterator[Path]:
     """Yield what is read besides the movies: the camera file, a model of the user's own and its card."""
     from napari_subpixel.models import CARD_SUFFIX
 
-    if arguments.camera:
-        yield arguments.camera
+    yield from filter(None, (arguments.camera, arguments.like))
     if (model := Path(arguments.model)).is_file():
         yield from (model, model.with_suffix(CARD_SUFFIX))
 
@@ -221,12 +259,14 @@ def _watched(events: Generator[MovieProgress | Outcome, None, None]) -> Iterator
 
     at: MovieProgress | None = None
     bar: Any = None
-    with closing(events), ExitStack() as bars:
-        try:
+    n_outcomes = 0
+    try:
+        with closing(events), ExitStack() as bars:
             for event in events:
                 if isinstance(event, Outcome):
                     bars.close()
                     at = bar = None
+                    n_outcomes += 1
                     yield event
                     continue
                 at = event
@@ -235,17 +275,38 @@ def _watched(events: Generator[MovieProgress | Outcome, None, None]) -> Iterator
                     bar = bars.enter_context(progress_bar(at.n_frames, "frame", at.movie.name))
                 bar.total = at.n_frames  # a movie that is followed grows
                 bar.update(at.n_done - bar.n)
-        except KeyboardInterrupt:
-            if at is None or not at.n_done:
-                raise
-            raise StoppedError(_what_is_kept(at)) from None
+    except KeyboardInterrupt:
+        raise StoppedError(_what_is_kept(at, n_outcomes)) from None
 
 
-def _what_is_kept(at: MovieProgress) -> str:
+def _what_is_kept(at: MovieProgress | None, n_movies: int) -> str:
+    """Say what an interrupted run leaves: tables of earlier movies, and finished frames of the one at work."""
     from napari_subpixel.runs.checkpoints import PartialResults
 
-    frames = f"frames {at.start} to {at.done} of {at.stop} of {at.movie.name}"
-    return f"{frames} are kept in {PartialResults(at.output).folder}; --resume continues the run"
+    before = f"; of the {n_movies} movies before, all is kept, and --resume continues with this one" if n_movies else ""
+    results = PartialResults(at.output) if at is not None else None
+    if at is None or results is None or not results.begun:
+        movie = f" of {at.movie.name}" if at is not None else ""
+        return f"no frames{movie} were finished yet, so none are kept{before}"
+    frames = f"frames {at.start} to {at.done} of {at.stop}" if at.n_done else "the first frames"
+    return f"{frames} of {at.movie.name} are kept in {results.folder}; --resume continues the run"
+
+
+def _document(outcome: Outcome) -> dict[str, Any]:
+    """Return what became of a movie, for JSON."""
+    return {
+        "movie": str(outcome.movie),
+        "table": str(outcome.output),
+        "status": outcome.status,
+        "n_frames": outcome.n_frames,
+        "n_molecules": outcome.n_molecules,
+        "seconds": outcome.seconds,
+        "settings": outcome.how,
+        "own_settings": outcome.own_settings,
+        "estimated": list(outcome.assumed),
+        "warnings": list(outcome.warnings),
+        "error": None if outcome.error is None else " ".join(str(outcome.error).split()),
+    }
 
 
 def _report(outcome: Outcome, where: str, image: Path | None) -> None:
@@ -254,6 +315,8 @@ def _report(outcome: Outcome, where: str, image: Path | None) -> None:
         fail(f"failed: {advised(outcome.error)}")
         return
     if outcome.skipped:
+        for warning in outcome.warnings:
+            warn(warning)
         say(f"{outcome.output}: done already, skipped" + ("; render draws its image" if image else ""))
         return
     for what in (*filter(None, [outcome.own_settings]), *outcome.assumed):

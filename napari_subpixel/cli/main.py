@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import shlex
@@ -12,8 +13,9 @@ from importlib import import_module
 from napari_subpixel import __version__
 from napari_subpixel._util.files import write_failure
 from napari_subpixel.cli.advice import advised
+from napari_subpixel.cli.defaults import default_arguments, defaults_file
 from napari_subpixel.cli.exit_status import BAD_INPUT, DONE, INTERRUPTED
-from napari_subpixel.cli.messages import configure, console, detail, fail
+from napari_subpixel.cli.messages import configure, console, detail, fail, say
 from napari_subpixel.cli.parsing import Commands, Parser, StoppedError, UsageError
 from napari_subpixel.errors import InputError, suggest
 
@@ -29,6 +31,7 @@ COMMANDS = {
     "cameras": "list the known cameras, and your own",
     "info": "say what a movie, a table, a model or a camera file is, and what it says of itself",
     "convert": "write a table in another format",
+    "completion": "print a script that teaches bash, zsh or fish the commands and options",
     "demo": "simulate a movie, find its molecules, render and score them",
 }
 
@@ -77,9 +80,11 @@ def _run(argv: Sequence[str]) -> int:
         if not argv:
             print(build_parser(()).format_help(), end="")
             return DONE
-        arguments = build_parser(_named_in(argv)).parse_args(argv)
+        arguments = _parsed(argv)
         command = arguments.command
         configure(quiet=arguments.quiet, verbose=arguments.verbose, log=arguments.log)
+        if added := getattr(arguments, "from_defaults", ()):
+            say(f"from {defaults_file()}: {shlex.join(added)}")
         detail(f"napari-subpixel {__version__}, Python {platform.python_version()}: {shlex.join(argv)}")
         status = int(arguments.run(arguments))
         sys.stdout.flush()
@@ -106,6 +111,19 @@ def _run(argv: Sequence[str]) -> int:
     except MemoryError:
         fail("napari-subpixel: there is not enough memory for this")
         return BAD_INPUT
+
+
+def _parsed(argv: Sequence[str]) -> argparse.Namespace:
+    """Parse the arguments, after the user's defaults for the command that they name."""
+    named = _named_in(argv)
+    parser = build_parser(named)
+    if not named or argv[0] not in named:
+        return parser.parse_args(argv)
+    command, *rest = argv
+    added = default_arguments(parser.commands[command], command, tuple(COMMANDS), rest)
+    arguments = parser.parse_args([command, *added, *rest])
+    arguments.from_defaults = added
+    return arguments
 
 
 def _named_in(argv: Sequence[str]) -> Sequence[str]:

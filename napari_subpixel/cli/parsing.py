@@ -28,6 +28,12 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*arguments, **{"allow_abbrev": False, **options})
         self.register("action", "parsers", Commands)
 
+    @property
+    def commands(self) -> Mapping[str, argparse.ArgumentParser]:
+        """The parsers of its commands, by their names."""
+        found = (action.choices for action in self._actions if isinstance(action, argparse._SubParsersAction))
+        return dict(next(found, {}))
+
     def error(self, message: str) -> NoReturn:
         """Raise `UsageError` with the command's name."""
         raise UsageError(f"{self.prog.removeprefix('napari-subpixel').strip() or 'usage'}: {message} (--help explains)")

@@ -9,6 +9,7 @@ from typing import Any
 from napari_subpixel._util.records import naming
 from napari_subpixel.cli.common import read_table, shape
 from napari_subpixel.cli.messages import say
+from napari_subpixel.cli.tables import print_json
 
 
 def add_parser(subparsers: Any) -> None:
@@ -29,13 +30,30 @@ def add_parser(subparsers: Any) -> None:
         "--camera-pixel-size-nm", type=float, metavar="NM", help="of the frames, where the table does not say"
     )
     parser.add_argument("--preview", type=Path, metavar="PICTURE.png", help="also write a coloured picture to look at")
+    parser.add_argument(
+        "--scale-bar-nm", type=float, metavar="NM", help="of the picture (about a fifth of its width); 0 for none"
+    )
+    parser.add_argument("--colormap", default="hot", metavar="NAME", help="of the picture: hot or gray (hot)")
+    parser.add_argument(
+        "--contrast",
+        type=float,
+        metavar="QUANTILE",
+        help="of the picture: the quantile of the lit pixels that is shown fully bright (0.995)",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Render and save."""
-    from napari_subpixel.rendering.image_files import check_image_output, check_preview_output, save_image, save_preview
+    from napari_subpixel.rendering.image_files import (
+        check_image_output,
+        check_preview_output,
+        fitting_scale_bar_nm,
+        save_image,
+        save_preview,
+    )
     from napari_subpixel.rendering.render import render
 
     check_image_output(arguments.output, overwrite=arguments.overwrite)
@@ -52,9 +70,35 @@ def run(arguments: argparse.Namespace) -> int:
         frame_shape=arguments.shape_px,
     )
     save_image(arguments.output, image, overwrite=arguments.overwrite)
+    bar_nm = None
     if arguments.preview:
-        save_preview(arguments.preview, image, overwrite=arguments.overwrite)
+        bar_nm = fitting_scale_bar_nm(image) if arguments.scale_bar_nm is None else arguments.scale_bar_nm or None
+        contrast = {} if arguments.contrast is None else {"full_at": arguments.contrast}
+        save_preview(
+            arguments.preview,
+            image,
+            colormap=arguments.colormap,
+            scale_bar_nm=bar_nm,
+            overwrite=arguments.overwrite,
+            **contrast,
+        )
     height, width = image.image.shape
     outside = f"; {image.n_outside} points outside the frames left out" if image.n_outside else ""
     say(f"{arguments.output}: {height} x {width} pixels of {arguments.pixel_size_nm:g} nm{outside}")
+    if arguments.preview:
+        bar = f", with a scale bar of {bar_nm:g} nm" if bar_nm else ""
+        say(f"{arguments.preview}: picture to look at{bar}")
+    if arguments.json:
+        print_json(
+            {
+                "image": str(arguments.output),
+                "shape": [height, width],
+                "pixel_size_nm": arguments.pixel_size_nm,
+                "method": arguments.method,
+                "n_localizations": len(table),
+                "n_outside": image.n_outside,
+                "preview": None if arguments.preview is None else str(arguments.preview),
+                "scale_bar_nm": bar_nm,
+            }
+        )
     return 0

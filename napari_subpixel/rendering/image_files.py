@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,8 @@ COLORMAPS = {
 }
 #: A preview shows this share of the lit pixels below full brightness.
 PREVIEW_QUANTILE = 0.995
+#: A smaller image, in pixels, gets no scale bar of its own accord.
+MIN_SCALE_BAR_SIDE_PX = 64
 #: A preview has no longer side than this, in pixels.
 PREVIEW_SIDE_PX = 4096
 
@@ -99,6 +102,7 @@ def save_preview(
     *,
     colormap: str = "hot",
     scale_bar_nm: float | None = None,
+    full_at: float = PREVIEW_QUANTILE,
     overwrite: bool = False,
 ) -> None:
     """Write an 8-bit PNG for viewing: bright, in false colours; not for measurement.
@@ -113,13 +117,16 @@ def save_preview(
         Colours from dark to bright.
     scale_bar_nm : float, optional
         Length of a white bar in the lower right corner, in nm.
+    full_at : float
+        Contrast: the quantile of the lit pixels, above 0 and at most 1, that is shown fully bright.
     overwrite : bool
         Replace an existing file.
 
     Raises
     ------
     InputError
-        If the file exists, has another suffix or cannot be written, the colours are unknown, or the bar does not fit.
+        If the file exists, has another suffix or cannot be written, the colours are unknown, the contrast is no
+        quantile, or the bar does not fit.
     """
     import imagecodecs
 
@@ -127,12 +134,29 @@ def save_preview(
     if colormap not in COLORMAPS:
         hint = suggest(str(colormap), COLORMAPS)
         raise InputError(f"colormap must be one of {', '.join(COLORMAPS)}, got {colormap!r}{hint}")
+    if not 0 < records.number("preview", "full_at", full_at) <= 1:
+        raise InputError(f"the contrast is a quantile above 0 and at most 1, got {full_at:g}")
     shrink = -(-max(rendered.image.shape) // PREVIEW_SIDE_PX)
-    picture = _coloured(_shrunk(rendered.image, shrink), COLORMAPS[colormap])
+    picture = _coloured(_shrunk(rendered.image, shrink), COLORMAPS[colormap], full_at)
     if scale_bar_nm is not None:
         _draw_scale_bar(picture, scale_bar_nm, rendered.grid.pixel_size_nm * shrink)
     with atomic_output(path) as draft:
         draft.write_bytes(imagecodecs.png_encode(picture, level=1))
+
+
+def fitting_scale_bar_nm(rendered: SuperResolutionImage) -> float | None:
+    """Return a round length for a scale bar, up to a fifth of an image's width; None where the image is tiny.
+
+    Parameters
+    ----------
+    rendered : SuperResolutionImage
+    """
+    height, width = rendered.image.shape
+    if min(height, width) < MIN_SCALE_BAR_SIDE_PX:
+        return None
+    longest_nm = width * rendered.grid.pixel_size_nm / 5
+    power = 10.0 ** math.floor(math.log10(longest_nm))
+    return max(step * power for step in (1, 2, 5) if step * power <= longest_nm)
 
 
 def _check_suffix(path: str | Path, suffixes: tuple[str, ...]) -> None:
@@ -146,10 +170,10 @@ def _shrunk(image: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
     return image if factor == 1 else np.add.reduceat(np.add.reduceat(image, starts[0], axis=0), starts[1], axis=1)
 
 
-def _coloured(image: NDArray[np.float32], colours: Sequence[Sequence[float]]) -> NDArray[np.uint8]:
-    """Return an RGB picture, shape (height, width, 3), full bright at a high quantile of the lit pixels."""
+def _coloured(image: NDArray[np.float32], colours: Sequence[Sequence[float]], full_at: float) -> NDArray[np.uint8]:
+    """Return an RGB picture, shape (height, width, 3), full bright at a quantile of the lit pixels."""
     lit = image[image > 1e-3 * image.max()]
-    full = np.quantile(lit, PREVIEW_QUANTILE) if lit.size else 1.0
+    full = np.quantile(lit, full_at) if lit.size else 1.0
     level = np.rint(np.clip(image / full, 0, 1) * 255).astype(np.uint8)
     places = np.linspace(0, 255, len(colours))
     table = np.column_stack([np.interp(np.arange(256), places, channel) for channel in zip(*colours, strict=True)])

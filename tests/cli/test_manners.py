@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 
-from napari_subpixel import __version__
+from napari_subpixel import __version__, formats
+from napari_subpixel.cli.defaults import defaults_file
 from napari_subpixel.cli.main import COMMANDS
 
 
@@ -60,3 +65,101 @@ def test_a_log_is_not_appended_to_another_file(refuse, truth, tmp_path):
     before = truth.read_bytes()
     assert "is not a log" in refuse("render", truth, "-o", tmp_path / "a.tif", "--log", truth)
     assert truth.read_bytes() == before
+
+
+# -- settings of an earlier run, and the user's own defaults ------------------------------------------------------
+
+
+@pytest.mark.parametrize("flags", [("--model", "fast"), ("--model", "paper", "--threshold", 0.2, "--roi", "0:30,4:40")])
+def test_a_run_is_repeated_from_its_table(run, movie, tmp_path, flags):
+    first, again = tmp_path / "first.parquet", tmp_path / "again.parquet"
+    assert run("detect", movie, "-o", first, "--frames", "2:10", *flags).status == 0
+    assert run("detect", movie, "-o", again, "--like", first).status == 0
+    before, after = (formats.read(path) for path in (first, again))
+    assert len(before) > 10
+    assert before.table.equals(after.table)
+    for name in ("model", "threshold", "frames", "roi", "sigma_px"):
+        assert before.provenance.get(name) == after.provenance.get(name)
+
+
+def test_a_flag_overrides_the_earlier_run(run, refuse, movie, tmp_path):
+    run("detect", movie, "-o", tmp_path / "a.csv", "--model", "paper", "--threshold", 0.2)
+    run("detect", movie, "-o", tmp_path / "b.csv", "--like", tmp_path / "a.csv", "--threshold", 0.4)
+    assert formats.read_about(tmp_path / "b.csv")["provenance"]["threshold"] == 0.4
+    (tmp_path / "a-protocol.txt").unlink()
+    assert "does not say how it was made" in refuse(
+        "detect", movie, "-o", tmp_path / "c.csv", "--like", tmp_path / "a.csv"
+    )
+
+
+def test_the_users_defaults_are_used_and_said(run, movie, tmp_path):
+    write_defaults("detect: {model: paper, threshold: 0.2}\nrender: {pixel-size-nm: 50}\n")
+    err = run("detect", movie, "-o", tmp_path / "a.csv").err
+    assert "defaults.yaml: --model=paper --threshold=0.2" in err
+    run("detect", movie, "-o", tmp_path / "b.csv", "--threshold", 0.3)
+    provenances = [formats.read_about(tmp_path / name)["provenance"] for name in ("a.csv", "b.csv")]
+    assert [(p["model"]["name"], p["threshold"]) for p in provenances] == [("paper", 0.2), ("paper", 0.3)]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("detcet: {model: paper}", "no command 'detcet'; did you mean 'detect'?"),
+        ("render: {methd: histogram}", "render has no option 'methd'; did you mean 'method'?"),
+        ("render: {overwrite: 1}", "overwrite is true or false, got 1"),
+        ("render: {sigma_nm: true}", "sigma-nm takes a number or a text"),
+    ],
+)
+def test_defaults_that_cannot_be_are_refused_by_name(refuse, truth, tmp_path, text, found):
+    path = write_defaults(text)
+    message = refuse("render", truth, "-o", tmp_path / "a.tif")
+    assert found in message
+    assert str(path) in message
+
+
+def write_defaults(text: str) -> Path:
+    path = defaults_file()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+# -- completion, pictures, JSON -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_is_taught_commands_and_options(run, shell):
+    script = run("completion", shell).out
+    assert all(name in script for name in COMMANDS)
+    assert "camera-pixel-size-nm" in script
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
+def test_bash_completes_commands_options_and_choices(run, tmp_path):
+    script = run("completion", "bash").out
+    for words, expected in {
+        ("ren",): "render",
+        ("detect", "--thr"): "--threshold",
+        ("detect", "--device", "cu"): "cuda",
+    }.items():
+        typed = " ".join(["napari-subpixel", *words])
+        code = f"{script}\nCOMP_WORDS=({typed}); COMP_CWORD={len(words)}; _napari_subpixel; echo ${{COMPREPLY[*]}}"
+        done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True)
+        assert done.stdout.split() == [expected]
+
+
+def test_a_preview_has_a_scale_bar_whose_length_is_said(run, truth, tmp_path):
+    options = ("--preview", tmp_path / "a.png", "--json", "--overwrite")
+    status, out, err = run("render", truth, "-o", tmp_path / "a.tif", *options)
+    assert (status, json.loads(out)["scale_bar_nm"]) == (0, 1000)
+    assert "scale bar of 1000 nm" in err
+    with_bar = (tmp_path / "a.png").read_bytes()
+    run("render", truth, "-o", tmp_path / "a.tif", *options, "--scale-bar-nm", 0)
+    without = (tmp_path / "a.png").read_bytes()
+    run("render", truth, "-o", tmp_path / "a.tif", *options, "--scale-bar-nm", 0, "--contrast", 0.5)
+    assert len({with_bar, without, (tmp_path / "a.png").read_bytes()}) == 3
+
+
+def test_a_detection_as_json(run, movie, tmp_path):
+    (document,) = json.loads(run("detect", movie, "-o", tmp_path / "a.csv", "--model", "paper", "--json").out)
+    assert (document["status"], document["n_molecules"]) == ("done", len(formats.read(tmp_path / "a.csv")))
