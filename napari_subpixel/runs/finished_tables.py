@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_subpixel import __version__, formats
 from napari_subpixel.errors import ChangedTableError, InputError
+from napari_subpixel.runs.sidecars import GAIN
 
 if TYPE_CHECKING:
     from napari_subpixel.detection.detector import Detector
@@ -68,8 +69,10 @@ def _compared(
         yield "range of frames", provenance["frames"], list(options.span(about["n_frames"]))
     before = {name: value for name, value in (provenance.get("camera") or {}).items() if name not in NAMES}
     now = {name: value for name, value in _plain(options.camera.summary()).items() if name not in NAMES}
-    if provenance.get("assumed"):  # some of it was estimated
-        before = {name: value for name, value in before.items() if name in now}
+    if provenance.get("assumed"):  # what was estimated then, and is not given now, is estimated again
+        was_estimated = str((provenance.get("camera") or {}).get("name", "")).startswith(("estimated", "assumed"))
+        compared = {*now, *(() if was_estimated else GAIN)}
+        before = {name: value for name, value in before.items() if name in compared}
     yield "camera", before, now
     size, sigma_px = about.get("pixel_size_nm"), provenance.get("sigma_px")
     if options.psf is not None and size is not None and sigma_px is not None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from napari_subpixel import formats
 from napari_subpixel.detection.job import DetectionJob
@@ -73,7 +76,8 @@ class Outputs:
             Gives the tables of the chunks in their order, from that of a number on.
         """
         summary = TableSummary.of(tables(0))
-        about = {**job.about, "provenance": provenance_with_warnings(job, job.provenance, summary)}
+        provenance = {**provenance_with_warnings(job, job.provenance, summary), **circumstances(job)}
+        about = {**job.about, "provenance": provenance}
         formats.write(self.table, LocalizationParts(lambda: tables(0), about), overwrite=self.overwrite)
         if self.image is not None:
             save_image(self.image, self._draw(about, tables), overwrite=self.overwrite)
@@ -91,6 +95,27 @@ class Outputs:
         assert drawn is not None, "there is at least one table"
         self._drawn = drawn
         return drawn
+
+
+def circumstances(job: DetectionJob) -> dict[str, Any]:
+    """Return what a table's provenance has that a resumed run need not have in common with the one before.
+
+    The versions of the libraries that compute, and of the movie its size in bytes and a hash over its first, middle and
+    last frame; neither the device, which may be others' on a cluster, nor the date, so that the same run gives the same
+    bytes.
+
+    Parameters
+    ----------
+    job : DetectionJob
+    """
+    import torch
+
+    movie = job.stack.fingerprint()
+    return {
+        "versions": {"python": platform.python_version(), "numpy": np.__version__, "torch": str(torch.__version__)},
+        "movie_bytes": movie["bytes"],
+        "movie_frames_sha256": movie["frames_sha256"],
+    }
 
 
 def _batches(tables: Iterable[Localizations]) -> Iterator[tuple[int, Localizations]]:

@@ -78,7 +78,8 @@ def test_a_run_is_repeated_from_its_table(run, movie, tmp_path, flags):
     before, after = (formats.read(path) for path in (first, again))
     assert len(before) > 10
     assert before.table.equals(after.table)
-    for name in ("model", "threshold", "frames", "roi", "sigma_px"):
+    assert before.provenance["movie_bytes"] == movie.stat().st_size
+    for name in ("model", "threshold", "frames", "roi", "sigma_px", "versions", "movie_bytes", "movie_frames_sha256"):
         assert before.provenance.get(name) == after.provenance.get(name)
 
 
