@@ -30,7 +30,7 @@ def add_parser(subparsers: Any) -> None:
         "--pixel-size-nm",
         type=float,
         metavar="NM",
-        help="of the camera, where the table does not say; overrides it",
+        help="width of a camera pixel, where the table does not say; overrides it",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
     parser.set_defaults(run=run)

@@ -15,7 +15,7 @@ from napari_subpixel.cli.messages import detail, fail, say, warn
 from napari_subpixel.cli.parsing import StoppedError
 from napari_subpixel.cli.simulate import add_psf_argument, psf_from
 from napari_subpixel.cli.tables import print_json
-from napari_subpixel.errors import InputError
+from napari_subpixel.errors import InputError, PixelSizeError
 
 if TYPE_CHECKING:
     from napari_subpixel.detection.detector import Detector
@@ -47,7 +47,7 @@ def add_parser(subparsers: Any) -> None:
         metavar="OUT",
         help="table (.csv ThunderSTORM, .hdf5 Picasso, .parquet native), or a folder for several movies",
     )
-    parser.add_argument("--format", choices=FORMATS, default="csv", help="of the tables in a folder (csv)")
+    parser.add_argument("--format", choices=FORMATS, default="csv", help="format of the tables in a folder (csv)")
     parser.add_argument("--model", metavar="NAME|PATH", help="shipped model or model file (default)")
     parser.add_argument(
         "--like",
@@ -55,7 +55,7 @@ def add_parser(subparsers: Any) -> None:
         metavar="TABLE",
         help="settings as for this table: model, threshold, camera, PSF, frames, region",
     )
-    parser.add_argument("--threshold", type=float, metavar="P", help="probability of the faintest point (the model's)")
+    parser.add_argument("--threshold", type=float, metavar="P", help="lowest probability reported (the model's)")
     parser.add_argument("--device", default="auto", choices=DEVICES, help="where to run (auto)")
     parser.add_argument("--frames", type=frame_range, metavar="A:B", help="some frames: from 0, B excluded")
     parser.add_argument("--roi", type=region, metavar="Y0:Y1,X0:X1", help="part of the frame, in pixels")
@@ -123,10 +123,12 @@ def _run(arguments: argparse.Namespace) -> int:
     options = _options(arguments)
     check_inputs_stay(pairs, also_read=_also_read(arguments), also_written=filter(None, [arguments.image]))
     _check_one_movie(arguments, len(pairs))
+    if len(pairs) == 1 and arguments.follow is None:
+        _check_pixel_size(*pairs[0], options)
     with _cluster(arguments) as cluster:
         detector = _detector(arguments)
         if arguments.follow is not None:
-            say(f"{pairs[0][0]}: is followed until nothing came for {arguments.follow:g} s, or Ctrl-C")
+            say(f"{pairs[0][0]}: followed until nothing has come for {arguments.follow:g} s, or Ctrl-C")
         events = detect_batch(
             pairs,
             detector,
@@ -163,6 +165,21 @@ def _options(arguments: argparse.Namespace) -> DetectionOptions:
         frames=arguments.frames,
         roi=arguments.roi,
     )
+
+
+def _check_pixel_size(movie: str | Path, output: Path, options: DetectionOptions) -> None:
+    """Refuse a table in nm at once, before a model is loaded, where no file and no flag gives the pixel size."""
+    from napari_subpixel import formats
+    from napari_subpixel.runs.movie_lists import sidecar_of
+    from napari_subpixel.stacks import open_stack
+
+    if options.camera.pixel_size_nm or not formats.format_for(output).in_nm or sidecar_of(movie).exists():
+        return
+    with open_stack(movie) as stack:
+        if stack.pixel_size_nm is None:
+            raise PixelSizeError(
+                f"{stack.name}: the movie does not say its pixel size, which a {output.suffix} in nm needs"
+            )
 
 
 def _check_one_movie(arguments: argparse.Namespace, n_movies: int) -> None:

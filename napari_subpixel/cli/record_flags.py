@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, get_args, get_type_hints
 
+#: What stands for a value in the help, by its type.
+METAVARS = {int: "N", float: "NUMBER", str: "NAME"}
+
 
 def flags_of(record: Any) -> tuple[str, ...]:
     """Return the names of the fields of a record, or of its class, that have a flag: those with a help text."""
@@ -29,7 +32,7 @@ def add_record_flags(
     record : dataclass instance or class
         The values of an instance are shown as defaults; a class shows none.
     metavar : str, optional
-        Placeholder for the value in the help; the name of its type if not given.
+        Placeholder for the value in the help; one for its type if not given.
     notes : mapping, optional
         What to add to the default of a field, by the field's name, such as where another default applies.
     """
@@ -40,7 +43,7 @@ def add_record_flags(
         shown = [] if default is None else [default_text(default)]
         shown += [notes[name]] if notes and name in notes else []
         text = help_of(record, name) + (f" ({'; '.join(shown)})" if shown else "")
-        group.add_argument(flag(name), type=kind, metavar=metavar or kind.__name__.upper(), help=text)
+        group.add_argument(flag(name), type=kind, metavar=metavar or METAVARS[kind], help=text)
 
 
 def given(arguments: argparse.Namespace, record: Any) -> dict[str, Any]:

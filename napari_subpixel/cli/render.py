@@ -17,7 +17,9 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("render")
     parser.add_argument("localizations", type=Path, metavar="LOCS", help="table, in any format that is read")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="IMAGE.tif", help="OME-TIFF to write")
-    parser.add_argument("--pixel-size-nm", type=float, default=10.0, metavar="NM", help="of the image (10)")
+    parser.add_argument(
+        "--pixel-size-nm", type=float, default=10.0, metavar="NM", help="size of the image's pixels (10)"
+    )
     parser.add_argument("--method", default="gaussian", metavar="NAME", help="gaussian or histogram (gaussian)")
     parser.add_argument(
         "--sigma-nm",
@@ -25,20 +27,26 @@ def add_parser(subparsers: Any) -> None:
         metavar="NM",
         help="width of all Gaussians; else each point's own uncertainty, where it has one",
     )
-    parser.add_argument("--shape-px", type=shape, metavar="H,W", help="of the frames, where the table does not say")
+    parser.add_argument("--shape-px", type=shape, metavar="H,W", help="of the frames, if the table does not have it")
     parser.add_argument(
-        "--camera-pixel-size-nm", type=float, metavar="NM", help="of the frames, where the table does not say"
+        "--camera-pixel-size-nm",
+        type=float,
+        metavar="NM",
+        help="pixel size of the frames, if not in the table",
     )
     parser.add_argument("--preview", type=Path, metavar="PICTURE.png", help="also write a coloured picture to look at")
     parser.add_argument(
-        "--scale-bar-nm", type=float, metavar="NM", help="of the picture (about a fifth of its width); 0 for none"
+        "--scale-bar-nm",
+        type=float,
+        metavar="NM",
+        help="length of the picture's bar (a fifth of its width); 0: none",
     )
-    parser.add_argument("--colormap", default="hot", metavar="NAME", help="of the picture: hot or gray (hot)")
+    parser.add_argument("--colormap", default="hot", metavar="NAME", help="colours of the picture: hot or gray (hot)")
     parser.add_argument(
         "--contrast",
         type=float,
         metavar="QUANTILE",
-        help="of the picture: the quantile of the lit pixels that is shown fully bright (0.995)",
+        help="contrast of the picture: the quantile of the lit pixels that is shown fully bright (0.995)",
     )
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
