@@ -25,6 +25,28 @@ class AxesError(InputError):
     """An image has other axes than those of a movie: colours, channels, or depth besides time."""
 
 
+class SeriesError(InputError):
+    """A file holds several images, each a movie of its own, and none was chosen."""
+
+
+class ChannelsError(AxesError):
+    """A movie has several channels, and none was chosen."""
+
+
+class IncompleteMovieError(InputError):
+    """A movie has fewer frames than it announces: its acquisition was stopped, or its file is cut off.
+
+    Attributes
+    ----------
+    n_frames : int
+        Whole frames from the first on.
+    """
+
+    def __init__(self, message: str, n_frames: int = 0) -> None:
+        super().__init__(message)
+        self.n_frames = n_frames
+
+
 class PixelSizeError(InputError):
     """Pixels and nm must be converted, and the pixel size is not known."""
 

@@ -7,13 +7,16 @@ from collections.abc import Mapping
 from napari_subpixel.errors import (
     ChangedRunError,
     ChangedTableError,
+    ChannelsError,
     FollowedRunError,
     FrameShapeError,
+    IncompleteMovieError,
     InputError,
     LostWorkersError,
     NotFollowedRunError,
     OutputExistsError,
     PixelSizeError,
+    SeriesError,
     UnfinishedRunError,
 )
 
@@ -26,12 +29,17 @@ ADVICE: Mapping[type[InputError], str] = {
     FollowedRunError: "resume it with --follow, or --overwrite starts anew",
     NotFollowedRunError: "resume it without --follow, or --overwrite starts anew",
     LostWorkersError: "--resume continues the run",
+    IncompleteMovieError: "--frames 0:{n_frames} takes them",
+    SeriesError: "choose one with --series N",
+    ChannelsError: "choose one with --channel N or its name",
     PixelSizeError: "give --pixel-size-nm or a camera file",
     FrameShapeError: "give --shape-px HEIGHT,WIDTH",
 }
 #: Where a command has another flag for it.
 ADVICE_OF_COMMANDS: Mapping[str, Mapping[type[InputError], str]] = {
     "render": {PixelSizeError: "give --camera-pixel-size-nm"},
+    "detect": {IncompleteMovieError: "--frames 0:{n_frames} takes them, --follow also those to come"},
+    "info": {IncompleteMovieError: "detect --frames 0:{n_frames} takes them"},
     "evaluate": {PixelSizeError: "give --pixel-size-nm"},
 }
 
@@ -47,4 +55,6 @@ def advised(error: InputError, command: str = "") -> str:
     message = " ".join(str(error).split())
     advice = {**ADVICE, **ADVICE_OF_COMMANDS.get(command, {})}
     known = next((advice[kind] for kind in type(error).__mro__ if kind in advice), None)
-    return message if known is None else f"{message}; {known}"
+    if isinstance(error, IncompleteMovieError) and not error.n_frames:
+        return message
+    return message if known is None else f"{message}; {known.format(**vars(error))}"

@@ -56,6 +56,22 @@ def add_camera_arguments(parser: argparse.ArgumentParser, default: Camera | None
     add_record_flags(group, default or Camera, metavar="NUMBER")
 
 
+def add_movie_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``--series`` and ``--channel``, which choose a movie among those in a file."""
+    parser.add_argument(
+        "--series", type=int, metavar="N", help="which image of a file that holds several, such as positions: from 0"
+    )
+    parser.add_argument(
+        "--channel", metavar="N|NAME", help="which channel, where there are several: its number, from 0, or its name"
+    )
+
+
+def opening_from(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the arguments of `open_stack` that the flags give."""
+    frames = getattr(arguments, "frames", None)
+    return {"series": arguments.series, "channel": arguments.channel, "stop": frames[1] if frames else None}
+
+
 def gives_gain(arguments: argparse.Namespace) -> bool:
     """Say whether an argument gives how the camera turns photons into ADU."""
     return any(getattr(arguments, name) is not None for name in ("camera", "baseline", "electrons_per_adu"))

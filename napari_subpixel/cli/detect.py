@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_subpixel.cli.advice import advised
-from napari_subpixel.cli.common import add_camera_arguments, camera_from, frame_range, gives_gain, progress_bar, region
+from napari_subpixel.cli.common import (
+    add_camera_arguments,
+    add_movie_arguments,
+    camera_from,
+    frame_range,
+    gives_gain,
+    progress_bar,
+    region,
+)
 from napari_subpixel.cli.exit_status import DONE, SOME_FAILED
 from napari_subpixel.cli.messages import detail, fail, say, warn
 from napari_subpixel.cli.parsing import StoppedError
@@ -59,6 +67,10 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--device", default="auto", choices=DEVICES, help="where to run (auto)")
     parser.add_argument("--frames", type=frame_range, metavar="A:B", help="some frames: from 0, B excluded")
     parser.add_argument("--roi", type=region, metavar="Y0:Y1,X0:X1", help="part of the frame, in pixels")
+    add_movie_arguments(parser)
+    parser.add_argument(
+        "--join", action="store_true", help="the files are parts of one movie: one table, with frames counted on"
+    )
     parser.add_argument("--resume", action="store_true", help="continue an interrupted run; skip finished movies")
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
     parser.add_argument("--json", action="store_true", help="one JSON document, a list of movies, on standard output")
@@ -164,6 +176,8 @@ def _options(arguments: argparse.Namespace) -> DetectionOptions:
         estimate_camera=not gives_gain(arguments),
         frames=arguments.frames,
         roi=arguments.roi,
+        series=arguments.series,
+        channel=arguments.channel,
     )
 
 
@@ -229,7 +243,8 @@ def _pairs(arguments: argparse.Namespace) -> tuple[list[tuple[str | Path, Path]]
     from napari_subpixel import formats
     from napari_subpixel._util.files import make_folder
     from napari_subpixel.runs.batch_summary import SUMMARY_NAME, check_summary
-    from napari_subpixel.runs.movie_lists import gather_movies, pair_outputs
+    from napari_subpixel.runs.movie_lists import gather_movies, pair_outputs, parts_of_one
+    from napari_subpixel.stacks import SplitMovie
 
     output = Path(arguments.output)
     is_table = any(output.suffix.lower() in format_.suffixes for format_ in formats.FORMATS.values())
@@ -238,7 +253,13 @@ def _pairs(arguments: argparse.Namespace) -> tuple[list[tuple[str | Path, Path]]
     movies = arguments.movies if arguments.follow is not None else gather_movies(arguments.movies)
     if not movies:
         raise InputError(f"{arguments.movies[0]}: holds settings of a movie; name the movie")
-    if is_folder or len(arguments.movies) > 1 or len(movies) > 1:
+    if arguments.join:
+        if arguments.follow is not None:
+            raise InputError("--join takes finished files: a movie that is still being written cannot be joined")
+        movies = [SplitMovie(movies)]
+    elif parts := parts_of_one(movies):
+        warn(f"{parts[0]} and {parts[1].name}: are they parts of one movie? --join makes one table of them")
+    if is_folder or len(movies) > 1 or (len(arguments.movies) > 1 and not arguments.join and not is_table):
         if is_table and not is_folder:
             raise InputError(
                 f"{output}: is the name of one table; several movies need a folder, such as {output.stem}/"
@@ -329,7 +350,7 @@ def _document(outcome: Outcome) -> dict[str, Any]:
 def _report(outcome: Outcome, where: str, image: Path | None) -> None:
     """Print what became of a movie."""
     if outcome.error is not None:
-        fail(f"failed: {advised(outcome.error)}")
+        fail(f"failed: {advised(outcome.error, 'detect')}")
         return
     if outcome.skipped:
         for warning in outcome.warnings:

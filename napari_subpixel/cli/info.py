@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_subpixel.cli.advice import advised
+from napari_subpixel.cli.common import add_movie_arguments, opening_from
 from napari_subpixel.cli.exit_status import BAD_INPUT, DONE, SOME_FAILED
 from napari_subpixel.cli.messages import fail
 from napari_subpixel.cli.tables import print_json, sections
@@ -29,6 +30,7 @@ def add_parser(subparsers: Any) -> None:
     """Add the command."""
     parser = subparsers.add_parser("info")
     parser.add_argument("files", nargs="+", metavar="FILE", help="movie, table, model, camera file, or a model's name")
+    add_movie_arguments(parser)
     parser.add_argument("--json", action="store_true", help="one JSON document, a list, on standard output")
     parser.set_defaults(run=run)
 
@@ -39,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     n_failed = 0
     for file in arguments.files:
         try:
-            described.append(describe(file))
+            described.append(describe(file, opening_from(arguments)))
         except InputError as error:
             if len(arguments.files) == 1:
                 raise
@@ -53,8 +55,14 @@ def run(arguments: argparse.Namespace) -> int:
     return DONE if not n_failed else SOME_FAILED if described else BAD_INPUT
 
 
-def describe(file: str) -> dict[str, Any]:
+def describe(file: str, opening: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return what a file is, under ``kind``, and what it says of itself.
+
+    Parameters
+    ----------
+    file : str
+    opening : mapping, optional
+        Arguments of `napari_subpixel.open_stack`, for a movie.
 
     Raises
     ------
@@ -70,17 +78,17 @@ def describe(file: str) -> dict[str, Any]:
     if suffix in YAML_SUFFIXES:
         return _yaml(path)
     suffixes = [suffix for format_ in formats.FORMATS.values() for suffix in format_.suffixes]
-    return _table(path) if suffix in suffixes else _movie(path)
+    return _table(path) if suffix in suffixes else _movie(path, opening or {})
 
 
 # -- movies -------------------------------------------------------------------------------------------------------
 
 
-def _movie(path: Path) -> dict[str, Any]:
+def _movie(path: Path, opening: Mapping[str, Any]) -> dict[str, Any]:
     from napari_subpixel.runs.movie_lists import sidecar_of
     from napari_subpixel.stacks import open_stack
 
-    with open_stack(path) as stack:
+    with open_stack(path, **opening) as stack:
         sidecar = sidecar_of(path)
         return {
             "file": str(path),
@@ -90,6 +98,8 @@ def _movie(path: Path) -> dict[str, Any]:
             "dtype": str(stack.dtype),
             "frames": stack.n_frames,
             "pixel_size_nm": stack.pixel_size_nm,
+            "pixel_shape_nm": list(stack.pixel_shape_nm) if stack.pixel_shape_nm else None,
+            "warnings": list(stack.warnings) or None,
             "series": stack.n_series,
             "files": len(stack.files),
             "bytes": sum(file.stat().st_size for file in stack.files),

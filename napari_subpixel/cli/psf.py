@@ -13,9 +13,18 @@ from napari_subpixel._util import records
 from napari_subpixel._util.files import atomic_output, check_can_write
 from napari_subpixel.camera import MAPS, Camera
 from napari_subpixel.cli import record_flags
-from napari_subpixel.cli.common import add_camera_arguments, camera_from, frame_range, gives_gain, progress_bar, region
-from napari_subpixel.cli.messages import say
-from napari_subpixel.errors import InputError, PixelSizeError
+from napari_subpixel.cli.common import (
+    add_camera_arguments,
+    add_movie_arguments,
+    camera_from,
+    frame_range,
+    gives_gain,
+    opening_from,
+    progress_bar,
+    region,
+)
+from napari_subpixel.cli.messages import say, warn
+from napari_subpixel.errors import InputError
 
 if TYPE_CHECKING:
     from napari_subpixel.calibration import SpotPsf
@@ -49,6 +58,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--frames", type=frame_range, metavar="A:B", help="some frames: from 0, B excluded")
     parser.add_argument("--roi", type=region, metavar="Y0:Y1,X0:X1", help="part of the frame, in pixels")
+    add_movie_arguments(parser)
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
     add_camera_arguments(parser)
@@ -61,10 +71,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     _check_outputs(arguments)
     given = camera_from(arguments)
-    with open_stack(arguments.movie) as stack:
+    with open_stack(arguments.movie, **opening_from(arguments)) as stack:
         pixel_size_nm = given.pixel_size_nm or stack.pixel_size_nm
         if arguments.output and pixel_size_nm is None:
-            raise PixelSizeError(f"{stack.name}: says no pixel size, which a camera file needs")
+            raise stack.pixel_size_error("a camera file")
+        warnings = stack.warnings
         camera, assumed = _camera(stack, given, arguments)
         measured = _measured(stack, camera, arguments)
     if arguments.output and pixel_size_nm is not None:
@@ -77,6 +88,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(_document(arguments, measured, pixel_size_nm, assumed), indent=1, allow_nan=False))
     else:
         print(_text(measured, pixel_size_nm))
+    for warning in warnings:
+        warn(warning)
     for what in (*assumed, *measured.notes):
         say(what)
     for path in filter(None, (arguments.output, arguments.plot)):

@@ -35,6 +35,10 @@ class DetectionOptions:
         First frame and the one after the last, counted from 0; None for the movie's own.
     roi : ((y0, y1), (x0, x1)), optional
         Part of the frame in pixels, ends excluded; the whole frame if not given.
+    series : int, optional
+        Which image of a file that holds several, counted from 0.
+    channel : int or str, optional
+        Which channel of a movie that has several: its number, counted from 0, or its name.
 
     Raises
     ------
@@ -52,6 +56,8 @@ class DetectionOptions:
     estimate_camera: bool | None = None
     frames: tuple[int | None, int | None] | None = None
     roi: Roi | None = None
+    series: int | None = None
+    channel: int | str | None = None
 
     def __post_init__(self) -> None:
         for name, kind in (("camera", Camera), ("psf", GaussianPSF | None), ("estimate_camera", bool | None)):
@@ -69,6 +75,12 @@ class DetectionOptions:
         if self.estimate_camera is not None:
             return self.estimate_camera
         return all(np.array_equal(getattr(self.camera, name), getattr(Camera(), name)) for name in CAMERA_GAIN)
+
+    @property
+    def opening(self) -> dict[str, Any]:
+        """Keyword arguments of `napari_subpixel.open_stack` for the movie that is meant."""
+        stop = self.frames[1] if self.frames is not None else None
+        return {"series": self.series, "channel": self.channel, "stop": stop}
 
     def span(self, n_frames: int) -> tuple[int, int]:
         """Return the first frame and the one after the last, of a movie of `n_frames`."""

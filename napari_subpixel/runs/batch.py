@@ -18,7 +18,7 @@ from napari_subpixel.psf import GaussianPSF
 from napari_subpixel.runs.finished_tables import check_same_settings
 from napari_subpixel.runs.movie_lists import sidecar_of
 from napari_subpixel.runs.sidecars import Sidecar
-from napari_subpixel.stacks import Stack, open_stack
+from napari_subpixel.stacks import open_stack
 
 if TYPE_CHECKING:
     from napari_subpixel.detection.detector import Detector
@@ -156,7 +156,8 @@ class MovieSettings(NamedTuple):
         with records.naming(path):
             return cls(
                 _detector_of(sidecar, detector),
-                DetectionOptions(
+                replace(
+                    options,
                     camera=sidecar.over(options.camera),
                     psf=GaussianPSF.from_dict(sidecar.psf) if sidecar.psf else options.psf,
                     estimate_camera=False if sidecar.gives_gain else options.estimate_camera,
@@ -263,7 +264,7 @@ def _detect_movie(
     from napari_subpixel.detection.job import job_for
     from napari_subpixel.runs.pipeline import check_output, detect, detect_to_file
 
-    with open_stack(movie) as stack:
+    with open_stack(movie, **settings.options.opening) as stack:
         camera, resume, overwrite = settings.options.camera, shared.resume, shared.overwrite
         check_output(stack, camera, progress.output, resume=resume, overwrite=overwrite)
         job = job_for(stack, settings.detector, settings.options)
@@ -304,6 +305,8 @@ def _follow_movie(
         shared.follow,
         image=shared.image,
         frames=(progress.start, stop),
+        series=settings.options.series,
+        channel=settings.options.channel,
         resume=shared.resume,
         overwrite=shared.overwrite,
     )
@@ -334,7 +337,7 @@ def _outcome(progress: MovieProgress, job: DetectionJob, detected: Detected) -> 
         progress.output,
         n_frames=progress.n_frames,
         n_molecules=detected.n_molecules,
-        warnings=tuple(filter(None, [_series_warning(job.stack), *warnings])),
+        warnings=tuple(warnings),
         assumed=job.assumed,
         how=f"model {job.detector.card.name}, threshold {job.detector.threshold:g}",
     )
@@ -368,12 +371,6 @@ def _drained(
             n_frames, progress = progress_of(event)
             n_detected += n_frames
             yield progress
-
-
-def _series_warning(stack: Stack) -> str | None:
-    if stack.n_series == 1:
-        return None
-    return f"{stack.name}: the file holds {stack.n_series} images, of which one was detected"
 
 
 def _naming_movie(movie: Path, error: InputError | OSError | MemoryError) -> InputError:

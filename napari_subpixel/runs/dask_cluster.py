@@ -284,8 +284,10 @@ class _Order:
 
     Attributes
     ----------
-    path, series, name
-        The movie, and how it is opened.
+    opening : dict
+        Arguments of `open_stack` that open the movie.
+    name : str
+        Of the movie.
     fingerprint : dict
         By which the worker recognises the movie.
     model : Model
@@ -297,8 +299,7 @@ class _Order:
         The other fields of the job.
     """
 
-    path: str
-    series: int
+    opening: dict[str, Any]
     name: str
     fingerprint: dict[str, Any]
     model: Model
@@ -318,8 +319,7 @@ class _Order:
         settings = {f.name: getattr(job, f.name) for f in fields(job) if f.name not in ("stack", "detector")}
         settings["chunk_pixels"] = job.chunk_pixels or CHUNK_PIXELS
         return cls(
-            path=os.path.abspath(stack.path),
-            series=stack.series,
+            opening=stack.opening or {"movie": os.path.abspath(stack.path), "series": stack.series},
             name=stack.name,
             fingerprint=_lasting(stack.fingerprint()),
             model=detector.model,
@@ -336,9 +336,9 @@ class _Order:
         from napari_subpixel.stacks import open_stack
 
         try:
-            stack = open_stack(self.path, series=self.series, name=self.name).close_when_unused()
+            stack = open_stack(**self.opening, name=self.name).close_when_unused()
             if (fingerprint := _lasting(stack.fingerprint())) != self.fingerprint:
-                raise InputError(f"{self.path}: holds another movie, {fingerprint}, than here, {self.fingerprint}")
+                raise InputError(f"{self.name}: holds another movie, {fingerprint}, than here, {self.fingerprint}")
         except InputError as error:
             raise InputError(f"the worker {_own_address()} does not see the movie: {error}") from None
         return DetectionJob(stack, self._detector(), **self.settings)

@@ -71,6 +71,8 @@ def follow_to_file(
     *,
     image: Path | None = None,
     frames: tuple[int, int | None] = (0, None),
+    series: int | None = None,
+    channel: int | str | None = None,
     resume: bool = False,
     overwrite: bool = False,
 ) -> Generator[Growth, None, FollowedMovie]:
@@ -92,6 +94,8 @@ def follow_to_file(
         Image of the molecules found so far, as `Outputs` writes it.
     frames : (int, int or None)
         First frame and the one after the last; with the latter the movie is followed no further.
+    series, channel
+        As in `napari_subpixel.open_stack`.
     resume, overwrite : bool
         As for `pipeline.detect_to_file`.
 
@@ -116,7 +120,7 @@ def follow_to_file(
     follow = follow or Follow()
     may_replace = check_place(output, resume=resume, overwrite=overwrite)
     outputs = Outputs(output, image, overwrite=may_replace)
-    with closing(watch_growth(path, idle_s=follow.idle_s)) as looks:
+    with closing(watch_growth(path, idle_s=follow.idle_s, series=series, channel=channel)) as looks:
         begun, ended = yield from _enough(path, looks, frames)
         job = job_of(begun.beginning(FIRST_FRAMES if stop is None else min(FIRST_FRAMES, stop)))
         # The pieces of a chunk, which are detected one by one in any case, so that something is there sooner.
@@ -141,7 +145,7 @@ def follow_to_file(
                     due_s = _written(outputs, replace(job, frames=(start, kept.stop(job))), kept)
             detected = outputs.write(job, kept.tables)
     results.remove()
-    return FollowedMovie(job, detected, _missing(path, job, stop))
+    return FollowedMovie(job, detected, _missing(path, job, stop, channel))
 
 
 def _enough(
@@ -185,12 +189,12 @@ def _written(outputs: Outputs, job: DetectionJob, kept: _GrowingResults) -> floa
     return now + max(MIN_PAUSE_S, PAUSE * (now - began))
 
 
-def _missing(path: str | Path, job: DetectionJob, stop: int | None) -> str | None:
+def _missing(path: str | Path, job: DetectionJob, stop: int | None, channel: int | str | None) -> str | None:
     """Say what is wrong with a movie that no longer grows; None where nothing is."""
     if stop is not None:
         return None if job.span[1] == stop else f"frames up to {stop} were asked for, and it ends at {job.span[1]}"
     try:
-        open_stack(path).close()
+        open_stack(path, series=job.stack.series, channel=channel).close()
     except InputError as error:
         return f"the movie no longer grows, and is not whole: {error}"
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from glob import glob, has_magic
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import TypeVar
 from napari_subpixel import formats
 from napari_subpixel.errors import InputError, suggest
 from napari_subpixel.runs.sidecars import SUFFIX as SIDECAR_SUFFIX
-from napari_subpixel.stacks.folders import is_folder_of_frames, natural_key
+from napari_subpixel.stacks import SplitMovie
+from napari_subpixel.stacks.folders import is_folder_of_frames
+from napari_subpixel.stacks.numbering import natural_key
 from napari_subpixel.stacks.tiffs import files_of_movie
 from napari_subpixel.stacks.zarrs import is_zarr_folder
 
@@ -53,6 +56,36 @@ def gather_movies(names: Iterable[str | Path]) -> list[str | Path]:
         for movie in _named(str(name)):
             movies.setdefault(os.path.realpath(movie) if str(movie) else "", movie)
     return _one_of_each_set(list(movies.values()))
+
+
+def parts_of_one(movies: Iterable[str | Path]) -> list[Path]:
+    """Return files whose names look like those of one movie that was split, such as a.tif, a_1.tif or a.tif, a_X2.tif.
+
+    Parameters
+    ----------
+    movies : iterable of path-like
+
+    Returns
+    -------
+    list of Path
+        Of the first such movie, in the order of their numbers; empty where there is none.
+
+    Examples
+    --------
+    >>> [path.name for path in parts_of_one(["b.tif", "a_1.tif", "a.tif", "a_2.tif"])]
+    ['a.tif', 'a_1.tif', 'a_2.tif']
+    """
+    paths = sorted(map(Path, movies), key=_natural_parts)
+    for first in paths:
+        further = re.compile(re.escape(first.stem) + r"_X?\d+", re.IGNORECASE)
+        parts = [
+            path
+            for path in paths
+            if (path.parent, path.suffix) == (first.parent, first.suffix) and further.fullmatch(path.stem)
+        ]
+        if parts:
+            return [first, *parts]
+    return []
 
 
 def find_movies(folder: str | Path, pattern: str = "*") -> list[Path]:
@@ -154,9 +187,8 @@ def check_inputs_stay(
     """
     pairs = list(pairs)
     sidecars = [sidecar_of(movie) for movie, _ in pairs]
-    inputs = {
-        Path(name).resolve() for name in (*(movie for movie, _ in pairs), *filter(os.path.exists, sidecars), *also_read)
-    }
+    movies = (file for movie, _ in pairs for file in (movie.files if isinstance(movie, SplitMovie) else [movie]))
+    inputs = {Path(name).resolve() for name in (*movies, *filter(os.path.exists, sidecars), *also_read)}
     tables = (file for _, output in pairs for file in formats.format_for(output).outputs(output))
     for file in (*tables, *also_written):
         if file.resolve() in inputs:

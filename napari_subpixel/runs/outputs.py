@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_subpixel import formats
 from napari_subpixel.detection.job import DetectionJob
-from napari_subpixel.errors import InputError, PixelSizeError
+from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import LocalizationParts, Localizations, concat
 from napari_subpixel.rendering.image_files import check_image_output, save_image
 from napari_subpixel.rendering.render import SuperResolutionImage, image_grid, render
@@ -62,7 +62,7 @@ class Outputs:
         if path in {file.resolve() for file in stack.files} or path.parent == frames:
             raise InputError(f"{self.image}: is, or lies among, the files of the movie, which is read")
         if job.pixel_size_nm is None:
-            raise PixelSizeError(f"{stack.name}: the movie does not say its pixel size, which an image needs")
+            raise stack.pixel_size_error("an image")
         image_grid(stack.frame_shape, job.pixel_size_nm)
 
     def write(self, job: DetectionJob, tables: Callable[[int], Iterable[Localizations]]) -> Detected:

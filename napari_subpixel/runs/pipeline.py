@@ -19,7 +19,6 @@ from napari_subpixel.camera import Camera
 from napari_subpixel.detection.chunks import Chunk
 from napari_subpixel.detection.job import DetectionJob
 from napari_subpixel.detection.torch_threads import one_thread_each
-from napari_subpixel.errors import PixelSizeError
 from napari_subpixel.localizations import Localizations, concat
 from napari_subpixel.runs.checkpoints import PartialResults
 from napari_subpixel.runs.outputs import Detected, Outputs
@@ -159,9 +158,7 @@ def check_output(stack: Stack, camera: Camera | None, output: Path, *, resume: b
     overwrite_files = check_place(output, resume=resume, overwrite=overwrite)
     known = (camera and camera.pixel_size_nm) or stack.pixel_size_nm
     if known is None and formats.format_for(output).in_nm:
-        raise PixelSizeError(
-            f"{stack.name}: the movie does not say its pixel size, which a {output.suffix} in nm needs"
-        )
+        raise stack.pixel_size_error(f"a {output.suffix} in nm")
     return overwrite_files
 
 

@@ -139,7 +139,7 @@ def with_warnings(job: DetectionJob, table: Localizations, threshold: float = 0.
 
 
 def provenance_with_warnings(job: DetectionJob, provenance: Mapping[str, Any], summary: TableSummary) -> dict[str, Any]:
-    """Return the provenance with those of the job and of `out_of_domain` as ``warnings``, where there are any.
+    """Return the provenance with those of movie and job and of `out_of_domain` as ``warnings``, if there are any.
 
     Parameters
     ----------
@@ -148,5 +148,5 @@ def provenance_with_warnings(job: DetectionJob, provenance: Mapping[str, Any], s
     summary : TableSummary
         Of the table of the whole movie.
     """
-    warnings = [*job.warnings, *out_of_domain(job, summary)]
+    warnings = [*job.stack.warnings, *job.warnings, *out_of_domain(job, summary)]
     return {**provenance, "warnings": warnings} if warnings else dict(provenance)

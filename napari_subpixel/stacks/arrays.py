@@ -28,13 +28,24 @@ class ArraySource:
         Files whose size and time show whether the array has changed, where it is in files.
     closing : closeable, optional
         What to close with the movie.
+    fixed : (int, int), optional
+        An axis of which one place only is part of the movie, such as that of channels, and that place.
     """
 
     def __init__(
-        self, array: Any, name: str, *, axes: str | None = None, files: Sequence[Path] = (), closing: Any = None
+        self,
+        array: Any,
+        name: str,
+        *,
+        axes: str | None = None,
+        files: Sequence[Path] = (),
+        closing: Any = None,
+        fixed: tuple[int, int] | None = None,
     ) -> None:
         shape = tuple(int(n) for n in array.shape)
-        self._axes = frame_axes(name, axes or _default_axes(name, shape, array.dtype), shape)
+        kept = tuple(1 if fixed is not None and axis == fixed[0] else n for axis, n in enumerate(shape))
+        self._axes = frame_axes(name, axes or _default_axes(name, shape, array.dtype), kept)
+        self._fixed = fixed
         self._array = array
         self._ndim = len(shape)
         self._closing = closing
@@ -46,6 +57,8 @@ class ArraySource:
     def read(self, frames: range, rows: range) -> NDArray[Any]:
         """Return these rows of these frames, shape (len(frames), len(rows), X)."""
         key: list[int | slice] = [0] * self._ndim
+        if self._fixed is not None:
+            key[self._fixed[0]] = self._fixed[1]
         if self._axes.time is not None:
             key[self._axes.time] = slice(frames.start, frames.stop)
         key[self._axes.y] = slice(rows.start, rows.stop)

@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from napari_subpixel.errors import InputError
+from napari_subpixel.stacks.numbering import natural_key, sequenced
+from napari_subpixel.stacks.selection import Selection
 from napari_subpixel.stacks.stack import Stack
 from napari_subpixel.stacks.tiff_frames import TiffFrames
 from napari_subpixel.stacks.tiff_pages import TiffPages, holds_one_frame, read_pages
-from napari_subpixel.stacks.tiffs import check_page, files_of_movie, open_tiff, opened
+from napari_subpixel.stacks.tiffs import check_page, files_of_movie, open_tiff, opened, stated_pixel_size_nm
 
 #: Suffixes of the files that are taken for frames.
 TIFF_SUFFIXES = (".tif", ".tiff")
 
 
-def open_folder(path: Path, series: int, *, growing: bool = False) -> Stack:
+def open_folder(path: Path, which: Selection, *, growing: bool = False) -> Stack:
     """Open a folder of frames, one per file; a folder with a single file, or an OME-TIFF of several, is that movie.
 
     Parameters
     ----------
     path : Path
         The folder.
-    series : int
-        Which image, where its only file holds several.
+    which : Selection
+        Which image, where its only file holds several, and which channel, also where names of frames have several.
     growing : bool
         The movie is still being written: take the files before the first that is not whole.
 
     Raises
     ------
+    ChannelsError
+        If the names of the files differ in more than a number, and no channel was chosen.
     InputError
         If there are no TIFF files, or they are not frames of one movie.
     """
@@ -41,11 +44,12 @@ def open_folder(path: Path, series: int, *, growing: bool = False) -> Stack:
         held = ", ".join(p.name for p in entries[:5]) or "nothing"
         raise InputError(f"{path}: no TIFF files and no Zarr in this folder; it holds {held}")
     if len(files) == 1 and not (growing and holds_one_frame(files[0])):
-        return open_tiff(files[0], series, growing=growing)
+        return open_tiff(files[0], which, growing=growing)
     if ".ome." in files[0].name.lower() and set(files) <= files_of_movie(files[0]):
-        return open_tiff(files[0], series, growing=growing)
-    if series != 0:
-        raise InputError(f"{path}: series {series} asked for, a folder of frames has 1, counted from 0")
+        return open_tiff(files[0], which, growing=growing)
+    if which.series not in (None, 0):
+        raise InputError(f"{path}: series {which.series} asked for, a folder of frames has 1, counted from 0")
+    files, warnings = sequenced(path, files, which.channel)
     pages = [*_pages(files, growing=growing)]
     for each in pages:
         if len(each) != 1:
@@ -54,7 +58,8 @@ def open_folder(path: Path, series: int, *, growing: bool = False) -> Stack:
         page = tiff.pages.get(int(pages[0].index[0]))
         check_page(files[0], page)
         source = TiffFrames(pages, np.arange(len(pages)), np.zeros(len(pages), int), page.dtype)
-    return Stack(source, name=path.name, path=path)
+        pixel_size_nm = stated_pixel_size_nm(tiff, page)
+    return Stack(source, name=path.name, path=path, pixel_size_nm=pixel_size_nm, warnings=warnings)
 
 
 def is_folder_of_frames(path: Path) -> bool:
@@ -95,17 +100,3 @@ def _some_true_none_false(answers: Iterable[bool | None]) -> bool:
             return False
         any_true |= answer is True
     return any_true
-
-
-def natural_key(path: Path) -> list[tuple[int, int, str]]:
-    """Return a key that sorts numbers in names by value, img_2 before img_10, and letters whatever their case.
-
-    `tifffile.natural_sorted`, which heeds the case, would put all of ``IMG_1`` before ``img_0``.
-
-    Examples
-    --------
-    >>> [p.name for p in sorted(map(Path, ["img_10.tif", "img_2.tif"]), key=natural_key)]
-    ['img_2.tif', 'img_10.tif']
-    """
-    parts = re.findall(r"\d+|\D+", path.name)
-    return [(0, int(part), part) if part.isdecimal() else (1, 0, part.lower()) for part in parts]

@@ -44,7 +44,9 @@ class _Known(NamedTuple):
     files: list[Path]
 
 
-def watch_growth(path: str | Path, *, idle_s: float) -> Generator[GrowthSnapshot, None, None]:
+def watch_growth(
+    path: str | Path, *, idle_s: float, series: int | None = None, channel: int | str | None = None
+) -> Generator[GrowthSnapshot, None, None]:
     """Take snapshots of a movie that is still being written, until it has not grown for a while.
 
     A frame counts once it was there in two snapshots and holds more than one value: some programs make room for pixels
@@ -56,6 +58,8 @@ def watch_growth(path: str | Path, *, idle_s: float) -> Generator[GrowthSnapshot
         Its file or folder, which need not be there yet.
     idle_s : float
         Seconds without a further byte after which it is considered complete.
+    series, channel
+        As in `open_stack`.
 
     Yields
     ------
@@ -76,7 +80,7 @@ def watch_growth(path: str | Path, *, idle_s: float) -> Generator[GrowthSnapshot
             stack: Stack | None = None
             failure: InputError | OSError | None = None
             try:
-                stack = still_open.enter_context(open_stack(path, growing=True))
+                stack = still_open.enter_context(open_stack(path, series=series, channel=channel, growing=True))
                 _check_same(stack, known)
                 if known is not None and stack.n_frames < known.shape[0]:
                     stack, failure = None, InputError(f"{path}: lost frames: it had {known.shape[0]}")

@@ -12,8 +12,10 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_subpixel.errors import InputError
-from napari_subpixel.stacks.axes import frame_axes, pixel_size_from
+from napari_subpixel.errors import IncompleteMovieError, InputError
+from napari_subpixel.stacks.axes import chosen_channel, frame_axes, pixel_sizes_from
+from napari_subpixel.stacks.selection import Selection
+from napari_subpixel.stacks.stack import PixelSize
 from napari_subpixel.stacks.tiff_pages import TiffPages, read_pages
 
 
@@ -27,7 +29,8 @@ class OmeImage:
         Axes besides Y and X, outermost first, and their lengths.
     frame_shape : (int, int)
         (height, width) of the frames.
-    pixel_size_nm : float or None
+    pixel_size_nm : float or (float, float) or None
+        Width of a pixel, or height and width.
     files : list of TiffPages
         The files that the frames are in.
     file_of, page_of : ndarray of int64, shape (T,)
@@ -39,14 +42,14 @@ class OmeImage:
     axes: str
     shape: tuple[int, ...]
     frame_shape: tuple[int, int]
-    pixel_size_nm: float | None
+    pixel_size_nm: PixelSize
     files: list[TiffPages]
     file_of: NDArray[np.int64]
     page_of: NDArray[np.int64]
     n_series: int
 
 
-def read_ome(path: Path, xml: str, pages: TiffPages, series: int, *, growing: bool = False) -> OmeImage:
+def read_ome(path: Path, xml: str, pages: TiffPages, which: Selection, *, growing: bool = False) -> OmeImage:
     """Find the frames of an image in its OME-XML.
 
     Parameters
@@ -57,8 +60,8 @@ def read_ome(path: Path, xml: str, pages: TiffPages, series: int, *, growing: bo
         Its description.
     pages : TiffPages
         Its pages.
-    series : int
-        Number of the image among those that have frames in this file.
+    which : Selection
+        Series: the number of the image among those that have frames in this file; and channel.
     growing : bool
         The movie is still being written: take the frames before the first missing one.
 
@@ -69,13 +72,14 @@ def read_ome(path: Path, xml: str, pages: TiffPages, series: int, *, growing: bo
     """
     description = _described(path, xml)
     images = _images_in(path, description.root)
-    if not 0 <= series < len(images):
-        raise InputError(f"{path}: series {series} asked for, the file has {len(images)}, counted from 0")
+    if not images:
+        raise InputError(f"{path}: the file has 0 images in its OME-XML")
+    series = which.series_of(path, len(images), lambda: map(_summary, images))
     pixels = images[series].find("{*}Pixels")
     if pixels is None:
         raise InputError(f"{path}: its OME-XML does not describe the pixels of image {series}")
     try:
-        return _image(path, pages, description, pixels, len(images), growing=growing)
+        return _image(path, pages, description, pixels, len(images), which, growing=growing)
     except (KeyError, ValueError) as error:
         if isinstance(error, InputError):
             raise
@@ -168,7 +172,14 @@ def _parsed(path: Path, xml: str) -> ElementTree.Element:
 
 
 def _image(
-    path: Path, pages: TiffPages, description: _Description, pixels: ElementTree.Element, n: int, *, growing: bool
+    path: Path,
+    pages: TiffPages,
+    description: _Description,
+    pixels: ElementTree.Element,
+    n: int,
+    which: Selection,
+    *,
+    growing: bool,
 ) -> OmeImage:
     samples = max((int(c.get("SamplesPerPixel", 1)) for c in pixels.iterfind("{*}Channel")), default=1)
     # DimensionOrder names the fastest axis first: XYCZT is a (T, Z, C, Y, X) array.
@@ -177,20 +188,36 @@ def _image(
     sizes["C"] = max(sizes["C"] // samples, 1)
     shape = tuple(sizes[axis] for axis in axes)
     frame_shape = sizes["Y"], sizes["X"]
-    frame_axes(str(path), axes + "YX", (*shape, *frame_shape))
+    names = [channel.get("Name", "") for channel in pixels.iterfind("{*}Channel")]
+    channel = chosen_channel(str(path), axes + "YX", (*shape, *frame_shape), which.channel, names)
+    kept = shape if channel is None else tuple(1 if i == channel[0] else n for i, n in enumerate(shape))
+    frame_axes(str(path), axes + "YX", (*kept, *frame_shape))
     places = _Places(path, pages, description, math.prod(shape), growing=growing)
-    places.fill(pixels, axes, shape)
-    size = pixels.get("PhysicalSizeX")
+    places.fill(pixels, axes, shape, channel)
     return OmeImage(
         axes,
-        shape,
+        kept,
         frame_shape,
-        pixel_size_from(float(size) if size else None, pixels.get("PhysicalSizeXUnit", "\u00b5m")),
+        pixel_sizes_from(*_size(pixels, "Y"), *_size(pixels, "X")),
         places.files,
         places.file_of,
         places.page_of,
         n,
     )
+
+
+def _size(pixels: ElementTree.Element, axis: str) -> tuple[str | None, str]:
+    """Return the size of a pixel along an axis and its unit, as written."""
+    return pixels.get(f"PhysicalSize{axis}"), pixels.get(f"PhysicalSize{axis}Unit", "\u00b5m")
+
+
+def _summary(image: ElementTree.Element) -> str:
+    """Return an image's name and the lengths of its axes."""
+    pixels = image.find("{*}Pixels")
+    name, about = image.get("Name"), {} if pixels is None else pixels.attrib
+    lengths = [about.get(f"Size{axis}", "?") for axis in "TZCYX"]
+    shown = [n for axis, n in zip("TZCYX", lengths, strict=True) if axis in "TYX" or n != "1"]
+    return (f"{name!r} " if name else "") + "x".join(shown)
 
 
 class _Places:
@@ -205,8 +232,10 @@ class _Places:
         self.page_of = np.full(n_frames, -1, np.int64)
         self._numbers: dict[str, int] = {path.name: 0}
 
-    def fill(self, pixels: ElementTree.Element, axes: str, shape: tuple[int, ...]) -> None:
-        """Give every frame its place; raise `InputError` where a frame has none."""
+    def fill(
+        self, pixels: ElementTree.Element, axes: str, shape: tuple[int, ...], channel: tuple[int, int] | None
+    ) -> None:
+        """Give every frame its place, and keep those of one channel; raise `InputError` where a frame has none."""
         n_frames, blocks = len(self.file_of), list(pixels.iterfind("{*}TiffData"))
         if not blocks:
             blocks = [ElementTree.Element("TiffData")]
@@ -227,6 +256,11 @@ class _Places:
         if self.holder is not None and not (self.file_of == 0).any():
             raise InputError(
                 f"{self.path}: its OME-XML is in {self.holder}, which does not list it as part of its movie"
+            )
+        if channel is not None:
+            axis, number = channel
+            self.file_of, self.page_of = (
+                where.reshape(shape).take(number, axis).ravel() for where in (self.file_of, self.page_of)
             )
         if self.growing:
             self._drop_from_first_missing()
@@ -275,14 +309,16 @@ class _Places:
         n_frames = len(self.file_of)
         if (self.file_of < 0).any():
             listed = int((self.file_of >= 0).sum())
-            raise InputError(f"{self.path}: its OME-XML announces {n_frames} frames and places only {listed} of them")
+            raise IncompleteMovieError(
+                f"{self.path}: its OME-XML announces {n_frames} frames and places only {listed} of them"
+            )
         for number, pages in enumerate(self.files):
             of_file = self.file_of == number
             missing = np.setdiff1d(self.page_of[of_file], pages.index)
             if missing.size:
-                raise InputError(
-                    f"{pages.path}: the file is cut off: its OME-XML places a frame on page {int(missing[0])}, "
-                    f"the file has {len(pages)} pages, counted from 0"
+                raise IncompleteMovieError(
+                    f"{pages.path}: the file is cut off or its acquisition was stopped: its OME-XML announces "
+                    f"{n_frames} frames and places one on page {int(missing[0])}, the file has {len(pages)} pages"
                 )
             # From the number among all pages to the number among the images, thumbnails left out.
             self.page_of[of_file] = np.searchsorted(pages.index, self.page_of[of_file])

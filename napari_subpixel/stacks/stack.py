@@ -12,7 +12,12 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_subpixel.errors import InputError
+from napari_subpixel.errors import InputError, PixelSizeError
+
+#: Width of square pixels in nm, or height and width; None where it is not known.
+PixelSize = float | tuple[float, float] | None
+#: Pixels whose height and width differ by at most this fraction are square.
+SQUARE_WITHIN = 1e-3
 
 
 class FrameSource(Protocol):
@@ -49,11 +54,17 @@ class Stack:
     path : Path or None
         The file or folder, None for an array.
     pixel_size_nm : float or None
-        Width of a pixel in nm, where the movie's metadata say so.
+        Width of a pixel in nm, where the movie's metadata say so and pixels are square.
+    pixel_shape_nm : (float, float) or None
+        Height and width of a pixel in nm, where the metadata say that they differ.
     n_series : int
         Number of images in the file; all but one are further movies.
     series : int
         Which of them this is.
+    warnings : tuple of str
+        What was noticed when it was opened, and what is assumed; one line each, without the movie's name.
+    opening : dict of str to object
+        Keyword arguments with which `open_stack` opens the same movie again; ``movie`` is an absolute path, or several.
     """
 
     ndim = 3
@@ -64,9 +75,10 @@ class Stack:
         *,
         name: str,
         path: Path | None = None,
-        pixel_size_nm: float | None = None,
+        pixel_size_nm: PixelSize = None,
         n_series: int = 1,
         series: int = 0,
+        warnings: Sequence[str] = (),
     ) -> None:
         self._source = source
         self._closed = False
@@ -74,9 +86,11 @@ class Stack:
         self.dtype = source.dtype
         self.name = name
         self.path = path
-        self.pixel_size_nm = pixel_size_nm
+        self.pixel_size_nm, self.pixel_shape_nm = square_or_not(pixel_size_nm)
         self.n_series = n_series
         self.series = series
+        self.warnings = (*warnings, *([_not_square(*self.pixel_shape_nm)] if self.pixel_shape_nm else []))
+        self.opening: dict[str, Any] = {}
 
     # -- what is known --------------------------------------------------------------------------------------------
 
@@ -99,8 +113,25 @@ class Stack:
         return self.n_frames
 
     def __repr__(self) -> str:
-        size = "unknown" if self.pixel_size_nm is None else f"{self.pixel_size_nm:g} nm"
-        return f"<Stack {self.name!r}: {self.shape} {self.dtype}, pixel size {size}>"
+        return f"<Stack {self.name!r}: {self.shape} {self.dtype}, pixel size {self._pixel_size_text}>"
+
+    @property
+    def _pixel_size_text(self) -> str:
+        if self.pixel_shape_nm is not None:
+            return "{:g} x {:g} nm".format(*self.pixel_shape_nm)
+        return "unknown" if self.pixel_size_nm is None else f"{self.pixel_size_nm:g} nm"
+
+    def pixel_size_error(self, purpose: str) -> PixelSizeError:
+        """Return the error for a purpose that needs the pixel size where the metadata give none that can be used.
+
+        Parameters
+        ----------
+        purpose : str
+            What needs it, to follow "which".
+        """
+        if self.pixel_shape_nm is not None:
+            return PixelSizeError(f"{self.name}: {_not_square(*self.pixel_shape_nm)}, and {purpose} needs one size")
+        return PixelSizeError(f"{self.name}: the movie does not say its pixel size, which {purpose} needs")
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what identifies an unchanged movie: plain strings, numbers and lists, for JSON.
@@ -277,6 +308,24 @@ class Stack:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def square_or_not(size_nm: PixelSize) -> tuple[float | None, tuple[float, float] | None]:
+    """Return the width of square pixels, or (height, width) of others, of which the other is None.
+
+    Examples
+    --------
+    >>> square_or_not((100.0, 100.02)), square_or_not((125.0, 100.0)), square_or_not(None)
+    ((100.02, None), (None, (125.0, 100.0)), (None, None))
+    """
+    if not isinstance(size_nm, tuple):
+        return size_nm, None
+    height, width = size_nm
+    return (width, None) if abs(height - width) <= SQUARE_WITHIN * max(size_nm) else (None, (height, width))
+
+
+def _not_square(height_nm: float, width_nm: float) -> str:
+    return f"its pixels are {height_nm:g} nm high and {width_nm:g} nm wide, not square"
 
 
 def check_finite(frames: NDArray[Any], first_frame: int, name: str) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_subpixel._util.files import open_input
-from napari_subpixel.errors import InputError
+from napari_subpixel.errors import IncompleteMovieError, InputError
 
 #: Tags of a page that are read, with their names in TIFF 6.0.
 SUBFILE = 254  # NewSubfileType
@@ -122,6 +122,17 @@ class TiffPages:
         """Return some of the images, from `start` up to but without `stop`."""
         columns = {name: getattr(self, name)[start:stop] for name in ("index", "offset", "layout_of")}
         return replace(self, **columns)
+
+    def by_layout(self) -> list[TiffPages]:
+        """Return the images of each layout, in the order in which the layouts first come."""
+        return [self._of_layout(number) for number in range(len(self.layouts))]
+
+    def _of_layout(self, number: int) -> TiffPages:
+        these = self.layout_of == number
+        alike = np.zeros(int(these.sum()), np.int64)
+        return replace(
+            self, index=self.index[these], offset=self.offset[these], layouts=(self.layouts[number],), layout_of=alike
+        )
 
 
 class _Kind(NamedTuple):
@@ -329,5 +340,7 @@ class _Walk:
         self.file.seek(offset)
         return self.file.read(count)
 
-    def _cut(self, what: str) -> InputError:
-        return InputError(f"{self.path}: the file is cut off: {what}, the file ends at byte {self.file_size:,}")
+    def _cut(self, what: str) -> IncompleteMovieError:
+        return IncompleteMovieError(
+            f"{self.path}: the file is cut off: {what}, the file ends at byte {self.file_size:,}"
+        )

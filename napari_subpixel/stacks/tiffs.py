@@ -12,54 +12,76 @@ from typing import Any
 
 import numpy as np
 
-from napari_subpixel.errors import AxesError, InputError
-from napari_subpixel.stacks.axes import frame_axes, pixel_size_from
+from napari_subpixel.errors import AxesError, IncompleteMovieError, InputError
+from napari_subpixel.stacks.axes import chosen_channel, frame_axes, pixel_size_from, pixel_sizes_from
 from napari_subpixel.stacks.ome import files_of_image, read_ome
-from napari_subpixel.stacks.stack import Stack
+from napari_subpixel.stacks.selection import Selection
+from napari_subpixel.stacks.stack import PixelSize, Stack
 from napari_subpixel.stacks.tiff_frames import TiffFrames
 from napari_subpixel.stacks.tiff_pages import TiffPages, read_pages
 
 #: Vendors' formats whose axes tifffile reads; of MetaMorph's (stk) movies only the first page is listed.
 VENDORS = ("stk", "lsm", "fluoview", "sis", "scanimage")
+#: Tags of a page: the resolution and its unit, and what Micro-Manager notes about a frame.
+X_RESOLUTION = 282
+Y_RESOLUTION = 283
+RESOLUTION_UNIT = 296
+MICRO_MANAGER = 51123
 #: Units of a page's resolution, by the number in its tag.
 RESOLUTION_UNITS = {2: "inch", 3: "cm"}
 
 
-def open_tiff(path: Path, series: int, *, growing: bool = False) -> Stack:
+def open_tiff(path: Path, which: Selection, *, growing: bool = False) -> Stack:
     """Open a movie in a TIFF file; an OME-TIFF may name further files beside it.
 
     Parameters
     ----------
     path : Path
         The file.
-    series : int
-        Which image, where it holds several.
+    which : Selection
+        Which image, and which channel, where it holds several.
     growing : bool
         The movie is still being written: take the frames before the first that is not whole.
 
     Raises
     ------
+    SeriesError, ChannelsError
+        If it holds several images or channels, and none was chosen.
     AxesError
         If it has further axes besides (T, Y, X).
+    IncompleteMovieError
+        If it has fewer frames than it announces, or is cut off.
     InputError
-        If it is missing, not a TIFF that can be read, or cut off.
+        If it is missing, or not a TIFF that can be read.
     """
     pages = read_pages(path, growing=growing)
     if not len(pages):
         raise InputError(f"{path}: the movie has no frames: the TIFF has no pages")
     with opened(path) as tiff:
         if tiff.is_ome and tiff.ome_metadata:
-            return _open_ome(path, tiff.ome_metadata, pages, series, growing=growing)
-        page = _first_image(tiff, pages, 0)
-        if tiff.is_imagej:
-            axes, shape, pixel_size_nm = _imagej_axes(tiff.imagej_metadata or {}, page)
-        else:
-            (axes, shape), pixel_size_nm = _described_axes(tiff, page), _tag_pixel_size_nm(page)
-        check_page(path, page, axes, shape)
-        dtype = page.dtype
-        pages, n_series = _frames_of_series(tiff, pages, math.prod(shape), series, growing=growing)
-    source = TiffFrames([pages], np.zeros(len(pages), int), np.arange(len(pages)), dtype)
-    return Stack(source, name=path.name, path=path, pixel_size_nm=pixel_size_nm, n_series=n_series, series=series)
+            return _open_ome(path, tiff.ome_metadata, pages, which, growing=growing)
+        images = _images_of(tiff, pages)
+        series = which.series_of(path, len(images), lambda: [f"{len(each)} x {each.layout(0)}" for each in images])
+        pages, page = images[series], _first_image(tiff, images[series], 0)
+        axes, shape = _imagej_axes(tiff, page) if tiff.is_imagej else _described_axes(tiff, page)
+        channel = chosen_channel(str(path), axes + page.axes, (*shape, *page.shape), which.channel)
+        kept = shape if channel is None else tuple(1 if i == channel[0] else n for i, n in enumerate(shape))
+        check_page(path, page, axes, kept)
+        pages, warnings = _announced(pages, math.prod(shape), may_lack=tiff.is_imagej, growing=growing)
+        page_of = np.arange(len(pages))
+        if channel is not None:
+            page_of = np.arange(math.prod(shape)).reshape(shape).take(channel[1], channel[0]).ravel()
+            page_of = page_of[page_of < len(pages)]
+        pixel_size_nm, dtype = stated_pixel_size_nm(tiff, page), page.dtype
+    return Stack(
+        TiffFrames([pages], np.zeros(len(page_of), int), page_of, dtype),
+        name=path.name,
+        path=path,
+        pixel_size_nm=pixel_size_nm,
+        n_series=len(images),
+        series=series,
+        warnings=warnings,
+    )
 
 
 def files_of_movie(path: Path) -> set[Path]:
@@ -108,8 +130,8 @@ def check_page(path: Path, page: Any, axes: str = "", shape: tuple[int, ...] = (
         raise AxesError(f"{path}: expected pages (Y, X), got axes {page.axes} of shape {page.shape}")
 
 
-def _open_ome(path: Path, xml: str, pages: TiffPages, series: int, *, growing: bool) -> Stack:
-    image = read_ome(path, xml, pages, series, growing=growing)
+def _open_ome(path: Path, xml: str, pages: TiffPages, which: Selection, *, growing: bool) -> Stack:
+    image = read_ome(path, xml, pages, which, growing=growing)
     first_file, first_page = image.files[image.file_of[0]], int(image.page_of[0])
     with opened(first_file.path) as tiff:
         page = _first_image(tiff, first_file, first_page)
@@ -117,14 +139,15 @@ def _open_ome(path: Path, xml: str, pages: TiffPages, series: int, *, growing: b
         if page.shape != image.frame_shape:
             raise InputError(f"{path}: OME-XML says frames of {image.frame_shape}, the pages are {page.shape}")
         source = TiffFrames(image.files, image.file_of, image.page_of, page.dtype)
+        pixel_size_nm = image.pixel_size_nm or _micro_manager_size_nm(page)
     path = first_file.path  # a movie of several files is the same, from whichever of them it is opened
     return Stack(
         source,
         name=path.name,
         path=path,
-        pixel_size_nm=image.pixel_size_nm,
+        pixel_size_nm=pixel_size_nm,
         n_series=image.n_series,
-        series=series,
+        series=which.series or 0,
     )
 
 
@@ -135,23 +158,18 @@ def _first_image(tiff: Any, pages: TiffPages, number: int) -> Any:
 # -- what the descriptions say ----------------------------------------------------------------------------------------
 
 
-def _imagej_axes(about: dict[str, Any], page: Any) -> tuple[str, tuple[int, ...], float | None]:
-    """Return the axes besides Y and X, their lengths and the pixel size in nm that ImageJ wrote down."""
+def _imagej_axes(tiff: Any, page: Any) -> tuple[str, tuple[int, ...]]:
+    """Return the axes besides Y and X, and their lengths, that ImageJ wrote down."""
+    about = tiff.imagej_metadata or {}
     shape = tuple(int(about.get(key, 1)) for key in ("frames", "slices", "channels"))
     if "S" in page.axes:
         shape = (*shape[:2], 1)
-    axes = "TZC"
-    if math.prod(shape) == 1:
-        axes, shape = "I", (int(about.get("images", 1)),)
-    unit = str(about.get("unit", "")).replace("\\u00B5", "\u00b5")
-    size = _tag_size(page)
-    pixel_size_nm = pixel_size_from(size, unit) if unit else _tag_pixel_size_nm(page)
-    return axes, shape, pixel_size_nm
+    return ("TZC", shape) if math.prod(shape) > 1 else ("I", (int(about.get("images", 1)),))
 
 
 def _described_axes(tiff: Any, page: Any) -> tuple[str, tuple[int, ...]]:
     """Return the axes besides Y and X, and their lengths, of a TIFF that is neither ImageJ's nor OME's."""
-    if tiff.is_shaped:
+    if tiff.is_shaped and page.shaped_description:
         return _shaped_axes(page)
     if any(getattr(tiff, f"is_{vendor}") for vendor in VENDORS):
         first = tiff.series[0]
@@ -170,35 +188,45 @@ def _shaped_axes(page: Any) -> tuple[str, tuple[int, ...]]:
     return (axes[:n] if len(axes) == len(shape) else "Q" * n), shape[:n]
 
 
-def _tag_size(page: Any) -> float | None:
-    """Return the width of a pixel in the page's unit of resolution."""
-    numerator, denominator = page.tags.valueof(282, default=(0, 1))
+# -- pixel sizes ------------------------------------------------------------------------------------------------------
+
+
+def stated_pixel_size_nm(tiff: Any, page: Any) -> PixelSize:
+    """Return the pixel size that a TIFF without OME-XML says: its program's own, else that of the page's resolution."""
+    if tiff.is_stk:
+        about = tiff.stk_metadata or {}
+        unit = str(about.get("CalibrationUnits", ""))
+        x = about.get("XCalibration")
+        return pixel_sizes_from(about.get("YCalibration", x), unit, x, unit)
+    unit = str((tiff.imagej_metadata or {}).get("unit", "")) if tiff.is_imagej else ""
+    if not unit:
+        unit = RESOLUTION_UNITS.get(int(page.tags.valueof(RESOLUTION_UNIT, default=1)), "")
+    size = pixel_sizes_from(_tag_size(page, Y_RESOLUTION), unit, _tag_size(page, X_RESOLUTION), unit)
+    return size or _micro_manager_size_nm(page)
+
+
+def _tag_size(page: Any, code: int) -> float | None:
+    """Return the size of a pixel, along the axis of this tag, in the page's unit of resolution."""
+    numerator, denominator = page.tags.valueof(code, default=(0, 1))
     return denominator / numerator if numerator and denominator else None
 
 
-def _tag_pixel_size_nm(page: Any) -> float | None:
-    return pixel_size_from(_tag_size(page), RESOLUTION_UNITS.get(int(page.tags.valueof(296, default=1))))
+def _micro_manager_size_nm(page: Any) -> float | None:
+    """Return the pixel size that Micro-Manager wrote into a page's own tag."""
+    about = page.tags.valueof(MICRO_MANAGER)
+    return pixel_size_from(about.get("PixelSizeUm"), "um") if isinstance(about, dict) else None
 
 
 # -- which pages are the movie ----------------------------------------------------------------------------------------
 
 
-def _frames_of_series(
-    tiff: Any, pages: TiffPages, announced: int, series: int, *, growing: bool
-) -> tuple[TiffPages, int]:
-    """Return the pages of one series, as many as were announced, and the number of series."""
-    starts = [0]
-    if tiff.is_shaped and 1 < announced < len(pages):
-        starts = list(_shaped_starts(tiff, pages))
-    if not 0 <= series < len(starts):
-        raise InputError(f"{pages.path}: series {series} asked for, the file has {len(starts)}, counted from 0")
-    if announced > len(pages):
-        if growing and len(pages) > 1:
-            return pages, 1
-        return _contiguous(pages, announced, growing=growing), 1
-    if len(starts) > 1:
-        pages = pages.part(*[*starts, len(pages)][series : series + 2])
-    return pages, len(starts)
+def _images_of(tiff: Any, pages: TiffPages) -> list[TiffPages]:
+    """Return the pages of each image: arrays that tifffile wrote one after another, else pages that are alike."""
+    first = _first_image(tiff, pages, 0)
+    if tiff.is_shaped and first.shaped_description and 1 < math.prod(_shaped_axes(first)[1]) < len(pages):
+        starts = [*_shaped_starts(tiff, pages)]
+        return [pages.part(start, stop) for start, stop in zip(starts, [*starts[1:], len(pages)], strict=True)]
+    return pages.by_layout() if len(pages.layouts) > 1 else [pages]
 
 
 def _shaped_starts(tiff: Any, pages: TiffPages) -> Iterator[int]:
@@ -210,20 +238,36 @@ def _shaped_starts(tiff: Any, pages: TiffPages) -> Iterator[int]:
         start += math.prod(_shaped_axes(page)[1]) if page.shaped_description else len(pages)
 
 
+def _announced(pages: TiffPages, announced: int, *, may_lack: bool, growing: bool) -> tuple[TiffPages, tuple[str, ...]]:
+    """Return the pages of a movie, as many as were announced or are there, and what is odd about their number.
+
+    A program that splits or crops movies may leave ImageJ's description as it was (`may_lack`).
+    """
+    if announced <= len(pages):
+        return pages, ()
+    if len(pages) > 1 and (growing or may_lack):
+        odd = f"its description announces {announced} frames, the file has {len(pages)} pages, which are all whole"
+        return pages, () if growing else (odd,)
+    return _contiguous(pages, announced, growing=growing), ()
+
+
 def _contiguous(pages: TiffPages, announced: int, *, growing: bool) -> TiffPages:
     """Return the pages of a movie whose pixels lie one after another though not all pages are listed.
 
     ImageJ writes movies of more than 4 GB so: one page, and a description with the number of frames.
     """
     nbytes, start = pages.layout(0).nbytes, int(pages.offset[0])
-    text = f"{pages.path}: the file is cut off: its description announces {announced} frames"
+    text = (
+        f"{pages.path}: the file is cut off or its acquisition was stopped: "
+        f"its description announces {announced} frames"
+    )
     if len(pages) > 1 or start < 0:
-        raise InputError(f"{text}, it has {len(pages)} pages")
+        raise IncompleteMovieError(f"{text}, it has {len(pages)} pages")
     end = pages.ifd if pages.ifd > start else pages.file_size
     if start + announced * nbytes > end:
         there = (end - start) // nbytes
         if not growing:
-            raise InputError(f"{text} of {nbytes:,} bytes, the bytes end after {there}")
+            raise IncompleteMovieError(f"{text} of {nbytes:,} bytes, the bytes end after {there}")
         announced = there
     places = start + nbytes * np.arange(announced, dtype=np.int64)
     first = np.zeros(announced, np.int64)

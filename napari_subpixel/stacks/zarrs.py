@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from napari_subpixel.errors import InputError
 from napari_subpixel.stacks.arrays import ArraySource
-from napari_subpixel.stacks.axes import pixel_size_from
-from napari_subpixel.stacks.stack import Stack
+from napari_subpixel.stacks.axes import chosen_channel, pixel_sizes_from
+from napari_subpixel.stacks.selection import Selection
+from napari_subpixel.stacks.stack import PixelSize, Stack
 
 Result = TypeVar("Result")
 
@@ -26,11 +27,19 @@ def is_zarr_folder(path: Path) -> bool:
     return any((path / name).is_file() for name in METADATA_FILES)
 
 
-def open_zarr(path: Path, series: int) -> Stack:
-    """Open a Zarr folder or zip file; `series` counts the images of an OME-Zarr group.
+def open_zarr(path: Path, which: Selection) -> Stack:
+    """Open a Zarr folder or zip file.
+
+    Parameters
+    ----------
+    path : Path
+    which : Selection
+        Which image of an OME-Zarr group, and which channel.
 
     Raises
     ------
+    SeriesError, ChannelsError
+        If it holds several images or channels, and none was chosen.
     AxesError
         If it has further axes besides (T, Y, X).
     InputError
@@ -47,10 +56,15 @@ def open_zarr(path: Path, series: int) -> Stack:
     with ExitStack() as on_error:
         store = on_error.enter_context(closing(ZipStore(path, mode="r"))) if zipped else None
         node = _opened(path, lambda: zarr.open(store or str(path), mode="r", path=root))
-        array, axes, pixel_size_nm, n_series = _movie_of(path, node, series)
-        source = ArraySource(array, str(path), axes=axes, files=files, closing=store)
+        array, axes, pixel_size_nm, n_series, names = _movie_of(path, node, which)
+        channel = chosen_channel(str(path), axes, array.shape, which.channel, names) if axes else None
+        if axes is None:
+            which.check_no_channel(path)
+        source = ArraySource(array, str(path), axes=axes, files=files, closing=store, fixed=channel)
         on_error.pop_all()
-    return Stack(source, name=path.name, path=path, pixel_size_nm=pixel_size_nm, n_series=n_series, series=series)
+    return Stack(
+        source, name=path.name, path=path, pixel_size_nm=pixel_size_nm, n_series=n_series, series=which.series or 0
+    )
 
 
 def _opened(path: Path, open_it: Callable[[], Result]) -> Result:
@@ -77,26 +91,50 @@ def _root_in_zip(path: Path) -> str:
     return min(roots, key=len)
 
 
-def _movie_of(path: Path, node: Any, series: int) -> tuple[Any, str | None, float | None, int]:
-    """Return array, axes, pixel size and number of series of a Zarr array or group."""
+class _Movie(NamedTuple):
+    """A Zarr array, its axes, its pixel size in nm, how many images there are, and names of channels."""
+
+    array: Any
+    axes: str | None
+    pixel_size_nm: PixelSize = None
+    n_series: int = 1
+    channels: Sequence[str] = ()
+
+
+def _movie_of(path: Path, node: Any, which: Selection) -> _Movie:
+    """Return the array that is chosen of a Zarr array or group."""
     if hasattr(node, "dtype"):
-        _check_series(path, series, 1)
-        return node, _named_axes(node), None, 1
+        which.series_of(path, 1, tuple)
+        return _Movie(node, _named_axes(node))
     images = _images(node)
     if images:
-        _check_series(path, series, len(images))
+        series = which.series_of(path, len(images), lambda: [_summary(path, *image) for image in images])
         group, image = images[series]
         first = image["datasets"][0]
         array = _opened(path, lambda: group[first["path"]])
         axes, pixel_size_nm = _opened(path, lambda: _ome_axes(image, first, array.ndim))
-        return array, axes, pixel_size_nm, len(images)
+        return _Movie(array, axes, pixel_size_nm, len(images), _channel_names(group))
     arrays = dict(_opened(path, lambda: list(node.arrays())))
     if len(arrays) != 1:
         held = _abridged(list(node.keys()))
         raise InputError(f"{path}: expected one array or OME-Zarr images, the group holds {held}")
-    _check_series(path, series, 1)
+    which.series_of(path, 1, tuple)
     array = next(iter(arrays.values()))
-    return array, _named_axes(array), None, 1
+    return _Movie(array, _named_axes(array))
+
+
+def _summary(path: Path, group: Any, image: dict[str, Any]) -> str:
+    """Return an image's name and shape."""
+    array = _opened(path, lambda: group[image["datasets"][0]["path"]])
+    name = image.get("name")
+    return (f"{name!r} " if name else "") + "x".join(map(str, array.shape))
+
+
+def _channel_names(group: Any) -> list[str]:
+    """Return the labels of channels that OME-Zarr keeps for displaying them."""
+    about = group.attrs.get("ome", group.attrs).get("omero", {})
+    channels = about.get("channels", ()) if isinstance(about, dict) else ()
+    return [str(each.get("label", "")) if isinstance(each, dict) else "" for each in channels or ()]
 
 
 def _images(group: Any) -> list[tuple[Any, dict[str, Any]]]:
@@ -114,19 +152,20 @@ def _images(group: Any) -> list[tuple[Any, dict[str, Any]]]:
     return [image for name in numbers for image in _images(group[name])]
 
 
-def _ome_axes(image: dict[str, Any], dataset: dict[str, Any], ndim: int) -> tuple[str, float | None]:
+def _ome_axes(image: dict[str, Any], dataset: dict[str, Any], ndim: int) -> tuple[str, PixelSize]:
     """Return a letter for every axis of an OME-Zarr image, and the pixel size in nm where it has a unit."""
     named = image.get("axes") or list(OLD_OME_AXES[-ndim:].lower())
     named = [axis if isinstance(axis, dict) else {"name": axis} for axis in named]
     axes = _letters([axis["name"] for axis in named])
-    if "X" not in axes:
+    if "X" not in axes or "Y" not in axes:
         return axes, None
-    scale, x = 1.0, axes.index("X")
+    y, x = axes.index("Y"), axes.index("X")
+    scale = {y: 1.0, x: 1.0}
     transformations = [*image.get("coordinateTransformations", ()), *dataset.get("coordinateTransformations", ())]
     for each in transformations:
         if each.get("type") == "scale":
-            scale *= float(each["scale"][x])
-    return axes, pixel_size_from(scale, named[x].get("unit"))
+            scale = {axis: size * float(each["scale"][axis]) for axis, size in scale.items()}
+    return axes, pixel_sizes_from(scale[y], named[y].get("unit"), scale[x], named[x].get("unit"))
 
 
 def _named_axes(array: Any) -> str | None:
@@ -140,11 +179,6 @@ def _named_axes(array: Any) -> str | None:
 
 def _letters(names: Iterable[object]) -> str:
     return "".join(str(name)[:1].upper() for name in names)
-
-
-def _check_series(path: Path, series: int, n_series: int) -> None:
-    if not 0 <= series < n_series:
-        raise InputError(f"{path}: series {series} asked for, the file has {n_series}, counted from 0")
 
 
 def _abridged(names: list[str]) -> str:

@@ -189,7 +189,7 @@ def _job(request: TrainingRequest, base: Model, movie: MovieSource, device: str)
     with open_stack(movie) as stack:
         size = camera.pixel_size_nm or stack.pixel_size_nm
         if size is None:
-            raise PixelSizeError(f"{stack.name}: the movie does not say its pixel size")
+            raise stack.pixel_size_error("a simulation of it")
         yield job_for(
             stack,
             Detector(base, device=device),

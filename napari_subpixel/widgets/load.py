@@ -269,7 +269,7 @@ def describe_stack(stack: Stack) -> str:
     height, width = stack.frame_shape
     frames = f"{stack.n_frames:,} frame{'s'[: stack.n_frames != 1]}"
     words = f"{frames} of {height} x {width} px, {stack.dtype}, {_format_bytes(stack.nbytes)}"
-    return words + (f"; the first of {stack.n_series} images in the file" if stack.n_series > 1 else "")
+    return "; ".join([words, *stack.warnings])
 
 
 def _format_bytes(n_bytes: int) -> str:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_subpixel import formats
-from napari_subpixel.errors import AxesError, InputError, PixelSizeError
+from napari_subpixel.errors import AxesError, InputError, PixelSizeError, SeriesError
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.stacks import open_stack, time_axis
+from napari_subpixel.stacks import Stack, open_stack, time_axis
 from napari_subpixel.stacks.folders import TIFF_SUFFIXES
 from napari_subpixel.stacks.tiffs import opened
 from napari_subpixel.stacks.zarrs import is_zarr_folder
@@ -51,18 +51,30 @@ def get_movie_reader(path: str | list[str]) -> Reader | None:
     try:
         stack = open_stack(path)
     except AxesError:
-        return None
+        # A folder whose names have several channels napari would open as one movie.
+        return read_movie if Path(path).is_dir() and not is_zarr_folder(Path(path)) else None
     except InputError:
         return read_movie
     if stack.n_frames == 1:
         stack.close()
         return None
-    return lambda _: [movie_layer_data(stack)]
+    return lambda _: [_layer_of(stack)]
 
 
 def read_movie(path: str) -> list[LayerData]:
-    """Return a movie as a layer; only headers are read, and a few frames for the contrast."""
-    return [movie_layer_data(open_stack(path))]
+    """Return a movie as a layer, or each image of a file that holds several; only headers and a few frames are read."""
+    try:
+        return [_layer_of(open_stack(path))]
+    except SeriesError:
+        first = open_stack(path, series=0)
+        return [_layer_of(first), *(_layer_of(open_stack(path, series=n)) for n in range(1, first.n_series))]
+
+
+def _layer_of(stack: Stack) -> LayerData:
+    """Return a movie's layer, and show what was noticed when it was opened."""
+    for warning in stack.warnings:
+        show_warning(f"{stack.name}: {warning}")
+    return movie_layer_data(stack)
 
 
 def get_table_reader(path: str | list[str]) -> Reader | None:

@@ -317,7 +317,9 @@ def test_what_a_command_reads_is_never_its_output(refuse, movie, tmp_path):
 
 
 def test_several_movies_do_not_become_one_table(refuse, movie, tmp_path):
-    assert "several movies need a folder" in refuse("detect", movie, movie, "-o", tmp_path / "x.csv")
+    other = tmp_path / "other.tif"
+    other.write_bytes(movie.read_bytes())
+    assert "several movies need a folder" in refuse("detect", movie, other, "-o", tmp_path / "x.csv")
 
 
 def test_pixels_and_nm_are_not_compared_at_a_guessed_pixel_size(refuse, run, tmp_path):

@@ -155,7 +155,9 @@ def test_what_cannot_be_done_is_refused_and_nothing_is_written(refuse, beads, tm
 
 def test_a_camera_file_needs_the_pixel_size(refuse, tmp_path):
     tifffile.imwrite(tmp_path / "m.tif", spots(1.3), photometric="minisblack")
-    assert "m.tif: says no pixel size" in refuse("psf", tmp_path / "m.tif", *FLAGS, "-o", tmp_path / "psf.yaml")
+    assert "m.tif: the movie does not say its pixel size" in refuse(
+        "psf", tmp_path / "m.tif", *FLAGS, "-o", tmp_path / "psf.yaml"
+    )
 
 
 def test_a_movie_of_nothing_is_refused(refuse, tmp_path):

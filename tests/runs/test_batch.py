@@ -13,10 +13,11 @@ from napari_subpixel.camera import Camera
 from napari_subpixel.detection import chunks
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.options import DetectionOptions
-from napari_subpixel.errors import InputError
+from napari_subpixel.errors import InputError, SeriesError
 from napari_subpixel.runs import batch
 from napari_subpixel.runs.batch import MovieProgress, Outcome, detect_batch
 from napari_subpixel.runs.movie_lists import check_inputs_stay, pair_outputs, sidecar_of
+from napari_subpixel.stacks import SplitMovie
 
 CAMERA = Camera(pixel_size_nm=100)
 
@@ -37,8 +38,8 @@ def closed(monkeypatch) -> list:
     """Every movie that is opened; at the end all of them must be closed."""
     stacks, really_open = [], batch.open_stack
 
-    def noted(path):
-        stacks.append(really_open(path))
+    def noted(path, **options):
+        stacks.append(really_open(path, **options))
         return stacks[-1]
 
     monkeypatch.setattr(batch, "open_stack", noted)
@@ -178,14 +179,40 @@ def test_warnings_about_a_result_come_with_its_outcome(frames, tmp_path):
     assert "more than can be resolved" in outcome.warnings[0]
 
 
-def test_further_images_in_a_file_are_not_passed_over_in_silence(detector, frames, tmp_path):
+def test_of_several_images_in_a_file_one_is_to_be_chosen(detector, frames, tmp_path):
     with tifffile.TiffWriter(tmp_path / "two.tif") as tif:
         for movie in (frames, frames[:3, :30]):
             tif.write(movie, photometric="minisblack")
-    (outcome,) = outcomes(
-        detect_batch(pair_outputs([tmp_path / "two.tif"], tmp_path), detector, DetectionOptions(CAMERA))
-    )
-    assert outcome.warnings == ("two.tif: the file holds 2 images, of which one was detected",)
+    pairs = pair_outputs([tmp_path / "two.tif"], tmp_path)
+    (outcome,) = outcomes(detect_batch(pairs, detector, DetectionOptions(CAMERA)))
+    assert isinstance(outcome.error, SeriesError)
+    (outcome,) = outcomes(detect_batch(pairs, detector, DetectionOptions(CAMERA, series=1)))
+    assert outcome.n_frames == 3
+    assert formats.read(pairs[0][1]).provenance["movie"] == "two.tif (series 1)"
+
+
+def test_what_is_noticed_in_the_files_of_a_movie_is_a_warning_of_its_result(detector, frames, tmp_path):
+    (tmp_path / "cell").mkdir()
+    for number in (0, 1, 2, 4):
+        tifffile.imwrite(tmp_path / "cell" / f"img_{number}.tif", frames[number])
+    pairs = pair_outputs([tmp_path / "cell"], tmp_path)
+    (outcome,) = outcomes(detect_batch(pairs, detector, DetectionOptions(CAMERA)))
+    assert outcome.warnings[0].startswith("cell: the names of the files have a gap: img_2.tif is followed by img_4.tif")
+    assert "have a gap" in formats.read(pairs[0][1]).provenance["warnings"][0]
+
+
+def test_a_movie_in_parts_becomes_one_table_with_frames_counted_on(detector, frames, tmp_path):
+    whole = write_tiff(tmp_path / "whole.tif", frames)
+    parts = [write_tiff(tmp_path / "a.tif", frames[:3]), write_tiff(tmp_path / "a_1.tif", frames[3:])]
+    pairs = [*pair_outputs([whole], tmp_path), *pair_outputs([SplitMovie(parts)], tmp_path)]
+    assert [table.name for _, table in pairs] == ["whole.csv", "a.csv"]
+    done = outcomes(detect_batch(pairs, detector, DetectionOptions(CAMERA)))
+    assert [outcome.error for outcome in done] == [None, None]
+    tables = [formats.read(table) for _, table in pairs]
+    np.testing.assert_array_equal(tables[0].frame, tables[1].frame)
+    np.testing.assert_array_equal(tables[0].yx, tables[1].yx)
+    with pytest.raises(InputError, match="is an input"):
+        check_inputs_stay([(SplitMovie(parts), tmp_path / "b.csv")], also_written=[parts[1]])
 
 
 def test_a_folder_that_is_empty_says_so_when_it_is_opened(detector, tmp_path):

@@ -177,18 +177,20 @@ def refused(one: Cluster, job: DetectionJob) -> str:
 
 
 def test_a_movie_that_a_worker_does_not_see_is_told_with_the_worker(threads, job, tmp_path):
-    job.stack.path = tmp_path / "elsewhere" / "movie.tif"  # as a disk that the worker does not have
+    there = tmp_path / "elsewhere" / "movie.tif"  # as a disk that the worker does not have
+    job.stack.opening["movie"] = str(there)
     with connected(threads) as one:
         words = refused(one, job)
     assert words.startswith("the worker tcp://127.0.0.1:")
-    assert words.endswith(f"does not see the movie: {job.stack.path}: no such file")
+    assert words.endswith(f"does not see the movie: {there}: no such file")
 
 
 def test_another_movie_at_the_same_place_is_told(threads, job, tmp_path):
-    job.stack.path = tmp_path / "other.tif"  # as a disk that the worker has another one of
-    tifffile.imwrite(job.stack.path, np.ones((N_FRAMES, 40, 52), np.uint16), photometric="minisblack")
+    there = tmp_path / "other.tif"  # as a disk that the worker has another one of
+    job.stack.opening["movie"] = str(there)
+    tifffile.imwrite(there, np.ones((N_FRAMES, 40, 52), np.uint16), photometric="minisblack")
     with connected(threads) as one:
-        assert f"{job.stack.path}: holds another movie" in refused(one, job)
+        assert f"{job.stack.name}: holds another movie" in refused(one, job)
 
 
 def test_a_movie_in_memory_is_refused(threads, detector):

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import tifffile
 
+from napari_subpixel.errors import ChannelsError
 from napari_subpixel.stacks import open_stack
-from napari_subpixel.stacks.folders import natural_key
+from napari_subpixel.stacks.numbering import natural_key
 from napari_subpixel.stacks.tiff_frames import MAX_OPEN_FILES
 
 from .movie_files import open_files, opens_as, refused
@@ -76,3 +78,98 @@ def test_a_folder_without_frames_says_what_it_holds(tmp_path, frames):
     refused(tmp_path / "cell", "notes.txt")
     refused(write_folder(tmp_path / "b", frames), "series 1 asked for", series=1)
     refused(write_folder(tmp_path / "rgb", np.zeros((2, 5, 6, 3), np.uint8), photometric="rgb"), "colour")
+
+
+def write_named(folder: Path, names, frames) -> Path:
+    folder.mkdir()
+    for name, frame in zip(names, frames, strict=True):
+        tifffile.imwrite(folder / name, frame, metadata=None)
+    return folder
+
+
+def warnings_of(folder: Path, **options) -> tuple[str, ...]:
+    with open_stack(folder, **options) as stack:
+        return stack.warnings
+
+
+@pytest.mark.parametrize(
+    ("pattern", "numbers", "missing"),
+    [
+        ("img_{}.tif", [0, 1, 2, 3, 5, 6, 7, 8, 9], ["img_3.tif is followed by img_5.tif", "1 missing"]),
+        (
+            "t{:04d}_z0.TIF",
+            [10, 20, 30, 60, 70, 80, 90, 100, 120],
+            ["t0030_z0.TIF is followed", "there is 1 more gap", "3 missing"],
+        ),
+        ("img_channel000_time{:09d}.tif", [0, 1, 2, 3, 4, 5, 6, 7, 9], ["time000000009"]),
+    ],
+)
+def test_a_gap_in_the_numbers_is_said_and_frames_are_counted_on(tmp_path, frames, pattern, numbers, missing):
+    folder = write_named(tmp_path / "cell", [pattern.format(n) for n in numbers], frames)
+    opens_as(folder, frames)
+    (warning,) = warnings_of(folder)
+    assert all(part in warning for part in [*missing, "frames are counted on"])
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"frame_2026-01-05_12-30-{s:02d}.{ms}.tif" for s in range(3) for ms in ("000", "333", "667")],
+        [f"{n}_2026-01-05T12:{n // 4:02d}:{n % 4:02d}.tif" for n in range(9)],
+        [f"img_{t}.tif" for t in (1704458123456, 1704458123489, 1704458123521, 1704458123555, 1704458123587,
+                                  1704458123622, 1704458123654, 1704458123687, 1704458123721)],
+        ["frame.tif", *(f"frame_{n}.tif" for n in range(1, 9))],
+        [f"IMG_{n}.tif" if n % 2 else f"img_{n}.TIF" for n in range(9)],
+        [f"488nm_{n}.tif" for n in range(20, 29)],
+        [f"{n:03d}_{n * 33}ms.tif" for n in range(9)],
+    ],
+)  # fmt: skip
+def test_time_stamps_and_constant_numbers_are_no_gaps_and_no_channels(tmp_path, frames, names):
+    folder = write_named(tmp_path / "cell", names, frames)
+    opens_as(folder, frames)
+    assert warnings_of(folder) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("img_{:03d}_Cy{}.tif", (3, 5)),
+        ("img_{:03d}_{}.tif", ("DAPI", "GFP")),
+        ("img_{:03d}_{}.tif", (488, 561)),
+        ("{1}_img_{0}.tif", ("dapi", "gfp")),
+        ("img_channel{1:03d}_position000_time{0:09d}_z000.tif", (0, 1)),
+    ],
+)
+@pytest.mark.parametrize("stopped", [False, True])
+def test_two_channels_in_a_folder_are_refused_by_name_and_can_be_chosen(tmp_path, rng, name, values, stopped):
+    both = rng.integers(0, 255, (9, 2, 5, 6)).astype(np.uint8)
+    names = [name.format(t, value) for t in range(9) for value in values]
+    kept = len(names) - stopped
+    folder = write_named(tmp_path / "cell", names[:kept], both.reshape(18, 5, 6)[:kept])
+    refused(folder, names[0], names[1], error=ChannelsError)
+    with open_stack(folder, channel=1) as second:
+        np.testing.assert_array_equal(second[:], both[: 9 - stopped, 1])
+    if name.startswith("img_{:03d}"):
+        with open_stack(folder, channel=str(values[0])) as first:
+            np.testing.assert_array_equal(first[:], both[:, 0])
+    refused(folder, "channel 'Cy7' asked for", channel="Cy7")
+
+
+def test_a_projection_among_the_frames_is_left_out_by_name(tmp_path, frames):
+    folder = write_folder(tmp_path / "cell", frames, name="frame{:03d}.tif")
+    tifffile.imwrite(folder / "MAX_frame.tif", frames.max(axis=0))
+    opens_as(folder, frames)
+    (warning,) = warnings_of(folder)
+    assert "MAX_frame.tif: left out" in warning
+
+
+def test_a_stray_image_among_the_frames_is_refused_by_name(tmp_path, frames):
+    folder = write_folder(tmp_path / "cell", frames)
+    tifffile.imwrite(folder / "brightfield.tif", frames[0])
+    refused(folder, "brightfield.tif", "img_0.tif", error=ChannelsError)
+
+
+def test_two_files_of_one_number_are_refused(tmp_path, frames):
+    folder = write_folder(tmp_path / "cell", frames)
+    tifffile.imwrite(folder / "img_01.tif", frames[0])
+    refused(folder, "img_1.tif", "img_01.tif", "have the same number")

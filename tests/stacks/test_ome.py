@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_subpixel.errors import InputError
+from napari_subpixel.errors import ChannelsError, IncompleteMovieError, InputError, SeriesError
 from napari_subpixel.stacks import open_stack
 
 from .movie_files import SHAPE, opens_as, refused
@@ -115,8 +115,10 @@ def test_images_of_an_ome_file_are_series(tmp_path, frames):
     with tifffile.TiffWriter(tmp_path / "movie.ome.tif", ome=True) as writer:
         writer.write(frames[:4, :5], metadata={"axes": "TYX"})
         writer.write(frames[4:], metadata={"axes": "TYX"})
-    opens_as(tmp_path / "movie.ome.tif", frames[:4, :5], n_series=2)
+    message = refused(tmp_path / "movie.ome.tif", "holds 2 images", error=SeriesError)
+    assert "0: 'Image0' 4x5x17; 1: 'Image1' 5x13x17" in message
     with open_stack(tmp_path / "movie.ome.tif", series=1) as second:
+        assert (second.n_series, second.series, second.name) == (2, 1, "movie.ome.tif (series 1)")
         np.testing.assert_array_equal(second[:], frames[4:])
     refused(tmp_path / "movie.ome.tif", "series 2 asked for", series=2)
 
@@ -125,7 +127,10 @@ def test_images_of_an_ome_file_are_series(tmp_path, frames):
     ("xml", "seen"),
     [
         (ome_xml(12, "<TiffData/>"), "announces 12 frames and places only 9"),
-        (ome_xml(12, block(0, 0, 12)), "cut off: its OME-XML places a frame on page 9"),
+        (
+            ome_xml(12, block(0, 0, 12)),
+            "its OME-XML announces 12 frames and places one on page 9, the file has 9 pages; 9 whole frames are there",
+        ),
         (ome_xml(9, block(0, 0, 4)), "announces 9 frames and places only 4"),
         (ome_xml(3, block(0, 0, 9)), "announces 3 frames and places 9"),
         (ome_xml(0, block(0, 0, 9)), "no frames"),
@@ -192,3 +197,42 @@ def test_the_files_of_micro_manager_that_were_found_give_the_right_movie(cases):
 def test_a_folder_of_one_movie_in_several_files_is_that_movie(tmp_path, frames):
     files = three_files_of_micro_manager(tmp_path, frames)
     opens_as(tmp_path, frames, path=files[0])
+
+
+@pytest.mark.parametrize("data", ["", block(0, 0, 30), "".join(block(t, t, 1) for t in range(30))])
+def test_of_a_stopped_acquisition_the_whole_frames_are_counted_and_can_be_asked_for(tmp_path, frames, data):
+    write_ome(tmp_path / "movie.ome.tif", frames, ome_xml(30, data))
+    refused(tmp_path / "movie.ome.tif", "announces 30 frames", "9 whole frames are there", error=IncompleteMovieError)
+    refused(tmp_path / "movie.ome.tif", "9 whole frames", stop=10)
+    with open_stack(tmp_path / "movie.ome.tif", stop=9) as stack:
+        np.testing.assert_array_equal(stack[:], frames)
+        assert "9 whole frames are there" in stack.warnings[0]
+    with pytest.raises(IncompleteMovieError) as caught:
+        open_stack(tmp_path / "movie.ome.tif")
+    assert caught.value.n_frames == 9
+
+
+def test_the_channels_of_a_stopped_acquisition_are_whole_as_far_as_they_go(tmp_path, frames):
+    xml = ome_xml(30, "".join(f'<TiffData FirstT="{n // 2}" FirstC="{n % 2}" IFD="{n}"/>' for n in range(60)), SizeC=2)
+    write_ome(tmp_path / "movie.ome.tif", frames, xml)
+    refused(tmp_path / "movie.ome.tif", "2 channels", error=ChannelsError)
+    for channel, n in ((0, 5), (1, 4)):
+        refused(tmp_path / "movie.ome.tif", f"{n} whole frames", channel=channel, error=IncompleteMovieError)
+        with open_stack(tmp_path / "movie.ome.tif", channel=channel, stop=n) as stack:
+            np.testing.assert_array_equal(stack[:], frames[channel::2])
+
+
+def test_the_stopped_acquisitions_that_were_found_can_be_read(cases):
+    folder = cases("stopped-acquisition")
+    with open_stack(folder / "stopped_listed.ome.tif", stop=40) as stack:
+        assert stack.n_frames == 40
+    with open_stack(folder / "ij_more.tif") as stack:
+        assert stack.n_frames == 40
+        assert "announces 80 frames" in stack.warnings[0]
+
+
+def test_the_two_positions_that_were_found_are_listed_and_chosen(cases):
+    path = cases("multi-series") / "twopos.ome.tif"
+    refused(path, "0: 'Image0' 40x48x64; 1: 'Image1' 40x48x64", error=SeriesError)
+    with open_stack(path, series=0) as first, open_stack(path, series=1) as second:
+        assert first.fingerprint()["frames_sha256"] != second.fingerprint()["frames_sha256"]

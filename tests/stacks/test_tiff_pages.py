@@ -13,7 +13,7 @@ import tifffile
 from napari_subpixel.errors import InputError
 from napari_subpixel.stacks import open_stack
 
-from .movie_files import KINDS, grey_page, refused, tiff_bytes
+from .movie_files import KINDS, grey_page, opens_as, refused, tiff_bytes
 
 
 @pytest.mark.parametrize("options", KINDS.values(), ids=KINDS)
@@ -59,7 +59,19 @@ def test_a_cut_that_tifffile_only_logs_is_refused_before_any_pixel_is_read(tmp_p
         open_stack(path)
 
 
-@pytest.mark.parametrize("description", ["ImageJ=1.53t\nimages=12\nframes=12\n", '{"shape": [12, 13, 17]}'])
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}])
+def test_imagej_may_announce_more_frames_than_there_are_pages_all_of_which_are_read(tmp_path, frames, options):
+    """As where a program split the movie and left the description as it was."""
+    text = "ImageJ=1.53t\nimages=12\nframes=12\n"
+    tifffile.imwrite(tmp_path / "movie.tif", frames, description=text, metadata=None, **options)
+    opens_as(tmp_path / "movie.tif", frames)
+    with open_stack(tmp_path / "movie.tif") as stack:
+        (warning,) = stack.warnings
+    assert "announces 12 frames" in warning
+    assert "9 pages" in warning
+
+
+@pytest.mark.parametrize("description", ['{"shape": [12, 13, 17]}'])
 @pytest.mark.parametrize("options", [{}, {"compression": "zlib"}])
 def test_a_description_that_announces_more_frames_than_there_are_is_refused(tmp_path, frames, description, options):
     tifffile.imwrite(tmp_path / "movie.tif", frames, description=description, metadata=None, **options)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_subpixel.errors import AxesError
+from napari_subpixel.errors import AxesError, ChannelsError, SeriesError
 from napari_subpixel.stacks import open_stack
+from napari_subpixel.stacks.axes import pixel_size_from
 
 from .movie_files import KINDS, SHAPE, grey_page, opens_as, refused, tiff_bytes
 
@@ -74,7 +75,9 @@ def test_several_arrays_in_one_file_are_series(tmp_path, frames):
     with tifffile.TiffWriter(tmp_path / "movie.tif") as writer:
         writer.write(frames[:4], photometric="minisblack")
         writer.write(frames[4:])
-    opens_as(tmp_path / "movie.tif", frames[:4], n_series=2)
+    refused(tmp_path / "movie.tif", "0: 4 x 13 x 17 px, uint16; 1: 5 x 13 x 17 px", error=SeriesError)
+    with open_stack(tmp_path / "movie.tif", series=0) as first:
+        np.testing.assert_array_equal(first[:], frames[:4])
     with open_stack(tmp_path / "movie.tif", series=1) as second:
         np.testing.assert_array_equal(second[:], frames[4:])
     refused(tmp_path / "movie.tif", "series 2 asked for, the file has 2", series=2)
@@ -152,6 +155,14 @@ IMAGEJ = {"imagej": True, "resolution": (10, 10)}
         ({"metadata": None, "resolution": (28.35, 28.35), "resolutionunit": "centimeter"}, None),
         ({"metadata": None, "resolution": (10, 10), "resolutionunit": "none"}, None),
         ({"metadata": None, "resolution": (0, 0), "resolutionunit": "centimeter"}, None),
+        ({**IMAGEJ, "metadata": {"axes": "TYX", "unit": "\\u00b5m"}}, 100),
+        ({**IMAGEJ, "metadata": {"axes": "TYX", "unit": "\\u03BCm"}}, 100),
+        ({**IMAGEJ, "metadata": {"axes": "TYX", "unit": "um\0"}}, 100),
+        ({**IMAGEJ, "metadata": {"axes": "TYX", "unit": "MICRONS"}}, 100),
+        ({"ome": True, "metadata": {"axes": "TYX", "PhysicalSizeX": "0,1", "PhysicalSizeY": "0,1"}}, 100),
+        ({"metadata": None, "extratags": [(51123, 2, 0, '{"PixelSizeUm": 0.108, "Frame": 0}', True)]}, 108),
+        ({"metadata": None, "extratags": [(51123, 2, 0, '{"PixelSizeUm": 0, "Frame": 0}', True)]}, None),
+        ({"ome": True, "metadata": {"axes": "TYX"}, "extratags": [(51123, 2, 0, '{"PixelSizeUm": 0.108}', True)]}, 108),
         ({"metadata": None}, None),
     ],
 )
@@ -191,8 +202,81 @@ def test_pages_that_are_volumes_are_refused(tmp_path, rng):
     refused(tmp_path / "movie.tif", "expected pages (Y, X), got axes ZYX of shape (16, 32, 48)", error=AxesError)
 
 
-def test_pages_of_different_shape_are_refused(tmp_path, frames):
+def test_pages_of_different_shape_are_images_of_which_one_is_to_be_chosen(tmp_path, frames):
     with tifffile.TiffWriter(tmp_path / "movie.tif") as writer:
         writer.write(frames[:4], metadata=None, photometric="minisblack")
         writer.write(frames[4:, :5], metadata=None)
-    refused(tmp_path / "movie.tif", "page 4 is 5 x 17 px", "the first page is 13 x 17 px")
+    refused(tmp_path / "movie.tif", "0: 4 x 13 x 17 px", "1: 5 x 5 x 17 px", error=SeriesError)
+    with open_stack(tmp_path / "movie.tif", series=1) as second:
+        np.testing.assert_array_equal(second[:], frames[4:, :5])
+
+
+def test_a_preview_of_another_size_is_an_image_of_its_own(tmp_path, frames):
+    with tifffile.TiffWriter(tmp_path / "movie.tif") as writer:
+        writer.write(frames[0, :5, :6], metadata=None, photometric="minisblack")
+        writer.write(frames, metadata=None, photometric="minisblack")
+    refused(tmp_path / "movie.tif", "holds 2 images", "0: 1 x 5 x 6 px", "1: 9 x 13 x 17 px", error=SeriesError)
+    with open_stack(tmp_path / "movie.tif", series=1) as movie:
+        np.testing.assert_array_equal(movie[:], frames)
+
+
+@pytest.mark.parametrize("options", [{"imagej": True}, {"ome": True}, {}])
+def test_of_a_movie_with_two_channels_one_is_chosen(tmp_path, rng, options):
+    both = rng.integers(0, 2**16, (7, 2, 13, 17)).astype(np.uint16)
+    about = {"axes": "TCYX", **({"Channel": {"Name": ["Cy3", "Cy5"]}} if "ome" in options else {})}
+    tifffile.imwrite(tmp_path / "movie.tif", both, photometric="minisblack", metadata=about, **options)
+    message = refused(tmp_path / "movie.tif", "2 channels, 0", error=ChannelsError)
+    assert ("'Cy5'" in message) == ("ome" in options)
+    for number in (0, 1):
+        with open_stack(tmp_path / "movie.tif", channel=number) as one:
+            np.testing.assert_array_equal(one[:], both[:, number])
+            assert one.name == f"movie.tif (channel {number})"
+    refused(tmp_path / "movie.tif", "channel 2 asked for", "the movie has 2", channel=2)
+    if "ome" in options:
+        with open_stack(tmp_path / "movie.tif", channel="cy5") as named:
+            np.testing.assert_array_equal(named[:], both[:, 1])
+    refused(tmp_path / "movie.tif", "channel 'GFP' asked for", channel="GFP")
+
+
+def test_a_channel_of_a_movie_that_has_one_is_refused_unless_it_is_the_first(tmp_path, frames):
+    tifffile.imwrite(tmp_path / "movie.tif", frames, metadata=None)
+    open_stack(tmp_path / "movie.tif", channel=0).close()
+    refused(tmp_path / "movie.tif", "channel 1 asked for, the movie has 1", channel=1)
+
+
+NOT_SQUARE = {
+    "ImageJ": {"imagej": True, "resolution": (10, 8), "metadata": {"axes": "TYX", "unit": "um"}},
+    "OME": {"ome": True, "metadata": {"axes": "TYX", "PhysicalSizeX": 0.1, "PhysicalSizeY": 0.125}},
+    "plain": {"metadata": None, "resolution": (1e5, 8e4), "resolutionunit": "centimeter"},
+}
+
+
+@pytest.mark.parametrize("kind", NOT_SQUARE)
+def test_pixels_that_are_not_square_have_no_size_and_are_said(tmp_path, frames, kind):
+    tifffile.imwrite(tmp_path / "movie.tif", frames, **NOT_SQUARE[kind])
+    opens_as(tmp_path / "movie.tif", frames, pixel_size_nm=None, pixel_shape_nm=(125.0, 100.0))
+    with open_stack(tmp_path / "movie.tif") as stack:
+        assert stack.warnings == ("its pixels are 125 nm high and 100 nm wide, not square",)
+        assert "125 nm high and 100 nm wide" in str(stack.pixel_size_error("a table in nm"))
+
+
+def test_the_size_of_pixels_that_metamorph_states_is_read(tmp_path, frames, cases):
+    with open_stack(cases("metadata") / "meta.stk") as stack:
+        assert stack.pixel_size_nm == 100
+    with open_stack(cases("metadata") / "ij_aniso.tif") as stack:
+        assert stack.pixel_shape_nm == (125, 100)
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["\u00b5m", "\u03bcm", "um", "UM", "Micron", "micrometres", "\\u00B5m", "\\u00b5m", "\\u03bcm", "&#181;m",
+     "&micro;m", "\u00c2\u00b5m", "\u00ce\u00bcm", "\ufffdm", "mum", " um\0"],
+)  # fmt: skip
+@pytest.mark.parametrize("size", [0.1, "0.1", "0,1", " 0.1 "])
+def test_a_micrometre_is_known_however_it_is_spelled(size, unit):
+    assert pixel_size_from(size, unit) == 100
+
+
+def test_a_size_that_is_no_number_is_none():
+    for size in (None, "", "wide", "0,1,2", "nan", float("nan"), "inf", [1]):
+        assert pixel_size_from(size, "um") is None

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import zarr
 
-from napari_subpixel.errors import InputError
+from napari_subpixel.errors import ChannelsError, InputError, SeriesError
 from napari_subpixel.stacks import open_stack
 
 from .movie_files import SHAPE, opens_as, refused, write_zarr
@@ -66,7 +66,9 @@ def test_images_of_an_ome_zarr_are_series(tmp_path, frames):
     zarr.open_group(str(path), mode="w", zarr_format=2, attributes={"bioformats2raw.layout": 3})
     for number, part in enumerate((frames[:4], frames[4:])):
         write_ome_zarr(path / str(number), part, version=2, axes=[{"name": n} for n in "tyx"], scale=(1, 1, 1))
-    opens_as(path, frames[:4], n_series=2)
+    refused(path, "0: 4x13x17; 1: 5x13x17", error=SeriesError)
+    with open_stack(path, series=0) as first:
+        np.testing.assert_array_equal(first[:], frames[:4])
     with open_stack(path, series=1) as second:
         np.testing.assert_array_equal(second[:], frames[4:])
     refused(path, "series 2 asked for, the file has 2", series=2)
@@ -128,3 +130,15 @@ def test_zip_files_without_a_zarr_and_cut_off_ones_are_refused(tmp_path, frames)
 def test_time_as_the_last_axis_is_refused(tmp_path, frames):
     write_zarr(tmp_path / "movie.zarr", frames, dimension_names=("x", "y", "t"))
     refused(tmp_path / "movie.zarr", "(T, Y, X)", "XYT")
+
+
+def test_of_an_ome_zarr_with_two_channels_one_is_chosen_by_number_or_name(tmp_path, rng):
+    both = rng.integers(0, 255, (5, 2, 7, 8)).astype(np.uint8)
+    path = tmp_path / "movie.zarr"
+    write_ome_zarr(path, both, version=2, axes=[{"name": n} for n in "tcyx"], scale=(1, 1, 1, 1))
+    group = zarr.open_group(str(path), mode="a")
+    group.attrs["omero"] = {"channels": [{"label": "Cy3"}, {"label": "Cy5"}]}
+    refused(path, "2 channels, 0 'Cy3', 1 'Cy5'", error=ChannelsError)
+    for channel in (1, "cy5", "1"):
+        with open_stack(path, channel=channel) as stack:
+            np.testing.assert_array_equal(stack[:], both[:, 1])

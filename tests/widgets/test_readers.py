@@ -342,3 +342,37 @@ def test_only_names_of_movies_and_tables_are_claimed(viewer, movie_file: Path) -
     assert claims("a.tif") == claims("b.ome.TIF") == claims(str(movie_file.parent)) == [f"{PLUGIN}.get_movie_reader"]
     assert claims("a.csv") == claims("a.hdf5") == [f"{PLUGIN}.get_table_reader"]
     assert claims("a.png") == claims("a.npy") == claims("a.txt") == []
+
+
+def test_what_is_noticed_in_the_files_of_a_movie_is_shown(monkeypatch, tmp_path: Path) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr("napari_subpixel.widgets.readers.show_warning", shown.append)
+    (tmp_path / "cell").mkdir()
+    for number in (0, 1, 2, 4):
+        tifffile.imwrite(tmp_path / "cell" / f"img_{number}.tif", MOVIE[number])
+    reader = get_movie_reader(str(tmp_path / "cell"))
+    assert reader is not None
+    reader(str(tmp_path / "cell"))
+    assert "img_2.tif is followed by img_4.tif" in shown[0]
+
+
+def test_channels_in_the_names_of_a_folder_are_refused_and_not_left_to_napari(tmp_path: Path) -> None:
+    (tmp_path / "cell").mkdir()
+    for number in range(3):
+        for channel in ("Cy3", "Cy5"):
+            tifffile.imwrite(tmp_path / "cell" / f"img_{number}_{channel}.tif", MOVIE[number])
+    reader = get_movie_reader(str(tmp_path / "cell"))
+    assert reader is not None
+    with pytest.raises(InputError, match=r"img_0_Cy3\.tif and img_0_Cy5\.tif"):
+        reader(str(tmp_path / "cell"))
+
+
+def test_each_image_of_a_file_becomes_a_layer(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "two.ome.tif", ome=True) as writer:
+        for part in (MOVIE[:3], MOVIE[2:]):
+            writer.write(part, metadata={"axes": "TYX"})
+    reader = get_movie_reader(str(tmp_path / "two.ome.tif"))
+    assert reader is not None
+    layers = reader(str(tmp_path / "two.ome.tif"))
+    assert [layer[1]["name"] for layer in layers] == ["two.ome.tif (series 0)", "two.ome.tif (series 1)"]
+    np.testing.assert_array_equal(layers[1][0], MOVIE[2:])

@@ -6,10 +6,13 @@ from collections.abc import Mapping
 
 from napari_subpixel.errors import (
     ChangedRunError,
+    ChannelsError,
     FrameShapeError,
+    IncompleteMovieError,
     InputError,
     OutputExistsError,
     PixelSizeError,
+    SeriesError,
     UnfinishedRunError,
 )
 
@@ -21,6 +24,9 @@ REPLACE = "replace them"
 #: By the kind of error; a kind that is not here is advised as the kind that it is derived from.
 ADVICE: Mapping[type[InputError], str] = {
     OutputExistsError: "choose this name to replace it",
+    IncompleteMovieError: "on the command line detect --frames takes them",
+    ChannelsError: "choose one with detect --channel on the command line",
+    SeriesError: "drop the file on the viewer, where each becomes a layer",
     PixelSizeError: "set it with Load SMLM stack",
     FrameShapeError: "open their movie and choose it at 'On the frames of'",
 }
