@@ -23,9 +23,9 @@ SMALL = {"CHUNK_PIXELS": 20 * 40 * 52, "PIECE_PIXELS": 5 * 40 * 52, "MIN_PIECE_F
 COMMAND = f"""
 import sys
 from napari_subpixel.cli import main
-from napari_subpixel.detection import job
+from napari_subpixel.detection import chunks
 from napari_subpixel.runs import live
-vars(job).update({SMALL})
+vars(chunks).update({SMALL})
 live.FIRST_FRAMES = 15
 sys.exit(main(sys.argv[1:]))
 """
