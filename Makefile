@@ -3,7 +3,7 @@
 #   PYTHON=python3.12        the Python for .venv: 3.11, 3.12 or 3.13
 #   TORCH_ARGS="..."         more arguments for pip when it installs PyTorch (CONTRIBUTING.md says when)
 #   PYTEST_ARGS="..."        more arguments for pytest, such as -k camera, or -n0 --pdb for one process
-#   WORKERS=4                at most so many processes for the tests, a screen each
+#   WORKERS=4                most processes that run tests, a screen each
 #   DEMO_OUTPUT=folder       where `make demo` puts its files
 #   BENCH_WORK=folder        where `make bench-paper` keeps checkpoints and results
 #   VIEWER=yes               let `make demo` open its result in napari, which it installs

@@ -229,10 +229,10 @@ class Camera:
         path, values = Path(path), self.to_dict()
         for field in MAPS:
             if np.ndim(getattr(self, field)):
-                beside = path.with_name(f"{path.stem}_{field}.npy")
-                with atomic_output(beside) as draft:
+                map_file = path.with_name(f"{path.stem}_{field}.npy")
+                with atomic_output(map_file) as draft:
                     np.save(draft, getattr(self, field))
-                values[field] = beside.name
+                values[field] = map_file.name
         records.write_section(path, "camera", values)
 
     @classmethod

@@ -338,7 +338,7 @@ class LocalizationParts:
     Attributes
     ----------
     tables : callable
-        Returns the parts in their order, anew each time; there is at least one, and all have the same columns.
+        Returns the parts in their order, at every call; there is at least one, and all have the same columns.
     about : mapping
         What is known of the whole besides its rows, as keyword arguments of `Localizations`.
 

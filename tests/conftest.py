@@ -90,7 +90,7 @@ def skip_without_opengl(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture(autouse=True)
 def one_thread_afterwards() -> Iterator[None]:
-    """A test may ask PyTorch for more threads, or start a cluster that does; those after it shall not wait for them."""
+    """A test may ask PyTorch for more threads, or start a cluster that does; those after it do not wait for them."""
     yield
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
@@ -121,7 +121,7 @@ def data_folder() -> Path:
 
 @pytest.fixture(scope="session")
 def cases(data_folder: Path) -> Callable[[str], Path]:
-    """Return the folder of a kind of inputs on which programs have failed, beside the real movies."""
+    """Return the folder of a kind of inputs on which programs have failed, next to the real movies."""
 
     def folder_of(kind: str) -> Path:
         folder = data_folder.parent / "cases" / kind

@@ -31,7 +31,7 @@ PAGES = (
 DOORS = ("index", "how-to", "reference", "explanation")
 PACKAGE = Path(napari_subpixel.__file__).parent
 
-pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason="the documents are not beside the tests")
+pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason="the documents are not next to the tests")
 
 
 def page(name: str) -> str:

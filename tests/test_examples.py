@@ -24,7 +24,7 @@ from napari_subpixel.training.simulated_samples import Batch
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 NAMES = ("points", "events_1d", "points_3d", "classes")
 
-pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="the examples are not beside the tests")
+pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="the examples are not next to the tests")
 
 
 @pytest.fixture(scope="module")

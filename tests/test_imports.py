@@ -64,7 +64,7 @@ RESERVED = {
     "dask_jobqueue": {"runs"},
     "matplotlib": {"_util"},
 }
-#: What a noun may load with itself, beside the standard library.
+#: What a noun may load with itself, besides the standard library.
 NOUNS_LOAD = {"numpy", "pandas", "scipy", "yaml", PACKAGE}
 
 

@@ -17,7 +17,7 @@ README = Path(__file__).resolve().parents[1] / "README.md"
 def section():
     """Return the code blocks of a language under a heading of the README."""
     if not README.exists():
-        pytest.skip("the README is not beside the tests")
+        pytest.skip("the README is not next to the tests")
 
     def blocks(heading: str, language: str) -> list[str]:
         text = README.read_text(encoding="utf-8").split(f"## {heading}\n")[1].split("\n## ")[0]

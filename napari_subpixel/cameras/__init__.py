@@ -1,6 +1,6 @@
 """Known cameras by name.
 
-presets     the shipped cameras, a YAML file each beside it, and the user's own
+presets     the shipped cameras, a YAML file each in this folder, and the user's own
 """
 
 from __future__ import annotations

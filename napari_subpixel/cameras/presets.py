@@ -62,7 +62,7 @@ def save_preset(camera: Camera) -> Path:
     Returns
     -------
     Path
-        The camera file; maps go to .npy files beside it.
+        The camera file; maps go to .npy files next to it.
 
     Raises
     ------

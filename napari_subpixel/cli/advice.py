@@ -23,11 +23,11 @@ from napari_subpixel.errors import (
 #: By the kind of error; a kind that is not here is advised as the kind that it is derived from.
 ADVICE: Mapping[type[InputError], str] = {
     OutputExistsError: "--overwrite replaces it",
-    UnfinishedRunError: "--resume continues it, --overwrite starts anew",
-    ChangedRunError: "--overwrite starts anew",
-    ChangedTableError: "--overwrite makes it anew",
-    FollowedRunError: "resume it with --follow, or --overwrite starts anew",
-    NotFollowedRunError: "resume it without --follow, or --overwrite starts anew",
+    UnfinishedRunError: "--resume continues it, --overwrite starts again",
+    ChangedRunError: "--overwrite starts again",
+    ChangedTableError: "--overwrite makes it again",
+    FollowedRunError: "resume it with --follow, or --overwrite starts again",
+    NotFollowedRunError: "resume it without --follow, or --overwrite starts again",
     LostWorkersError: "--resume continues the run",
     IncompleteMovieError: "--frames 0:{n_frames} takes them",
     SeriesError: "choose one with --series N",

@@ -206,7 +206,7 @@ def detect_batch(
     MovieProgress or Outcome
         For every movie: its progress, the first time before any frame is done, then what became of it. A movie that
         is skipped or cannot be opened has no progress. Where the generator is closed before its end, finished chunks
-        of the movie at work are kept for `resume`.
+        of the current movie are kept for `resume`.
 
     Raises
     ------

@@ -63,13 +63,13 @@ def check_summary(path: Path, pairs: Iterable[tuple[str | Path, Path]], *, overw
     pairs : iterable of (path-like, Path)
         Movies and tables.
     overwrite : bool
-        Replace a file of that name that is no summary.
+        Replace a file of that name that is not a summary.
     """
     if path in {file for _, table in pairs for file in formats.format_for(table).outputs(table)}:
         raise InputError(f"{path}: is the name of the summary, and a movie would become this table; rename it")
     check_can_write(path, overwrite=True)
     if path.exists() and not overwrite and not is_summary(path):
-        raise InputError(f"{path}: is no summary of this program's; rename it, or choose another folder")
+        raise InputError(f"{path}: is not a summary of this program; rename it, or choose another folder")
 
 
 def summarised(

@@ -31,7 +31,7 @@ LOCK = "lock"
 
 
 class PartialResults:
-    """Finished chunks of an unfinished run, in the folder ``OUTPUT.partial`` beside the output.
+    """Finished chunks of an unfinished run, in the folder ``OUTPUT.partial`` next to the output.
 
     Every chunk is a native table, put in place at once when it is whole; ``job.json`` says what it belongs to. One run
     at a time may use it: it holds a lock, which the system lifts when the run ends, however it ends.

@@ -34,9 +34,9 @@ CONNECT_S = 10.0
 WORKERS_S = 120.0
 #: How often to check whether there are still workers, in seconds.
 CHECK_S = 2.0
-#: Chunks that are handed out at a time for every thread of the workers: one at work and one that waits for it.
+#: Chunks that are handed out at a time for every thread of the workers: one in progress and one that waits.
 CHUNKS_PER_THREAD = 2
-#: A chunk that was at work in this many workers when they died, and in one more, is given up.
+#: A chunk that this many workers, and one more, were detecting when they died is given up.
 ALLOWED_FAILURES = 3
 #: Movies and detectors that a worker keeps open, of each.
 MAX_CACHED = 2
@@ -144,7 +144,7 @@ class Cluster:
             raise LostWorkersError(LOST) from None
 
     def _wait(self, future: Any) -> None:
-        """Wait until a future is done, or raise `InputError` if there is nobody left to do it."""
+        """Wait until a future is done, or raise `InputError` if there are no workers left to do it."""
         last_alive = time.monotonic()
         while not future.done():
             with suppress(TimeoutError, CancelledError):
@@ -381,7 +381,7 @@ def dask_setup(_worker: Any) -> None:
 
 
 def _same(order: bytes) -> bytes:
-    """Return an order: as the result of a task, Dask hands it from worker to worker, and makes it anew where lost."""
+    """Return an order: as a task's result, Dask hands it from worker to worker, and makes it again where it is lost."""
     return order
 
 

@@ -21,10 +21,10 @@ from napari_subpixel.stacks import GrowthSnapshot, Stack, open_stack, watch_grow
 
 #: Frames that a movie must have before its microscope is estimated, from these alone, so that it never matters when.
 FIRST_FRAMES = 100
-#: The pause between two writings of a growing table, in units of how long the last one took.
-PAUSE = 9.0
+#: The pause between two writings of a growing table is at least this many times as long as the last one took.
+WRITE_PAUSE_RATIO = 9.0
 #: The shortest such pause, in seconds.
-MIN_PAUSE_S = 2.0
+MIN_WRITE_PAUSE_S = 2.0
 
 
 class Growth(NamedTuple):
@@ -132,7 +132,7 @@ def follow_to_file(
         with PartialResults(output).opened(job.identity_of_beginning, resume=resume, overwrite=overwrite) as results:
             _check_is_same_movie(job, results)
             kept = _GrowingResults(results)
-            due_s = time.monotonic() + MIN_PAUSE_S
+            due_s = time.monotonic() + MIN_WRITE_PAUSE_S
             for stack, no_more in chain([(begun, ended)], looks):
                 if stack is None:
                     yield Growth(job.span[1], kept.stop(job))
@@ -186,7 +186,7 @@ def _written(outputs: Outputs, job: DetectionJob, kept: _GrowingResults) -> floa
     began = time.monotonic()
     outputs.write(job, kept.tables)
     now = time.monotonic()
-    return now + max(MIN_PAUSE_S, PAUSE * (now - began))
+    return now + max(MIN_WRITE_PAUSE_S, WRITE_PAUSE_RATIO * (now - began))
 
 
 def _missing(path: str | Path, job: DetectionJob, stop: int | None, channel: int | str | None) -> str | None:

@@ -174,7 +174,7 @@ def check_inputs_stay(
     also_read: Iterable[str | Path] = (),
     also_written: Iterable[Path] = (),
 ) -> None:
-    """Raise `InputError` if a table, or a file written beside it, is one that is read.
+    """Raise `InputError` if a table, or a file written next to it, is one that is read.
 
     Parameters
     ----------
@@ -196,7 +196,7 @@ def check_inputs_stay(
 
 
 def sidecar_of(movie: str | Path) -> Path:
-    """Return the name of the file beside a movie that holds its own settings, whether it exists or not.
+    """Return the name of the file next to a movie that holds its own settings, whether it exists or not.
 
     Examples
     --------

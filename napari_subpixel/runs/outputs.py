@@ -119,7 +119,7 @@ def circumstances(job: DetectionJob) -> dict[str, Any]:
 
 
 def _batches(tables: Iterable[Localizations]) -> Iterator[tuple[int, Localizations]]:
-    """Join tables until they have many rows, so that an image is gone through seldom; yield also how many they are."""
+    """Join tables until they have many rows, so that an image is seldom gone through; yield also how many they are."""
     held: list[Localizations] = []
     for table in tables:
         held.append(table)

@@ -100,9 +100,9 @@ def detect_to_file(
     overwrite: bool = False,
     detecting: Detecting = detect,
 ) -> Generator[Chunk, None, Detected]:
-    """Detect a movie into a file, which appears only when it is whole; finished chunks wait beside it.
+    """Detect a movie into a file, which appears only when it is whole; finished chunks wait next to it.
 
-    Of the table one part at a time is in memory, so that a movie may be as long as it likes.
+    One part of the table at a time is in memory, so that a movie may be of any length.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def detect_to_file(
     image : Path, optional
         Image of the molecules to write, as `Outputs` does.
     resume : bool
-        Go on from the chunks that an interrupted run left; with none, just start.
+        Continue from the chunks that an interrupted run left; with none, just start.
     overwrite : bool
         Replace an existing table, and drop what an interrupted run left.
     detecting : callable
@@ -150,10 +150,25 @@ def detect_to_file(
 def check_output(stack: Stack, camera: Camera | None, output: Path, *, resume: bool, overwrite: bool) -> bool:
     """Raise `InputError` now if `detect_to_file` would refuse this output: before the estimates, not after them.
 
+    Parameters
+    ----------
+    stack : Stack
+    camera : Camera or None
+        Its pixel size, where it has one, overrides that of the movie's metadata.
+    output : Path
+        The table.
+    resume, overwrite : bool
+        As for `detect_to_file`.
+
     Returns
     -------
     bool
         Whether a file that is there is replaced.
+
+    Raises
+    ------
+    InputError
+        `UnfinishedRunError`, `OutputExistsError` and `PixelSizeError` among them.
     """
     overwrite_files = check_place(output, resume=resume, overwrite=overwrite)
     known = (camera and camera.pixel_size_nm) or stack.pixel_size_nm
@@ -163,7 +178,25 @@ def check_output(stack: Stack, camera: Camera | None, output: Path, *, resume: b
 
 
 def check_place(output: Path, *, resume: bool, overwrite: bool) -> bool:
-    """Do the part of `check_output` that needs no movie."""
+    """Do the part of `check_output` that needs no movie.
+
+    Parameters
+    ----------
+    output : Path
+        The table.
+    resume, overwrite : bool
+        As for `detect_to_file`.
+
+    Returns
+    -------
+    bool
+        Whether a file that is there is replaced.
+
+    Raises
+    ------
+    InputError
+        As from `check_output`.
+    """
     results = PartialResults(output)
     results.check_free(resume=resume, overwrite=overwrite)
     # A run that was killed while it put its files in place may have left one or both of two.

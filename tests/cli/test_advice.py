@@ -33,7 +33,7 @@ def test_an_error_of_no_kind_is_said_as_it_is():
 def test_an_unfinished_run_is_refused_with_the_flags_that_decide_on_it(run, refuse, movie, tmp_path):
     (tmp_path / "found.csv.partial").mkdir()
     message = refuse("detect", movie, "-o", tmp_path / "found.csv")
-    assert message.endswith(": an interrupted run left this; --resume continues it, --overwrite starts anew")
+    assert message.endswith(": an interrupted run left this; --resume continues it, --overwrite starts again")
 
 
 def test_in_a_batch_advice_goes_with_every_movie_that_fails(run, movie, tmp_path):

@@ -75,7 +75,7 @@ def test_a_summary_of_somebody_elses_stays(refuse, run, experiment, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / "summary.csv").write_text("precious")
-    assert "is no summary of this program's" in refuse("detect", experiment / "a.tif", "-o", out)
+    assert "is not a summary of this program" in refuse("detect", experiment / "a.tif", "-o", out)
     assert (out / "summary.csv").read_text() == "precious"
     assert run("detect", experiment / "a.tif", "-o", out, "--model", "paper", "--overwrite").status == 0
     assert len(summary(out)) == 1
@@ -95,7 +95,7 @@ def test_a_table_made_with_other_settings_is_not_skipped(run, refuse, movie, tmp
         ("--model", "fast"): "another model (paper 8817248e, now fast",
     }.items():
         assert f"{difference}" in (message := refuse(*same, *flags))
-        assert message.endswith("--overwrite makes it anew")
+        assert message.endswith("--overwrite makes it again")
     assert out.read_bytes() == before
     assert run(*same, "--threshold", 0.4, "--overwrite").status == 0
     assert formats.read_about(out)["provenance"]["threshold"] == 0.4

@@ -16,7 +16,7 @@ def detector() -> Detector:
 
 @pytest.fixture(scope="session")
 def thirty_frames() -> np.ndarray:
-    """Frames that are not square, with 20 molecules in each; nobody may change them."""
+    """Frames that are not square, with 20 molecules in each; no test may change them."""
     movie = Simulation(frame_shape=(40, 52), n_frames=30, structure="uniform", emitters_per_frame=20, photons=2250)
     frames, _ = simulate(movie, np.random.default_rng(3))
     frames.flags.writeable = False

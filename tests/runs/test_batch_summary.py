@@ -1,4 +1,4 @@
-"""The summary of a batch: a row for every movie, complete from run to run, and never over somebody else's file."""
+"""The summary of a batch: a row for every movie, complete from run to run, and never over a file of another kind."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RESULTS = [
 ]
 
 
-def told(results: Iterable[Outcome | MovieProgress]) -> Generator[Outcome | MovieProgress, None, None]:
+def replayed(results: Iterable[Outcome | MovieProgress]) -> Generator[Outcome | MovieProgress, None, None]:
     yield from results
 
 
@@ -53,7 +53,7 @@ def test_the_summary_of_nothing_has_its_columns():
 
 def test_the_summary_is_there_after_every_movie(tmp_path):
     path = tmp_path / "summary.csv"
-    running = summarised(told([done(tmp_path, "a"), MovieProgress(Path("b.tif"), tmp_path / "b.csv", 2, 2)]), path)
+    running = summarised(replayed([done(tmp_path, "a"), MovieProgress(Path("b.tif"), tmp_path / "b.csv", 2, 2)]), path)
     next(running)
     next(running)
     assert rows(tmp_path) == {"a": ("done", "2500")}
@@ -63,43 +63,43 @@ def test_the_summary_is_there_after_every_movie(tmp_path):
 
 def test_movies_that_are_skipped_keep_their_figures(tmp_path):
     path = tmp_path / "summary.csv"
-    list(summarised(told([done(tmp_path, "a"), done(tmp_path, "b", 7)]), path))
+    list(summarised(replayed([done(tmp_path, "a"), done(tmp_path, "b", 7)]), path))
     skipped = Outcome(Path("b.tif"), tmp_path / "b.csv", skipped=True)
-    (event,) = summarised(told([skipped]), path)
+    (event,) = summarised(replayed([skipped]), path)
     assert (event.status, event.n_molecules) == ("skipped", 7)
     assert rows(tmp_path) == {"a": ("done", "2500"), "b": ("done", "7")}
     (tmp_path / "a.csv").unlink()
     unknown = Outcome(Path("c.tif"), tmp_path / "c.csv", skipped=True)
-    list(summarised(told([unknown]), path))
+    list(summarised(replayed([unknown]), path))
     assert rows(tmp_path) == {"b": ("done", "7"), "c": ("skipped", "")}
 
 
-def test_a_failure_is_told_until_the_movie_is_done_or_gone(tmp_path):
+def test_a_failure_is_listed_until_the_movie_is_done_or_gone(tmp_path):
     path, movie = tmp_path / "summary.csv", tmp_path / "bad.tif"
     movie.touch()
     failed = Outcome(movie, tmp_path / "bad.csv", error=InputError("bad.tif: cut off"))
-    list(summarised(told([failed]), path))
-    list(summarised(told([done(tmp_path, "a")]), path))
+    list(summarised(replayed([failed]), path))
+    list(summarised(replayed([done(tmp_path, "a")]), path))
     assert rows(tmp_path) == {"bad": ("failed", ""), "a": ("done", "2500")}
     movie.unlink()
-    list(summarised(told([done(tmp_path, "a", 9)]), path))
+    list(summarised(replayed([done(tmp_path, "a", 9)]), path))
     assert rows(tmp_path) == {"a": ("done", "9")}
 
 
 def test_a_summary_that_cannot_be_written_stops_no_movie(tmp_path):
     path = tmp_path / "summary.csv"
     path.mkdir()
-    running = summarised(told([done(tmp_path, "a"), done(tmp_path, "b")]), path)
+    running = summarised(replayed([done(tmp_path, "a"), done(tmp_path, "b")]), path)
     assert [next(running).status, next(running).status] == ["done", "done"]
     with pytest.raises(InputError, match=r"summary.csv: is a folder"):
         next(running)
 
 
-def test_a_summary_whose_numbers_somebody_changed_tells_nothing(tmp_path):
+def test_a_summary_whose_numbers_were_changed_is_ignored(tmp_path):
     path = tmp_path / "summary.csv"
-    list(summarised(told([done(tmp_path, "a")]), path))
+    list(summarised(replayed([done(tmp_path, "a")]), path))
     path.write_text(path.read_text().replace(",100,", ",many,"))
-    list(summarised(told([done(tmp_path, "b")]), path))
+    list(summarised(replayed([done(tmp_path, "b")]), path))
     assert rows(tmp_path) == {"b": ("done", "2500")}
 
 
@@ -108,7 +108,7 @@ def test_what_is_no_summary_is_refused_before_the_work(tmp_path):
     pairs = [("a.tif", tmp_path / "a.csv")]
     check_summary(path, pairs, overwrite=False)
     path.write_text("my,own\n1,2\n")
-    with pytest.raises(InputError, match=r"summary.csv: is no summary of this program's"):
+    with pytest.raises(InputError, match=r"summary.csv: is not a summary of this program"):
         check_summary(path, pairs, overwrite=False)
     check_summary(path, pairs, overwrite=True)
     with pytest.raises(InputError, match=r"summary.csv: is the name of the summary"):
@@ -118,9 +118,9 @@ def test_what_is_no_summary_is_refused_before_the_work(tmp_path):
 def test_a_row_whose_numbers_were_cleared_is_no_fault(tmp_path):
     path = tmp_path / "summary.csv"
     first = done(tmp_path, "a")
-    list(summarised(told([first]), path))
+    list(summarised(replayed([first]), path))
     cleared = pd.read_csv(path, dtype=str)
     cleared[["frames", "molecules", "seconds", "frames_per_second"]] = ""
     cleared.to_csv(path, index=False)
-    (again,) = summarised(told([Outcome(first.movie, first.output, skipped=True)]), path)
+    (again,) = summarised(replayed([Outcome(first.movie, first.output, skipped=True)]), path)
     assert (again.n_frames, again.n_molecules) == (0, 0)

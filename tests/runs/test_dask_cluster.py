@@ -22,7 +22,7 @@ from napari_subpixel.detection import chunks
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.job import DetectionJob, job_for
 from napari_subpixel.detection.options import DetectionOptions
-from napari_subpixel.errors import InputError
+from napari_subpixel.errors import InputError, LostWorkersError
 from napari_subpixel.runs import dask_cluster
 from napari_subpixel.runs.batch import detect_batch
 from napari_subpixel.runs.dask_cluster import Cluster, connected, local_workers
@@ -112,7 +112,7 @@ def test_a_model_that_measures_and_parts_of_a_movie_come_out_the_same(workers, m
         assert written(job, tmp_path / "a.parquet", detecting=workers.detect) == written(job, tmp_path / "b.parquet")
 
 
-def test_a_run_that_was_stopped_goes_on_with_workers_and_without(workers, job, tmp_path):
+def test_a_run_that_was_stopped_is_resumed_with_workers_and_without(workers, job, tmp_path):
     running = detect_to_file(job, tmp_path / "there.csv", detecting=workers.detect)
     for _ in range(3):
         next(running)
@@ -166,7 +166,7 @@ def test_things_beyond_the_last_few_are_let_go():
     assert list(kept._there) == [3, 4]
 
 
-# -- what goes wrong, in words -------------------------------------------------------------------------------------
+# -- what goes wrong ------------------------------------------------------------------------------------------------
 
 
 def refused(one: Cluster, job: DetectionJob) -> str:
@@ -176,7 +176,7 @@ def refused(one: Cluster, job: DetectionJob) -> str:
     return str(error.value)
 
 
-def test_a_movie_that_a_worker_does_not_see_is_told_with_the_worker(threads, job, tmp_path):
+def test_a_movie_that_a_worker_does_not_see_is_reported_with_the_worker(threads, job, tmp_path):
     there = tmp_path / "elsewhere" / "movie.tif"  # as a disk that the worker does not have
     job.stack.opening["movie"] = str(there)
     with connected(threads) as one:
@@ -185,7 +185,7 @@ def test_a_movie_that_a_worker_does_not_see_is_told_with_the_worker(threads, job
     assert words.endswith(f"does not see the movie: {there}: no such file")
 
 
-def test_another_movie_at_the_same_place_is_told(threads, job, tmp_path):
+def test_another_movie_at_the_same_place_is_refused(threads, job, tmp_path):
     there = tmp_path / "other.tif"  # as a disk that the worker has another one of
     job.stack.opening["movie"] = str(there)
     tifffile.imwrite(there, np.ones((N_FRAMES, 40, 52), np.uint16), photometric="minisblack")
@@ -198,7 +198,7 @@ def test_a_movie_in_memory_is_refused(threads, detector):
         assert refused(one, DetectionJob(stack, detector)).startswith("array: is in memory; workers of a cluster need")
 
 
-def test_a_frame_that_is_not_finite_is_told_as_without_workers(threads, tmp_path, detector):
+def test_a_frame_that_is_not_finite_is_reported_as_without_workers(threads, tmp_path, detector):
     frames = np.ones((5, 20, 30), np.float32)
     frames[3, 5, 6] = np.nan
     tifffile.imwrite(tmp_path / "nan.tif", frames, photometric="minisblack")
@@ -206,7 +206,7 @@ def test_a_frame_that_is_not_finite_is_told_as_without_workers(threads, tmp_path
         assert refused(one, DetectionJob(stack, detector)).startswith("nan.tif: frame 3 holds nan at row 5, column 6")
 
 
-def test_another_version_of_the_program_is_told(threads, job, monkeypatch):
+def test_another_version_of_the_program_is_refused(threads, job, monkeypatch):
     about = ("napari-subpixel 0.0.0", "key")
     with connected(threads) as one:
         task = one._submit(dask_cluster._detect_chunk, about, pickle.dumps(None), 0)
@@ -227,7 +227,7 @@ def test_a_chunk_that_ends_every_worker_is_given_up(workers, job, monkeypatch):
         workers.client.run_on_scheduler(lambda dask_scheduler: setattr(dask_scheduler, "allowed_failures", allowed))
 
 
-def test_a_scheduler_without_workers_is_told(monkeypatch):
+def test_a_scheduler_without_workers_is_reported(monkeypatch):
     monkeypatch.setattr(dask_cluster, "WORKERS_S", 0.2)
     monkeypatch.setattr(dask_cluster, "CHECK_S", 0.1)
     with in_this_process(0) as none:
@@ -235,22 +235,22 @@ def test_a_scheduler_without_workers_is_told(monkeypatch):
         with pytest.raises(InputError, match="the scheduler has had no workers for 0 s"), connected(address):
             pass
         client = none.get_client()
-        with client, pytest.raises(InputError, match="no workers for 0 s; finished chunks are kept"):
+        with client, pytest.raises(LostWorkersError, match="no workers for 0 s; finished chunks are kept"):
             Cluster(client)._wait(client.submit(os.getpid))
 
 
-def test_a_scheduler_that_ends_meanwhile_is_told(job, monkeypatch):
+def test_a_scheduler_that_ends_meanwhile_is_reported(job, monkeypatch):
     monkeypatch.setattr(dask_cluster, "CONNECT_S", 1)
     with in_this_process(1) as one, connected(one.scheduler_address, device="cpu") as there:
         running = there.detect(job)
         next(running)
         one.close()
-        with pytest.raises(InputError, match="the scheduler is gone; finished chunks are kept"):
+        with pytest.raises(LostWorkersError, match="the scheduler is gone; finished chunks are kept"):
             list(running)
         assert refused(there, job) == dask_cluster.LOST  # the next movie
 
 
-def test_a_scheduler_that_is_not_there_is_told(monkeypatch, tmp_path):
+def test_a_scheduler_that_is_not_there_is_reported(monkeypatch, tmp_path):
     monkeypatch.setattr(dask_cluster, "CONNECT_S", 0.5)
     for address in ("127.0.0.1:9", "tcp://127.0.0.1:9", "foo://x", "no-such-host.invalid:8786"):
         with (

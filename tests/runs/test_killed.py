@@ -98,9 +98,9 @@ def test_two_runs_do_not_write_one_table_at_once(movie, detector, tmp_path):
     with open_stack(movie) as stack:
         first = detect_to_file(job_of(stack, detector), tmp_path / "out.csv")
         next(first)
-        for told in ({}, {"resume": True}, {"overwrite": True}):
+        for options in ({}, {"resume": True}, {"overwrite": True}):
             with pytest.raises(InputError, match=r"out.csv: another run is writing this table now"):
-                next(detect_to_file(job_of(stack, detector), tmp_path / "out.csv", **told))
+                next(detect_to_file(job_of(stack, detector), tmp_path / "out.csv", **options))
         list(first)
     assert (tmp_path / "out.csv").exists()
 
@@ -119,7 +119,7 @@ def test_drafts_of_a_killed_run_are_cleared_and_nothing_else(movie, detector, tm
         assert all((tmp_path / name).exists() for name in others)
 
 
-def test_a_run_killed_before_it_said_what_it_is_starts_anew(movie, detector, tmp_path):
+def test_a_run_killed_before_it_said_what_it_is_starts_again(movie, detector, tmp_path):
     (tmp_path / "out.parquet.partial").mkdir()
     with open_stack(movie) as stack:
         assert len(list(detect_to_file(job_of(stack, detector), tmp_path / "out.parquet", resume=True))) == 1
@@ -128,8 +128,8 @@ def test_a_run_killed_before_it_said_what_it_is_starts_anew(movie, detector, tmp
 def test_a_run_killed_while_it_replaced_a_table_is_not_taken_for_done(movie, detector, tmp_path):
     output = tmp_path / "out.parquet"
 
-    def run(**told):
-        return detect_batch([(movie, output)], detector, DetectionOptions(Camera(pixel_size_nm=100)), **told)
+    def run(**options):
+        return detect_batch([(movie, output)], detector, DetectionOptions(Camera(pixel_size_nm=100)), **options)
 
     assert list(run())[-1].status == "done"
     whole = output.read_bytes()

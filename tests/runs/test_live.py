@@ -15,7 +15,14 @@ from napari_subpixel.detection import chunks
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.job import DetectionJob, job_for
 from napari_subpixel.detection.options import DetectionOptions
-from napari_subpixel.errors import FollowedRunError, InputError, PixelSizeError
+from napari_subpixel.errors import (
+    ChangedRunError,
+    FollowedRunError,
+    InputError,
+    NotFollowedRunError,
+    PixelSizeError,
+    UnfinishedRunError,
+)
 from napari_subpixel.rendering.render import render
 from napari_subpixel.runs import live
 from napari_subpixel.runs.batch import MovieProgress, Outcome, detect_batch
@@ -26,7 +33,7 @@ from napari_subpixel.runs.pipeline import detect_to_file
 from napari_subpixel.stacks import Stack, growing, open_stack
 
 CAMERA = Camera(pixel_size_nm=100)
-#: Seconds without a byte after which a movie is complete, by a clock that moves from one look to the next only.
+#: Seconds without a byte after which a movie is complete, by a clock that only sleep moves.
 IDLE = 3.0
 
 
@@ -54,8 +61,8 @@ def small_and_quick(monkeypatch):
     monkeypatch.setattr(growing, "time", Clock())
     monkeypatch.setattr(chunks, "CHUNK_PIXELS", 4 * 40 * 52)
     monkeypatch.setattr(live, "FIRST_FRAMES", 6)
-    monkeypatch.setattr(live, "MIN_PAUSE_S", 0.0)
-    monkeypatch.setattr(live, "PAUSE", 0.0)
+    monkeypatch.setattr(live, "MIN_WRITE_PAUSE_S", 0.0)
+    monkeypatch.setattr(live, "WRITE_PAUSE_RATIO", 0.0)
 
 
 def append(path: Path, frames: np.ndarray) -> None:
@@ -75,14 +82,14 @@ def at_once(path: Path, output: Path, detector: Detector) -> bytes:
 
 
 def until(run: Generator[Growth, None, FollowedMovie], n_frames: int) -> Growth:
-    """Go on until so many frames are finished."""
+    """Run until this many frames are finished."""
     return next(growth for growth in run if growth.done >= n_frames)
 
 
 def written_after(run: Generator[Growth, None, FollowedMovie], n_frames: int) -> None:
-    """Go on until so many frames are finished, and what is found in them is written."""
+    """Run until this many frames are finished and their molecules written."""
     until(run, n_frames)
-    next(run)  # the look is over; before the next one
+    next(run)  # between two snapshots
     next(run)  # the files are written
 
 
@@ -114,13 +121,13 @@ def test_the_table_grows_with_the_movie_and_is_in_the_end_that_of_the_whole(dete
     assert not PartialResults(table).folder.exists()
 
 
-def test_one_that_was_stopped_goes_on_with_what_came_since(detector, frames, tmp_path):
+def test_one_that_was_stopped_is_resumed_with_what_came_since(detector, frames, tmp_path):
     movie, table = tmp_path / "movie.tif", tmp_path / "table.parquet"
     append(movie, frames[:10])
     run = follow_to_file(movie, job_of(detector), table, Follow(IDLE))
     until(run, 8)
     run.close()
-    with pytest.raises(InputError, match="interrupted run left this"):
+    with pytest.raises(UnfinishedRunError, match="interrupted run left this"):
         next(follow_to_file(movie, job_of(detector), table, Follow(IDLE)))
     append(movie, frames[10:])
     with (
@@ -133,6 +140,17 @@ def test_one_that_was_stopped_goes_on_with_what_came_since(detector, frames, tmp
     assert table.read_bytes() == at_once(movie, tmp_path / "whole.parquet", detector)
 
 
+def test_a_run_that_did_not_follow_is_not_resumed_by_one_that_does(detector, frames, tmp_path):
+    movie, table = tmp_path / "movie.tif", tmp_path / "table.parquet"
+    append(movie, frames)
+    with open_stack(movie) as stack:
+        run = detect_to_file(job_of(detector)(stack), table)
+        next(run)
+        run.close()
+    with pytest.raises(NotFollowedRunError, match="did not follow the movie while it was written"):
+        to_end(follow_to_file(movie, job_of(detector), table, Follow(IDLE), resume=True))
+
+
 def test_a_movie_that_was_exchanged_is_refused(detector, frames, tmp_path):
     movie, table = tmp_path / "movie.tif", tmp_path / "table.csv"
     append(movie, frames[:8])
@@ -141,7 +159,7 @@ def test_a_movie_that_was_exchanged_is_refused(detector, frames, tmp_path):
     run.close()
     movie.unlink()
     append(movie, frames[1:])
-    with pytest.raises(InputError, match="had another fingerprint"):
+    with pytest.raises(ChangedRunError, match="had another fingerprint"):
         to_end(follow_to_file(movie, job_of(detector), table, Follow(IDLE), resume=True))
     run = follow_to_file(movie, job_of(detector), table, Follow(IDLE), overwrite=True)
     until(run, 8)
@@ -168,7 +186,7 @@ def test_frames_that_are_gone_for_a_moment_are_waited_for(detector, frames, tmp_
     assert table.read_bytes() == at_once(movie, tmp_path / "whole.csv", detector)
 
 
-def test_frames_that_stay_away_are_told(detector, frames, tmp_path):
+def test_frames_that_stay_away_are_reported(detector, frames, tmp_path):
     movie = tmp_path / "movie.tif"
     append(movie, frames[:8])
     run = follow_to_file(movie, job_of(detector), tmp_path / "table.csv", Follow(IDLE))
@@ -256,7 +274,7 @@ def test_the_files_of_a_movie_are_never_replaced_by_its_image(detector, frames, 
     assert len(list(folder.iterdir())) == 8
 
 
-def test_frames_that_are_not_there_in_the_end_are_told(detector, frames, tmp_path):
+def test_frames_that_are_missing_in_the_end_are_reported(detector, frames, tmp_path):
     movie = tmp_path / "movie.tif"
     append(movie, frames)
     end = to_end(follow_to_file(movie, job_of(detector), tmp_path / "t.csv", Follow(IDLE), frames=(0, 300)))
@@ -282,7 +300,7 @@ def test_a_folder_is_followed_from_its_first_frame_on(detector, frames, tmp_path
     assert end.job.stack.name == "frames"
 
 
-def test_a_frame_that_comes_after_those_that_follow_it_is_told(detector, frames, tmp_path):
+def test_a_frame_that_comes_after_those_that_follow_it_is_refused(detector, frames, tmp_path):
     folder = tmp_path / "frames"
     folder.mkdir()
     for number in (0, 1, 2, 3, 4, 5, 7, 8):
@@ -294,7 +312,7 @@ def test_a_frame_that_comes_after_those_that_follow_it_is_told(detector, frames,
         to_end(run)
 
 
-def test_a_movie_that_goes_on_otherwise_than_before_is_not_resumed(detector, frames, tmp_path):
+def test_a_movie_whose_beginning_changed_is_not_resumed(detector, frames, tmp_path):
     movie, table = tmp_path / "movie.tif", tmp_path / "table.csv"
     append(movie, frames[:9])
     run = follow_to_file(movie, job_of(detector), table, Follow(IDLE))
@@ -302,15 +320,15 @@ def test_a_movie_that_goes_on_otherwise_than_before_is_not_resumed(detector, fra
     run.close()
     movie.unlink()
     append(movie, np.concatenate([frames[:1], frames[:12]]))
-    with pytest.raises(InputError, match="frame 7 is not, or no longer, the one"):
+    with pytest.raises(ChangedRunError, match="frame 7 is not, or no longer, the one"):
         to_end(follow_to_file(movie, job_of(detector), table, Follow(IDLE), resume=True))
     movie.unlink()
     append(movie, frames[:7])
-    with pytest.raises(InputError, match="frame 7 is not, or no longer, the one"):
+    with pytest.raises(ChangedRunError, match="frame 7 is not, or no longer, the one"):
         to_end(follow_to_file(movie, job_of(detector), table, Follow(IDLE), resume=True))
 
 
-def test_a_movie_that_never_comes_is_told(detector, tmp_path):
+def test_a_movie_that_never_comes_is_reported(detector, tmp_path):
     with pytest.raises(InputError, match=r"gone\.tif: no such file"):
         to_end(follow_to_file(tmp_path / "gone.tif", job_of(detector), tmp_path / "table.csv", Follow(IDLE)))
 
@@ -325,7 +343,7 @@ def test_a_movie_whose_writing_broke_off_is_detected_as_far_as_it_goes(detector,
     assert "cut off" in end.warning
 
 
-def test_of_several_movies_each_tells_its_progress_and_its_outcome(detector, frames, tmp_path):
+def test_of_several_movies_each_yields_its_progress_and_its_outcome(detector, frames, tmp_path):
     movie = tmp_path / "movie.tif"
     append(movie, frames)
     *progress, outcome = detect_batch(

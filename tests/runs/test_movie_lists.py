@@ -1,4 +1,4 @@
-"""Which movies names stand for, and what their tables are called."""
+"""Which movies are meant by names, and what their tables are called."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_files_that_name_each_other_do_not_all_vanish(tmp_path):
 
 
 def test_ome_movies_of_their_own_are_all_listed_whatever_they_are_called(tmp_path):
-    """A renamed copy names the file it was; two images that one XML tells of are two movies."""
+    """A renamed copy names the file it was; two images that one XML describes are two movies."""
     write_ome(tmp_path / "a.ome.tif", image("a.ome.tif"))
     write_ome(tmp_path / "copy.ome.tif", image("a.ome.tif"))
     positions = image("p0.ome.tif") + image("p1.ome.tif")
@@ -153,7 +153,7 @@ def test_a_folder_of_single_frames_is_one_movie_and_any_other_holds_movies(tmp_p
     assert not is_folder_of_frames(tmp_path / "one")
 
 
-def test_frames_without_pages_of_their_own_are_told_by_the_size_of_the_file(tmp_path):
+def test_frames_without_pages_of_their_own_are_recognised_by_the_size_of_the_file(tmp_path):
     page = write_tiff(tmp_path / "page.tif", np.zeros((1, 200, 210), np.uint16))
     assert holds_one_frame(page) is True
     page.write_bytes(page.read_bytes() + bytes(3 * 200 * 210 * 2))
@@ -192,11 +192,11 @@ def typed(tmp_path, monkeypatch) -> Path:
         (["gone.tif", "day1/notes.txt"], ["gone.tif", "day1/notes.txt"]),
     ],
 )
-def test_names_stand_for_movies_folders_and_patterns(typed, arguments, movies):
+def test_names_may_be_those_of_movies_folders_and_patterns(typed, arguments, movies):
     assert [str(movie) for movie in gather_movies(arguments)] == movies
 
 
-def test_a_folder_that_is_empty_stands_for_itself(typed):
+def test_a_folder_that_is_empty_is_kept_as_a_name(typed):
     (typed / "empty").mkdir()
     assert gather_movies(["empty", ""]) == ["empty", ""]
 
@@ -265,7 +265,7 @@ def test_what_is_read_is_never_written(tmp_path):
         check_inputs_stay(pairs, also_read=[tmp_path / "cell.yaml"])
 
 
-def test_a_sidecar_is_named_after_the_movie_and_lies_beside_it(tmp_path, monkeypatch):
+def test_a_sidecar_is_named_after_the_movie_and_lies_next_to_it(tmp_path, monkeypatch):
     assert sidecar_of("a/cell.1.ome.tif") == Path("a/cell.1.subpixel.yaml")
     (tmp_path / "2024.05").mkdir()
     assert sidecar_of(tmp_path / "2024.05") == tmp_path / "2024.05.subpixel.yaml"

@@ -18,7 +18,14 @@ from napari_subpixel.detection import chunks
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.job import DetectionJob, job_for
 from napari_subpixel.detection.options import DetectionOptions
-from napari_subpixel.errors import ImplausibleError, InputError
+from napari_subpixel.errors import (
+    ChangedRunError,
+    ImplausibleError,
+    InputError,
+    OutputExistsError,
+    PixelSizeError,
+    UnfinishedRunError,
+)
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.models import Model, ModelCard
 from napari_subpixel.models.domain import Domain
@@ -110,7 +117,7 @@ def test_resume_with_nothing_to_resume_just_starts(job, tmp_path):
 
 def test_what_an_interrupted_run_left_is_not_lost_by_accident(job, tmp_path):
     next(detect_to_file(job, tmp_path / "out.csv"))
-    with pytest.raises(InputError, match=r"out.csv.partial: an interrupted run left this"):
+    with pytest.raises(UnfinishedRunError, match=r"out.csv.partial: an interrupted run left this"):
         run(job, tmp_path / "out.csv")
     assert run(job, tmp_path / "out.csv", overwrite=True)[0] == 4
 
@@ -118,7 +125,7 @@ def test_what_an_interrupted_run_left_is_not_lost_by_accident(job, tmp_path):
 def test_a_run_with_other_settings_is_not_mixed_in(job, tmp_path, movie):
     next(detect_to_file(job, tmp_path / "out.csv"))
     other = DetectionJob(job.stack, Detector("paper", threshold=0.3, device="cpu"), job.camera)
-    with pytest.raises(InputError, match=r"another threshold \(0.1, now 0.3\)"):
+    with pytest.raises(ChangedRunError, match=r"another threshold \(0.1, now 0.3\)"):
         run(other, tmp_path / "out.csv", resume=True)
 
 
@@ -127,7 +134,7 @@ def test_a_movie_that_changed_is_not_resumed(job, tmp_path, movie):
     tifffile.imwrite(tmp_path / "movie.tif", movie[::-1], photometric="minisblack")
     with (
         open_stack(tmp_path / "movie.tif") as stack,
-        pytest.raises(InputError, match="another fingerprint"),
+        pytest.raises(ChangedRunError, match="another fingerprint"),
     ):
         run(DetectionJob(stack, job.detector, job.camera), tmp_path / "out.csv", resume=True)
 
@@ -146,7 +153,7 @@ def test_a_run_killed_while_it_put_its_files_in_place_is_resumed(job, tmp_path):
 def test_damaged_partial_results_are_not_resumed(job, tmp_path):
     next(detect_to_file(job, tmp_path / "out.csv"))
     (tmp_path / "out.csv.partial" / "job.json").write_text("{")
-    with pytest.raises(InputError, match="the interrupted run had another"):
+    with pytest.raises(ChangedRunError, match="the interrupted run had another"):
         run(job, tmp_path / "out.csv", resume=True)
 
 
@@ -183,7 +190,7 @@ def test_values_that_are_not_finite_are_refused_with_their_frame(detector, movie
 def test_nm_are_not_written_without_a_pixel_size(detector, movie, tmp_path):
     with open_stack(movie, name="m") as stack:
         job = DetectionJob(stack, detector)
-        with pytest.raises(InputError, match="does not say its pixel size"):
+        with pytest.raises(PixelSizeError, match="does not say its pixel size"):
             run(job, tmp_path / "out.csv")
         run(job, tmp_path / "out.parquet")
     assert formats.read(tmp_path / "out.parquet").pixel_size_nm is None
@@ -191,7 +198,7 @@ def test_nm_are_not_written_without_a_pixel_size(detector, movie, tmp_path):
 
 def test_an_output_that_exists_is_refused_before_any_work(job, tmp_path):
     (tmp_path / "out.csv").write_text("precious")
-    with pytest.raises(InputError, match="exists already"):
+    with pytest.raises(OutputExistsError, match="exists already"):
         run(job, tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_text() == "precious"
 
@@ -240,17 +247,17 @@ def test_a_measuring_model_gets_camera_and_sigma(job, measuring, movie):
     assert found.provenance["assumed"] == ["PSF from the movie"]
 
 
-def test_what_lies_outside_the_domain_is_told_and_kept_in_the_table(job, measuring, tmp_path):
+def test_what_lies_outside_the_domain_is_a_warning_kept_in_the_table(job, measuring, tmp_path):
     card = replace(measuring.card, domain=Domain(density_per_px=(0, 1e-4)).to_dict())
     detector = Detector(Model(card, measuring.model.network), device="cpu")
     run(replace(job, detector=detector, sigma_px=2.5), tmp_path / "out.parquet")
-    told = formats.read(tmp_path / "out.parquet").provenance["warnings"]
-    assert told[0] == "outside what the model many was trained on: sigma_px 2.5 is above 2"
-    assert any("density_per_px" in line for line in told)
+    warnings = formats.read(tmp_path / "out.parquet").provenance["warnings"]
+    assert warnings[0] == "outside what the model many was trained on: sigma_px 2.5 is above 2"
+    assert any("density_per_px" in line for line in warnings)
 
 
 @pytest.mark.parametrize(("widths", "warned"), [((1.1, 2.0), True), ((1.3, 1.3), False)])
-def test_spots_that_are_not_round_are_told(measuring, widths, warned, rng):
+def test_spots_that_are_not_round_bring_a_warning(measuring, widths, warned, rng):
     frame, n = np.repeat(np.arange(10), 9), 90
     y, x = (np.tile(grid.ravel(), 10) + rng.uniform(-2, 2, n) for grid in np.mgrid[15:100:30, 15:100:30])
     # As in a sample that lies above and below the focus: half of the spots are long in y, half in x.
@@ -289,8 +296,8 @@ def test_what_is_not_given_of_the_microscope_is_estimated_and_said(job, measurin
     known = Camera(pixel_size_nm=100, baseline=90, electrons_per_adu=0.5)
     given = job_for(job.stack, measuring, DetectionOptions(known, psf=GaussianPSF(sigma_nm=130)))
     assert (given.camera, given.sigma_px) == (known, 1.3)
-    (told,) = given.assumed
-    assert told == f"brightness from the movie: a molecule gives {given.molecule_photons:,.0f} photons in a frame"
+    (assumed,) = given.assumed
+    assert assumed == f"brightness from the movie: a molecule gives {given.molecule_photons:,.0f} photons in a frame"
     half = job_for(job.stack, measuring, DetectionOptions(known))
     assert half.camera == known
     assert len(half.assumed) == 2
@@ -299,7 +306,7 @@ def test_what_is_not_given_of_the_microscope_is_estimated_and_said(job, measurin
     assert len(bare.assumed) == 3
     assert (bare.span, bare.roi) == ((2, 5), ((1, 9), (2, 30)))
     assert bare.camera.electrons_per_adu != 1
-    with pytest.raises(InputError, match="the pixel size is not known"):
+    with pytest.raises(PixelSizeError, match="the pixel size is not known"):
         job_for(job.stack, measuring, DetectionOptions(psf=GaussianPSF(sigma_nm=130)))
 
 
@@ -308,8 +315,8 @@ def test_a_pixel_size_other_than_the_metadatas_is_reported_in_the_table(job, mea
     options = DetectionOptions(Camera(160.0, 90.0, 0.5), psf=GaussianPSF(200.0))
     for detector in (measuring, job.detector):
         other = job_for(job.stack, detector, options)
-        (told,) = provenance_with_warnings(replace(other, cautions=()), {}, NOTHING)["warnings"][:1]
-        assert told == "the given pixel size is 160 nm, that of the movie's metadata 100 nm"
+        (warning,) = provenance_with_warnings(replace(other, cautions=()), {}, NOTHING)["warnings"][:1]
+        assert warning == "the given pixel size is 160 nm, that of the movie's metadata 100 nm"
         near = job_for(job.stack, detector, replace(options, camera=Camera(104.0, 90.0, 0.5)))
         assert not near.warnings
 
@@ -356,12 +363,12 @@ def test_what_was_read_before_a_fault_is_detected_first(detector, movie):
 
 
 def test_the_number_of_threads_changes_no_bit(job, measuring):
-    told, before = replace(job, detector=measuring, sigma_px=1.3), torch.get_num_threads()
+    given, before = replace(job, detector=measuring, sigma_px=1.3), torch.get_num_threads()
     tables = []
     try:
         for n in (1, 2, 3):
             torch.set_num_threads(n)
-            tables.append(detect_all(told).table)
+            tables.append(detect_all(given).table)
             assert torch.get_num_threads() == n
     finally:
         torch.set_num_threads(before)

@@ -1,4 +1,4 @@
-"""Settings beside a movie: what may stand there, and what is refused by name."""
+"""Settings next to a movie: what they may be, and what is refused by name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from napari_subpixel.errors import InputError
 from napari_subpixel.runs.sidecars import Sidecar
 
 
-def test_everything_that_may_stand_in_a_sidecar_is_read(tmp_path):
+def test_everything_that_a_sidecar_may_hold_is_read(tmp_path):
     np.save(tmp_path / "map.npy", np.full((4, 5), 90.0))
     (tmp_path / "mine.safetensors").write_bytes(b"")
     path = tmp_path / "cell.subpixel.yaml"

@@ -1,4 +1,4 @@
-"""The widget *Batch process* in a real viewer: a folder of movies, good and bad, stopped and gone on with."""
+"""The widget *Batch process* in a real viewer: a folder of movies, good and bad, stopped and resumed."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ NO_MOVIES = [
 ]
 
 
-def test_a_folder_without_movies_is_told_in_words(widget, folder, tmp_path, qtbot, shown):
+def test_a_folder_without_movies_is_reported(widget, folder, tmp_path, qtbot, shown):
     (tmp_path / "empty").mkdir()
     for n, (given, pattern, what) in enumerate(NO_MOVIES):
         choose(qtbot, widget, tmp_path / given, pattern=pattern)
@@ -280,7 +280,7 @@ def test_the_progress_counts_movies_that_are_worked_on(widget, long, qtbot):
     assert widget.run_button.isEnabled()
 
 
-def test_a_run_that_was_stopped_goes_on_where_it_was(widget, long, tmp_path, qtbot):
+def test_a_run_that_was_stopped_is_resumed_where_it_was(widget, long, tmp_path, qtbot):
     choose(qtbot, widget, long)
     stop_within(qtbot, widget, 1)
     widget.progress.cancel.click()
@@ -303,7 +303,7 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(widget, long, tmp_path, qtb
     assert content(out, without=["summary.csv"]) == same
     both = pd.read_csv(out / "summary.csv")
     assert both.status.tolist() == ["done", "done"]
-    assert both.iloc[0].molecules == first.iloc[0].molecules > 0  # of a table that was kept the summary still tells
+    assert both.iloc[0].molecules == first.iloc[0].molecules > 0  # the summary keeps the row of a table that was kept
     assert cells(widget, "Localizations")[0] == f"{int(first.molecules[0]):,}"
 
     (out / "summary.csv").write_text((out / "summary.csv").read_text().replace(f",{N_FRAMES},", ",many,"))
@@ -345,7 +345,7 @@ def test_a_batch_of_bad_movies_only_ends_in_words(widget, folder, qtbot, shown):
     assert widget.run_button.isEnabled()
 
 
-def test_doubts_about_a_result_are_remarks(widget, tmp_path, rng, qtbot):
+def test_warnings_about_a_result_are_remarks(widget, tmp_path, rng, qtbot):
     write(tmp_path / "noise" / "n.tif", rng.poisson(100, (4, 40, 50)).astype(np.uint16))
     choose(qtbot, widget, tmp_path / "noise")
     widget.form.threshold.setValue(0.02)
@@ -354,7 +354,7 @@ def test_doubts_about_a_result_are_remarks(widget, tmp_path, rng, qtbot):
     assert "more than can be resolved" in cells(widget, "Remarks")[0]
 
 
-def test_the_summary_goes_on_telling_of_the_tables_of_earlier_runs(widget, two, qtbot):
+def test_the_summary_keeps_the_tables_of_earlier_runs(widget, two, qtbot):
     choose(qtbot, widget, two, pattern="b.tif")
     run(qtbot, widget)
     choose(qtbot, widget, two, pattern="a.tif")
@@ -457,7 +457,7 @@ def test_an_output_folder_that_cannot_be_written_to_is_refused(widget, two, qtbo
 
 @contextmanager
 def locked(folder):
-    """Let nobody write to a folder; root, whom no mode stops, is nobody for the while."""
+    """Make a folder read-only; root, whom no mode stops, becomes the user nobody meanwhile."""
     folder.chmod(0o555)
     root = os.geteuid() == 0
     if root:
@@ -473,7 +473,7 @@ def locked(folder):
 # -- the camera, and the words of the core --------------------------------------------------------------------------
 
 
-def test_a_pixel_size_that_nothing_tells_is_asked_for_in_the_forms_words(widget, frames, tmp_path, qtbot, shown):
+def test_a_pixel_size_that_nothing_gives_is_asked_for_by_the_forms_control(widget, frames, tmp_path, qtbot, shown):
     write(tmp_path / "bare" / "m.tif", frames, pixel_size_nm=None)
     choose(qtbot, widget, tmp_path / "bare")
     run(qtbot, widget)
@@ -487,7 +487,7 @@ def test_a_pixel_size_that_nothing_tells_is_asked_for_in_the_forms_words(widget,
     assert formats.read(tmp_path / "bare" / "localizations" / "m.csv").pixel_size_nm == 160
 
 
-def test_an_interrupted_run_with_other_settings_is_told_in_the_forms_words(widget, long, qtbot):
+def test_an_interrupted_run_with_other_settings_brings_the_forms_advice(widget, long, qtbot):
     choose(qtbot, widget, long, pattern="b.tif")
     stop_within(qtbot, widget, 0)
     widget.cancel()
@@ -497,7 +497,7 @@ def test_an_interrupted_run_with_other_settings_is_told_in_the_forms_words(widge
     run(qtbot, widget)
     assert cells(widget, "State") == ["failed"]
     remark = cells(widget, "Remarks")[0]
-    assert "had another threshold (0.1, now 0.3); delete it, or choose 'replace them', to start anew" in remark
+    assert "had another threshold (0.1, now 0.3); delete it, or choose 'replace them', to start again" in remark
     assert "--" not in remark
 
 
@@ -552,7 +552,7 @@ def test_a_camera_whose_maps_do_not_fit_fails_the_movie_in_words(widget, two, tm
     assert "(5, 6)" in cells(widget, "Remarks")[0]
 
 
-def test_settings_beside_a_movie_go_before_the_forms_and_are_seen(viewer, widget, two, qtbot):
+def test_settings_of_a_sidecar_override_the_forms_and_are_shown(viewer, widget, two, qtbot):
     (two / "a.subpixel.yaml").write_text("camera: {pixel_size_nm: 80}\nframes: [0, 8]\n")
     (two / "b.subpixel.yaml").write_text("treshold: 0.3\n")
     choose(qtbot, widget, two)

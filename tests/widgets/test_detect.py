@@ -131,7 +131,7 @@ def test_the_default_model_estimates_the_microscope_once_and_says_so(viewer, wid
         assert what in widget.status.text()
 
 
-def test_a_movie_outside_the_domain_is_told_in_words(viewer, widget, simulated, qtbot):
+def test_a_movie_outside_the_domain_brings_a_warning(viewer, widget, simulated, qtbot):
     """Blurred to twice the width that the model knows."""
     wide = gaussian_filter(simulated[0].astype(float), (0, 3.2, 3.2)) * 20
     wide = np.random.default_rng(0).poisson(wide).astype(np.uint16)
@@ -145,7 +145,7 @@ def test_a_movie_outside_the_domain_is_told_in_words(viewer, widget, simulated, 
 
 
 def test_points_lie_on_their_molecules(viewer, widget, movie, simulated, qtbot):
-    """In the world of the viewer, the mean of localization minus molecule is nothing beside a pixel of 100 nm."""
+    """In the world of the viewer, the mean of localization minus molecule is nothing against a pixel of 100 nm."""
     widget.run()
     finished(qtbot, widget)
     (layer,) = results(viewer)
@@ -221,7 +221,7 @@ def test_a_threshold_for_another_movie_leaves_the_run_alone(viewer, widget, simu
     assert len(table_of(layer)) == len(expected(simulated[0], 0.1))
 
 
-def test_the_slider_stands_where_the_result_has_its_threshold(viewer, widget, movie, qtbot):
+def test_the_slider_is_set_to_the_threshold_of_the_result(viewer, widget, movie, qtbot):
     widget.run()
     finished(qtbot, widget)
     (layer,) = results(viewer)
@@ -412,7 +412,7 @@ def test_a_preview_of_frames_that_cannot_be_detected_says_so_without_a_flood(vie
     widget.preview.value = False
 
 
-def test_an_image_that_is_no_movie_is_told_from_no_image(viewer, qtbot):
+def test_an_image_that_is_no_movie_is_distinguished_from_no_image(viewer, qtbot):
     viewer.add_image(np.zeros((3, 4, 20, 30)), name="volumes")
     widget = DetectMolecules(viewer)
     viewer.window.add_dock_widget(widget)

@@ -85,7 +85,7 @@ def make_widget(viewer):
 
 
 def settle(qtbot, widget):
-    """Wait until nothing is at work or about to be."""
+    """Wait until no work is under way or about to begin."""
     qtbot.waitUntil(lambda: widget.latest.request is None and not widget._rest.isActive(), timeout=20_000)
 
 
@@ -218,7 +218,7 @@ def test_a_result_of_nothing_is_scored(make_widget, qtbot, layers):
     assert scores[-1] == "120"
 
 
-def test_result_and_truth_are_told_apart_in_whichever_order_they_come(make_widget, viewer, add):
+def test_result_and_truth_are_distinguished_in_whichever_order_they_come(make_widget, viewer, add):
     found, truth = tables()
     widget = make_widget()
     assert (widget.result.value, widget.truth.value) == (None, None)
@@ -259,7 +259,7 @@ def test_of_a_partial_result_only_the_frames_that_were_detected_are_scored(make_
     assert widget.evaluation.to_dict() == evaluate(found.above(0.5), truth, frames=(1, 3)).to_dict()
 
 
-def test_frames_that_are_asked_for_are_scored_and_what_was_not_detected_is_told(make_widget, qtbot, partial):
+def test_frames_that_are_asked_for_are_scored_and_what_was_not_detected_is_reported(make_widget, qtbot, partial):
     found, truth, *_ = partial
     widget = make_widget()
     widget.last.setValue(3)
@@ -286,7 +286,7 @@ def test_a_whole_movie_or_a_note_that_makes_no_sense_leaves_no_frame_out():
     assert coverage.frames_to_score(found.with_about(n_frames=None), None) is None
 
 
-def test_a_truth_that_goes_on_behind_the_movies_end_is_left_out_and_told():
+def test_a_truth_beyond_the_movies_end_is_left_out_and_reported():
     found, truth = tables()
     assert coverage.left_out(found, truth, (0, 5)) == ()
     longer = truth.with_columns(frame=truth.frame + 3)
@@ -407,7 +407,7 @@ def test_hits_false_alarms_and_misses_lie_on_the_movie_in_three_colours(make_wid
     assert [layer in widget.result.choices for layer in shown.values()] == [False] * 3
 
 
-def test_another_tolerance_colours_anew_without_evaluating_again(make_widget, qtbot, viewer, layers, monkeypatch):
+def test_another_tolerance_changes_colours_without_evaluating_again(make_widget, qtbot, viewer, layers, monkeypatch):
     widget = make_widget()
     evaluation = evaluated(qtbot, widget)
     match_layers(viewer.layers)[MISSES.role].visible = False
@@ -498,12 +498,12 @@ def refused(qtbot, viewer, shown):
     """Return a function that clicks and gives the one thing that the user was told; the layers stay as they were."""
 
     def refused(widget):
-        before, told = [(layer, layer.visible) for layer in viewer.layers], len(shown())
+        before, n_shown = [(layer, layer.visible) for layer in viewer.layers], len(shown())
         widget.evaluate_now()
         settle(qtbot, widget)
         assert [(layer, layer.visible) for layer in viewer.layers] == before
         assert widget.evaluation is None
-        [(severity, message)] = shown()[told:]
+        [(severity, message)] = shown()[n_shown:]
         assert severity == "ERROR"
         return message
 

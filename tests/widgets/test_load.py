@@ -59,7 +59,7 @@ def movie_file(tmp_path) -> Path:
 
 @pytest.fixture
 def done(qtbot):
-    """Return a function that waits until nothing is at work."""
+    """Return a function that waits until no work is under way."""
     return lambda: qtbot.waitUntil(lambda: not Work.running, timeout=10_000)
 
 
@@ -307,7 +307,7 @@ def test_another_file_chosen_meanwhile_is_the_one_that_counts(widget, movie_file
 
 
 @pytest.mark.parametrize("close", ["dock", "viewer"])
-def test_closing_while_a_file_is_looked_at_leaves_no_thread(
+def test_closing_while_a_file_is_opened_leaves_no_thread(
     viewer, widget, movie_file, done, qtbot, slow_disk, close: str
 ) -> None:
     gate, began = slow_disk
@@ -381,7 +381,7 @@ def collected(reference: weakref.ref, qtbot) -> bool:
     return reference() is None
 
 
-@pytest.mark.parametrize("use", ["nothing", "looked at", "loaded"])
+@pytest.mark.parametrize("use", ["nothing", "opened", "loaded"])
 def test_a_widget_whose_dock_is_closed_lives_no_longer(viewer, movie_file, done, qtbot, use: str) -> None:
     widget = docked(viewer)
     if use != "nothing":
@@ -396,7 +396,7 @@ def test_a_widget_whose_dock_is_closed_lives_no_longer(viewer, movie_file, done,
     assert [collected(reference, qtbot) for reference in references] == [True, True]
 
 
-def test_a_file_that_was_looked_at_is_closed_with_the_dock(viewer, widget, movie_file, done, closed) -> None:
+def test_a_file_that_was_opened_is_closed_with_the_dock(viewer, widget, movie_file, done, closed) -> None:
     widget.choose(movie_file)
     done()
     assert closed == []
@@ -468,7 +468,7 @@ def test_the_form_shows_the_camera_of_the_layer_that_is_chosen(viewer, widget) -
     assert widget.about.text() == ""
 
 
-def test_a_file_that_was_looked_at_is_still_there_after_a_look_at_a_layer(viewer, widget, movie_file, done) -> None:
+def test_a_file_that_was_opened_is_still_there_after_a_layer_was_chosen(viewer, widget, movie_file, done) -> None:
     widget.choose(movie_file)
     done()
     widget.source.value = viewer.add_image(MOVIE, scale=(1, 65, 65), units=("pixel", "nm", "nm"))

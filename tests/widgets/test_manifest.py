@@ -9,7 +9,7 @@ from npe2 import PluginManager
 from npe2.manifest.utils import import_python_name
 
 PLUGIN = "napari-subpixel"
-#: Where each widget is found, beside the menu Plugins.
+#: Where each widget is found, besides the menu Plugins.
 MENUS = {
     "Load SMLM stack": "napari/file/io_utilities",
     "Detect molecules": "napari/layers/measure",
@@ -51,7 +51,7 @@ def test_the_widgets_have_these_names(manifest) -> None:
     assert {widget.display_name for widget in manifest.contributions.widgets} == set(MENUS)
 
 
-def test_widgets_stand_in_the_menus_of_what_they_do(manifest) -> None:
+def test_widgets_are_in_the_menus_of_what_they_do(manifest) -> None:
     titles = {widget.command: widget.display_name for widget in manifest.contributions.widgets}
     places = {titles[item.command]: menu for menu, items in manifest.contributions.menus.items() for item in items}
     assert places == MENUS

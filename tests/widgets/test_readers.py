@@ -198,7 +198,7 @@ def test_a_table_without_pixel_size_takes_that_of_the_movie_and_lies_on_it(
 
 
 @pytest.mark.parametrize("sizes", [[], [110, 160]])
-def test_a_table_without_pixel_size_is_read_at_100_nm_where_no_one_movie_tells(
+def test_a_table_without_pixel_size_is_read_at_100_nm_where_no_single_movie_gives_it(
     viewer, sizes: list[float], tmp_path: Path, shown
 ) -> None:
     for size in sizes:

@@ -74,7 +74,7 @@ def make_widget(viewer):
 
 
 def settle(qtbot, widget):
-    """Wait until nothing is at work or about to be."""
+    """Wait until no work is under way or about to begin."""
     qtbot.waitUntil(lambda: widget.latest.request is None and not widget._rest.isActive(), timeout=10_000)
 
 
@@ -139,7 +139,7 @@ def test_the_image_lies_on_a_movie_in_micrometres_that_someone_else_placed(make_
         image = rendered(qtbot, widget)
         assert str(image.units[-1]) == "micrometer"
         assert_on_movie(image, movie, points)
-        movie.rotate = points.rotate = 30.0  # the next rendering finds the place anew
+        movie.rotate = points.rotate = 30.0  # the next rendering finds the place again
         assert rendered(qtbot, widget) is image
         assert_on_movie(image, movie, points)
 
@@ -221,7 +221,7 @@ def test_following_keeps_the_settings_of_the_image_and_what_the_user_chose_of_co
     assert image.colormap.name == "green"
 
 
-def test_it_does_not_follow_where_it_is_told_not_to_until_told_again(make_widget, qtbot, points):
+def test_it_does_not_follow_while_that_is_switched_off(make_widget, qtbot, points):
     widget = make_widget()
     widget.method.value = "histogram"
     image = rendered(qtbot, widget)
@@ -467,7 +467,7 @@ def test_cancel_leaves_the_image_as_it_is(make_widget, qtbot, points, monkeypatc
     assert widget.progress.isHidden()
 
 
-def test_a_widget_that_is_gone_hears_of_no_threshold(make_widget, qtbot, viewer, points):
+def test_a_widget_that_is_gone_follows_no_threshold(make_widget, qtbot, viewer, points):
     widget = make_widget()
     rendered(qtbot, widget)
     viewer.window.remove_dock_widget(widget)

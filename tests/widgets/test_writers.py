@@ -112,7 +112,7 @@ def test_points_that_are_no_localizations_are_napari_s_to_save_as_csv(viewer, tm
 def test_points_without_pixel_size_are_saved_in_pixels_but_not_in_nm(viewer, tmp_path: Path) -> None:
     viewer.layers.clear()
     drawn = viewer.add_points([[2, 3.5, 4.0]], name="drawn")
-    notes_of(drawn)  # a widget of the plugin has looked at them
+    notes_of(drawn)  # a widget of the plugin has read them
     with pytest.raises(OSError, match=r"is in nm, and the pixel size of 'drawn' is not known"):
         drawn.save(str(tmp_path / "drawn.csv"), plugin=PLUGIN)
     assert not list(tmp_path.iterdir())

@@ -34,8 +34,8 @@ ADVICE: Mapping[type[InputError], str] = {
 ADVICE_OF_WIDGETS: Mapping[str, Mapping[type[InputError], str]] = {
     "batch": {
         OutputExistsError: f"choose {REPLACE!r}",
-        UnfinishedRunError: f"choose {SKIP!r} to continue it, or {REPLACE!r} to start anew",
-        ChangedRunError: f"delete it, or choose {REPLACE!r}, to start anew",
+        UnfinishedRunError: f"choose {SKIP!r} to continue it, or {REPLACE!r} to start again",
+        ChangedRunError: f"delete it, or choose {REPLACE!r}, to start again",
         PixelSizeError: "give it as 'Pixel size [nm]'",
     }
 }

@@ -84,7 +84,7 @@ def rendering_layer_data(
 def fill(layer: Image, rendered: SuperResolutionImage, points: Points, *, over: Layer | None = None) -> None:
     """Put another rendering of the same points into a layer, keeping the user's contrast and colours.
 
-    The contrast is set anew if it would mean something else: for other pixels, another method or width.
+    The contrast is set again if it would mean something else: for other pixels, another method or width.
 
     Parameters
     ----------

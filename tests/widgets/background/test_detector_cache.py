@@ -1,4 +1,4 @@
-"""What a movie tells is estimated once, and goes into every job over it."""
+"""The microscope is estimated once per movie, for every job over it."""
 
 from __future__ import annotations
 

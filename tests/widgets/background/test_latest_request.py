@@ -40,8 +40,8 @@ def latest(qtbot, monkeypatch):
     progress = ProgressRow()
     panel.column.addWidget(progress)
     work = LatestWork(panel, progress)
-    work.progress, work.heard = progress, []
-    work.returned.connect(lambda request, value: work.heard.append((request.name, value)))
+    work.progress, work.delivered = progress, []
+    work.returned.connect(lambda request, value: work.delivered.append((request.name, value)))
     yield work
     work.cancel()
     qtbot.waitUntil(lambda: work.request is None)
@@ -60,7 +60,7 @@ def test_of_the_requests_that_come_meanwhile_the_last_is_worked_on(qtbot, latest
     for request in requests:
         request.gate.set()
     settle(qtbot, latest)
-    assert latest.heard == [("first", "first done"), ("third", "third done")]
+    assert latest.delivered == [("first", "first done"), ("third", "third done")]
 
 
 def test_a_request_by_hand_that_waits_gives_place_only_to_another_by_hand(qtbot, latest):
@@ -75,22 +75,22 @@ def test_a_request_by_hand_that_waits_gives_place_only_to_another_by_hand(qtbot,
         latest.ask(request)
     first.gate.set()
     settle(qtbot, latest)
-    assert [name for name, _ in latest.heard] == ["first", "by hand"]
+    assert [name for name, _ in latest.delivered] == ["first", "by hand"]
 
 
-def test_a_cancel_stops_what_goes_on_and_forgets_what_waits(qtbot, latest):
+def test_a_cancel_stops_the_present_work_and_forgets_what_waits(qtbot, latest):
     first, second = Asked("first"), Asked("second")
     latest.ask(first)
     latest.ask(second)
     latest.cancel()
     first.gate.set()
     settle(qtbot, latest)
-    assert latest.heard == []
+    assert latest.delivered == []
     third = Asked("third")
     third.gate.set()
     latest.ask(third)
     settle(qtbot, latest)
-    assert latest.heard == [("third", "third done")]
+    assert latest.delivered == [("third", "third done")]
 
 
 def test_a_cancel_also_stops_a_result_that_is_on_its_way(qtbot, latest):
@@ -102,7 +102,7 @@ def test_a_cancel_also_stops_a_result_that_is_on_its_way(qtbot, latest):
             thread.join(5)
     latest.cancel()
     settle(qtbot, latest)
-    assert latest.heard == []
+    assert latest.delivered == []
 
 
 def test_progress_is_shown_for_long_work_and_how_far_it_is_once_that_is_known(qtbot, latest):
@@ -127,7 +127,7 @@ def test_the_button_of_the_progress_cancels(qtbot, latest):
     latest.progress.cancel.click()
     request.gate.set()
     settle(qtbot, latest)
-    assert latest.heard == []
+    assert latest.delivered == []
 
 
 def test_work_that_ends_soon_shows_no_progress(qtbot, latest, monkeypatch):
@@ -142,14 +142,14 @@ def test_work_that_ends_soon_shows_no_progress(qtbot, latest, monkeypatch):
 
 def test_long_work_without_a_progress_row_is_delivered_too(qtbot, monkeypatch):
     monkeypatch.setattr(module, "PATIENCE_MS", 1)
-    viewer, heard = ViewerModel(), []
+    viewer, delivered = ViewerModel(), []
     panel = Panel(viewer)
     qtbot.addWidget(panel)
     latest, request = LatestWork(panel), Asked("long", yields=(None, 0.5))
-    latest.returned.connect(lambda _, value: heard.append(value))
+    latest.returned.connect(lambda _, value: delivered.append(value))
     latest.ask(request)
     qtbot.wait(50)
     request.gate.set()
     settle(qtbot, latest)
-    assert heard == ["long done"]
+    assert delivered == ["long done"]
     viewer.layers.clear()

@@ -17,15 +17,15 @@ def outdated(qtbot):
 
 
 def test_a_change_makes_what_is_shown_out_of_date_and_is_named_once(outdated):
-    told = []
-    outdated.current_changed.connect(told.append)
+    emitted = []
+    outdated.current_changed.connect(emitted.append)
     assert outdated.current
     assert outdated.isHidden()
     for what in ("the threshold", "the points", "the threshold"):
         outdated.note(what)
     assert outdated.text() == "Out of date: the threshold and the points changed. Evaluate again."
     assert not outdated.isHidden()
-    assert told == [False] * 3
+    assert emitted == [False] * 3
 
 
 def test_results_of_what_is_there_are_up_to_date_again(outdated):

@@ -19,7 +19,7 @@ def table(qtbot):
     return table
 
 
-def test_numbers_stand_to_the_right_and_words_to_the_left(table):
+def test_numbers_are_aligned_right_and_words_left(table):
     table.show_rows(COLUMNS, ROWS, stretch=2)
     to_the_right = [
         [bool(table.item(r, c).textAlignment() & Qt.AlignmentFlag.AlignRight) for c in range(3)] for r in (0, 1)

@@ -87,7 +87,7 @@ def test_they_lie_on_the_result_in_their_own_frame_though_all_lie_in_one(viewer,
             np.testing.assert_allclose(layer.data_to_world(place), movie.layer.data_to_world(row))
 
 
-def test_beside_foreign_points_they_keep_to_the_place_along_other_axes(viewer):
+def test_with_foreign_points_they_keep_to_the_place_along_other_axes(viewer):
     data = [[7, 3, 2.2, 3.0], [7, 4, 15.0, 7.0]]
     result = viewer.add_points(data, scale=(1, 1, 0.1, 0.1), rotate=90, units=("pixel", "pixel", "um", "um"))
     found = table_of(result).with_about(pixel_size_nm=100.0)
@@ -100,7 +100,7 @@ def test_beside_foreign_points_they_keep_to_the_place_along_other_axes(viewer):
     np.testing.assert_allclose(layers[MISSES.role].rotate, result.rotate)
 
 
-def test_beside_a_result_of_nothing_the_misses_are_shown_too(viewer, add):
+def test_with_an_empty_result_the_misses_are_shown_too(viewer, add):
     nothing = FOUND.select([])
     result = add(nothing)
     show_matches(viewer, result, nothing, TRUTH, evaluate(nothing, TRUTH, 50)[0])
@@ -140,7 +140,7 @@ def test_what_was_selected_stays_selected(viewer, add):
     assert viewer.layers.selection.active is result
 
 
-def test_they_are_told_apart_and_are_not_results_of_their_own(viewer, add):
+def test_they_are_distinguished_and_are_not_results_of_their_own(viewer, add):
     layers = shown(viewer, add(FOUND))
     assert len({str(layer.symbol[0]) for layer in layers.values()}) == 3
     assert len({tuple(layer.border_color[0]) for layer in layers.values()}) == 3

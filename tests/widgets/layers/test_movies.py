@@ -33,7 +33,7 @@ def points_on(layer: Image, columns=None) -> Layer:
 
 
 @pytest.mark.parametrize("shape", [(20, 30), (6, 20, 30), (6, 1, 20, 30), (1, 6, 1, 20, 30)])
-def test_any_image_with_one_axis_beside_y_and_x_is_a_movie(shape):
+def test_any_image_with_one_axis_besides_y_and_x_is_a_movie(shape):
     layer = Image(np.zeros(shape, np.uint16))
     assert is_movie(layer)
     assert MovieLayer(layer).stack().shape == (6 if 6 in shape else 1, 20, 30)

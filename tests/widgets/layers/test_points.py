@@ -76,18 +76,18 @@ def test_a_still_image_has_one_frame():
     assert table_of(layer).frame.tolist() == [0]
 
 
-def test_the_threshold_hides_and_shows_again_and_is_told():
-    layer, told = layer_of(), []
-    notes_of(layer).threshold_changed.connect(told.append)
+def test_the_threshold_hides_and_shows_again_and_is_signalled():
+    layer, emitted = layer_of(), []
+    notes_of(layer).threshold_changed.connect(emitted.append)
     for threshold, n in ((0.5, 2), (0.95, 0), (0.1, 3)):
         set_threshold(layer, threshold)
         table = table_of(layer)
         assert (len(table), table.provenance["threshold"]) == (n, threshold)
-    assert told == [0.5, 0.95, 0.1]
+    assert emitted == [0.5, 0.95, 0.1]
     assert len(table_of(layer, shown_only=False)) == 4
 
 
-def test_a_threshold_below_what_was_kept_is_told_as_what_was_kept():
+def test_a_threshold_below_what_was_kept_is_recorded_as_what_was_kept():
     layer = layer_of()
     set_threshold(layer, 0.01)
     assert table_of(layer).provenance["threshold"] == 0.05
