@@ -10,6 +10,7 @@ from typing import Any
 from napari_subpixel.cli.common import frame_range, read_table, shape
 from napari_subpixel.cli.messages import warn
 from napari_subpixel.errors import PixelSizeError
+from napari_subpixel.evaluation.matching import PAIRINGS
 
 #: Files in nm alone can be compared at any pixel size: they are read and scored with the same one.
 NOMINAL_PIXEL_SIZE_NM = 100.0
@@ -35,6 +36,13 @@ def add_parser(subparsers: Any) -> None:
         metavar="NM",
         help="leave out points this near to the frame's edge (0; the SMLM challenge: 450)",
     )
+    parser.add_argument(
+        "--pairing",
+        choices=PAIRINGS,
+        default="optimal",
+        help="optimal: the most pairs, then the least total distance (default); greedy: all within the tolerance, "
+        "shortest first, as in the SMLM challenge",
+    )
     parser.add_argument("--remove-offset", action="store_true", help="subtract a constant offset before matching")
     parser.add_argument("--pixel-size-nm", type=float, metavar="NM", help="of the camera, where no file says it")
     parser.add_argument(
@@ -56,6 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
         frames=arguments.frames,
         border_nm=arguments.border_nm,
         remove_offset=arguments.remove_offset,
+        pairing=arguments.pairing,
         frame_shape=arguments.shape_px,
     )
     if arguments.json:

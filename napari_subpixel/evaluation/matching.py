@@ -1,16 +1,20 @@
-"""Optimal one-to-one matching of two sets of points, frame by frame, and the constant shift between them."""
+"""One-to-one matching of two sets of points, frame by frame, and the constant shift between them."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_subpixel._util.generators import stepwise
-from napari_subpixel.errors import InputError
+from napari_subpixel.errors import InputError, suggest
 
+#: How pairs are chosen: the most pairs with the least total distance, or all within the tolerance, shortest first.
+Pairing = Literal["optimal", "greedy"]
+PAIRINGS: tuple[Pairing, ...] = get_args(Pairing)
 #: Coordinates are rounded; a distance that exceeds the tolerance by less than this (nm) still counts as equal to it.
 ROUNDING_NM = 1e-6
 #: Pairs that might match, above which one frame is refused rather than the memory filled.
@@ -58,12 +62,16 @@ def match(
     other_frame: NDArray[np.int64],
     other_yx_nm: NDArray[np.float64],
     tolerance_nm: float,
+    pairing: Pairing = "optimal",
 ) -> NDArray[np.int64]:
     """Pair points of the same frame one-to-one: the most pairs there can be, and of these the least total distance.
 
     Points further apart than the tolerance are never compared: a sweep finds the candidates, they fall apart into
     connected groups, a lone pair is taken as it is, and the other groups are each solved exactly by shortest
     augmenting paths (Jonker & Volgenant 1987, doi:10.1007/BF02278710).
+
+    The greedy pairing takes the candidates by their distance, shortest first, each if both its points are still free.
+    It is the default of the SMLM challenge's own tool, and finds fewer pairs where molecules are crowded.
 
     Parameters
     ----------
@@ -73,6 +81,9 @@ def match(
         Positions in nm.
     tolerance_nm : float
         Largest distance of a pair, in nm; a pair exactly that far apart is allowed.
+    pairing : {"optimal", "greedy"}
+        How pairs are chosen. Of equally short pairs greedy takes the one at the smallest y, then x, of the first
+        set, then of the second, whatever the order of the rows.
 
     Returns
     -------
@@ -82,7 +93,7 @@ def match(
     Raises
     ------
     InputError
-        If one frame has more than `MAX_CANDIDATES` pairs within the tolerance.
+        If one frame has more than `MAX_CANDIDATES` pairs within the tolerance, or there is no such pairing.
 
     Examples
     --------
@@ -92,7 +103,10 @@ def match(
     >>> found, truth = np.array([[0.0, 0.0], [0.0, 10.0]]), np.array([[0.0, 8.0], [0.0, 19.0]])
     >>> match(one_frame, found, one_frame, truth, 10.0).tolist()
     [[0, 0], [1, 1]]
+    >>> match(one_frame, found, one_frame, truth, 10.0, "greedy").tolist()
+    [[1, 0]]
     """
+    pairing = checked_pairing(pairing)
     order, other_order = np.argsort(frame, kind="stable"), np.argsort(other_frame, kind="stable")
     pairs = [np.empty((0, 2), np.int64)]
     for part, other_part in _blocks(frame[order], other_frame[other_order]):
@@ -100,10 +114,20 @@ def match(
         first, second, distance = _candidates(
             frame[rows], yx_nm[rows], other_frame[other_rows], other_yx_nm[other_rows], tolerance_nm + ROUNDING_NM
         )
-        chosen = _assign(first, second, distance)
+        if pairing == "greedy":
+            chosen = _shortest_first(first, second, distance, yx_nm[rows], other_yx_nm[other_rows])
+        else:
+            chosen = _assign(first, second, distance)
         pairs.append(np.column_stack([rows[first[chosen]], other_rows[second[chosen]]]))
     joined = np.concatenate(pairs)
     return joined[np.argsort(joined[:, 0])]
+
+
+def checked_pairing(pairing: Pairing) -> Pairing:
+    """Return the pairing, or raise `InputError` if there is no such one."""
+    if pairing not in PAIRINGS:
+        raise InputError(f"a pairing is {' or '.join(PAIRINGS)}, got {pairing!r}{suggest(str(pairing), PAIRINGS)}")
+    return pairing
 
 
 @stepwise
@@ -239,6 +263,27 @@ def _assign(first: NDArray[np.int64], second: NDArray[np.int64], distance: NDArr
         members = shared[batch]
         chosen.append(members[_solve(first[members], second[members], distance[members])])
     return np.concatenate(chosen)
+
+
+def _shortest_first(
+    first: NDArray[np.int64],
+    second: NDArray[np.int64],
+    distance: NDArray[np.float64],
+    yx: NDArray[np.float64],
+    other_yx: NDArray[np.float64],
+) -> NDArray[np.int64]:
+    """Return which of the candidate pairs are taken by distance, shortest first; ties by the points' positions."""
+    from napari_subpixel.evaluation.pair_search import both_free
+
+    order = np.argsort(distance, kind="stable")
+    same = np.diff(distance[order]) == 0
+    tied = np.flatnonzero(np.append(same, False) | np.append(False, same))
+    if tied.size:
+        among = order[tied]
+        place, other_place = yx[first[among]], other_yx[second[among]]
+        positions = (other_place[:, 1], other_place[:, 0], place[:, 1], place[:, 0])
+        order[tied] = among[np.lexsort((second[among], first[among], *positions, distance[among]))]
+    return order[both_free(first[order], second[order])]
 
 
 def _batches(first: NDArray[np.int64], second: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:

@@ -63,6 +63,29 @@ class Neighbourhood:
         return self._orders[0][first], self._orders[1][second], distance
 
 
+def both_free(first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Mark the pairs whose two points are in no earlier marked pair.
+
+    Examples
+    --------
+    >>> both_free(np.array([1, 0, 0]), np.array([0, 0, 1])).tolist()
+    [True, False, True]
+    """
+    if not first.size:
+        return np.zeros(0, bool)
+    return np.asarray(_both_free(first, second, int(first.max()) + 1, int(second.max()) + 1))
+
+
+@compiled
+def _both_free(first: NDArray[np.int64], second: NDArray[np.int64], n_first: int, n_second: int) -> NDArray[np.bool_]:
+    taken, other_taken = np.zeros(n_first, np.bool_), np.zeros(n_second, np.bool_)
+    chosen = np.zeros(len(first), np.bool_)
+    for i in range(len(first)):
+        if not taken[first[i]] and not other_taken[second[i]]:
+            chosen[i] = taken[first[i]] = other_taken[second[i]] = True
+    return chosen
+
+
 @compiled
 def _count(
     frame: NDArray[np.int64],

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_subpixel.evaluation.matching import Pairing
+
 #: Weight of the lateral RMSE in the challenge's efficiency, per nm (Sage et al. 2019, doi:10.1038/s41592-019-0364-4).
 EFFICIENCY_ALPHA_PER_NM = 1.0
 
@@ -138,6 +140,8 @@ class Evaluation:
         The pixel size that all distances are based on, in nm.
     border_nm : float
         Width of the border that was left out, in nm.
+    pairing : {"optimal", "greedy"}
+        How the pairs were chosen.
     offset_removed_nm : (float, float) or None
         Constant offset, (y, x) in nm, that was subtracted from the localizations; None where not requested.
     warnings : tuple of str
@@ -150,6 +154,7 @@ class Evaluation:
     n_truth: int
     pixel_size_nm: float
     border_nm: float
+    pairing: Pairing
     offset_removed_nm: tuple[float, float] | None
     warnings: tuple[str, ...]
 
@@ -170,6 +175,7 @@ class Evaluation:
             "n_truth": self.n_truth,
             "pixel_size_nm": self.pixel_size_nm,
             "border_nm": self.border_nm,
+            "pairing": self.pairing,
             "offset_removed_nm": None if self.offset_removed_nm is None else list(self.offset_removed_nm),
             "warnings": list(self.warnings),
             "scores": [match.to_dict() for match in self.matches],

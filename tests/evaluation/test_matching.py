@@ -1,4 +1,4 @@
-"""Optimal matching: brute force, hand-worked cases, and sizes that no dense matrix would bear."""
+"""Matching: brute force, hand-worked cases, and sizes that no dense matrix would bear."""
 
 from __future__ import annotations
 
@@ -224,3 +224,65 @@ def test_one_pair_has_no_standard_error_and_equal_pairs_have_none() -> None:
     frame, truth = np.arange(2), np.zeros((2, 2))
     assert np.isnan(estimate_shift(frame[:1], truth[:1] + 10.0, frame[:1], truth[:1], 250.0).standard_errors)
     assert np.isinf(estimate_shift(frame, truth + 10.0, frame, truth, 250.0).standard_errors)
+
+
+# -- shortest first ----------------------------------------------------------------------------------------------------
+
+
+def greedy(points: ArrayLike, others: ArrayLike, tolerance_nm: float) -> list[list[int]]:
+    points, others = np.reshape(points, (-1, 2)).astype(float), np.reshape(others, (-1, 2)).astype(float)
+    zeros = np.zeros(len(points), int), np.zeros(len(others), int)
+    return match(zeros[0], points, zeros[1], others, tolerance_nm, "greedy").tolist()
+
+
+def shortest_first(points: NDArray[np.float64], others: NDArray[np.float64], tolerance: float) -> list[list[int]]:
+    """Take the shortest distance of a matrix, cross out its row and column, and repeat."""
+    left = sorted(
+        (np.sqrt(((p - o) ** 2).sum()), *p, *o, i, j) for i, p in enumerate(points) for j, o in enumerate(others)
+    )
+    pairs = []
+    while left and left[0][0] <= tolerance:
+        *_, i, j = left[0]
+        pairs.append([i, j])
+        left = [candidate for candidate in left if candidate[-2] != i and candidate[-1] != j]
+    return sorted(pairs)
+
+
+def test_greedy_takes_the_nearest_pair_where_optimal_finds_two() -> None:
+    points, others = on_a_line(0, 10), on_a_line(8, 19)
+    assert greedy(points, others, 10) == [[1, 0]]
+    assert len(in_one_frame(points, others, 10)) == 2
+
+
+@settings(max_examples=100, deadline=None)
+@given(grid_points, grid_points, st.sampled_from([1.0, 2.0, 3.0]))
+def test_greedy_is_the_slow_way_where_many_distances_tie(
+    points: NDArray[np.float64], others: NDArray[np.float64], tolerance: float
+) -> None:
+    assert greedy(points, others, tolerance) == shortest_first(points, others, tolerance)
+
+
+def test_greedy_is_the_slow_way_in_many_crowded_frames(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame, other_frame = rng.integers(0, 12, 300), rng.integers(0, 12, 280)
+    yx, other_yx = rng.uniform(0, 200, (300, 2)), rng.uniform(0, 200, (280, 2))
+    pairs = match(frame, yx, other_frame, other_yx, 30.0, "greedy")
+    for number in range(12):
+        rows, others = np.flatnonzero(frame == number), np.flatnonzero(other_frame == number)
+        slow = [[rows[i], others[j]] for i, j in shortest_first(yx[rows], other_yx[others], 30.0)]
+        assert pairs[frame[pairs[:, 0]] == number].tolist() == slow
+    assert len(pairs) < len(match(frame, yx, other_frame, other_yx, 30.0))
+    monkeypatch.setattr(matching, "_BLOCK_PAIRS", 50)
+    assert np.array_equal(match(frame, yx, other_frame, other_yx, 30.0, "greedy"), pairs)
+
+
+def test_ties_are_broken_by_position_and_not_by_the_order_of_rows() -> None:
+    middle = on_a_line(10)
+    assert greedy(middle, on_a_line(4, 16), 10) == [[0, 0]]
+    assert greedy(middle, on_a_line(16, 4), 10) == [[0, 1]]
+
+
+def test_another_pairing_is_refused() -> None:
+    with pytest.raises(InputError, match="a pairing is optimal or greedy, got 'greddy'; did you mean 'greedy'"):
+        match(np.zeros(1, int), on_a_line(0), np.zeros(1, int), on_a_line(0), 10.0, "greddy")  # type: ignore[arg-type]
