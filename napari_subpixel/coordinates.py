@@ -129,6 +129,30 @@ def within_frame(y: ArrayLike, x: ArrayLike, shape: tuple[int, int], *, border_p
     return (y >= low) & (x >= low) & (y < shape[0] - HALF_PIXEL - border_px) & (x < shape[1] - HALF_PIXEL - border_px)
 
 
+def within_roi(y: ArrayLike, x: ArrayLike, roi: Roi) -> NDArray[np.bool_]:
+    """Say which positions lie on the pixels of a region.
+
+    Parameters
+    ----------
+    y, x : array_like, shape (N,)
+        Positions in pixels.
+    roi : Roi
+        ((y0, y1), (x0, x1)) in whole pixels, the ends excluded.
+
+    Returns
+    -------
+    ndarray of bool, shape (N,)
+
+    Examples
+    --------
+    >>> within_roi([1.4, 1.6, 3.6], [0.0, 0.0, 0.0], ((2, 4), (0, 9))).tolist()
+    [False, True, False]
+    """
+    (y0, y1), (x0, x1) = roi
+    row, column = home_pixel(y), home_pixel(x)
+    return (row >= y0) & (row < y1) & (column >= x0) & (column < x1)
+
+
 def checked_pixel_size(pixel_size_nm: float) -> float:
     """Return the pixel size as a float, or raise `InputError` if it is not a positive, finite number."""
     try:

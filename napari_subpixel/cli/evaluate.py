@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from napari_subpixel.cli.common import frame_range, read_table, shape
-from napari_subpixel.cli.messages import warn
+from napari_subpixel.cli.common import frame_range, read_table, region, shape
+from napari_subpixel.cli.messages import say, warn
 from napari_subpixel.errors import PixelSizeError
 from napari_subpixel.evaluation.matching import PAIRINGS
+
+if TYPE_CHECKING:
+    from napari_subpixel.evaluation.scores import Evaluation, Match
+    from napari_subpixel.localizations import Localizations
 
 #: Files in nm alone can be compared at any pixel size: they are read and scored with the same one.
 NOMINAL_PIXEL_SIZE_NM = 100.0
@@ -28,7 +34,12 @@ def add_parser(subparsers: Any) -> None:
         metavar="NM",
         help="largest distance of a pair; may be given several times (25 and 50)",
     )
-    parser.add_argument("--frames", type=frame_range, metavar="A:B", help="some frames: from 0, B excluded")
+    parser.add_argument(
+        "--frames", type=frame_range, metavar="A:B", help="some frames: from 0, B excluded (those that were detected)"
+    )
+    parser.add_argument(
+        "--roi", type=region, metavar="Y0:Y1,X0:X1", help="a region, in pixels, ends excluded (the one detected)"
+    )
     parser.add_argument(
         "--border-nm",
         type=float,
@@ -62,6 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
         truth,
         tuple(arguments.tolerance_nm or (25.0, 50.0)),
         frames=arguments.frames,
+        roi=arguments.roi,
         border_nm=arguments.border_nm,
         remove_offset=arguments.remove_offset,
         pairing=arguments.pairing,
@@ -71,13 +83,26 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(result.to_dict(), indent=1, allow_nan=False))
     else:
         print(score_table(result))
+    for note in _defaults(arguments, found, result):
+        say(f"note: {note}")
     for warning in result.warnings:
         warn(warning)
     return 0
 
 
-def score_table(result: Any) -> str:
-    """Return the scores as lines of text, one for each tolerance."""
+def _defaults(arguments: argparse.Namespace, found: Localizations, result: Evaluation) -> Iterator[str]:
+    """Say which part was scored because only that was detected."""
+    from napari_subpixel.evaluation.coverage import describe_region, detected_frames
+
+    if arguments.frames is None and result.frames is not None and detected_frames(found) is not None:
+        start, stop = result.frames
+        yield f"frames {start} to {stop - 1 if stop else 'the last'} are scored, which were detected (--frames)"
+    if arguments.roi is None and result.roi is not None:
+        yield f"{describe_region(result.roi)} is scored, which was detected (--roi)"
+
+
+def score_table(result: Evaluation) -> str:
+    """Return the scores as lines of text, one for each tolerance, and a line on other errors that can be measured."""
     lines = [
         "tolerance [nm]  Jaccard     F1  precision  recall  RMSE [nm]  offset y, x [nm]  efficiency"
         "      TP      FP      FN"
@@ -89,7 +114,21 @@ def score_table(result: Any) -> str:
             f"{m.rmse_nm:9.1f}  {dy:+7.1f}, {dx:+7.1f}  {m.efficiency:10.1f}  "
             f"{m.true_positives:6d}  {m.false_positives:6d}  {m.false_negatives:6d}"
         )
-    return "\n".join(lines)
+    errors = _described_errors(max(result, key=lambda m: m.tolerance_nm))
+    return "\n".join([*lines, errors] if errors else lines)
+
+
+def _described_errors(match: Match) -> str:
+    """Return the errors of photons, uncertainties and probabilities, of those that the tables have."""
+    words = []
+    if not math.isnan(match.photon_ratio):
+        words.append(f"photons / true {match.photon_ratio:.2f} (spread {match.photon_ratio_spread:.2f})")
+    if not math.isnan(match.error_over_uncertainty):
+        plain, robust = match.error_over_uncertainty, match.robust_error_over_uncertainty
+        words.append(f"error / uncertainty {plain:.2f} (robust {robust:.2f})")
+    if not math.isnan(match.calibration_error):
+        words.append(f"calibration error of probabilities {match.calibration_error:.3f}")
+    return f"within {match.tolerance_nm:g} nm: {', '.join(words)}" if words else ""
 
 
 def _tables(arguments: argparse.Namespace) -> tuple[Any, Any]:

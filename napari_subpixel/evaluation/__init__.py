@@ -2,7 +2,9 @@
 
 evaluate       `evaluate`: tables matched, block by block, and scored
 scores         `Match` and `Evaluation`: the results
-matching       optimal one-to-one pairs, and the constant shift between two sets
+points         `Points`: rows of a table as they are scored, and which of them count
+matching       one-to-one pairs, optimal or greedy, and the constant shift between two sets
 pair_search    candidates for pairs: points near each other in one frame
-coverage       which frames were detected and can be scored
+mismatch       warnings where hardly anything matches: frames off by one, swapped axes
+coverage       which frames and which region were detected and can be scored
 """

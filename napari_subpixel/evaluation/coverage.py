@@ -37,20 +37,21 @@ def frames_to_score(found: Localizations, asked: Frames) -> Frames:
     return (start, stop) if start < stop else asked
 
 
-def gaps(found: Localizations, frames: Frames) -> tuple[str, ...]:
-    """Warn of parts of the scored frames that were never detected, so that all their molecules count as missed."""
+def region_to_score(found: Localizations, asked: Roi | None) -> Roi | None:
+    """Return the region asked, else the one that was detected; None for whole frames."""
+    return detected_region(found) if asked is None else asked
+
+
+def gaps(found: Localizations, frames: Frames, roi: Roi | None = None) -> tuple[str, ...]:
+    """Warn of scored parts that were never detected, so that all their molecules count as missed."""
     words = []
     detected, region = detected_frames(found), detected_region(found)
     if detected is not None and reaches_beyond(detected, frames):
         words.append(
             f"only frames {detected[0]} to {detected[1] - 1} were detected; molecules of the others count as missed"
         )
-    if region is not None:
-        (y0, y1), (x0, x1) = region
-        words.append(
-            f"the result covers a region only (y {y0} to {y1 - 1}, x {x0} to {x1 - 1} px); molecules outside it count "
-            "as missed"
-        )
+    if region is not None and not _within(roi, region):
+        words.append(f"only {describe_region(region)} was detected; molecules outside it count as missed")
     return tuple(words)
 
 
@@ -59,7 +60,26 @@ def left_out(found: Localizations, truth: Localizations, frames: Frames) -> tupl
     stop = None if frames is None else frames[1]
     if stop is None or found.n_frames != stop or not len(truth) or truth.frame.max() < stop:
         return ()
-    return (f"the truth continues to frame {truth.frame.max()}, the movie ends at {stop - 1}: the rest is left out",)
+    return (
+        f"the truth continues to frame {truth.frame.max()}, the movie ends at {stop - 1}: the rest is left out; is it "
+        "another movie's?",
+    )
+
+
+def describe_region(roi: Roi) -> str:
+    """Return a region in words.
+
+    Examples
+    --------
+    >>> describe_region(((4, 20), (10, 40)))
+    'the region y 4 to 19, x 10 to 39 px'
+    """
+    (y0, y1), (x0, x1) = roi
+    return f"the region y {y0} to {y1 - 1}, x {x0} to {x1 - 1} px"
+
+
+def _within(inner: Roi | None, outer: Roi) -> bool:
+    return inner is not None and all(a >= low and b <= high for (a, b), (low, high) in zip(inner, outer, strict=True))
 
 
 def reaches_beyond(detected: tuple[int, int], frames: Frames) -> bool:

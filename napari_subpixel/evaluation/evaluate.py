@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_subpixel._util.generators import stepwise
-from napari_subpixel.coordinates import CENTRE_AT_ZERO, checked_pixel_size, px_to_nm, within_frame
-from napari_subpixel.errors import InputError, PixelSizeError
-from napari_subpixel.evaluation.coverage import gaps
+from napari_subpixel.coordinates import Roi, checked_frame_shape, checked_pixel_size, checked_roi
+from napari_subpixel.errors import FrameShapeError, InputError, PixelSizeError
+from napari_subpixel.evaluation.coverage import Frames, frames_to_score, gaps, left_out, region_to_score
 from napari_subpixel.evaluation.matching import Pairing, Shift, checked_pairing, estimate_shift, match
+from napari_subpixel.evaluation.mismatch import mismatch_warnings
+from napari_subpixel.evaluation.points import Area, Points, scored
 from napari_subpixel.evaluation.scores import Evaluation, Match
 from napari_subpixel.localizations import Localizations
 
@@ -40,6 +41,7 @@ def evaluate(
     tolerances_nm: float | Sequence[float] = (25.0, 50.0),
     *,
     frames: tuple[int | None, int | None] | None = None,
+    roi: Roi | None = None,
     border_nm: float = 0.0,
     remove_offset: bool = False,
     pairing: Pairing = "optimal",
@@ -60,7 +62,11 @@ def evaluate(
     tolerances_nm : float or sequence of float
         Largest distance of a pair, in nm; a `Match` is made for each.
     frames : (start, stop), optional
-        Score only frames from `start` up to but without `stop`, counted from 0; None leaves that end open.
+        Score only frames from `start` up to but without `stop`, counted from 0. Where an end is None, as far as was
+        detected, by the provenance of the localizations and the length of their movie.
+    roi : ((y0, y1), (x0, x1)), optional
+        Score only this region, in whole pixels, the ends excluded, by the rule of the border. By default the region
+        that was detected, by the provenance of the localizations.
     border_nm : float
         Leave out a border of this width along the frames' outer edge (the SMLM challenge takes 450 nm). All rows
         take part in the matching; then a pair is dropped if its molecule lies in the border, an unmatched molecule
@@ -102,67 +108,50 @@ def evaluate(
     tolerances = _checked_tolerances(tolerances_nm)
     pairing = checked_pairing(pairing)
     pixel_nm = _common_pixel_size(localizations, truth, pixel_size_nm)
-    border_nm = _checked_border(border_nm)
-    shape = _border_frame_shape(localizations, truth, frame_shape, border_nm / pixel_nm) if border_nm else None
+    area = _scored_area(localizations, truth, pixel_nm, _checked_border(border_nm), frame_shape, roi)
     _check_common_frame(localizations, truth)
-    start, stop = _checked_frames(frames, localizations, truth)
-    found = _Points.of(localizations, start, stop, pixel_nm)
-    real = _Points.of(truth, start, stop, pixel_nm)
+    scored_frames = frames_to_score(localizations, _checked_frames(frames, localizations, truth))
+    first, stop = scored_frames or (None, None)
+    start = first or 0
+    found, real = (Points.of(table, start, stop, area) for table in (localizations, truth))
     yield 0.0
-    shift, warnings = yield from _offset(found, real, tolerances, remove_offset, pixel_nm)
+    shift, offset_warnings = yield from _offset(found, real, tolerances, remove_offset, pixel_nm)
     yield 0.0
-    if remove_offset:
-        found = found.moved(-np.asarray(shift.yx_nm))
-    found_counts, real_counts = (p.inside(shape, border_nm, pixel_nm) for p in (found, real))
-    matches = yield from _matches(found, real, found_counts, real_counts, tolerances, pairing)
+    placed = found.moved(-np.asarray(shift.yx_nm)) if remove_offset else found
+    matches = yield from _matches(placed, real, tolerances, pairing)
+    mismatch = mismatch_warnings(
+        placed,
+        real,
+        lambda by: Points.of(truth, start - by, None if stop is None else stop - by, area).later(by),
+        max(matches, key=lambda score: score.tolerance_nm),
+        pairing,
+        explained=bool(offset_warnings),
+    )
     return Evaluation(
         matches=matches,
         n_frames=np.union1d(found.frame, real.frame).size,
         n_localizations=found.row.size,
         n_truth=real.row.size,
+        frames=None if scored_frames is None else (start, stop),
+        roi=area.roi,
         pixel_size_nm=pixel_nm,
-        border_nm=border_nm,
+        border_nm=area.border_nm,
         pairing=pairing,
         offset_removed_nm=shift.yx_nm if remove_offset else None,
-        warnings=(*_not_covered(localizations, real), *warnings),
+        warnings=(*_coverage_warnings(localizations, truth, real, scored_frames), *offset_warnings, *mismatch),
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Points:
-    """Rows of a table in the requested frames: number in the table, frame, and position in nm, shape (N, 2)."""
-
-    row: NDArray[np.int64]
-    frame: NDArray[np.int64]
-    yx_nm: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, table: Localizations, start: int, stop: int | None, pixel_nm: float) -> _Points:
-        keep = table.frame >= start
-        if stop is not None:
-            keep &= table.frame < stop
-        row = np.flatnonzero(keep)
-        return cls(row, table.frame[row], px_to_nm(table.yx[row], pixel_nm, first_centre_px=CENTRE_AT_ZERO))
-
-    def moved(self, by_nm: NDArray[np.float64]) -> _Points:
-        return _Points(self.row, self.frame, self.yx_nm + by_nm)
-
-    def inside(self, shape: tuple[int, int] | None, border_nm: float, pixel_nm: float) -> NDArray[np.bool_]:
-        """Mark the points inside the border; all of them where there is none."""
-        if shape is None:
-            return np.ones(self.row.size, bool)
-        y, x = (self.yx_nm / pixel_nm).T
-        return within_frame(y, x, shape, border_px=border_nm / pixel_nm)
-
-
-def _not_covered(localizations: Localizations, real: _Points) -> tuple[str, ...]:
+def _coverage_warnings(
+    localizations: Localizations, truth: Localizations, real: Points, frames: Frames
+) -> tuple[str, ...]:
     """Warn of molecules of the truth in what was not detected, or after the end of the movie."""
     if not real.frame.size:
-        return ()
+        return left_out(localizations, truth, frames)
     last, length = int(real.frame.max()), localizations.n_frames
-    words = gaps(localizations, (int(real.frame.min()), last + 1))
+    words = gaps(localizations, (int(real.frame.min()), last + 1), real.area.roi)
     if length is None or last < length:
-        return words
+        return (*words, *left_out(localizations, truth, frames))
     return (
         *words,
         f"the truth has molecules up to frame {last}, and the movie of the localizations has {length} frames: is it "
@@ -171,10 +160,8 @@ def _not_covered(localizations: Localizations, real: _Points) -> tuple[str, ...]
 
 
 def _matches(
-    found: _Points,
-    real: _Points,
-    found_counts: NDArray[np.bool_],
-    real_counts: NDArray[np.bool_],
+    found: Points,
+    real: Points,
     tolerances: Sequence[float],
     pairing: Pairing,
 ) -> Generator[float, None, tuple[Match, ...]]:
@@ -188,7 +175,7 @@ def _matches(
             yield (number + done / len(blocks)) / len(tolerances)
         joined = np.concatenate(pairs)
         joined = joined[np.argsort(joined[:, 0])]
-        matches.append(_scored(found, real, found_counts, real_counts, joined, tolerance))
+        matches.append(scored(found, real, joined, tolerance))
     return tuple(matches)
 
 
@@ -208,8 +195,8 @@ def _cut(frame: NDArray[np.int64], edges: NDArray[np.int64]) -> list[NDArray[np.
 
 
 def _pairs(
-    found: _Points,
-    real: _Points,
+    found: Points,
+    real: Points,
     rows: NDArray[np.int64],
     others: NDArray[np.int64],
     tolerance_nm: float,
@@ -220,31 +207,11 @@ def _pairs(
     return np.column_stack([rows[pairs[:, 0]], others[pairs[:, 1]]])
 
 
-def _scored(
-    found: _Points,
-    real: _Points,
-    found_counts: NDArray[np.bool_],
-    real_counts: NDArray[np.bool_],
-    pairs: NDArray[np.int64],
-    tolerance_nm: float,
-) -> Match:
-    alone, missed = found_counts.copy(), real_counts.copy()
-    alone[pairs[:, 0]] = missed[pairs[:, 1]] = False
-    pairs = pairs[real_counts[pairs[:, 1]]]
-    return Match(
-        tolerance_nm=tolerance_nm,
-        pairs=np.column_stack([found.row[pairs[:, 0]], real.row[pairs[:, 1]]]),
-        offsets_nm=found.yx_nm[pairs[:, 0]] - real.yx_nm[pairs[:, 1]],
-        false_positive_rows=found.row[alone],
-        missed_rows=real.row[missed],
-    )
-
-
 # -- the constant offset ----------------------------------------------------------------------------------------------
 
 
 def _offset(
-    found: _Points, real: _Points, tolerances: Sequence[float], remove: bool, pixel_nm: float
+    found: Points, real: Points, tolerances: Sequence[float], remove: bool, pixel_nm: float
 ) -> Generator[float, None, tuple[Shift, tuple[str, ...]]]:
     """Estimate the constant offset, with warnings about it; each round yields 0."""
     reach = max(*tolerances, OFFSET_REACH_NM)
@@ -321,21 +288,42 @@ def _common_pixel_size(localizations: Localizations, truth: Localizations, pixel
     return next(iter(known.values()))
 
 
-def _border_frame_shape(
-    localizations: Localizations, truth: Localizations, frame_shape: tuple[int, int] | None, border_px: float
-) -> tuple[int, int]:
-    sizes = {"given": frame_shape, "localizations": localizations.frame_shape, "truth": truth.frame_shape}
-    known = {name: tuple(shape) for name, shape in sizes.items() if shape is not None}
-    if not known:
-        raise InputError(
-            "a border needs the shape of the frames, which neither table knows: give (height, width) in px"
-        )
+def _scored_area(
+    localizations: Localizations,
+    truth: Localizations,
+    pixel_nm: float,
+    border_nm: float,
+    frame_shape: tuple[int, int] | None,
+    roi: Roi | None,
+) -> Area:
+    """Return the part of the frames that counts, or raise if the tables are of other frames, or nothing is left."""
+    shape = _common_frame_shape(localizations, truth, frame_shape)
+    if border_nm and shape is None:
+        raise FrameShapeError("a border needs the shape of the frames, which neither table knows")
+    border_px = border_nm / pixel_nm
+    if border_nm and shape is not None and 2 * border_px >= min(shape):
+        raise InputError(f"a border of {border_px:g} px leaves nothing of frames of {shape[0]} x {shape[1]} px")
+    if roi is not None and shape is not None:
+        checked_roi(roi, shape)
+    elif roi is not None:
+        for (first, end), axis in zip(roi, "yx", strict=True):
+            if not 0 <= first < end:
+                raise InputError(f"region of interest: {axis} {first}:{end} is empty or begins before 0")
+    return Area(pixel_nm, border_nm, shape, region_to_score(localizations, roi))
+
+
+def _common_frame_shape(
+    localizations: Localizations, truth: Localizations, given: tuple[int, int] | None
+) -> tuple[int, int] | None:
+    """Return the shape given, else the one that both tables agree on; None where neither knows it."""
+    if given is not None:
+        return checked_frame_shape(given)
+    shapes = {"localizations": localizations.frame_shape, "truth": truth.frame_shape}
+    known = {name: checked_frame_shape(shape) for name, shape in shapes.items() if shape is not None}
     if len(set(known.values())) > 1:
-        raise InputError(f"frame shapes differ: {', '.join(f'{name} {shape}' for name, shape in known.items())}")
-    height, width = next(iter(known.values()))
-    if 2 * border_px >= min(height, width):
-        raise InputError(f"a border of {border_px:g} px leaves nothing of frames of {height} x {width} px")
-    return height, width
+        listed = ", ".join(f"{name} {height} x {width} px" for name, (height, width) in known.items())
+        raise FrameShapeError(f"frame shapes differ: {listed}; are they of one movie?")
+    return next(iter(known.values()), None)
 
 
 def _check_common_frame(localizations: Localizations, truth: Localizations) -> None:
@@ -346,17 +334,16 @@ def _check_common_frame(localizations: Localizations, truth: Localizations) -> N
         )
 
 
-def _checked_frames(
-    frames: tuple[int | None, int | None] | None, localizations: Localizations, truth: Localizations
-) -> tuple[int, int | None]:
-    start, stop = (None, None) if frames is None else frames
-    start = 0 if start is None else start
+def _checked_frames(frames: Frames, localizations: Localizations, truth: Localizations) -> Frames:
+    if frames is None:
+        return None
+    start, stop = frames[0] or 0, frames[1]
     if start < 0 or (stop is not None and stop <= start):
         raise InputError(f"frames must be a range from 0 such as 0:100, got {start}:{'' if stop is None else stop}")
     end = max(_end(localizations), _end(truth))
-    if frames is not None and start >= end > 0:
+    if start >= end > 0:
         raise InputError(f"no frame to score from frame {start} on: the tables end before frame {end}, counted from 0")
-    return start, stop
+    return frames
 
 
 def _end(table: Localizations) -> int:

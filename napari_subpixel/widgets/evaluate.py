@@ -11,6 +11,7 @@ from magicgui.widgets import CheckBox, ComboBox, FileEdit, FloatSpinBox, LineEdi
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QSpinBox, QVBoxLayout, QWidget
 
 from napari_subpixel.errors import InputError
+from napari_subpixel.evaluation.matching import PAIRINGS
 from napari_subpixel.evaluation.scores import Evaluation, Match
 from napari_subpixel.widgets.background.evaluation import EvaluationRequest, EvaluationResult, describe_evaluation
 from napari_subpixel.widgets.background.latest_request import LatestWork
@@ -100,12 +101,21 @@ class EvaluateAgainstTruth(Panel):
             self.truth,
             self.truth_file,
             self.tolerances,
+            self.pairing,
             self.border_nm,
             ("Frames", frames),
             self.remove_offset,
             self.follow,
         )
-        for choice in (self.result, self.truth, self.truth_file, self.tolerances, self.border_nm, self.remove_offset):
+        for choice in (
+            self.result,
+            self.truth,
+            self.truth_file,
+            self.tolerances,
+            self.pairing,
+            self.border_nm,
+            self.remove_offset,
+        ):
             choice.changed.connect(self._settings_changed)
         for box in (self.first, self.last):
             box.valueChanged.connect(self._settings_changed)
@@ -120,6 +130,12 @@ class EvaluateAgainstTruth(Panel):
             value="25, 50",
             tooltip="Largest distance of a localization from its molecule; several, separated by commas, give several "
             "columns. The SMLM challenge uses 250",
+        )
+        self.pairing = ComboBox(
+            label="Pairing",
+            choices=PAIRINGS,
+            tooltip="optimal: the most pairs, then the least total distance; greedy: all pairs within the tolerance, "
+            "shortest first, as in the SMLM challenge",
         )
         self.border_nm = FloatSpinBox(
             label="Border [nm]",
@@ -249,6 +265,7 @@ class EvaluateAgainstTruth(Panel):
         whole = first == 0 and last < 0
         return {
             "tolerances_nm": parsed_tolerances(self.tolerances.value),
+            "pairing": self.pairing.value,
             "border_nm": self.border_nm.value,
             # An open end reaches as far as was detected.
             "frames": None if whole else (first or None, None if last < 0 else last + 1),
@@ -316,9 +333,8 @@ class EvaluateAgainstTruth(Panel):
             row_names=[score.heading for score in SCORES],
             row_tips=[score.meaning for score in SCORES],
         )
-        warnings = (*evaluation.warnings, *outcome.left_out)
-        self.warnings.setText("\n".join(f"Warning: {warning}" for warning in warnings))
-        self.warnings.setVisible(bool(warnings))
+        self.warnings.setText("\n".join(f"Warning: {warning}" for warning in evaluation.warnings))
+        self.warnings.setVisible(bool(evaluation.warnings))
         before = self.shown_tolerance.value
         tolerances = [m.tolerance_nm for m in evaluation]
         with self.shown_tolerance.changed.blocked():

@@ -200,6 +200,29 @@ def test_evaluate_prints_a_table_for_people(run, truth):
     assert [line.split()[:2] for line in out[1:]] == [["25", "1.000"], ["50", "1.000"]]
 
 
+def test_evaluate_scores_what_was_detected_and_says_so(run, tmp_path):
+    from napari_subpixel import Localizations, write_localizations
+
+    n = np.arange(20)
+    about = {"pixel_size_nm": 100.0, "frame_shape": (40, 60), "n_frames": 20}
+    truth = Localizations({"frame": n, "y": n + 1.0, "x": n + 2.0, "photons": n + 100.0}, **about)
+    notes = {"frames": [2, 12], "roi": [[0, 9], [0, 30]]}
+    part = truth.select((n >= 2) & (n < 8)).with_columns(photons=n[2:8] + 50.0).with_about(provenance=notes)
+    for name, table in (("found", part), ("truth", truth)):
+        write_localizations(tmp_path / f"{name}.parquet", table)
+    both = tmp_path / "found.parquet", tmp_path / "truth.parquet"
+    out, err = (done := run("evaluate", *both, "--pairing", "greedy", "--json")).out, done.err
+    assert "note: frames 2 to 11 are scored, which were detected (--frames)" in err
+    assert "note: the region y 0 to 8, x 0 to 29 px is scored, which was detected (--roi)" in err
+    result = json.loads(out)
+    assert (result["pairing"], result["scores"][0]["jaccard"]) == ("greedy", 1.0)
+    assert "photons / true 0.5" in run("evaluate", *both).out
+    done = run("evaluate", *both, "--roi", "0:40,0:60", "--frames", "0:20", "--json")
+    assert json.loads(done.out)["scores"][0]["false_negatives"] == 14
+    assert "note" not in done.err
+    assert done.err.count("warning: only") == 2
+
+
 def test_evaluate_needs_no_pixel_size_where_both_files_are_in_nm(run, tmp_path):
     for name, x in {"found.csv": 130, "truth.csv": 100}.items():
         (tmp_path / name).write_text(f'"frame","x [nm]","y [nm]"\n1,{x},40\n')

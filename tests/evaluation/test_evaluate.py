@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from numpy.typing import ArrayLike
 
 from napari_subpixel.coordinates import CENTRE_FROM_CORNER, nm_to_px
-from napari_subpixel.errors import InputError
-from napari_subpixel.evaluation import matching
+from napari_subpixel.errors import FrameShapeError, InputError
+from napari_subpixel.evaluation import matching, mismatch
 from napari_subpixel.evaluation.evaluate import evaluate
-from napari_subpixel.evaluation.scores import Evaluation, Match
+from napari_subpixel.evaluation.scores import ERRORS, Evaluation, Match
 from napari_subpixel.localizations import Localizations, concat
 
 SHAPE = (20, 30)
@@ -329,7 +329,6 @@ def test_scatter_alone_gives_no_warning(rng: np.random.Generator) -> None:
     truth = scattered(rng)
     found = truth.with_columns(y=truth.y + rng.normal(0, 0.3, 400), x=truth.x + rng.normal(0, 0.3, 400))
     assert evaluate(found, truth).warnings == ()
-    assert evaluate(scattered(rng), truth).warnings == ()
 
 
 def test_an_offset_that_is_small_or_rests_on_few_pairs_gives_no_warning(rng: np.random.Generator) -> None:
@@ -430,7 +429,7 @@ def test_a_border_needs_one_frame_shape_that_has_an_inside() -> None:
     bare, shaped = at([(2, 2)]), at([(2, 2)], frame_shape=SHAPE)
     with pytest.raises(InputError, match="a border needs the shape of the frames, which neither table knows"):
         evaluate(bare, bare, border_nm=450)
-    with pytest.raises(InputError, match=r"frame shapes differ: localizations \(20, 30\), truth \(30, 20\)"):
+    with pytest.raises(InputError, match="frame shapes differ: localizations 20 x 30 px, truth 30 x 20 px"):
         evaluate(shaped, at([(2, 2)], frame_shape=(30, 20)), border_nm=450)
     with pytest.raises(InputError, match="a border of 10 px leaves nothing of frames of 20 x 30 px"):
         evaluate(shaped, bare, border_nm=1000)
@@ -471,11 +470,8 @@ def test_dense_truth_scattered_by_a_known_width_scores_as_expected(
     ("about", "words"),
     [
         ({"n_frames": 30}, "^$"),
-        ({"n_frames": 10}, "up to frame 19, and the movie of the localizations has 10 frames"),
-        (
-            {"n_frames": 30, "provenance": {"frames": [0, 5]}},
-            "only frames 0 to 4 were detected; molecules of the others count as missed",
-        ),
+        ({"n_frames": 10}, "the truth continues to frame 19, the movie ends at 9: the rest is left out"),
+        ({"n_frames": 30, "provenance": {"frames": [0, 5]}}, "^$"),
         ({"n_frames": 30, "provenance": {"frames": [0, 20]}}, "^$"),
     ],
 )
@@ -492,3 +488,156 @@ def test_some_frames_alone_need_no_warning():
                           provenance={"frames": [0, 5]})  # fmt: skip
     truth = Localizations({"frame": np.append(n, 19), "y": np.append(n, 3) + 1.0, "x": np.append(n, 3) + 2.0})
     assert evaluate(found, truth, 50.0, frames=(0, 5)).warnings == ()
+
+
+def test_an_end_of_frames_beyond_what_was_detected_is_told():
+    n = np.arange(5)
+    found = Localizations({"frame": n, "y": n + 1.0, "x": n + 2.0}, pixel_size_nm=100, n_frames=30,
+                          provenance={"frames": [0, 5]})  # fmt: skip
+    truth = Localizations({"frame": np.append(n, 19), "y": np.append(n, 3) + 1.0, "x": np.append(n, 3) + 2.0})
+    assert (evaluate(found, truth)[0].false_negatives, evaluate(found, truth).frames) == (0, (0, 5))
+    whole = evaluate(found, truth, frames=(0, 30))
+    assert whole[0].false_negatives == 1
+    assert whole.warnings == ("only frames 0 to 4 were detected; molecules of the others count as missed",)
+
+
+# -- a region ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_region_counts_by_the_rule_of_the_border() -> None:
+    # Row 9 is the last one inside: it ends at 9.5. A localization counts with its molecule, else by its own place.
+    truth = at([(2, 2), (9.4, 9), (9.6, 5), (12, 12)], frame_shape=SHAPE)
+    found = at([(2, 2.1), (9.6, 9), (9.4, 5), (5, 5), (15, 15)])
+    result = evaluate(found, truth, 50, roi=((2, 10), (2, 13)))
+    assert result[0].pairs.tolist() == [[0, 0], [1, 1]]
+    assert result[0].false_positive_rows.tolist() == [3]
+    assert result[0].missed_rows.tolist() == []
+    assert result.to_dict()["roi"] == [[2, 10], [2, 13]]
+
+
+def test_the_region_that_was_detected_is_the_default_and_another_one_is_told() -> None:
+    truth = at([(2, 2), (15, 25)], frame_shape=SHAPE)
+    found = at([(2, 2)], frame_shape=SHAPE, provenance={"roi": [[0, 10], [0, 10]]})
+    result = evaluate(found, truth, 50)
+    assert (counts(result[0]), result.roi, result.warnings) == ((1, 0, 0), ((0, 10), (0, 10)), ())
+    whole = evaluate(found, truth, 50, roi=((0, 20), (0, 30)))
+    assert counts(whole[0]) == (1, 0, 1)
+    assert whole.warnings == (
+        "only the region y 0 to 9, x 0 to 9 px was detected; molecules outside it count as missed",
+    )
+    with pytest.raises(InputError, match="region of interest: y 0:21 does not lie within 0:20"):
+        evaluate(found, truth, roi=((0, 21), (0, 30)))
+    with pytest.raises(InputError, match="region of interest: x 4:4 is empty"):
+        evaluate(at([(2, 2)]), at([(2, 2)]), roi=((0, 9), (4, 4)))
+
+
+def test_a_truth_of_other_frames_is_refused_unless_their_shape_is_given() -> None:
+    found, truth = at([(2, 2)], frame_shape=SHAPE), at([(2, 2)], frame_shape=(20, 31))
+    with pytest.raises(FrameShapeError, match="frame shapes differ: localizations 20 x 30 px, truth 20 x 31 px"):
+        evaluate(found, truth)
+    assert counts(evaluate(found, truth, 50, frame_shape=SHAPE)[0]) == (1, 0, 0)
+
+
+# -- what may be wrong -------------------------------------------------------------------------------------------------
+
+
+def found_of(truth: Localizations, rng: np.random.Generator, share: float = 0.95) -> Localizations:
+    found = truth.select(np.flatnonzero(rng.random(len(truth)) < share))
+    noise = rng.normal(0, 0.1, (2, len(found)))
+    return found.with_columns(y=found.y + noise[0], x=found.x + noise[1])
+
+
+@pytest.mark.parametrize("off_by", [1, -1])
+def test_frames_off_by_one_are_told_with_both_scores(rng: np.random.Generator, off_by: int) -> None:
+    truth = scattered(rng)
+    found = found_of(truth.with_columns(frame=truth.frame + 1), rng)
+    (warning,) = evaluate(found, truth.with_columns(frame=truth.frame + 1 - off_by)).warnings
+    assert re.fullmatch(rf"shifting the truth by [+]?{off_by} frame gives Jaccard 0.9\d instead of 0.0\d", warning)
+
+
+def test_frames_off_by_one_and_half_a_pixel_are_told_together(rng: np.random.Generator) -> None:
+    truth = scattered(rng)
+    found = moved(found_of(truth, rng), 50, 50)
+    warnings = evaluate(found.with_columns(frame=found.frame + 1), truth).warnings
+    assert any(re.match(r"shifting the truth by \+1 frame gives Jaccard 0.9. .* within 250 nm", w) for w in warnings)
+
+
+def test_molecules_that_stay_on_for_frames_give_no_warning_unless_frames_are_off(rng: np.random.Generator) -> None:
+    places = rng.uniform(0, 60, (150, 2))
+    start = rng.integers(0, 40, 150)
+    truth = concat([at(places, start + k) for k in range(4)])
+    found = found_of(truth, rng, 0.7)
+    assert evaluate(found, truth).warnings == ()
+    (warning,) = evaluate(found.with_columns(frame=found.frame + 1), truth).warnings
+    assert warning.startswith("shifting the truth by +1 frame gives Jaccard 0.")
+
+
+def test_swapped_axes_are_told(rng: np.random.Generator) -> None:
+    truth = scattered(rng)
+    found = found_of(truth, rng)
+    swapped = found.with_columns(y=found.x, x=found.y)
+    (warning,) = evaluate(swapped, truth).warnings
+    assert re.match(r"swapping y and x of the truth gives Jaccard 0.9\d instead of 0.0\d", warning)
+
+
+def test_where_hardly_anything_matches_it_says_what_to_check(rng: np.random.Generator) -> None:
+    truth = scattered(rng)
+    for other in (scattered(rng), truth.with_columns(y=truth.y * 1.6, x=truth.x * 1.6)):
+        (warning,) = evaluate(other, truth).warnings
+        assert re.match(
+            r"hardly anything matches \(Jaccard 0.0\d within 50 nm\): check the pixel size \(100 nm", warning
+        )
+    assert evaluate(truth.select(np.arange(20)), truth).warnings == ()
+
+
+def test_a_large_set_is_compared_on_some_of_its_frames(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mismatch, "MAX_COMPARED", 100)
+    truth = scattered(rng, 1200, 60)
+    found = found_of(truth, rng)
+    (warning,) = evaluate(found.with_columns(frame=found.frame + 1), truth).warnings
+    assert re.match(r"shifting the truth by \+1 frame gives Jaccard 0.9\d", warning)
+
+
+# -- photons, uncertainties and probabilities --------------------------------------------------------------------------
+
+
+def test_errors_of_photons_uncertainties_and_probabilities_of_simulated_rows(rng: np.random.Generator) -> None:
+    n = 20_000
+    truth = at(rng.uniform(0, 1000, (n, 2)), np.arange(n) // 10).with_columns(photons=np.full(n, 1000.0))
+    uncertainty = rng.uniform(0.02, 0.1, (2, n))
+    found = truth.with_columns(
+        y=truth.y + rng.normal(0, 2 * uncertainty[0]), x=truth.x + rng.normal(0, 2 * uncertainty[1]),
+        photons=rng.normal(900, 90, n), y_uncertainty=uncertainty[0], x_uncertainty=uncertainty[1],
+        probability=rng.uniform(0, 1, n),
+    )  # fmt: skip
+    # As many as their probability says are there, and the others lie far off.
+    wrong = rng.random(n) > found["probability"]
+    score = evaluate(found.with_columns(y=np.where(wrong, found.y + 5000, found.y)), truth, 250)[0]
+    assert score.photon_ratio == pytest.approx(0.9, abs=0.01)
+    assert score.photon_ratio_spread == pytest.approx(0.09, rel=0.1)
+    assert score.error_over_uncertainty == pytest.approx(2, rel=0.05)
+    assert score.robust_error_over_uncertainty == pytest.approx(2, rel=0.05)
+    assert score.calibration_error < 0.02
+    confident = found.with_columns(y=np.where(wrong, found.y + 5000, found.y), probability=np.ones(n))
+    assert evaluate(confident, truth, 250)[0].calibration_error == pytest.approx(0.5, abs=0.02)
+    assert score.to_dict()["photon_ratio"] == score.photon_ratio
+
+
+def test_a_false_pair_changes_the_robust_deviation_hardly() -> None:
+    n = 41
+    truth = at([(0, 10 * k) for k in range(n)])
+    error = np.linspace(-0.1, 0.1, n)
+    error[0] = 2.0
+    found = at(np.column_stack([error, truth.x])).with_columns(
+        y_uncertainty=np.full(n, 0.06), x_uncertainty=np.zeros(n)
+    )
+    score = evaluate(found, truth, 250)[0]
+    assert score.error_over_uncertainty > 5
+    assert score.robust_error_over_uncertainty == pytest.approx(0.68 * 0.1 / 0.06, rel=0.1)
+
+
+def test_what_the_tables_do_not_have_is_null() -> None:
+    record = evaluate(at([(2, 2)]), at([(2, 2)]), 25)[0].to_dict()
+    assert {record[name] for name in ERRORS} == {None}

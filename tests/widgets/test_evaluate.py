@@ -251,7 +251,7 @@ def test_of_a_partial_result_only_the_frames_that_were_detected_are_scored(make_
     found, truth, *_ = partial
     widget = make_widget()
     assert evaluated(qtbot, widget).to_dict() == evaluate(found, truth, frames=(1, 3)).to_dict()
-    assert evaluate(found, truth)[1].false_negatives > widget.evaluation[1].false_negatives
+    assert evaluate(found, truth, frames=(0, 5))[1].false_negatives > widget.evaluation[1].false_negatives
     assert "in the 2 frames that were detected" in widget.summary.text()
     assert widget.warnings.isHidden()
     set_threshold(widget.result.value, 0.5)
@@ -291,23 +291,32 @@ def test_a_truth_beyond_the_movies_end_is_left_out_and_reported():
     assert coverage.left_out(found, truth, (0, 5)) == ()
     longer = truth.with_columns(frame=truth.frame + 3)
     (words,) = coverage.left_out(found, longer, (0, 5))
-    assert words == "the truth continues to frame 7, the movie ends at 4: the rest is left out"
+    assert words.startswith("the truth continues to frame 7, the movie ends at 4: the rest is left out")
     assert coverage.frames_to_score(found, (2, None)) == (2, 5)
     assert coverage.gaps(found, None) == ()
 
 
-def test_a_result_of_a_region_says_that_what_lies_outside_counts_as_missed(make_widget, qtbot, add):
+def test_a_result_of_a_region_is_scored_there(make_widget, qtbot, add):
     found, truth = tables()
     part = with_provenance(found, roi=[[4, 20], [10, 40]])
     add(part, "found")
     add(truth, "truth")
     widget = make_widget()
-    assert evaluated(qtbot, widget).to_dict() == evaluate(part, truth).to_dict()
-    assert widget.warnings.text() == (
-        "Warning: the result covers a region only (y 4 to 19, x 10 to 39 px); molecules outside it count as missed"
-    )
+    assert evaluated(qtbot, widget).to_dict() == evaluate(part, truth, roi=((4, 20), (10, 40))).to_dict()
+    assert "in the region y 4 to 19, x 10 to 39 px" in widget.summary.text()
+    assert widget.warnings.isHidden()
     for nothing in ([[0, SHAPE[0]], [0, SHAPE[1]]], None, [4, 20], [[4, 20], [40, 10]]):
         assert coverage.gaps(with_provenance(found, roi=nothing), None) == ()
+
+
+def test_the_pairing_is_chosen_in_the_form(make_widget, qtbot, add):
+    found, truth = tables()
+    add(found, "found")
+    add(truth, "truth")
+    widget = make_widget()
+    widget.pairing.value = "greedy"
+    assert evaluated(qtbot, widget).to_dict() == evaluate(found, truth, pairing="greedy").to_dict()
+    assert "by greedy pairing" in widget.summary.text()
 
 
 # -- out of date --------------------------------------------------------------------------------------------------

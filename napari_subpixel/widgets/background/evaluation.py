@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari_subpixel import formats
 from napari_subpixel.errors import InputError, PixelSizeError
-from napari_subpixel.evaluation.coverage import Frames, detected_frames, frames_to_score, left_out, reaches_beyond
+from napari_subpixel.evaluation.coverage import describe_region, detected_frames, reaches_beyond
 from napari_subpixel.evaluation.evaluate import evaluate
 from napari_subpixel.evaluation.scores import Evaluation
 from napari_subpixel.localizations import Localizations
@@ -52,17 +52,11 @@ class EvaluationResult(NamedTuple):
     ----------
     found, truth : Localizations
     evaluation : Evaluation
-    frames : (int or None, int or None), optional
-        First scored frame and the one after the last; all if not given.
-    left_out : tuple of str
-        Messages on the part of the truth that was not scored.
     """
 
     found: Localizations
     truth: Localizations
     evaluation: Evaluation
-    frames: Frames = None
-    left_out: tuple[str, ...] = ()
 
 
 def describe_evaluation(request: EvaluationRequest, outcome: EvaluationResult) -> str:
@@ -74,16 +68,20 @@ def describe_evaluation(request: EvaluationRequest, outcome: EvaluationResult) -
         f"{request.result.name}{above}: {evaluation.n_localizations:,} points against {evaluation.n_truth:,} of "
         f"{request.truth.name}, in {_describe_frames(outcome)}"
     )
+    if evaluation.roi is not None:
+        words += f", in {describe_region(evaluation.roi)}"
     if settings["border_nm"]:
         words += f", without a border of {settings['border_nm']:g} nm"
     if evaluation.offset_removed_nm is not None:
         dy, dx = evaluation.offset_removed_nm
         words += f", after removing an offset (y, x) of ({dy:+.1f}, {dx:+.1f}) nm"
+    if evaluation.pairing != "optimal":
+        words += f", by {evaluation.pairing} pairing"
     return f"{words}."
 
 
 def _describe_frames(outcome: EvaluationResult) -> str:
-    detected, scored = detected_frames(outcome.found), outcome.frames
+    detected, scored = detected_frames(outcome.found), outcome.evaluation.frames
     if detected is None or scored is None or reaches_beyond(detected, scored):
         return _count_frames(outcome.evaluation.n_frames)
     n_detected = detected[1] - detected[0]
@@ -112,10 +110,9 @@ def _evaluated(
         truth = request.truth_ground.table(truth_now())
     _check_known(request, found, truth)
     yield None
-    frames = frames_to_score(found, request.settings["frames"])
-    evaluation = yield from evaluate.steps(found, truth, **{**request.settings, "frames": frames})
+    evaluation = yield from evaluate.steps(found, truth, **request.settings)
     yield None
-    return EvaluationResult(found, truth, evaluation, frames, left_out(found, truth, frames))
+    return EvaluationResult(found, truth, evaluation)
 
 
 def _read_truth(path: Path, pixel_size_nm: float | None) -> Localizations:

@@ -1,0 +1,106 @@
+"""What may be wrong where a result and its truth hardly match: frames off by one, swapped axes, other units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from napari_subpixel.errors import InputError
+from napari_subpixel.evaluation.matching import Pairing, match
+from napari_subpixel.evaluation.points import Points, scored
+from napari_subpixel.evaluation.scores import Match
+
+#: Localizations that suffice to compare two ways of matching; of larger sets every n-th frame is used.
+MAX_COMPARED = 200_000
+#: Frames are shifted by these; programs count them from 0 or from 1.
+FRAME_SHIFTS = (1, -1)
+#: Another way of matching is reported where it gives this many times the pairs, and this many standard errors more.
+BETTER_RATIO = 1.1
+BETTER_ERRORS = 4.0
+#: Hardly anything matches below this share of the smaller set,
+FEW_SHARE = 0.1
+#: which has at least this many points.
+MIN_POINTS = 10
+#: Where hardly anything matches, pairs are sought this far, in nm, too: a wrong frame may hide an offset.
+REACH_NM = 250.0
+
+
+def mismatch_warnings(
+    found: Points,
+    real: Points,
+    shifted: Callable[[int], Points],
+    score: Match,
+    pairing: Pairing,
+    *,
+    explained: bool,
+) -> tuple[str, ...]:
+    """Warn where the truth matches much better in other frames or with swapped axes, or hardly at all.
+
+    Parameters
+    ----------
+    found, real : Points
+        The localizations and the truth.
+    shifted : callable
+        Return the truth a number of frames later.
+    score : Match
+        Their match at the largest tolerance.
+    pairing : {"optimal", "greedy"}
+    explained : bool
+        Whether a warning says already why hardly anything matches.
+
+    Returns
+    -------
+    tuple of str
+    """
+    smaller = min(int(points.area.holds(points.yx_nm).sum()) for points in (found, real))
+    if smaller < MIN_POINTS or score.true_positives * BETTER_RATIO > smaller:
+        return ()
+    few = score.true_positives < FEW_SHARE * smaller
+    for tolerance in (score.tolerance_nm, max(REACH_NM, score.tolerance_nm)) if few else (score.tolerance_nm,):
+        try:
+            better = _better(found, real, shifted, tolerance, pairing, swap=few)
+        except InputError:  # too many candidates this far out in one frame
+            better = None
+        if better is not None:
+            return (better + (f" within {tolerance:g} nm" if tolerance != score.tolerance_nm else ""),)
+    if not few or explained:
+        return ()
+    return (
+        f"hardly anything matches (Jaccard {score.jaccard:.2f} within {score.tolerance_nm:g} nm): check the pixel size "
+        f"({found.area.pixel_nm:g} nm here), whether frames count from 0 or 1, which corner or centre positions are "
+        "measured from, and which column is y",
+    )
+
+
+def _better(
+    found: Points,
+    real: Points,
+    shifted: Callable[[int], Points],
+    tolerance_nm: float,
+    pairing: Pairing,
+    *,
+    swap: bool,
+) -> str | None:
+    """Return what makes the truth match much better, if anything does."""
+    frames = np.unique(found.frame)
+    kept = frames[:: -(-found.row.size // MAX_COMPARED)]
+
+    def compared(truth: Points) -> Match:
+        mine = found.select(np.isin(found.frame, kept))
+        others = truth.select(np.isin(truth.frame, kept)) if kept.size < frames.size else truth
+        pairs = match(mine.frame, mine.yx_nm, others.frame, others.yx_nm, tolerance_nm, pairing)
+        return scored(mine, others, pairs, tolerance_nm)
+
+    def others() -> Iterator[tuple[str, Points]]:
+        for by in FRAME_SHIFTS:
+            yield f"shifting the truth by {by:+d} frame", shifted(by)
+        if swap:
+            yield "swapping y and x of the truth", real.transposed()
+
+    before = compared(real)
+    words, best = max(((words, compared(truth)) for words, truth in others()), key=lambda way: way[1].true_positives)
+    n, n_before = best.true_positives, before.true_positives
+    if n < BETTER_RATIO * n_before or n - n_before <= BETTER_ERRORS * np.sqrt(n + n_before):
+        return None
+    return f"{words} gives Jaccard {best.jaccard:.2f} instead of {before.jaccard:.2f}"
