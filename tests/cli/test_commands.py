@@ -197,7 +197,8 @@ def test_evaluate_prints_json_and_nothing_else(run, movie, truth, tmp_path):
 def test_evaluate_prints_a_table_for_people(run, truth):
     out = run("evaluate", truth, truth, "--border-nm", 450).out.splitlines()
     assert out[0].startswith("tolerance [nm]  Jaccard")
-    assert [line.split()[:2] for line in out[1:]] == [["25", "1.000"], ["50", "1.000"]]
+    assert [line.split()[:2] for line in out[1:3]] == [["25", "1.000"], ["50", "1.000"]]
+    assert out[3:] == ["within 50 nm: photons / true 1.00 (spread 0.00)"]
 
 
 def test_evaluate_scores_what_was_detected_and_says_so(run, tmp_path):
