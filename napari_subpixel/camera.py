@@ -20,6 +20,8 @@ from napari_subpixel.errors import ImplausibleError, InputError
 MAX_PHOTONS = 1e15
 #: Fields that may be one number or, for an sCMOS camera, a map with a value for every pixel.
 MAPS = ("baseline", "electrons_per_adu", "read_noise_e")
+#: Fields that can be estimated from a movie, where they are not given.
+GAIN = ("baseline", "electrons_per_adu")
 #: Ranges of a camera's numbers, with room beyond any that is sold.
 PLAUSIBLE = {
     "baseline": (-1e6, 1e6),

@@ -55,6 +55,10 @@ class ImplausibleError(InputError):
     """A number of the microscope is beyond any microscope, as in another unit."""
 
 
+class CameraMismatchError(InputError):
+    """A given camera cannot have taken the movie."""
+
+
 class FrameShapeError(InputError):
     """The height and width of the frames are needed, and not known."""
 

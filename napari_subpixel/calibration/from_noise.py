@@ -7,15 +7,17 @@ frame has to do without its differences: there the finest scale is noise all the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_subpixel._util import records
-from napari_subpixel.camera import Camera
-from napari_subpixel.errors import InputError
+from napari_subpixel.calibration.outlier_frames import outlier_frames, pairs_without
+from napari_subpixel.camera import GAIN, Camera
+from napari_subpixel.errors import CameraMismatchError, InputError
 from napari_subpixel.stacks import Stack, check_finite
 
 #: Frames read at most, in pairs spread over the movie,
@@ -26,8 +28,6 @@ MAX_PIXELS = 1 << 24
 FINEST = np.array([1.0, -4, 6, -4, 1])
 #: A filter along one axis that averages noise and light.
 SPREAD = np.full(5, 0.2)
-#: Gain assumed for an EMCCD; only its ratio to `electrons_per_adu` matters.
-ASSUMED_EM_GAIN = 300.0
 #: Classes of brightness between which the noise is compared,
 CLASSES = 24
 #: and how many of them must hold pixels.
@@ -42,6 +42,22 @@ DEFAULT_SIGMA_PX = 1.3
 MIN_LIGHT_SHARE = 0.02
 #: and the log likelihood of the spectrum is higher with molecules than without by at least this.
 MIN_EVIDENCE = 50.0
+#: Shortest side of frames that the filters fit on, in pixels.
+MIN_SIDE_PX = 8
+#: Name of a camera that was estimated, and of one that could not be.
+ESTIMATED, ASSUMED = "estimated from the movie", "assumed"
+#: A given baseline does not fit where it is off by more than this many ADU,
+MAX_BASELINE_ADU = 15.0
+#: by more than this share of the light of the background above it,
+MAX_BASELINE_SHARE = 0.25
+#: and by more than read noise explains: where that is not given, up to this many electrons before a multiplication.
+LIKELY_READ_NOISE_E = 2.5
+#: Most pixels lie below a baseline where their median does by more than this many standard deviations of the noise.
+FAR_BELOW_SIGMA = 2.0
+#: A given gain does not fit where it is off by more than this factor.
+MAX_GAIN_FACTOR = 1.5
+#: Pixels read for comparing a given camera with the movie, where nothing has to be estimated.
+MAX_COMPARED_PIXELS = 1 << 22
 
 
 class NoEstimateError(InputError):
@@ -59,15 +75,23 @@ class Microscope:
         Standard deviation of the point spread function, in pixels.
     assumed : tuple of str
         What was estimated or assumed, as text; empty where all was given.
+    warnings : tuple of str
+        Where the movie and the given camera differ, and which frames are unlike the others, as text.
+    suggested : Camera, optional
+        What the movie looks like, where the given camera does not fit.
     """
 
     camera: Camera
     sigma_px: float
     assumed: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    suggested: Camera | None = None
 
 
-def microscope_of(stack: Stack, camera: Camera, sigma_px: float | None, *, estimate_gain: bool) -> Microscope:
-    """Complete what is known about a movie's microscope by estimates.
+def microscope_of(
+    stack: Stack, camera: Camera, sigma_px: float | None, *, unknown: Collection[str] = GAIN
+) -> Microscope:
+    """Complete what is known about a movie's microscope by estimates, and compare what is given with the movie.
 
     Parameters
     ----------
@@ -77,8 +101,8 @@ def microscope_of(stack: Stack, camera: Camera, sigma_px: float | None, *, estim
         What is known about the camera; where its gain is estimated, an ``em_gain`` above 1 says that it is an EMCCD.
     sigma_px : float, optional
         Standard deviation of the point spread function, in pixels; estimated if not given.
-    estimate_gain : bool
-        Whether baseline and gain are estimated too.
+    unknown : collection of str
+        Which of the camera's fields `napari_subpixel.camera.GAIN` are estimated too.
 
     Returns
     -------
@@ -88,39 +112,63 @@ def microscope_of(stack: Stack, camera: Camera, sigma_px: float | None, *, estim
     Raises
     ------
     InputError
-        If a frame cannot be read, holds values that are not finite or is smaller than 8 x 8 pixels.
+        If a frame cannot be read, holds values that are not finite or is smaller than 8 x 8 pixels, or, as
+        `CameraMismatchError`, most pixels lie below the given baseline.
     """
-    if sigma_px is not None and not estimate_gain:
-        return Microscope(camera, sigma_px)
-    assumed = []
-    frames = _sample(stack)
+    estimates = bool(unknown) or sigma_px is None
+    frames, numbers = _sample(stack, MAX_PIXELS if estimates else MAX_COMPARED_PIXELS)
     with records.naming(stack.name):
         if frames.min() == frames.max():
-            nothing = "the movie is constant: nothing can be estimated from it"
-            return Microscope(camera, sigma_px or DEFAULT_SIGMA_PX, (nothing,))
-        if estimate_gain:
-            camera, note = _camera_of(frames, camera)
+            nothing = ("the movie is constant: nothing can be estimated from it",) if estimates else ()
+            return Microscope(camera, sigma_px or DEFAULT_SIGMA_PX, nothing)
+        left_out = outlier_frames(frames)
+        frames = pairs_without(frames, left_out)
+        if min(frames.shape[1:]) < MIN_SIDE_PX and not estimates:
+            return Microscope(camera, sigma_px or DEFAULT_SIGMA_PX)
+        assumed, warnings, suggested = [], _left_out(left_out, numbers), None
+        fit = _fit(frames, camera)
+        if "baseline" not in unknown:
+            _check_baseline(fit, camera)
+        if unknown:
+            camera, note = _camera_of(fit, camera, unknown)
             assumed.append(note)
+        if set(unknown) < set(GAIN):
+            suggested, note = _comparison(fit, camera, unknown)
+            warnings += [note] if note else []
         if sigma_px is None:
             sigma_px, note = _sigma_of(frames)
             assumed.append(note)
-    return Microscope(camera, sigma_px, tuple(assumed))
+    return Microscope(camera, sigma_px, tuple(assumed), tuple(warnings), suggested)
 
 
-def _camera_of(frames: NDArray, camera: Camera) -> tuple[Camera, str]:
+def _left_out(left_out: NDArray[np.bool_], numbers: NDArray[np.int64]) -> list[str]:
+    """Say which frames are unlike the others."""
+    n = int(left_out.sum())
+    if not n:
+        return []
+    which = f"{n} of {len(left_out)} frames are" if n > 1 else f"1 of {len(left_out)} frames is"
+    first = int(numbers[left_out][0])
+    return [f"{which} blank or far from the others (first: {first}), and left out of the estimates"]
+
+
+def _camera_of(fit: _NoiseFit, camera: Camera, unknown: Collection[str]) -> tuple[Camera, str]:
     """Return a camera with gain and baseline, and where they come from."""
-    emccd = camera.em_gain > 1
     try:
-        known = estimate_camera(frames, emccd=emccd, pixel_size_nm=camera.pixel_size_nm)
+        known = _completed(fit, camera, unknown)
         source = "camera from the movie"
     except NoEstimateError:
-        noise, light = (float(part.mean()) for part in _noise_and_light(frames))
-        known = Camera(camera.pixel_size_nm, max(light - noise, 0.0), name="assumed")
+        known = replace(camera, electrons_per_adu=camera.em_gain * camera.excess_noise_factor, name=ASSUMED)
+        if "baseline" in unknown:
+            known = replace(known, baseline=max(fit.light - fit.noise, 0.0))
         source = "camera assumed, since it cannot be estimated from the movie"
-    adu = known.em_gain / float(np.mean(known.electrons_per_adu))
-    emccd_words = "assuming no electron multiplication (after it, photons are twice as many)"
-    how = "an EMCCD, as its gain says" if known.em_gain > 1 else emccd_words
-    return known, f"{source}: baseline {known.baseline:.1f} ADU, {adu:.3g} ADU a photon, {how}"
+    values = []
+    if "baseline" in unknown:
+        values.append(f"baseline {known.baseline:.1f} ADU")
+    if "electrons_per_adu" in unknown:
+        emccd_words = "assuming no electron multiplication (after it, photons are twice as many)"
+        how = "an EMCCD, as its gain says" if known.em_gain > 1 else emccd_words
+        values += [f"{float(np.mean(known.electrons_per_adu)):.3g} electrons per ADU", how]
+    return known, f"{source}: {', '.join(values)}"
 
 
 def _sigma_of(frames: NDArray) -> tuple[float, str]:
@@ -135,14 +183,15 @@ def _sigma_of(frames: NDArray) -> tuple[float, str]:
     return sigma_px, f"PSF from the movie: sigma {sigma_px:.2f} px"
 
 
-def _sample(stack: Stack) -> NDArray:
-    """Read pairs of neighbouring frames, or the one that there is, shape (2 K or 1, Y, X)."""
-    max_frames = MAX_PIXELS // (stack.frame_shape[0] * stack.frame_shape[1])
+def _sample(stack: Stack, max_pixels: int) -> tuple[NDArray, NDArray[np.int64]]:
+    """Read pairs of neighbouring frames, or the one that there is, shape (2 K or 1, Y, X), with their numbers."""
+    max_frames = max_pixels // (stack.frame_shape[0] * stack.frame_shape[1])
+    numbers = sampled_pairs(stack.n_frames, max_frames) if stack.n_frames > 1 else np.zeros((1, 1), np.int64)
     parts = []
-    for first in sampled_pairs(stack.n_frames, max_frames)[:, 0].tolist() if stack.n_frames > 1 else (0,):
+    for first in numbers[:, 0].tolist():
         parts.append(stack.read(first, min(first + 2, stack.n_frames)))
         check_finite(parts[-1], first, stack.name)
-    return np.concatenate(parts)
+    return np.concatenate(parts), numbers.ravel()
 
 
 def sampled_pairs(n_frames: int, max_frames: int = MAX_FRAMES) -> NDArray[np.int64]:
@@ -156,23 +205,24 @@ def sampled_pairs(n_frames: int, max_frames: int = MAX_FRAMES) -> NDArray[np.int
     return np.column_stack([first, first + 1])[:pairs]
 
 
-def estimate_camera(frames: NDArray, *, emccd: bool = False, pixel_size_nm: float | None = None) -> Camera:
+def estimate_camera(frames: NDArray, known: Camera | None = None, *, unknown: Collection[str] = GAIN) -> Camera:
     """Estimate baseline and gain from how the noise grows with the light.
 
     Parameters
     ----------
     frames : ndarray, shape (2 K or 1, Y, X)
         Pairs of neighbouring frames, in ADU: those that `sampled_pairs` names, in order; or a single frame.
-    emccd : bool
-        Whether electron multiplication doubles the noise; the movie does not show it. Only the photons depend on it.
-    pixel_size_nm : float, optional
-        Passed on to the camera.
+    known : Camera, optional
+        What is known of the camera. An ``em_gain`` above 1 says that electron multiplication doubles the noise, which
+        the movie does not show.
+    unknown : collection of str
+        Which of the fields `napari_subpixel.camera.GAIN` are estimated.
 
     Returns
     -------
     Camera
-        With quantum efficiency 1 and, but for an EMCCD's, no gain: what is estimated is ADU per photon and the
-        baseline at which the noise vanishes, so that read noise is part of it.
+        The known one with what is estimated: electrons per ADU, and the baseline at which the noise vanishes, so that
+        read noise is part of it.
 
     Raises
     ------
@@ -180,22 +230,139 @@ def estimate_camera(frames: NDArray, *, emccd: bool = False, pixel_size_nm: floa
         If frames are not pairs of at least 8 x 8 pixels, or, as
         `NoEstimateError`, the noise does not grow with the light.
     """
+    known = known or Camera()
+    return _completed(_fit(frames, known), known, unknown)
+
+
+class _NoiseFit(NamedTuple):
+    """How the variance of the noise grows with the light, both in ADU; without the pattern of a camera's maps.
+
+    Attributes
+    ----------
+    mean, variance, number : ndarray, shape (N,)
+        Light and variance of classes of brightness, and their pixels.
+    slope, offset, error : float
+        Of the line through them, and the slope's standard error; nan where the light is too even for a line.
+    light, noise, darkest, median : float
+        Mean light and variance of all pixels; least and median light of a neighbourhood.
+    signed : bool
+        Whether there are negative values, so that the baseline may be negative.
+    """
+
+    mean: NDArray[np.float64]
+    variance: NDArray[np.float64]
+    number: NDArray[np.int64]
+    slope: float
+    offset: float
+    error: float
+    light: float
+    noise: float
+    darkest: float
+    median: float
+    signed: bool
+
+    def weights(self) -> NDArray[np.float64]:
+        """Weights of the classes, whose variances scatter in proportion to themselves."""
+        return self.number / self.variance.clip(1e-9) ** 2
+
+    def of_background(self, slope: float) -> tuple[float, float]:
+        """Return the light, and how much more its variance is than `slope` times it, mostly of the dimmest classes."""
+        weights = self.weights()
+        light = float(np.average(self.mean, weights=weights))
+        return light, float(np.average(self.variance, weights=weights)) - slope * light
+
+
+def _fit(frames: NDArray, camera: Camera) -> _NoiseFit:
+    if camera.map_shape is not None:
+        even = camera.uniform()
+        gain = np.asarray(camera.electrons_per_adu) / even.electrons_per_adu
+        frames = (np.asarray(frames, np.float64) - camera.baseline) * gain + even.baseline
     variance, light = (part.ravel() for part in _noise_and_light(frames))
     edges = np.quantile(light, np.linspace(0, 1, CLASSES + 1))
     which = np.searchsorted(edges[1:-1], light)
     number = np.bincount(which, minlength=CLASSES)
     keep = number > 0
     mean, noise = (np.bincount(which, v, CLASSES)[keep] / number[keep] for v in (light, variance))
-    if keep.sum() < MIN_CLASSES:
+    line = _line(mean, noise, number[keep]) if keep.sum() >= MIN_CLASSES else (np.nan,) * 3
+    at = float(light.mean()), float(variance.mean()), float(light.min()), float(np.median(light))
+    return _NoiseFit(mean, noise, number[keep], *line, *at, signed=bool(frames.min() < 0))
+
+
+def _completed(fit: _NoiseFit, known: Camera, unknown: Collection[str]) -> Camera:
+    """Return a camera with the unknown fields estimated, or raise `NoEstimateError`."""
+    even = known.uniform()
+    per_electron = known.em_gain * known.excess_noise_factor
+    if "electrons_per_adu" not in unknown:
+        slope = per_electron / float(even.electrons_per_adu)
+        light, excess = fit.of_background(slope)
+        read_noise = (float(even.read_noise_e) / float(even.electrons_per_adu)) ** 2
+        return replace(known, baseline=_possible_baseline(fit, light - (light * slope + excess - read_noise) / slope))
+    sure = fit.slope > SURE_SIGMA * fit.error
+    if "baseline" not in unknown:
+        given = float(even.baseline)
+        slope = fit.slope
+        if not sure or fit.offset + slope * given < 0:  # no noise is less than none at the baseline
+            weights, above = fit.weights(), fit.mean - given
+            slope = float(np.average(fit.variance * above, weights=weights) / np.average(above**2, weights=weights))
+        if not slope > 0:
+            raise NoEstimateError("the movie is not brighter than the camera's baseline: give the camera's gain")
+        return replace(known, electrons_per_adu=per_electron / slope)
+    if np.isnan(fit.slope):
         raise NoEstimateError("the light of the movie is too even: give the camera's baseline and gain")
-    slope, offset, error = _line(mean, noise, number[keep])
-    if not slope > SURE_SIGMA * error:
+    if not sure:
         raise NoEstimateError("the movie's noise does not grow with its light: give the camera's baseline and gain")
-    baseline = float(np.clip(-offset / slope, 0, light.min()))
-    factor = 2.0 if emccd else 1.0
-    electrons = factor / slope * (ASSUMED_EM_GAIN if emccd else 1.0)
-    return Camera(
-        pixel_size_nm, baseline, electrons, 1.0, ASSUMED_EM_GAIN if emccd else 1.0, name="estimated from the movie"
+    baseline = _possible_baseline(fit, -fit.offset / fit.slope)
+    return replace(known, baseline=baseline, electrons_per_adu=per_electron / fit.slope, name=ESTIMATED)
+
+
+def _possible_baseline(fit: _NoiseFit, baseline: float) -> float:
+    """Return a baseline below all light, and not negative unless there are negative values."""
+    baseline = min(baseline, fit.darkest)
+    return baseline if fit.signed else max(baseline, 0.0)
+
+
+def _check_baseline(fit: _NoiseFit, camera: Camera) -> None:
+    baseline = float(camera.uniform().baseline)
+    if fit.median < baseline - max(MAX_BASELINE_ADU, FAR_BELOW_SIGMA * fit.noise**0.5):
+        raise CameraMismatchError(
+            f"most pixels lie below the given baseline of {baseline:g} ADU: their median is {fit.median:.4g} ADU"
+        )
+
+
+def _comparison(fit: _NoiseFit, camera: Camera, unknown: Collection[str]) -> tuple[Camera | None, str]:
+    """Compare a camera, in which the unknown fields are estimated already, with what the movie says.
+
+    Its noise must not be less than the light explains, nor more than light and read noise do.
+    """
+    even = camera.uniform()
+    baseline, electrons = float(even.baseline), float(even.electrons_per_adu)
+    slope = camera.em_gain * camera.excess_noise_factor / electrons
+    light, excess = fit.of_background(slope)
+    excess += slope * baseline
+    read_noise_e = float(even.read_noise_e) or LIKELY_READ_NOISE_E * camera.em_gain
+    excess -= float(np.clip(excess, 0, (read_noise_e / electrons) ** 2))
+    shift = excess / slope
+    fitting = baseline - shift
+    is_off = abs(shift) > max(MAX_BASELINE_ADU, MAX_BASELINE_SHARE * (light - fitting))
+    sure = fit.slope > 2 * SURE_SIGMA * fit.error
+    factor = fit.slope / slope if sure else 1.0
+    ratio = 1 + shift / (light - baseline) if light > baseline else np.inf
+    gain_is_off = (
+        "electrons_per_adu" not in unknown
+        and not 1 / MAX_GAIN_FACTOR <= factor <= MAX_GAIN_FACTOR
+        and (ratio > MAX_GAIN_FACTOR if factor > 1 else ratio < 1 / MAX_GAIN_FACTOR)
+    )
+    if gain_is_off:
+        suggested = _completed(fit, even, GAIN)
+    elif is_off and "baseline" not in unknown:
+        suggested = replace(even, baseline=fitting)
+    else:
+        return None, ""
+    values = {"baseline": f"baseline {baseline:g} ADU", "electrons_per_adu": f"{electrons:g} electrons per ADU"}
+    given = ", ".join(text for name, text in values.items() if name not in unknown)
+    return suggested, (
+        f"the movie looks like baseline {suggested.baseline:.0f} ADU, {suggested.electrons_per_adu:.3g} electrons per "
+        f"ADU; {given} were given"
     )
 
 
@@ -251,7 +418,7 @@ def _changing(frames: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]
     if (
         frames.ndim != 3
         or not (len(frames) == 1 or (len(frames) and len(frames) % 2 == 0))
-        or min(frames.shape[1:]) < 8
+        or min(frames.shape[1:]) < MIN_SIDE_PX
     ):
         raise InputError(f"expected pairs of frames of at least 8 x 8 pixels, or one, got shape {frames.shape}")
     frames = frames.astype(np.float64)

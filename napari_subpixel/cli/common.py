@@ -72,9 +72,13 @@ def opening_from(arguments: argparse.Namespace) -> dict[str, Any]:
     return {"series": arguments.series, "channel": arguments.channel, "stop": frames[1] if frames else None}
 
 
-def gives_gain(arguments: argparse.Namespace) -> bool:
-    """Say whether an argument gives how the camera turns photons into ADU."""
-    return any(getattr(arguments, name) is not None for name in ("camera", "baseline", "electrons_per_adu"))
+def unknown_gain(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """Return which of the camera's baseline and gain neither a flag nor the camera file gives."""
+    from napari_subpixel._util import records
+    from napari_subpixel.camera import GAIN
+
+    in_file = records.read_section(arguments.camera, "camera") if arguments.camera else {}
+    return tuple(name for name in GAIN if getattr(arguments, name) is None and name not in in_file)
 
 
 def camera_from(arguments: argparse.Namespace, default: Camera | None = None) -> Camera:

@@ -14,9 +14,9 @@ from napari_subpixel.cli.common import (
     add_movie_arguments,
     camera_from,
     frame_range,
-    gives_gain,
     progress_bar,
     region,
+    unknown_gain,
 )
 from napari_subpixel.cli.exit_status import DONE, SOME_FAILED
 from napari_subpixel.cli.messages import detail, fail, say, warn
@@ -173,7 +173,7 @@ def _options(arguments: argparse.Namespace) -> DetectionOptions:
     return DetectionOptions(
         camera_from(arguments),
         psf=psf_from(arguments),
-        estimate_camera=not gives_gain(arguments),
+        estimate_camera=unknown_gain(arguments),
         frames=arguments.frames,
         roi=arguments.roi,
         series=arguments.series,

@@ -18,10 +18,10 @@ from napari_subpixel.cli.common import (
     add_movie_arguments,
     camera_from,
     frame_range,
-    gives_gain,
     opening_from,
     progress_bar,
     region,
+    unknown_gain,
 )
 from napari_subpixel.cli.messages import say, warn
 from napari_subpixel.errors import InputError
@@ -114,12 +114,13 @@ def _check_outputs(arguments: argparse.Namespace) -> None:
 
 def _camera(stack: Stack, given: Camera, arguments: argparse.Namespace) -> tuple[Camera, tuple[str, ...]]:
     """Return the camera, completed by what the movie says where its gain is not given, and what was estimated."""
-    from napari_subpixel.calibration.from_noise import DEFAULT_SIGMA_PX, microscope_of
+    from napari_subpixel.calibration.from_noise import ASSUMED, DEFAULT_SIGMA_PX, microscope_of
 
-    if gives_gain(arguments):
+    unknown = unknown_gain(arguments)
+    if not unknown:
         return given, ()
-    microscope = microscope_of(stack, given, DEFAULT_SIGMA_PX, estimate_gain=True)
-    if arguments.output and not microscope.camera.name.startswith("estimated"):
+    microscope = microscope_of(stack, given, DEFAULT_SIGMA_PX, unknown=unknown)
+    if arguments.output and microscope.camera.name == ASSUMED:
         raise InputError(
             f"{stack.name}: gives no baseline and gain of the camera, which a camera file needs: give --camera, "
             "or --baseline and --electrons-per-adu"
@@ -174,7 +175,8 @@ def _camera_section(arguments: argparse.Namespace, camera: Camera) -> dict[str, 
             map_path = arguments.camera.resolve().parent / values[field]
             values[field] = Path(os.path.relpath(map_path, arguments.output.resolve().parent)).as_posix()
     given = record_flags.given(arguments, Camera)
-    return {**values, **given}
+    estimated = {name: getattr(camera, name) for name in unknown_gain(arguments)}
+    return {**values, **given, **estimated}
 
 
 def _text(measured: SpotPsf, pixel_size_nm: float | None) -> str:

@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_subpixel.cli.common import add_camera_arguments, camera_from, gives_gain, progress_bar
+from napari_subpixel.cli.common import add_camera_arguments, camera_from, progress_bar, unknown_gain
 from napari_subpixel.cli.messages import say, warn
 from napari_subpixel.cli.parsing import StoppedError
 from napari_subpixel.cli.record_flags import add_record_flags, flag, given, help_of
@@ -125,7 +125,7 @@ def _request(arguments: argparse.Namespace) -> TrainingRequest:
         **{name: getattr(arguments, name) for name in (*same, *OF_CROPS, *OF_RANGES)},
         camera=camera_from(arguments),
         psf=psf_from(arguments),
-        estimate_camera=not gives_gain(arguments),
+        estimate_camera=unknown_gain(arguments),
         simulation=simulation,
         settings=given(arguments, TrainingSettings),
     )

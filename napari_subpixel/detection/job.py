@@ -56,6 +56,8 @@ class DetectionJob:
     warnings : tuple of str
         Where what was given of the microscope does not go with what the movie says, as far as is known before
         detection, as text.
+    suggested_camera : Camera, optional
+        What the movie looks like, where the given camera does not fit.
     chunk_pixels : int, optional
         Pixels of a chunk; `chunks.CHUNK_PIXELS` if not given.
     """
@@ -70,6 +72,7 @@ class DetectionJob:
     assumed: tuple[str, ...] = ()
     cautions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    suggested_camera: Camera | None = None
     chunk_pixels: int | None = None
 
     def __post_init__(self) -> None:
@@ -197,7 +200,7 @@ def job_for(
     if psf is not None and size is None:
         raise PixelSizeError(f"{stack.name}: the width of the PSF is given in nm, and the pixel size is not known")
     sigma_px = psf.sigma_px(size) if psf is not None and size is not None else None
-    known = microscope_of(stack, camera, sigma_px, estimate_gain=options.estimates_gain)
+    known = microscope_of(stack, camera, sigma_px, unknown=options.estimated)
     photons = yield from estimate_molecule_photons.steps(stack, detector, known.camera, known.sigma_px)
     brightness = f"brightness from the movie: a molecule gives {photons:,.0f} photons in a frame"
     return replace(
@@ -206,6 +209,8 @@ def job_for(
         sigma_px=known.sigma_px,
         molecule_photons=photons,
         assumed=(*known.assumed, brightness) if photons else known.assumed,
+        warnings=(*draft.warnings, *known.warnings),
+        suggested_camera=known.suggested,
         cautions=_cautions((yield from in_silence(measure_elongation.steps(stack, known.camera)))),
     )
 

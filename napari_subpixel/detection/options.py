@@ -9,13 +9,10 @@ from typing import Any
 import numpy as np
 
 from napari_subpixel._util.records import set_field
-from napari_subpixel.camera import Camera
+from napari_subpixel.camera import GAIN, Camera
 from napari_subpixel.coordinates import Roi
 from napari_subpixel.errors import InputError, shown
 from napari_subpixel.psf import GaussianPSF
-
-#: Fields of a camera that turn ADU into photons: where all have their defaults, the camera was not given.
-CAMERA_GAIN = ("baseline", "electrons_per_adu", "em_gain", "quantum_efficiency")
 
 
 @dataclass(frozen=True)
@@ -28,9 +25,9 @@ class DetectionOptions:
         Its pixel size, where it has one, overrides that of the movie's metadata.
     psf : GaussianPSF, optional
         The point spread function; estimated from the movie if not given, where the model needs it.
-    estimate_camera : bool, optional
-        Whether the camera's baseline and gain are unknown, and estimated from the movie where the model needs them; if
-        not given, they are where all of them have their defaults.
+    estimate_camera : bool or tuple of str, optional
+        Whether the camera's baseline and gain are unknown, and estimated from the movie where the model needs them; or
+        which of both are, by the names of the camera's fields. If not given, each is that has its default.
     frames : (int or None, int or None), optional
         First frame and the one after the last, counted from 0; None for the movie's own.
     roi : ((y0, y1), (x0, x1)), optional
@@ -53,16 +50,18 @@ class DetectionOptions:
 
     camera: Camera = field(default_factory=Camera)
     psf: GaussianPSF | None = None
-    estimate_camera: bool | None = None
+    estimate_camera: bool | tuple[str, ...] | None = None
     frames: tuple[int | None, int | None] | None = None
     roi: Roi | None = None
     series: int | None = None
     channel: int | str | None = None
 
     def __post_init__(self) -> None:
-        for name, kind in (("camera", Camera), ("psf", GaussianPSF | None), ("estimate_camera", bool | None)):
+        for name, kind in (("camera", Camera), ("psf", GaussianPSF | None), ("estimate_camera", bool | tuple | None)):
             if not isinstance(value := getattr(self, name), kind):
                 raise InputError(f"{name}: expected {getattr(kind, '__name__', kind)}, got {shown(value)}")
+        if isinstance(self.estimate_camera, tuple) and not set(self.estimate_camera) <= set(GAIN):
+            raise InputError(f"estimate_camera: expected some of {', '.join(GAIN)}, got {shown(self.estimate_camera)}")
         self.camera.check_plausible()
         if self.frames is not None:
             set_field(self, "frames", _checked_frames(self.frames))
@@ -70,11 +69,13 @@ class DetectionOptions:
             set_field(self, "roi", _checked_region(self.roi))
 
     @property
-    def estimates_gain(self) -> bool:
-        """Whether the camera's baseline and gain are estimated from the movie, where the model needs them."""
-        if self.estimate_camera is not None:
+    def estimated(self) -> tuple[str, ...]:
+        """Which of the camera's baseline and gain are estimated from the movie, where the model needs them."""
+        if isinstance(self.estimate_camera, tuple):
             return self.estimate_camera
-        return all(np.array_equal(getattr(self.camera, name), getattr(Camera(), name)) for name in CAMERA_GAIN)
+        if self.estimate_camera is not None:
+            return GAIN if self.estimate_camera else ()
+        return tuple(name for name in GAIN if np.array_equal(getattr(self.camera, name), getattr(Camera(), name)))
 
     @property
     def opening(self) -> dict[str, Any]:

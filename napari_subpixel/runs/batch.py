@@ -160,7 +160,7 @@ class MovieSettings(NamedTuple):
                     options,
                     camera=sidecar.over(options.camera),
                     psf=GaussianPSF.from_dict(sidecar.psf) if sidecar.psf else options.psf,
-                    estimate_camera=False if sidecar.gives_gain else options.estimate_camera,
+                    estimate_camera=tuple(name for name in options.estimated if name not in sidecar.camera),
                     frames=sidecar.frames or options.frames,
                     roi=sidecar.roi or options.roi,
                 ),

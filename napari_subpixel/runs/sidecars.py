@@ -17,8 +17,6 @@ from napari_subpixel.psf import GaussianPSF
 #: What the name of a sidecar has in place of the movie's suffix: ``cell.subpixel.yaml`` next to ``cell.ome.tif``.
 #: A plain ``cell.yaml`` belongs to Picasso, or is a camera file.
 SUFFIX = ".subpixel.yaml"
-#: Fields of a camera that say how it turns photons into ADU.
-GAIN = ("baseline", "electrons_per_adu")
 #: Sections that are ignored: how ``psf`` measured what it wrote.
 IGNORED_SECTIONS = ("psf_measurement",)
 FRAMES = "frames are given as 'frames: [500, 1000]', or with null for an open end"
@@ -73,11 +71,6 @@ class Sidecar:
         """The settings that it has, by name."""
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return tuple(name for name, value in values.items() if value is not None and value != {})
-
-    @property
-    def gives_gain(self) -> bool:
-        """Whether it says how the camera turns photons into ADU."""
-        return any(name in self.camera for name in GAIN)
 
     def over(self, camera: Camera) -> Camera:
         """Return a camera with the fields that the sidecar has in the place of its own."""

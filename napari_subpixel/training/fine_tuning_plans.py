@@ -216,7 +216,7 @@ def _beyond(base: Model, domain: Domain) -> list[str]:
 def _known_camera(request: TrainingRequest) -> Camera:
     """Return the camera that is given, with its gain and its pixel size."""
     camera = request.camera or Camera()
-    if DetectionOptions(camera, estimate_camera=request.estimate_camera).estimates_gain:
+    if DetectionOptions(camera, estimate_camera=request.estimate_camera).estimated:
         raise RequestError("fine-tuning needs the camera, or a movie to imitate", "camera")
     if camera.pixel_size_nm is None:
         raise PixelSizeError("the camera has no pixel size")

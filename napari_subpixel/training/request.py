@@ -94,9 +94,9 @@ class TrainingRequest:
         Its pixel size takes precedence over that of the movie.
     psf : GaussianPSF, optional
         The point spread function; estimated from a movie if not given.
-    estimate_camera : bool, optional
-        Whether baseline and gain are unknown, and estimated from the movie; without it, they are where they have
-        their defaults.
+    estimate_camera : bool or tuple of str, optional
+        Whether baseline and gain are unknown, and estimated from the movie, or which of both are; without it, those
+        that have their defaults.
     simulation : Simulation, optional
         What a method of the papers learns from where there is no movie, with its own camera and PSF.
     settings : mapping
@@ -129,7 +129,7 @@ class TrainingRequest:
     density_um2: tuple[float, float] | None = described(None, "molecules that are on in a frame, per square micrometre")
     camera: Camera | None = None
     psf: GaussianPSF | None = None
-    estimate_camera: bool | None = None
+    estimate_camera: bool | tuple[str, ...] | None = None
     simulation: Simulation | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     threshold: float | None = described(None, "the card's threshold")

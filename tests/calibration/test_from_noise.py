@@ -15,8 +15,9 @@ from napari_subpixel.calibration.from_noise import (
     microscope_of,
     sampled_pairs,
 )
-from napari_subpixel.camera import Camera
-from napari_subpixel.errors import InputError
+from napari_subpixel.calibration.outlier_frames import outlier_frames
+from napari_subpixel.camera import GAIN, Camera
+from napari_subpixel.errors import CameraMismatchError, InputError
 from napari_subpixel.psf import GaussianPSF
 from napari_subpixel.simulation.simulate import Simulation, simulate
 from napari_subpixel.stacks import open_stack
@@ -40,7 +41,7 @@ def test_the_width_of_the_psf_is_found(simulation, sigma_nm, rng):
 @pytest.mark.parametrize("camera", [CCD, EMCCD], ids=["ccd", "emccd"])
 def test_baseline_and_gain_are_found(camera, rng):
     movie, _ = simulate(replace(CROWDED, camera=camera), rng)
-    found = estimate_camera(movie, emccd=camera.em_gain > 1, pixel_size_nm=100.0)
+    found = estimate_camera(movie, Camera(100.0, em_gain=camera.em_gain))
     assert found.pixel_size_nm == 100.0
     assert found.em_gain / found.electrons_per_adu == pytest.approx(camera.em_gain / camera.electrons_per_adu, rel=0.1)
     assert found.baseline == pytest.approx(camera.baseline, abs=10)
@@ -48,8 +49,8 @@ def test_baseline_and_gain_are_found(camera, rng):
 
 def test_an_emccd_that_is_not_known_as_one_seems_to_have_twice_the_gain(rng):
     movie, _ = simulate(replace(CROWDED, camera=EMCCD), rng)
-    plain, known = estimate_camera(movie), estimate_camera(movie, emccd=True)
-    assert 1 / plain.electrons_per_adu == pytest.approx(2 * known.em_gain / known.electrons_per_adu)
+    plain, known = estimate_camera(movie), estimate_camera(movie, Camera(em_gain=300.0))
+    assert 1 / plain.electrons_per_adu == pytest.approx(2 * known.em_gain / known.electrons_per_adu, rel=0.01)
 
 
 def test_pairs_are_spread_over_the_movie():
@@ -62,13 +63,13 @@ def test_pairs_are_spread_over_the_movie():
 def test_a_movie_completes_what_is_known(tmp_path, rng):
     tifffile.imwrite(tmp_path / "movie.tif", simulate(CROWDED, rng)[0], photometric="minisblack")
     with open_stack(tmp_path / "movie.tif") as stack:
-        all_known = microscope_of(stack, CCD, 1.3, estimate_gain=False)
+        all_known = microscope_of(stack, CCD, 1.3, unknown=())
         assert (all_known.camera, all_known.sigma_px, all_known.assumed) == (CCD, 1.3, ())
-        estimated = microscope_of(stack, Camera(100.0), None, estimate_gain=True)
+        estimated = microscope_of(stack, Camera(100.0), None, unknown=GAIN)
         assert estimated.sigma_px == pytest.approx(1.3, rel=0.04)
         assert [line.split(":")[0] for line in estimated.assumed] == ["camera from the movie", "PSF from the movie"]
         assert "assuming no electron multiplication" in estimated.assumed[0]
-        em = microscope_of(stack, Camera(100.0, em_gain=300.0), 1.3, estimate_gain=True)
+        em = microscope_of(stack, Camera(100.0, em_gain=300.0), 1.3, unknown=GAIN)
         assert em.camera.em_gain > 1
         assert "an EMCCD" in em.assumed[0]
 
@@ -79,13 +80,13 @@ def test_one_frame_says_nearly_as_much(rng):
     assert found.electrons_per_adu == pytest.approx(CROWDED.camera.electrons_per_adu, rel=0.2)
     assert estimate_sigma_px(movie) == pytest.approx(1.3, rel=0.1)
     with open_stack(movie) as stack:
-        assert len(microscope_of(stack, Camera(100.0), None, estimate_gain=True).assumed) == 2
+        assert len(microscope_of(stack, Camera(100.0), None, unknown=GAIN).assumed) == 2
 
 
 def test_a_movie_of_one_value_shows_nothing():
     with open_stack(np.full((5, 20, 24), 100, np.uint16)) as stack:
-        found = microscope_of(stack, CCD, None, estimate_gain=True)
-        told = microscope_of(stack, CCD, 1.1, estimate_gain=True)
+        found = microscope_of(stack, CCD, None, unknown=GAIN)
+        told = microscope_of(stack, CCD, 1.1, unknown=GAIN)
     assert (found.camera, found.sigma_px, told.sigma_px) == (CCD, DEFAULT_SIGMA_PX, 1.1)
     assert found.assumed == ("the movie is constant: nothing can be estimated from it",)
 
@@ -106,8 +107,8 @@ def test_of_a_movie_without_molecules_plain_values_are_assumed_and_said(rng):
     ramp = np.linspace(0, 1, 34)
     noise = np.rint(rng.normal(300 + 3 * ramp, 7 - ramp, (40, 32, 34))).clip(0).astype(np.uint16)
     with open_stack(noise) as stack:
-        found = microscope_of(stack, Camera(100.0), None, estimate_gain=True)
-        given = microscope_of(stack, CCD, 1.1, estimate_gain=False)
+        found = microscope_of(stack, Camera(100.0), None, unknown=GAIN)
+        given = microscope_of(stack, CCD, 1.1, unknown=())
     assert found.sigma_px == DEFAULT_SIGMA_PX
     assert found.camera.to_photons(noise).mean() == pytest.approx(42, rel=0.1)
     assert [line.split(":")[0] for line in found.assumed] == [
@@ -132,4 +133,114 @@ def test_a_frame_that_is_not_finite_is_named_once():
     movie = np.ones((4, 20, 21))
     movie[2, 3, 4] = np.nan
     with open_stack(movie, name="m") as stack, pytest.raises(InputError, match=r"^m: frame 2 holds nan"):
-        microscope_of(stack, CCD, None, estimate_gain=True)
+        microscope_of(stack, CCD, None, unknown=GAIN)
+
+
+#: Movies as cameras take them: many and few molecules, a dark and a bright background.
+SCENES = {
+    "plain": {},
+    "dark": {"background": 3.0, "photons": 800.0},
+    "bright": {"background": 150.0, "emitters_per_frame": 40},
+    "crowded": {"structure": "filaments", "emitters_per_frame": 30, "on_time_frames": 3.0, "molecules": 5000},
+}
+CAMERAS = {
+    "ccd": replace(CCD, baseline=100.0),
+    "scmos": Camera(100.0, 100.0, 0.24, 0.9, read_noise_e=1.6),
+    "coarse": Camera(100.0, 200.0, 4.0, 0.8, read_noise_e=6.0),
+    "emccd": Camera(100.0, 200.0, 5.2, 0.9, 300.0, 85.0),
+}
+FEW = replace(SPARSE, frame_shape=(64, 64), n_frames=100, photons=1500.0, background=20.0)
+
+
+def taken(scene, camera, rng):
+    return simulate(replace(FEW, camera=CAMERAS[camera], **SCENES[scene]), rng)[0]
+
+
+@pytest.mark.parametrize("camera", CAMERAS)
+@pytest.mark.parametrize("scene", ["dark", "bright", "crowded"])
+def test_the_right_camera_gives_no_warning(scene, camera, rng):
+    with open_stack(taken(scene, camera, rng)) as stack:
+        for given in (CAMERAS[camera], replace(CAMERAS[camera], read_noise_e=0.0)):
+            found = microscope_of(stack, given, 1.3, unknown=())
+            assert (found.warnings, found.suggested, found.camera) == ((), None, given)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "suggested"),
+    [
+        ({"baseline": 130.0}, {"baseline": 100.0}),
+        ({"baseline": 60.0}, {"baseline": 100.0}),
+        ({"electrons_per_adu": 0.96}, {"electrons_per_adu": 0.24}),
+        ({"electrons_per_adu": 0.06}, {"electrons_per_adu": 0.24}),
+        ({"baseline": 200.0, "electrons_per_adu": 0.48}, {"baseline": 100.0, "electrons_per_adu": 0.24}),
+    ],
+)
+def test_a_camera_that_does_not_fit_is_compared_with_what_the_movie_says(wrong, suggested, rng):
+    given = replace(CAMERAS["scmos"], **wrong)
+    with open_stack(taken("plain", "scmos", rng)) as stack:
+        found = microscope_of(stack, given, 1.3, unknown=())
+    (warning,) = found.warnings
+    assert warning.startswith("the movie looks like baseline ")
+    assert f"baseline {given.baseline:g} ADU, {given.electrons_per_adu:g} electrons per ADU were given" in warning
+    assert found.camera == given
+    for name, value in suggested.items():
+        assert getattr(found.suggested, name) == pytest.approx(value, rel=0.2)
+
+
+def test_a_baseline_above_most_pixels_is_refused(rng):
+    why = r"^m: most pixels lie below the given baseline of 300 ADU: their median is 14"
+    with open_stack(taken("plain", "ccd", rng), name="m") as stack, pytest.raises(CameraMismatchError, match=why):
+        microscope_of(stack, replace(CAMERAS["ccd"], baseline=300.0), 1.3, unknown=())
+
+
+@pytest.mark.parametrize("unknown", GAIN)
+@pytest.mark.parametrize("scene", SCENES)
+@pytest.mark.parametrize("camera", ["scmos", "emccd"])
+def test_what_is_not_given_of_a_camera_is_estimated(camera, scene, unknown, rng):
+    true = CAMERAS[camera]
+    given = replace(true, read_noise_e=0.0, **{unknown: getattr(Camera(), unknown)})
+    with open_stack(taken(scene, camera, rng)) as stack:
+        found = microscope_of(stack, given, 1.3, unknown=(unknown,))
+    assert replace(found.camera, **{unknown: getattr(true, unknown)}) == replace(true, read_noise_e=0.0)
+    assert found.camera.electrons_per_adu == pytest.approx(true.electrons_per_adu, rel=0.15)
+    assert found.camera.baseline == pytest.approx(true.baseline, abs=max(15, 3 * true.to_adu(1.0) - 3 * true.baseline))
+    assert not found.warnings
+
+
+def blanked(movie):
+    movie[::10] = 0
+
+
+def flashed(movie):
+    movie[7:27:2] += 2000
+
+
+def raised(movie):
+    movie[:10] += 300
+
+
+@pytest.mark.parametrize(("spoil", "first"), [(blanked, 0), (flashed, 7), (raised, 0)])
+def test_frames_unlike_the_others_are_left_out_and_reported(spoil, first, rng):
+    movie = taken("plain", "ccd", rng)
+    spoil(movie)
+    with open_stack(movie) as stack:
+        found = microscope_of(stack, Camera(100.0), None)
+    assert found.warnings == (
+        f"10 of 100 frames are blank or far from the others (first: {first}), and left out of the estimates",
+    )
+    assert found.camera.electrons_per_adu == pytest.approx(0.5, rel=0.2)
+    assert found.camera.baseline == pytest.approx(100.0, abs=10)
+    assert found.sigma_px == pytest.approx(1.3, rel=0.1)
+
+
+def test_no_frame_is_far_where_the_light_fades_or_is_switched(rng):
+    light = [300 * np.exp(-np.arange(200) / 60) + 5, np.where(np.arange(200) % 2, 20.0, 200.0)]
+    for level in light:
+        movie = 100 + rng.poisson(np.broadcast_to(level[:, None, None], (200, 32, 32)))
+        assert not outlier_frames(movie).any()
+
+
+def test_the_baseline_of_a_movie_with_negative_values_is_negative(rng):
+    movie = taken("plain", "ccd", rng).astype(np.int32) - 150
+    assert estimate_camera(movie).baseline == pytest.approx(-50, abs=10)
+    assert movie.min() < 0

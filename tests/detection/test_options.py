@@ -25,6 +25,10 @@ from napari_subpixel.stacks import open_stack
         ({"camera": "Andor"}, "camera: expected Camera, got 'Andor'"),
         ({"psf": 130.0}, "psf: expected .*GaussianPSF.*, got 130.0"),
         ({"estimate_camera": "yes"}, "estimate_camera: expected bool.*, got 'yes'"),
+        (
+            {"estimate_camera": ("gain",)},
+            r"expected some of baseline, electrons_per_adu, got \('gain',\)",
+        ),
         ({"frames": 5}, r"frames: expected \(first, one after the last\), got 5"),
         ({"frames": (1, 2, 3)}, "frames: expected"),
         ({"frames": (0.5, 3)}, "frames: expected"),
@@ -53,12 +57,14 @@ def test_whole_numbers_of_numpy_become_pythons():
     assert {type(end) for end in (*options.frames, *options.roi[0], *options.roi[1])} == {int}
 
 
-def test_gain_is_estimated_where_the_camera_has_none_and_nobody_says_otherwise():
-    bare, known = Camera(pixel_size_nm=100), Camera(baseline=90)
-    assert DetectionOptions(bare).estimates_gain
-    assert not DetectionOptions(known).estimates_gain
-    assert not DetectionOptions(bare, estimate_camera=False).estimates_gain
-    assert DetectionOptions(known, estimate_camera=True).estimates_gain
+def test_what_the_camera_lacks_is_estimated_unless_told_otherwise():
+    bare, known = Camera(pixel_size_nm=100, em_gain=300.0), Camera(baseline=90)
+    assert DetectionOptions(bare).estimated == ("baseline", "electrons_per_adu")
+    assert DetectionOptions(known).estimated == ("electrons_per_adu",)
+    assert DetectionOptions(Camera(baseline=90, electrons_per_adu=0.5)).estimated == ()
+    assert DetectionOptions(bare, estimate_camera=False).estimated == ()
+    assert DetectionOptions(known, estimate_camera=True).estimated == ("baseline", "electrons_per_adu")
+    assert DetectionOptions(known, estimate_camera=("baseline",)).estimated == ("baseline",)
 
 
 def test_a_camera_in_the_place_of_the_options_is_refused_with_what_to_write():

@@ -24,14 +24,13 @@ def test_everything_that_a_sidecar_may_hold_is_read(tmp_path):
     assert sidecar.psf == {"sigma_nm": 120}
     assert (sidecar.frames, sidecar.roi, sidecar.threshold) == ((None, 50), ((0, 4), (1, 5)), 0.3)
     assert sidecar.model == str(tmp_path / "mine.safetensors")
-    assert sidecar.gives_gain
     assert sidecar.names == ("camera", "psf", "frames", "roi", "threshold", "model")
 
 
 def test_a_camera_file_will_do(tmp_path):
     Camera(pixel_size_nm=80).to_yaml(tmp_path / "cell.subpixel.yaml")
     sidecar = Sidecar.from_yaml(tmp_path / "cell.subpixel.yaml")
-    assert (sidecar.names, sidecar.gives_gain) == (("camera",), False)
+    assert (sidecar.names, dict(sidecar.camera)) == (("camera",), {"pixel_size_nm": 80})
 
 
 @pytest.mark.parametrize(

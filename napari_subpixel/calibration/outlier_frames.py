@@ -1,0 +1,62 @@
+"""Frames that say nothing of a movie's camera: blank ones, and those far brighter or darker than the others."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: A frame is far from the others where its mean differs from their median by more than this many robust standard
+#: deviations of the means,
+FAR_SIGMA = 8.0
+#: and by more than this many standard deviations of the noise of a pixel.
+FAR_NOISE = 3.0
+#: Where more than this share of the frames are far from the others, as with a lamp that is switched, they are not.
+MAX_FAR_SHARE = 1 / 3
+
+
+def outlier_frames(frames: NDArray) -> NDArray[np.bool_]:
+    """Return which frames are of one value, or have a mean that lies far from those of the others.
+
+    Parameters
+    ----------
+    frames : ndarray, shape (T, Y, X)
+        In ADU.
+
+    Returns
+    -------
+    ndarray of bool, shape (T,)
+        None is, where all are of one value.
+    """
+    pixels = frames.reshape(len(frames), -1)
+    blank = pixels.min(axis=1) == pixels.max(axis=1)
+    if blank.all():
+        return np.zeros(len(frames), bool)
+    means = pixels.mean(axis=1, dtype=np.float64)
+    distance = np.abs(means - np.median(means[~blank]))
+    # Neighbouring pixels differ by the noise, but for the few where a molecule's light falls off.
+    steps = np.diff(frames[~blank][:100], axis=2).astype(np.float64)
+    noise = 1.4826 * float(np.median(np.abs(steps))) / np.sqrt(2)
+    spread = 1.4826 * float(np.median(distance[~blank]))
+    far = distance > max(FAR_SIGMA * spread, FAR_NOISE * noise)
+    if far[~blank].mean() > MAX_FAR_SHARE:
+        return blank
+    return blank | far
+
+
+def pairs_without(frames: NDArray, left_out: NDArray[np.bool_]) -> NDArray:
+    """Return the pairs of neighbouring frames of which none is left out; new pairs of what is left where none is whole.
+
+    Parameters
+    ----------
+    frames : ndarray, shape (2 K or 1, Y, X)
+    left_out : ndarray of bool, shape (2 K or 1,)
+
+    Returns
+    -------
+    ndarray, shape (2 L or 1, Y, X)
+    """
+    if len(frames) == 1 or not left_out.any():
+        return frames
+    whole = ~left_out.reshape(-1, 2).any(axis=1)
+    kept = frames[np.repeat(whole, 2)] if whole.any() else frames[~left_out]
+    return kept if len(kept) == 1 else kept[: len(kept) // 2 * 2]
