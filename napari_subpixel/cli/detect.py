@@ -21,12 +21,15 @@ from napari_subpixel.cli.common import (
 from napari_subpixel.cli.exit_status import DONE, SOME_FAILED
 from napari_subpixel.cli.messages import detail, fail, say, warn
 from napari_subpixel.cli.parsing import StoppedError
+from napari_subpixel.cli.record_flags import flag
 from napari_subpixel.cli.simulate import add_psf_argument, psf_from
 from napari_subpixel.cli.tables import print_json
 from napari_subpixel.errors import InputError, PixelSizeError
 
 if TYPE_CHECKING:
+    from napari_subpixel.camera import Camera
     from napari_subpixel.detection.detector import Detector
+    from napari_subpixel.detection.job import DetectionJob
     from napari_subpixel.detection.options import DetectionOptions
     from napari_subpixel.runs.batch import MovieProgress, Outcome
     from napari_subpixel.runs.dask_cluster import Cluster
@@ -84,6 +87,9 @@ def add_parser(subparsers: Any) -> None:
         help="the movie is still being written: detect what comes, until nothing has come for this many seconds "
         f"({idle_s:g})",
     )
+    parser.add_argument(
+        "--save-camera", type=Path, metavar="FILE.yaml", help="write the camera and the PSF, as given or estimated"
+    )
     add_cluster_arguments(parser)
     add_psf_argument(parser)
     add_camera_arguments(parser)
@@ -133,12 +139,15 @@ def _run(arguments: argparse.Namespace) -> int:
 
     pairs, summary = _pairs(arguments)
     options = _options(arguments)
-    check_inputs_stay(pairs, also_read=_also_read(arguments), also_written=filter(None, [arguments.image]))
+    also_written = filter(None, [arguments.image, arguments.save_camera])
+    check_inputs_stay(pairs, also_read=_also_read(arguments), also_written=also_written)
     _check_one_movie(arguments, len(pairs))
     if len(pairs) == 1 and arguments.follow is None:
         _check_pixel_size(*pairs[0], options)
     with _cluster(arguments) as cluster:
         detector = _detector(arguments)
+        if arguments.save_camera is not None and not detector.measures:
+            raise InputError(f"--save-camera: the model {detector.card.name} needs no camera, and estimates none")
         if arguments.follow is not None:
             say(f"{pairs[0][0]}: followed until nothing has come for {arguments.follow:g} s, or Ctrl-C")
         events = detect_batch(
@@ -153,10 +162,11 @@ def _run(arguments: argparse.Namespace) -> int:
         )
         n_failed = 0
         documents = []
-        for outcome in _watched(summarised(events, summary) if summary else events):
+        announced = _Announced(arguments.save_camera, arguments.overwrite)
+        for outcome in _watched(summarised(events, summary) if summary else events, announced):
             if outcome.error is not None and len(pairs) == 1:
                 raise outcome.error
-            _report(outcome, str(cluster or detector.device_reason), arguments.image)
+            _report(outcome, str(cluster or detector.device_reason), arguments.image, announced)
             n_failed += outcome.status == "failed"
             documents.append(_document(outcome))
     if arguments.json:
@@ -198,9 +208,15 @@ def _check_pixel_size(movie: str | Path, output: Path, options: DetectionOptions
 
 def _check_one_movie(arguments: argparse.Namespace, n_movies: int) -> None:
     """Refuse at once what goes with one movie only, and an image that cannot be written."""
-    for flag in ("follow", "image"):
-        if getattr(arguments, flag) is not None and n_movies > 1:
-            raise InputError(f"--{flag} is for one movie, {n_movies} were given")
+    for name in ("follow", "image", "save_camera"):
+        if getattr(arguments, name) is not None and n_movies > 1:
+            raise InputError(f"{flag(name)} is for one movie, {n_movies} were given")
+    if arguments.save_camera is not None:
+        from napari_subpixel._util.files import check_can_write
+
+        if arguments.save_camera.suffix.lower() not in (".yaml", ".yml"):
+            raise InputError(f"{arguments.save_camera}: a camera file's name must end in .yaml or .yml")
+        check_can_write(arguments.save_camera, overwrite=arguments.overwrite)
     if arguments.image is not None:
         from napari_subpixel.rendering.image_files import check_image_output
 
@@ -291,7 +307,96 @@ def _detector(arguments: argparse.Namespace) -> Detector:
     return Detector(arguments.model, threshold=arguments.threshold, device=device)
 
 
-def _watched(events: Generator[MovieProgress | Outcome, None, None]) -> Iterator[Outcome]:
+class _Announced:
+    """What was said of movies before their first frame, which is not said again at the end.
+
+    Parameters
+    ----------
+    camera_file : Path, optional
+        Where the camera is written.
+    overwrite : bool
+        Whether that may be there.
+    """
+
+    def __init__(self, camera_file: Path | None, overwrite: bool) -> None:
+        self.camera_file, self.overwrite = camera_file, overwrite
+        self.lines: set[str] = set()
+        self._movies: set[Path] = set()
+
+    def announce(self, at: MovieProgress) -> None:
+        """Say what was estimated of the microscope, and where what was given does not fit; write the camera file."""
+        job = at.job
+        if job is None or at.movie in self._movies:
+            return
+        self._movies.add(at.movie)
+        name = at.movie.name
+        for what in job.assumed:
+            self.say(f"{name}: {what}")
+        if any(what.startswith(("camera", "PSF")) for what in job.assumed):
+            say(f"{name}: as flags: {_flags(job.camera, _sigma_nm(job))}")
+        for warning in job.warnings:
+            self.warn(f"{job.stack.name}: {warning}")
+        if job.suggested_camera is not None:
+            say(f"{name}: what the movie looks like, as flags: {_flags(job.suggested_camera, None)}")
+        if self.camera_file is not None:
+            self._save(job, self.camera_file)
+
+    def say(self, line: str) -> None:
+        """Say a line, unless it was said before."""
+        if line not in self.lines:
+            say(line)
+        self.lines.add(line)
+
+    def warn(self, line: str) -> None:
+        """Warn, unless of the same before."""
+        if line not in self.lines:
+            warn(line)
+        self.lines.add(line)
+
+    def _save(self, job: DetectionJob, path: Path) -> None:
+        from dataclasses import replace
+
+        import numpy as np
+
+        from napari_subpixel._util import records
+        from napari_subpixel.calibration.from_noise import ASSUMED
+        from napari_subpixel.camera import GAIN
+        from napari_subpixel.psf import GaussianPSF
+
+        if job.camera.name == ASSUMED:
+            raise InputError(
+                f"{path}: not written: the movie {job.stack.name} does not show the camera's gain; give it"
+            )
+        if self.overwrite:
+            path.unlink(missing_ok=True)
+        camera = replace(job.camera, pixel_size_nm=job.pixel_size_nm)
+        camera.to_yaml(path)
+        # A baseline of 0 is given in the file, and not left to be estimated.
+        given = {name: value for name in GAIN if not np.ndim(value := getattr(camera, name))}
+        records.write_section(path, "camera", {**given, **records.read_section(path, "camera")})
+        if (sigma_nm := _sigma_nm(job)) is not None and not any(what.startswith("PSF assumed") for what in job.assumed):
+            GaussianPSF(sigma_nm).to_yaml(path)
+        say(f"{path}: written")
+
+
+def _sigma_nm(job: DetectionJob) -> float | None:
+    size, sigma_px = job.pixel_size_nm, job.sigma_px
+    return None if size is None or sigma_px is None else float(f"{size * sigma_px:.4g}")
+
+
+def _flags(camera: Camera, sigma_nm: float | None) -> str:
+    """Return the flags that give a camera without its maps, and the PSF."""
+    import numpy as np
+
+    values = {"baseline": camera.baseline, "electrons_per_adu": camera.electrons_per_adu, "psf_sigma_nm": sigma_nm}
+    if camera.em_gain > 1:
+        values["em_gain"] = camera.em_gain
+    return " ".join(
+        f"{flag(name)} {value:.4g}" for name, value in values.items() if value is not None and not np.ndim(value)
+    )
+
+
+def _watched(events: Generator[MovieProgress | Outcome, None, None], announced: _Announced) -> Iterator[Outcome]:
     """Show the progress of every movie in a bar, and hand on what became of it."""
     from napari_subpixel.runs.batch import Outcome
 
@@ -308,6 +413,7 @@ def _watched(events: Generator[MovieProgress | Outcome, None, None]) -> Iterator
                     yield event
                     continue
                 at = event
+                announced.announce(at)
                 detail(f"{at.movie.name}: {at.n_done} of {at.n_frames} frames done")
                 if bar is None:
                     bar = bars.enter_context(progress_bar(at.n_frames, "frame", at.movie.name))
@@ -347,7 +453,7 @@ def _document(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _report(outcome: Outcome, where: str, image: Path | None) -> None:
+def _report(outcome: Outcome, where: str, image: Path | None, announced: _Announced) -> None:
     """Print what became of a movie."""
     if outcome.error is not None:
         fail(f"failed: {advised(outcome.error, 'detect')}")
@@ -358,9 +464,14 @@ def _report(outcome: Outcome, where: str, image: Path | None) -> None:
         say(f"{outcome.output}: done already, skipped" + ("; render draws its image" if image else ""))
         return
     for what in (*filter(None, [outcome.own_settings]), *outcome.assumed):
-        say(f"{outcome.movie.name}: {what}")
+        announced.say(f"{outcome.movie.name}: {what}")
     for warning in outcome.warnings:
-        warn(warning)
+        announced.warn(warning)
     rate = f" ({outcome.frames_per_second:.0f} frames/s)" if outcome.frames_per_second else ""
     where += f"; the image is {image}" if image else ""
-    say(f"{outcome.output}: {outcome.n_frames} frames in {outcome.seconds:.1f} s{rate}; {outcome.how}, on {where}")
+    median = "" if outcome.median_per_frame is None else f", {outcome.median_per_frame:,g} in the median frame"
+    molecules = "molecule" if outcome.n_molecules == 1 else "molecules"
+    say(
+        f"{outcome.output}: {outcome.n_molecules:,} {molecules}{median}; {outcome.n_frames} frames in "
+        f"{outcome.seconds:.1f} s{rate}; {outcome.how}, on {where}"
+    )

@@ -45,6 +45,8 @@ class MovieProgress:
         First frame of those that are detected, and the one after the last.
     done : int
         The frame after the last one that is finished; `start` before any is.
+    job : DetectionJob, optional
+        What is detected and how, with what was estimated of the microscope; None until that is known.
     """
 
     movie: Path
@@ -54,6 +56,7 @@ class MovieProgress:
     start: int = 0
     stop: int = 0
     done: int = 0
+    job: DetectionJob | None = None
 
     @property
     def n_done(self) -> int:
@@ -92,6 +95,8 @@ class Outcome:
         Why there is no table: its message is one line that names the movie.
     skipped : bool
         Whether the table was there already and `resume` let it be.
+    median_per_frame : float, optional
+        Rows of the median frame; None where no table was written.
     """
 
     movie: Path
@@ -106,6 +111,7 @@ class Outcome:
     own_settings: str = ""
     error: InputError | None = None
     skipped: bool = False
+    median_per_frame: float | None = None
 
     @property
     def frames_per_second(self) -> float | None:
@@ -268,7 +274,7 @@ def _detect_movie(
         camera, resume, overwrite = settings.options.camera, shared.resume, shared.overwrite
         check_output(stack, camera, progress.output, resume=resume, overwrite=overwrite)
         job = job_for(stack, settings.detector, settings.options)
-        progress = replace(progress, start=job.span[0], stop=job.span[1], done=job.span[0])
+        progress = replace(progress, start=job.span[0], stop=job.span[1], done=job.span[0], job=job)
         yield progress
         began = perf_counter()
         run = detect_to_file(
@@ -297,10 +303,16 @@ def _follow_movie(
     of_beginning = replace(settings.options, frames=None)
     progress = replace(progress, start=start or 0, stop=start or 0, done=start or 0)
     yield progress
+    prepared: list[DetectionJob] = []
+
+    def job_of(stack: Stack) -> DetectionJob:
+        prepared.append(job_for(stack, settings.detector, of_beginning))
+        return prepared[-1]
+
     began = perf_counter()
     run = follow_to_file(
         movie,
-        lambda stack: job_for(stack, settings.detector, of_beginning),
+        job_of,
         progress.output,
         shared.follow,
         image=shared.image,
@@ -314,7 +326,12 @@ def _follow_movie(
         run,
         lambda growth: (
             growth.n_detected,
-            replace(progress, stop=max(growth.n_frames, progress.start), done=growth.done),
+            replace(
+                progress,
+                stop=max(growth.n_frames, progress.start),
+                done=growth.done,
+                job=prepared[-1] if prepared else None,
+            ),
         ),
     )
     outcome = _outcome(replace(progress, stop=job.span[1]), job, detected)
@@ -337,6 +354,7 @@ def _outcome(progress: MovieProgress, job: DetectionJob, detected: Detected) -> 
         progress.output,
         n_frames=progress.n_frames,
         n_molecules=detected.n_molecules,
+        median_per_frame=detected.median_per_frame,
         warnings=tuple(warnings),
         assumed=job.assumed,
         how=f"model {job.detector.card.name}, threshold {job.detector.threshold:g}",

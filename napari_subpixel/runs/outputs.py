@@ -22,10 +22,11 @@ DRAWN_ROWS = 1 << 20
 
 
 class Detected(NamedTuple):
-    """What was written: the number of rows, and the provenance, with its ``warnings``."""
+    """What was written: the number of rows, the provenance, with its ``warnings``, and the rows of the median frame."""
 
     n_molecules: int
     provenance: dict[str, Any]
+    median_per_frame: float
 
 
 class Outputs:
@@ -82,7 +83,7 @@ class Outputs:
         if self.image is not None:
             save_image(self.image, self._draw(about, tables), overwrite=self.overwrite)
         self.overwrite = True
-        return Detected(summary.n_points, about["provenance"])
+        return Detected(summary.n_points, about["provenance"], summary.median_per_frame(*job.span))
 
     def _draw(self, about: dict[str, Any], tables: Callable[[int], Iterable[Localizations]]) -> SuperResolutionImage:
         drawn = self._drawn

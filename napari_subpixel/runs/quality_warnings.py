@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_subpixel.coordinates import checked_roi
 from napari_subpixel.detection.job import DetectionJob
@@ -76,23 +77,38 @@ class TableSummary:
     medians : mapping of str to float
         Of the columns `MEDIANS` that the table has: of all rows, or of every 2nd, 4th, ... of more than
         `MAX_MEDIAN_ROWS`. Photons, and photons per pixel.
+    per_frame : ndarray, shape (T,)
+        Rows of every frame from 0 to the last that has any.
     """
 
     n_points: int
     medians: Mapping[str, float]
+    per_frame: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @classmethod
     def of(cls, tables: Iterable[Localizations]) -> TableSummary:
         """Summarise the parts of a table, one of which at a time is in memory."""
         n_points, stride = 0, 1
+        per_frame = np.zeros(0, np.int64)
         kept = {name: np.empty(0, np.float32) for name in MEDIANS}
         for table in tables:
             n_points += len(table)
+            counts = np.bincount(table.frame, minlength=len(per_frame))
+            counts[: len(per_frame)] += per_frame
+            per_frame = counts
             for name in kept.keys() & set(table.columns):
                 kept[name] = np.concatenate([kept[name], table[name][::stride]])
             while len(kept[MEDIANS[0]]) > MAX_MEDIAN_ROWS:
                 kept, stride = {name: values[::2] for name, values in kept.items()}, 2 * stride
-        return cls(n_points, {name: float(np.median(values)) for name, values in kept.items() if len(values)})
+        medians = {name: float(np.median(values)) for name, values in kept.items() if len(values)}
+        return cls(n_points, medians, per_frame)
+
+    def median_per_frame(self, start: int, stop: int) -> float:
+        """Return the median number of rows of the frames from `start` to before `stop`."""
+        counts = np.zeros(max(stop - start, 1), np.int64)
+        there = self.per_frame[start:stop]
+        counts[: len(there)] = there
+        return float(np.median(counts))
 
 
 def out_of_domain(job: DetectionJob, summary: TableSummary) -> list[str]:
@@ -148,5 +164,6 @@ def provenance_with_warnings(job: DetectionJob, provenance: Mapping[str, Any], s
     summary : TableSummary
         Of the table of the whole movie.
     """
-    warnings = [*job.stack.warnings, *job.warnings, *out_of_domain(job, summary)]
+    nothing = [] if summary.n_points else ["no molecule was found"]
+    warnings = [*job.stack.warnings, *job.warnings, *nothing, *out_of_domain(job, summary)]
     return {**provenance, "warnings": warnings} if warnings else dict(provenance)
