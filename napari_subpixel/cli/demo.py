@@ -89,7 +89,7 @@ def _demonstrate(
     with open_stack(movie_path) as stack:
         detector = Detector()
         say(f"2/4 finding molecules with the model {detector.card.name}, on {detector.device_reason}")
-        job = job_for(stack, detector, DetectionOptions(settings.camera))
+        job = job_for(stack, detector, DetectionOptions(settings.camera, estimate_camera=False))
         for what in job.assumed:
             say(f"    {what}")
         with progress_bar(stack.n_frames, "frame", "detect") as bar:
