@@ -26,6 +26,12 @@ MAX_FRAMES = 1000
 MAX_PIXELS = 1 << 24
 #: A filter along one axis that passes hardly anything but the finest scale.
 FINEST = np.array([1.0, -4, 6, -4, 1])
+#: A filter along one axis that passes molecules, and no noise that passes `FINEST`.
+COARSE = np.array([1.0, 4, 6, 4, 1])
+#: Molecules' light at the finest scale is subtracted where it is more than this share of that at the coarse one,
+MIN_FINE_SHARE = 1e-6
+#: and neighbourhoods are left out where it exceeds this share of the noise.
+MAX_FINE_LIGHT = 0.05
 #: A filter along one axis that averages noise and light.
 SPREAD = np.full(5, 0.2)
 #: Classes of brightness between which the noise is compared,
@@ -126,7 +132,7 @@ def microscope_of(
         if min(frames.shape[1:]) < MIN_SIDE_PX and not estimates:
             return Microscope(camera, sigma_px or DEFAULT_SIGMA_PX)
         assumed, warnings, suggested = [], _left_out(left_out, numbers), None
-        fit = _fit(frames, camera)
+        fit = _fit(frames, camera, sigma_px)
         if "baseline" not in unknown:
             _check_baseline(fit, camera)
         if unknown:
@@ -272,20 +278,57 @@ class _NoiseFit(NamedTuple):
         return light, float(np.average(self.variance, weights=weights)) - slope * light
 
 
-def _fit(frames: NDArray, camera: Camera) -> _NoiseFit:
+def _fit(frames: NDArray, camera: Camera, sigma_px: float | None = None) -> _NoiseFit:
+    """Fit how the noise grows with the light, where molecules that change do not add to it.
+
+    Light of narrow molecules reaches the finest scale: as much as their share there of the power at a coarse scale,
+    which is subtracted, and neighbourhoods with much of it are left out.
+    """
     if camera.map_shape is not None:
         even = camera.uniform()
         gain = np.asarray(camera.electrons_per_adu) / even.electrons_per_adu
         frames = (np.asarray(frames, np.float64) - camera.baseline) * gain + even.baseline
     variance, light = (part.ravel() for part in _noise_and_light(frames))
+    at = float(light.mean()), float(variance.mean()), float(light.min()), float(np.median(light))
+    share = _fine_share(_width(frames) if sigma_px is None else sigma_px)
+    if share > MIN_FINE_SHARE:
+        coarse = share * _coarse_power(frames).ravel()
+        keep = coarse < MAX_FINE_LIGHT * np.median(variance)
+        variance, light = (variance[keep] - coarse[keep]) / (1 - share), light[keep]
     edges = np.quantile(light, np.linspace(0, 1, CLASSES + 1))
     which = np.searchsorted(edges[1:-1], light)
     number = np.bincount(which, minlength=CLASSES)
     keep = number > 0
     mean, noise = (np.bincount(which, v, CLASSES)[keep] / number[keep] for v in (light, variance))
     line = _line(mean, noise, number[keep]) if keep.sum() >= MIN_CLASSES else (np.nan,) * 3
-    at = float(light.mean()), float(variance.mean()), float(light.min()), float(np.median(light))
     return _NoiseFit(mean, noise, number[keep], *line, *at, signed=bool(frames.min() < 0))
+
+
+def _width(frames: NDArray) -> float:
+    """Return the width of the PSF, or one that is wide where there are no molecules."""
+    try:
+        return estimate_sigma_px(frames)
+    except NoEstimateError:
+        return SIGMA_PX[1]
+
+
+def _fine_share(sigma_px: float) -> float:
+    """Return the power of molecules at the finest scale, as a share of that at a coarse one, noise being 1 at both."""
+    frequency = np.linspace(0, 0.5, 501)
+    aliased = frequency + np.array([[-1.0], [0.0], [1.0]])  # pixels are coarse for narrow molecules
+    molecules = (np.sinc(aliased) ** 2 * np.exp(-((2 * np.pi * sigma_px * aliased) ** 2))).sum(axis=0)
+    phases = np.exp(2j * np.pi * np.outer(frequency, np.arange(5)))
+    fine, coarse = (
+        float(np.average(np.abs(phases @ kernel) ** 2, weights=molecules)) / float(kernel @ kernel)
+        for kernel in (FINEST, COARSE)
+    )
+    return (fine / coarse) ** 2
+
+
+def _coarse_power(frames: NDArray) -> NDArray[np.float64]:
+    """Return the power of what changes at a coarse scale, averaged as the noise in `_noise_and_light`."""
+    changing = _changing(frames)[0]
+    return _filtered((_filtered(changing, COARSE) / (COARSE @ COARSE)) ** 2, SPREAD)
 
 
 def _completed(fit: _NoiseFit, known: Camera, unknown: Collection[str]) -> Camera:

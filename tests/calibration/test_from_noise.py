@@ -244,3 +244,15 @@ def test_the_baseline_of_a_movie_with_negative_values_is_negative(rng):
     movie = taken("plain", "ccd", rng).astype(np.int32) - 150
     assert estimate_camera(movie).baseline == pytest.approx(-50, abs=10)
     assert movie.min() < 0
+
+
+@pytest.mark.parametrize(
+    ("sigma_nm", "photons", "on_time_frames"),
+    [(80.0, 3000.0, 3.0), (80.0, 20_000.0, 3.0), (90.0, 3000.0, 0.0), (100.0, 20_000.0, 0.0), (200.0, 20_000.0, 0.0)],
+)
+def test_narrow_bright_molecules_do_not_pass_for_noise(sigma_nm, photons, on_time_frames, rng):
+    narrow = replace(
+        FEW, psf=GaussianPSF(sigma_nm), photons=photons, background=50.0, camera=Camera(100.0, 100.0, 0.5),
+        frame_shape=(96, 96), n_frames=200, emitters_per_frame=8, on_time_frames=on_time_frames,
+    )  # fmt: skip
+    assert estimate_camera(simulate(narrow, rng)[0]).electrons_per_adu == pytest.approx(0.5, rel=0.2)
