@@ -339,7 +339,8 @@ def _completed(fit: _NoiseFit, known: Camera, unknown: Collection[str]) -> Camer
         slope = per_electron / float(even.electrons_per_adu)
         light, excess = fit.of_background(slope)
         read_noise = (float(even.read_noise_e) / float(even.electrons_per_adu)) ** 2
-        return replace(known, baseline=_possible_baseline(fit, light - (light * slope + excess - read_noise) / slope))
+        baseline = _possible_baseline(fit, light - (light * slope + excess - read_noise) / slope)
+        return replace(known, baseline=baseline, name=ESTIMATED)
     sure = fit.slope > SURE_SIGMA * fit.error
     if "baseline" not in unknown:
         given = float(even.baseline)
@@ -349,7 +350,7 @@ def _completed(fit: _NoiseFit, known: Camera, unknown: Collection[str]) -> Camer
             slope = float(np.average(fit.variance * above, weights=weights) / np.average(above**2, weights=weights))
         if not slope > 0:
             raise NoEstimateError("the movie is not brighter than the camera's baseline: give the camera's gain")
-        return replace(known, electrons_per_adu=per_electron / slope)
+        return replace(known, electrons_per_adu=per_electron / slope, name=ESTIMATED)
     if np.isnan(fit.slope):
         raise NoEstimateError("the light of the movie is too even: give the camera's baseline and gain")
     if not sure:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from napari_subpixel.runs.live_options import Follow
     from napari_subpixel.runs.outputs import Detected
     from napari_subpixel.runs.pipeline import Detecting
+    from napari_subpixel.stacks import Stack
 
 Event = TypeVar("Event")
 Value = TypeVar("Value")

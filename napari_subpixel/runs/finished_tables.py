@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_subpixel import __version__, formats
+from napari_subpixel.camera import GAIN
 from napari_subpixel.errors import ChangedTableError, InputError
-from napari_subpixel.runs.sidecars import GAIN
 
 if TYPE_CHECKING:
     from napari_subpixel.detection.detector import Detector

@@ -201,7 +201,7 @@ def test_what_is_not_given_of_a_camera_is_estimated(camera, scene, unknown, rng)
     given = replace(true, read_noise_e=0.0, **{unknown: getattr(Camera(), unknown)})
     with open_stack(taken(scene, camera, rng)) as stack:
         found = microscope_of(stack, given, 1.3, unknown=(unknown,))
-    assert replace(found.camera, **{unknown: getattr(true, unknown)}) == replace(true, read_noise_e=0.0)
+    assert replace(found.camera, name="", **{unknown: getattr(true, unknown)}) == replace(true, read_noise_e=0.0)
     assert found.camera.electrons_per_adu == pytest.approx(true.electrons_per_adu, rel=0.15)
     assert found.camera.baseline == pytest.approx(true.baseline, abs=max(15, 3 * true.to_adu(1.0) - 3 * true.baseline))
     assert not found.warnings

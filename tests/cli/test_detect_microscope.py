@@ -59,7 +59,7 @@ def test_estimates_come_as_flags_and_as_a_camera_file(detect, tmp_path):
 
 def test_a_camera_that_does_not_fit_is_warned_of_once_with_the_flags_that_do(detect):
     lines = detect("--baseline", 140, "--electrons-per-adu", 0.5)
-    (warning,) = (line for line in lines if "the movie looks like" in line)
+    (warning,) = (line for line in lines if "the movie looks like baseline" in line)
     assert warning.startswith("warning: cell.tif: ")
     assert "baseline 140 ADU, 0.5 electrons per ADU were given" in warning
     (flags,) = (line for line in lines if "what the movie looks like, as flags" in line)
