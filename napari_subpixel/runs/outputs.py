@@ -111,12 +111,12 @@ def circumstances(job: DetectionJob) -> dict[str, Any]:
     """
     import torch
 
-    movie = job.stack.fingerprint()
-    return {
-        "versions": {"python": platform.python_version(), "numpy": np.__version__, "torch": str(torch.__version__)},
-        "movie_bytes": movie["bytes"],
-        "movie_frames_sha256": movie["frames_sha256"],
-    }
+    versions = {"python": platform.python_version(), "numpy": np.__version__, "torch": str(torch.__version__)}
+    try:
+        movie = job.stack.fingerprint()
+    except (InputError, OSError):  # one that is still being written, and gone for a moment
+        return {"versions": versions}
+    return {"versions": versions, "movie_bytes": movie["bytes"], "movie_frames_sha256": movie["frames_sha256"]}
 
 
 def _batches(tables: Iterable[Localizations]) -> Iterator[tuple[int, Localizations]]:
