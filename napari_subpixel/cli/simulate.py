@@ -15,6 +15,9 @@ from napari_subpixel.cli.record_flags import add_record_flags, default_text, giv
 from napari_subpixel.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from napari_subpixel.psf import GaussianPSF
     from napari_subpixel.simulation.simulate import Simulation
 
@@ -96,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
     formats.check_can_write(arguments.truth, overwrite=arguments.overwrite)
     tables: list[Localizations] = []
 
-    def frames(bar: Any) -> Iterator[Any]:
+    def frames(bar: Any) -> Iterator[NDArray[np.uint16]]:
         for movie, truth in simulate_chunks(simulation, np.random.default_rng(arguments.seed)):
             tables.append(truth)
             bar.update(len(movie))

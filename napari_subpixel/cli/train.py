@@ -39,7 +39,7 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "train",
         description="Train a model. With --from, an installed model is fine-tuned on simulations of your microscope or "
-        "on --movie and --truth; without it, a network of the paper's is trained anew, on --movie and --truth or on "
+        "on --movie and --truth; without it, a network of the paper's is trained from scratch, on --movie and --truth or on "
         "endless simulation with the camera and PSF given. --resume continues a run that was stopped.",
     )
     parser.add_argument(

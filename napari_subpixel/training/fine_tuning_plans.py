@@ -174,7 +174,7 @@ def _card(
         "input_scaling": base.card.input_scaling,
         "threshold": base.card.threshold,
         "limits": f"made for one microscope; uncertainties and probabilities are those of {base.card.name}, "
-        "fine-tuned, and were not measured anew",
+        "fine-tuned, and were not measured again",
         "camera": camera.uniform().to_dict(),
         "training": {**about, "from": base.card.provenance},
         **more,

@@ -1,4 +1,4 @@
-"""Plans for the papers' methods: trained anew, or a model of one that is fine-tuned in the same way."""
+"""Plans for the papers' methods: trained from scratch, or a model of one that is fine-tuned in the same way."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class _Source(NamedTuple):
 
 
 def plan_method(request: TrainingRequest, base: Model | None, device: str) -> TrainingPlan:
-    """Plan to train a method of the papers anew, or to fine-tune a model of one.
+    """Plan to train a method of the papers from scratch, or to fine-tune a model of one.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def plan_method(request: TrainingRequest, base: Model | None, device: str) -> Tr
         If fields of the request contradict each other, or name what cannot be read.
     """
     if base is not None and request.method is not None:
-        raise RequestError(f"method is for training anew; {base.card.name} has its own", "method")
+        raise RequestError(f"method is for training from scratch; {base.card.name} has its own", "method")
     name = request.method or (_method_of(base) if base is not None else "points")
     chosen = method(name)
     settings = TrainingSettings(**{"objective": chosen.objective, **chosen.settings, **request.settings})

@@ -32,7 +32,7 @@ CROP_PX = 26
 FINE_TUNING_CROP_PX = 48
 #: Random crops of each frame of a movie, for a method of the papers.
 CROPS_PER_FRAME = 500
-#: Threshold of a model that is trained anew.
+#: Threshold of a model that is trained from scratch.
 THRESHOLD = 0.1
 #: Share of a movie with truth that fine-tuning holds out.
 HELD_OUT_SHARE = 0.1
@@ -67,9 +67,9 @@ class TrainingRequest:
     Attributes
     ----------
     base : str, path-like or Model, optional
-        Model to fine-tune: its name, its file, or the model itself; without one a network is trained anew.
+        Model to fine-tune: its name, its file, or the model itself; without one a network is trained from scratch.
     method : str, optional
-        Which network is trained anew, one of `napari_subpixel.training.methods.METHODS`; ``points`` if not given.
+        Which network is trained from scratch, one of `napari_subpixel.training.methods.METHODS`; ``points`` if not given.
     movie : path-like or array-like, optional
         Movie to learn from, as `open_stack` takes it.
     truth : path-like or Localizations, optional
@@ -113,7 +113,7 @@ class TrainingRequest:
     """
 
     base: str | Path | Model | None = described(None, "model to fine-tune, such as default")
-    method: str | None = described(None, "what to train anew: points (the paper's), dark, h3r, ...")
+    method: str | None = described(None, "what to train from scratch: points (the paper's), dark, h3r, ...")
     movie: MovieSource | None = described(None, "movie to learn from")
     truth: str | Path | Localizations | None = described(None, "its true molecules")
     held_out: float | None = described(None, "share of the movie's frames, the last, to measure on")

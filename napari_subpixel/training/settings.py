@@ -34,7 +34,7 @@ class TrainingSettings:
     sparsity : str
         ``counting``, ``l1`` or ``none`` (Table 3).
     counting_window_px : int
-        Side of the windows, on a grid that is shifted anew in every step, in which the paper's objective counts; 0
+        Side of the windows, on a grid that is shifted at random in every step, in which the paper's objective counts; 0
         counts in the whole patch, as the paper does.
     sparsity_weight : float
         Weight of the sparsity term.

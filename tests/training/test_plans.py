@@ -75,7 +75,7 @@ def test_a_model_in_memory_is_not_changed_by_its_fine_tuning(tmp_path):
     assert all((a == b).all() for a, b in zip(before, base.network.parameters(), strict=True))
 
 
-def test_a_method_is_trained_anew_on_a_movie_in_memory(movie, tmp_path):
+def test_a_method_is_trained_from_scratch_on_a_movie_in_memory(movie, tmp_path):
     frames, truth = movie
     request = TrainingRequest(
         method="dark", movie=frames, truth=truth, camera=CAMERA, held_out=0.2, crop_px=16, crops_per_frame=3,
@@ -111,7 +111,7 @@ def test_methods_are_simulated_with_the_camera_and_the_psf_that_are_given():
         ({"like": "m.tif"}, "like is for fine-tuning a model that takes photons"),
         ({"held_out": 0.1}, "held_out is for a movie with truth"),
         ({"crops_per_frame": 5}, "crops_per_frame is for a movie with truth"),
-        ({"base": "paper", "method": "dark"}, "method is for training anew"),
+        ({"base": "paper", "method": "dark"}, "method is for training from scratch"),
         ({"base": "fast", "method": "dark"}, "method is not for fine-tuning fast"),
         ({"base": "fast", "settings": {"kernel_px": 0.2}}, "kernel_px is not for fine-tuning fast"),
         ({"base": "fast", "simulation": Simulation()}, "simulation is not for fine-tuning fast"),
