@@ -39,8 +39,8 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "train",
         description="Train a model. With --from, an installed model is fine-tuned on simulations of your microscope or "
-        "on --movie and --truth; without it, a network of the paper's is trained from scratch, on --movie and --truth or on "
-        "endless simulation with the camera and PSF given. --resume continues a run that was stopped.",
+        "on --movie and --truth; without it, a network of the paper's is trained from scratch, on --movie and --truth "
+        "or on endless simulation with the camera and PSF given. --resume continues a run that was stopped.",
     )
     parser.add_argument(
         "-o",
@@ -203,6 +203,8 @@ def _held_out() -> str:
 def _say_start(plan: TrainingPlan, start: TrainingStart, where: str) -> None:
     for note in plan.notes:
         say(note)
+    for warning in plan.warnings:
+        warn(warning)
     say(f"training on {where}, {start.n_iterations:,} steps; checkpoints, losses and curves are kept in {start.folder}")
     if start.examples is not None:
         say(f"{start.examples}: frames like those it learns from; compare them with yours")

@@ -68,11 +68,11 @@ def plan_from_simulation(request: TrainingRequest, base: Model, device: str) -> 
     _refuse_method(request, base)
     request.refuse(["held_out"], "is for a movie with truth; of simulations others are held out anyway")
     if request.like is None:
-        camera, like_name, notes = _known_camera(request), None, []
+        camera, like_name, notes, warnings = _known_camera(request), None, [], []
         domain = _domain(request, base, camera)
     else:
         with _job(request, base, request.like, device) as job:
-            camera, like_name, notes = job.camera, job.stack.name, _assumed(job)
+            camera, like_name, notes, warnings = job.camera, job.stack.name, _assumed(job), _warnings(job)
             domain = _domain(request, base, camera, job)
     settings = _settings(request, device)
     crop_px = FINE_TUNING_CROP_PX if request.crop_px is None else request.crop_px
@@ -101,7 +101,8 @@ def plan_from_simulation(request: TrainingRequest, base: Model, device: str) -> 
         base=base,
         examples=examples,
         pixel_size_nm=size,
-        notes=[*notes, *_beyond(base, domain), f"learning from {domain.as_text(size)}"],
+        notes=[*notes, f"learning from {domain.as_text(size)}"],
+        warnings=[*warnings, *_beyond(base, domain)],
     )
 
 
@@ -152,6 +153,7 @@ def plan_from_movie(request: TrainingRequest, base: Model, device: str) -> Train
         held_out=[thinned(held_out)],
         base=base,
         notes=_assumed(job),
+        warnings=_warnings(job),
     )
 
 
@@ -203,6 +205,10 @@ def _assumed(job: DetectionJob) -> list[str]:
     return [f"{job.stack.name}: {what}" for what in job.assumed]
 
 
+def _warnings(job: DetectionJob) -> list[str]:
+    return [f"{job.stack.name}: {what}" for what in (*job.stack.warnings, *job.warnings)]
+
+
 def _beyond(base: Model, domain: Domain) -> list[str]:
     """Warn of ranges outside of those that the base model was trained on: it may take longer to learn."""
     if not base.card.domain:
@@ -210,7 +216,7 @@ def _beyond(base: Model, domain: Domain) -> list[str]:
     known = Domain.from_dict(base.card.domain)
     ends = [{name: span[k] for name, span in domain.to_dict().items()} for k in (0, 1)]
     outside = {text for end in ends for text in known.outside(**end) if not text.startswith("density_per_px 0 ")}
-    return [f"warning: outside what {base.card.name} was trained on: {text}" for text in sorted(outside)]
+    return [f"outside what {base.card.name} was trained on: {text}" for text in sorted(outside)]
 
 
 def _known_camera(request: TrainingRequest) -> Camera:

@@ -39,11 +39,12 @@ HELD_OUT_SEED = 1_000_003
 
 
 class _Source(NamedTuple):
-    """Where batches come from, what the card says of it, and what is held out."""
+    """Where batches come from, what the card says of it, what is held out, and what may be wrong."""
 
     samples: Samples
     card: dict[str, Any]
     held_out: Sequence[HeldOut]
+    warnings: Sequence[str] = ()
 
 
 def plan_method(request: TrainingRequest, base: Model | None, device: str) -> TrainingPlan:
@@ -84,7 +85,9 @@ def plan_method(request: TrainingRequest, base: Model | None, device: str) -> Tr
         "threshold": base.card.threshold if base is not None else THRESHOLD,
         **request.card,
     }
-    return TrainingPlan(network, source.samples, settings, card, device, held_out=source.held_out, base=base)
+    return TrainingPlan(
+        network, source.samples, settings, card, device, held_out=source.held_out, base=base, warnings=source.warnings
+    )
 
 
 def movie_with_truth(request: TrainingRequest, stack: Stack, camera: Camera) -> tuple[NDArray, Localizations]:
@@ -162,7 +165,8 @@ def _from_movie(request: TrainingRequest, seed: int) -> _Source:
         "camera": camera.uniform().to_dict(),
         "psf": request.psf.to_dict() if request.psf else {},
     }
-    return _Source(samples, card, [thinned(held_out)] if held_out else [])
+    warnings = [f"{stack.name}: {what}" for what in stack.warnings]
+    return _Source(samples, card, [thinned(held_out)] if held_out else [], warnings)
 
 
 def _from_simulation(request: TrainingRequest, seed: int) -> _Source:

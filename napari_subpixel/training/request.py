@@ -69,7 +69,7 @@ class TrainingRequest:
     base : str, path-like or Model, optional
         Model to fine-tune: its name, its file, or the model itself; without one a network is trained from scratch.
     method : str, optional
-        Which network is trained from scratch, one of `napari_subpixel.training.methods.METHODS`; ``points`` if not given.
+        Network to train from scratch, one of `napari_subpixel.training.methods.METHODS`; ``points`` if not given.
     movie : path-like or array-like, optional
         Movie to learn from, as `open_stack` takes it.
     truth : path-like or Localizations, optional
@@ -178,6 +178,8 @@ class TrainingPlan:
         Of those frames.
     notes : sequence of str
         What to know before it begins: what was estimated, and the ranges.
+    warnings : sequence of str
+        What may be wrong: ranges that the base model was not trained on, or a pixel size other than the movie's.
     """
 
     network: Network
@@ -190,3 +192,4 @@ class TrainingPlan:
     examples: Callable[[], NDArray[np.uint16]] | None = None
     pixel_size_nm: float | None = None
     notes: Sequence[str] = ()
+    warnings: Sequence[str] = ()

@@ -48,6 +48,7 @@ def test_the_smallest_shipped_model_is_fine_tuned_on_ranges(tmp_path):
     plan = plan_training(FROM_RANGES, "cpu")
     assert plan.settings.iterations == 2
     assert plan.card["domain"]["density_per_px"] == [0.005, 0.02]
+    assert not plan.warnings
     events = list(train_model(plan, tmp_path / "mine.safetensors"))
     assert [type(event) for event in events] == [TrainingStart, BaseScore, TrainingProgress, TrainedModel]
     model = load_model(events[-1].path)
@@ -95,6 +96,11 @@ def test_a_movie_with_truth_fine_tunes_with_the_last_tenth_held_out(movie):
     plan = plan_training(TrainingRequest(base="fast", movie=frames, truth=truth, camera=CAMERA, psf=GaussianPSF(110)))
     assert plan.card["training"]["held_out_frames"] == 1
     assert plan.card["domain"] == load_model("fast").card.domain
+
+
+def test_ranges_that_the_base_was_not_trained_on_are_warnings():
+    (warning,) = plan_training(replace(FROM_RANGES, photons_range=(500, 1e7)), "cpu").warnings
+    assert warning.startswith("outside what fast was trained on: photons 1e+07 is above")
 
 
 def test_methods_are_simulated_with_the_camera_and_the_psf_that_are_given():
