@@ -63,7 +63,7 @@ def test_a_model_of_ones_own_is_trained_listed_and_used(base, run, camera, movie
     assert card.camera["baseline"] == 100
     assert 0 <= card.figures["jaccard_50_nm_held_out"] <= 1
     assert not np.array_equal(*(load_model(name).network.head.weight.detach() for name in ("ours", base)))
-    assert "ours: base, fine-tuned on" in run("models").out
+    assert "base, fine-tuned on simulation of one microscope" in run("models").out
     assert run("detect", movie, "-o", tmp_path / "a.csv", "--model", "ours", "--camera", camera).status == 0
 
 
