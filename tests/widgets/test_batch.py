@@ -561,7 +561,8 @@ def test_settings_of_a_sidecar_override_the_forms_and_are_shown(viewer, widget, 
     run(qtbot, widget)
     assert cells(widget, "State") == ["done", "failed"]
     assert cells(widget, "Frames") == ["8", ""]
-    assert cells(widget, "Remarks")[0] == "camera, frames from a.subpixel.yaml"
+    pixel_size = "a.tif: the given pixel size is 80 nm, that of the movie's metadata 100 nm"
+    assert cells(widget, "Remarks")[0] == f"camera, frames from a.subpixel.yaml; {pixel_size}"
     assert "b.subpixel.yaml: settings: unknown field 'treshold'" in cells(widget, "Remarks")[1]
     assert formats.read(two / "localizations" / "a.csv").pixel_size_nm == 80
     widget.open_row(0)

@@ -24,8 +24,8 @@ REPLACE = "replace them"
 #: By the kind of error; a kind that is not here is advised as the kind that it is derived from.
 ADVICE: Mapping[type[InputError], str] = {
     OutputExistsError: "choose this name to replace it",
-    IncompleteMovieError: "on the command line detect --frames takes them",
-    ChannelsError: "choose one with detect --channel on the command line",
+    IncompleteMovieError: "on the command line, detect can take the frames that are there",
+    ChannelsError: "on the command line, detect can choose one",
     SeriesError: "drop the file on the viewer, where each becomes a layer",
     PixelSizeError: "set it with Load SMLM stack",
     FrameShapeError: "open their movie and choose it at 'On the frames of'",
