@@ -22,6 +22,9 @@ UNITS = {
     Unit.FRAME: "frame number",
     Unit.POSITION_NM: "position, nm",
     Unit.LENGTH_NM: "length, nm",
+    Unit.POSITION_PX: "position, pixels",
+    Unit.LENGTH_PX: "length, pixels",
+    Unit.DEPTH_NM: "axial position, nm",
     Unit.AS_IS: "as it is",
 }
 

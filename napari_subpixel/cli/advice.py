@@ -12,8 +12,10 @@ from napari_subpixel.errors import (
     FrameShapeError,
     IncompleteMovieError,
     InputError,
+    InvalidRowsError,
     LostWorkersError,
     NotFollowedRunError,
+    OriginError,
     OutputExistsError,
     PixelSizeError,
     SeriesError,
@@ -34,12 +36,20 @@ ADVICE: Mapping[type[InputError], str] = {
     ChannelsError: "choose one with --channel N or its name",
     PixelSizeError: "give --pixel-size-nm or a camera file",
     FrameShapeError: "give --shape-px HEIGHT,WIDTH",
+    InvalidRowsError: "--skip-invalid leaves them out",
+    OriginError: "--origin says where the table counts from, as --origin picasso: frames from 0, no half pixel",
+}
+#: Of commands that read a table, but have no flags for how.
+ADVICE_TO_CONVERT: Mapping[type[InputError], str] = {
+    InvalidRowsError: "convert --skip-invalid writes a table without them",
+    OriginError: "convert --origin says where the table counts from, as --origin picasso: frames from 0, no half pixel",
 }
 #: Where a command has another flag for it.
 ADVICE_OF_COMMANDS: Mapping[str, Mapping[type[InputError], str]] = {
     "render": {PixelSizeError: "give --camera-pixel-size-nm"},
     "detect": {IncompleteMovieError: "--frames 0:{n_frames} takes them, --follow also those to come"},
-    "info": {IncompleteMovieError: "detect --frames 0:{n_frames} takes them"},
+    "info": {IncompleteMovieError: "detect --frames 0:{n_frames} takes them", **ADVICE_TO_CONVERT},
+    "train": ADVICE_TO_CONVERT,
     "evaluate": {PixelSizeError: "give --pixel-size-nm"},
 }
 

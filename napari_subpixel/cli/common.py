@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_subpixel.cli.messages import is_quiet
+from napari_subpixel.cli.messages import is_quiet, warn
 from napari_subpixel.cli.record_flags import add_record_flags, given
-from napari_subpixel.errors import InputError
+from napari_subpixel.errors import InputError, TableWarning
 
 if TYPE_CHECKING:
     from napari_subpixel.camera import Camera
@@ -132,11 +133,66 @@ def shape(text: str) -> tuple[int, int]:
     return height, width
 
 
-def read_table(path: Path, *, pixel_size_nm: float | None = None) -> Localizations:
-    """Read a table of localizations in any format."""
+def origin(text: str) -> str | tuple[float, int]:
+    """Parse the name of an origin, or ``CENTRE,FRAME``."""
+    from napari_subpixel.formats.csv_table import ORIGINS, origin_of
+
+    centre, _, first = text.partition(",")
+    try:
+        return origin_of((float(centre), int(first)))
+    except (InputError, ValueError):
+        if text in ORIGINS:
+            return text
+        names = ", ".join(ORIGINS)
+        raise argparse.ArgumentTypeError(
+            f"an origin is one of {names}, or CENTRE,FRAME as 0.5,1, got {text!r}"
+        ) from None
+
+
+#: What an option for an origin means.
+ORIGIN_HELP = (
+    "where {} counts from, if it is a text table: thunderstorm (first pixel's centre at 0.5 px, first frame 1), "
+    "picasso (0 px, 0), smap (1 px, 1), or the two numbers CENTRE,FRAME; in place of its own custom"
+)
+
+
+def add_table_arguments(parser: argparse.ArgumentParser, table: str = "the table") -> None:
+    """Add the options of commands that read a table: ``--origin`` and ``--skip-invalid``."""
+    parser.add_argument("--origin", type=origin, metavar="NAME|CENTRE,FRAME", help=ORIGIN_HELP.format(table))
+    parser.add_argument("--skip-invalid", action="store_true", help="leave out rows without a finite frame, x or y")
+
+
+def read_table(
+    path: Path,
+    *,
+    pixel_size_nm: float | None = None,
+    origin: str | tuple[float, int] | None = None,
+    skip_invalid: bool = False,
+) -> Localizations:
+    """Read a table of localizations in any format, and report what was assumed or left out.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    pixel_size_nm : float, optional
+        Width of a camera pixel in nm.
+    origin : str or (float, int), optional
+        Where a text table counts from.
+    skip_invalid : bool
+        Whether rows without a finite frame, x or y are left out.
+    """
     from napari_subpixel import formats
 
-    return formats.read(path, pixel_size_nm=pixel_size_nm)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", TableWarning)
+        table = formats.read(path, pixel_size_nm=pixel_size_nm, origin=origin, skip_invalid=skip_invalid)
+    for warning in caught:
+        if issubclass(warning.category, TableWarning):
+            warn(str(warning.message))
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    return table
 
 
 def _span(text: str, what: str) -> tuple[int | None, int | None]:

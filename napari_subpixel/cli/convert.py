@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_subpixel.cli.common import read_table
+from napari_subpixel.cli.common import add_table_arguments, read_table
 from napari_subpixel.cli.messages import say, warn
 from napari_subpixel.errors import InputError, PixelSizeError
 
@@ -32,6 +32,7 @@ def add_parser(subparsers: Any) -> None:
         metavar="NM",
         help="width of a camera pixel, where the table does not say; overrides it",
     )
+    add_table_arguments(parser, "TABLE")
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
     parser.set_defaults(run=run)
 
@@ -44,7 +45,12 @@ def run(arguments: argparse.Namespace) -> int:
     output: Path = arguments.output
     check_inputs_stay([(arguments.localizations, output)])
     formats.check_can_write(output, overwrite=arguments.overwrite)
-    table = read_table(arguments.localizations, pixel_size_nm=arguments.pixel_size_nm)
+    table = read_table(
+        arguments.localizations,
+        pixel_size_nm=arguments.pixel_size_nm,
+        origin=arguments.origin,
+        skip_invalid=arguments.skip_invalid,
+    )
     if formats.format_for(output).in_nm and table.pixel_size_nm is None:
         raise PixelSizeError(f"{arguments.localizations}: says no pixel size, which a {output.suffix} in nm needs")
     formats.write(output, table, overwrite=arguments.overwrite)

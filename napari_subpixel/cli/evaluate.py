@@ -9,7 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_subpixel.cli.common import frame_range, read_table, region, shape
+from napari_subpixel.cli.common import (
+    ORIGIN_HELP,
+    add_table_arguments,
+    frame_range,
+    origin,
+    read_table,
+    region,
+    shape,
+)
 from napari_subpixel.cli.messages import say, warn
 from napari_subpixel.errors import PixelSizeError
 from napari_subpixel.evaluation.matching import PAIRINGS
@@ -59,6 +67,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--shape-px", type=shape, metavar="H,W", help="of the frames, for the border, where no file says it"
     )
+    add_table_arguments(parser, "LOCS")
+    parser.add_argument("--truth-origin", type=origin, metavar="NAME|CENTRE,FRAME", help=ORIGIN_HELP.format("TRUTH"))
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
     parser.set_defaults(run=run)
 
@@ -133,11 +143,17 @@ def _described_errors(match: Match) -> str:
 
 def _tables(arguments: argparse.Namespace) -> tuple[Any, Any]:
     """Read both tables; one that does not say its pixel size takes that of the other."""
-    tables: dict[Path, Any] = {}
+
+    def read(path: Path, size: float | None) -> Localizations:
+        is_truth = path == arguments.truth
+        given = arguments.truth_origin if is_truth else arguments.origin
+        return read_table(path, pixel_size_nm=size, origin=given, skip_invalid=arguments.skip_invalid)
+
+    tables: dict[Path, Localizations] = {}
     size = arguments.pixel_size_nm
     for path in (arguments.localizations, arguments.truth):
         try:
-            tables[path] = read_table(path, pixel_size_nm=size)
+            tables[path] = read(path, size)
         except PixelSizeError:
             continue
     known = [size, *(table.pixel_size_nm for table in tables.values())]
@@ -147,7 +163,6 @@ def _tables(arguments: argparse.Namespace) -> tuple[Any, Any]:
         raise PixelSizeError("one file is in pixels and neither says how wide they are")
     size = next((value for value in known if value), NOMINAL_PIXEL_SIZE_NM)
     found, truth = (
-        tables[path] if path in tables else read_table(path, pixel_size_nm=size)
-        for path in (arguments.localizations, arguments.truth)
+        tables[path] if path in tables else read(path, size) for path in (arguments.localizations, arguments.truth)
     )
     return found, truth

@@ -77,7 +77,7 @@ def describe(file: str, opening: Mapping[str, Any] | None = None) -> dict[str, A
         return _model(file)
     if suffix in YAML_SUFFIXES:
         return _yaml(path)
-    suffixes = [suffix for format_ in formats.FORMATS.values() for suffix in format_.suffixes]
+    suffixes = [suffix for format_ in formats.FORMATS.values() for suffix in (*format_.suffixes, *format_.also_read)]
     return _table(path) if suffix in suffixes else _movie(path, opening or {})
 
 
@@ -145,9 +145,9 @@ def _table(path: Path) -> dict[str, Any]:
     from napari_subpixel import formats
 
     try:
-        table = formats.read(path)
+        table = read_table(path)
     except PixelSizeError:  # positions in nm, which any size turns into pixels and back
-        table = formats.read(path, pixel_size_nm=1.0).with_about(pixel_size_nm=None)
+        table = read_table(path, pixel_size_nm=1.0).with_about(pixel_size_nm=None)
         unit = "nm"
     else:
         unit = "px"
@@ -155,7 +155,7 @@ def _table(path: Path) -> dict[str, Any]:
     return {
         "file": str(path),
         "kind": "table",
-        "format": formats.format_for(path).title,
+        "format": formats.format_for(path, to_read=True).title,
         "rows": len(table),
         "columns": list(table.columns),
         "pixel_size_nm": table.pixel_size_nm,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_subpixel._util.records import naming
-from napari_subpixel.cli.common import read_table, shape
+from napari_subpixel.cli.common import add_table_arguments, read_table, shape
 from napari_subpixel.cli.messages import say
 from napari_subpixel.cli.tables import print_json
 
@@ -34,6 +34,7 @@ def add_parser(subparsers: Any) -> None:
         metavar="NM",
         help="pixel size of the frames, if not in the table",
     )
+    add_table_arguments(parser)
     parser.add_argument("--preview", type=Path, metavar="PICTURE.png", help="also write a coloured picture to look at")
     parser.add_argument(
         "--scale-bar-nm",
@@ -67,7 +68,12 @@ def run(arguments: argparse.Namespace) -> int:
     check_image_output(arguments.output, overwrite=arguments.overwrite)
     if arguments.preview:
         check_preview_output(arguments.preview, overwrite=arguments.overwrite)
-    table = read_table(arguments.localizations, pixel_size_nm=arguments.camera_pixel_size_nm)
+    table = read_table(
+        arguments.localizations,
+        pixel_size_nm=arguments.camera_pixel_size_nm,
+        origin=arguments.origin,
+        skip_invalid=arguments.skip_invalid,
+    )
     with naming(arguments.localizations):
         table.known_pixel_size_nm()
     image = render(

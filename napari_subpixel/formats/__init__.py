@@ -1,7 +1,9 @@
 """Files of localizations: `read` recognises the format by the content, `write` by the suffix.
 
-csv_table      the one reader and the one writer of all csv tables
-thunderstorm, challenge, nairr, smap, liteloc    what is particular to each csv table
+text_table     how a text table is written: encoding, separator, header
+csv_table      the one reader and the one writer of all text tables
+thunderstorm, challenge, nairr, smap, liteloc, nanoimager, elyra, rapidstorm, picasso_csv
+               what is particular to each text table
 hdf5_file      opening HDF5 files
 picasso        Picasso's hdf5 and the yaml beside it
 decode         DECODE's h5
@@ -18,15 +20,38 @@ from typing import Any
 
 from napari_subpixel._util import files
 from napari_subpixel.errors import InputError
-from napari_subpixel.formats import challenge, decode, liteloc, nairr, parquet, picasso, smap, thunderstorm
-from napari_subpixel.formats.csv_table import csv_about, is_flavoured, read_csv
+from napari_subpixel.formats import (
+    challenge,
+    decode,
+    elyra,
+    liteloc,
+    nairr,
+    nanoimager,
+    parquet,
+    picasso,
+    picasso_csv,
+    rapidstorm,
+    smap,
+    thunderstorm,
+)
+from napari_subpixel.formats.csv_table import ORIGINS, csv_about, is_flavoured, read_csv
 from napari_subpixel.formats.hdf5_file import open_hdf5
 from napari_subpixel.localizations import LocalizationParts, Localizations
 
-__all__ = ["FORMATS", "Format", "check_can_write", "format_for", "read", "read_about", "recognises", "write"]
+__all__ = ["FORMATS", "ORIGINS", "Format", "check_can_write", "format_for", "read", "read_about", "recognises", "write"]
 
-#: The csv tables that can be read.
-FLAVOURS = (thunderstorm.FLAVOUR, challenge.FLAVOUR, nairr.FLAVOUR, smap.FLAVOUR, liteloc.FLAVOUR)
+#: The text tables that can be read.
+FLAVOURS = (
+    thunderstorm.FLAVOUR,
+    challenge.FLAVOUR,
+    nairr.FLAVOUR,
+    smap.FLAVOUR,
+    liteloc.FLAVOUR,
+    nanoimager.FLAVOUR,
+    elyra.FLAVOUR,
+    rapidstorm.FLAVOUR,
+    picasso_csv.FLAVOUR,
+)
 
 
 @dataclass(frozen=True)
@@ -42,13 +67,18 @@ class Format:
     recognises : callable
         Says whether the content of a path with such a suffix is a table of localizations.
     read, write : callable
-        ``read(path, *, pixel_size_nm=None)`` and ``write(path, localizations, *, overwrite=False)``.
+        ``read(path, *, pixel_size_nm=None, skip_invalid=False)``, with ``origin=None`` where it is asked for by
+        `takes_origin`, and ``write(path, localizations, *, overwrite=False)``.
     outputs : callable
         Returns the files that are written for a path.
     read_about : callable
         Returns what a table says of itself besides its rows.
     in_nm : bool
         Whether positions are written in nm, so that the pixel size must be known.
+    also_read : tuple of str
+        Further suffixes of files that are read, but not written.
+    takes_origin : bool
+        Whether files of several programs are read, which count from different origins.
     """
 
     title: str
@@ -59,14 +89,16 @@ class Format:
     outputs: Callable[[str | Path], tuple[Path, ...]]
     read_about: Callable[[str | Path], dict[str, Any]]
     in_nm: bool = False
+    also_read: tuple[str, ...] = ()
+    takes_origin: bool = False
 
 
 def _is_csv(path: str | Path) -> bool:
     return is_flavoured(path, FLAVOURS)
 
 
-def _read_csv(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizations:
-    return read_csv(path, FLAVOURS, pixel_size_nm=pixel_size_nm)
+def _read_csv(path: str | Path, **options: Any) -> Localizations:
+    return read_csv(path, FLAVOURS, **options)
 
 
 def _is_hdf5(path: str | Path) -> bool:
@@ -74,10 +106,10 @@ def _is_hdf5(path: str | Path) -> bool:
         return "locs" in file or "data/xyz" in file or "data/frame_ix" in file
 
 
-def _read_hdf5(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizations:
+def _read_hdf5(path: str | Path, **options: Any) -> Localizations:
     with open_hdf5(path) as file:
         from_decode = "data" in file and "locs" not in file
-    return (decode if from_decode else picasso).read(path, pixel_size_nm=pixel_size_nm)
+    return (decode if from_decode else picasso).read(path, **options)
 
 
 #: What can be written, by the name that the command line gives it.
@@ -91,6 +123,8 @@ FORMATS: dict[str, Format] = {
         thunderstorm.outputs,
         csv_about,
         in_nm=True,
+        also_read=(".txt", ".tsv"),
+        takes_origin=True,
     ),
     "hdf5": Format(
         "Picasso hdf5",
@@ -113,14 +147,16 @@ FORMATS: dict[str, Format] = {
 }
 
 
-def format_for(path: str | Path) -> Format:
+def format_for(path: str | Path, *, to_read: bool = False) -> Format:
     """Return the format that a path's suffix names, or raise `InputError` that lists the known ones."""
     suffix = Path(path).suffix.lower()
+    known: list[str] = []
     for format_ in FORMATS.values():
-        if suffix in format_.suffixes:
+        suffixes = (*format_.suffixes, *(format_.also_read if to_read else ()))
+        if suffix in suffixes:
             return format_
-    known = ", ".join(s for format_ in FORMATS.values() for s in format_.suffixes)
-    raise InputError(f"{path}: expected a table with one of the suffixes {known}, got {suffix or 'none'}")
+        known += suffixes
+    raise InputError(f"{path}: expected a table with one of the suffixes {', '.join(known)}, got {suffix or 'none'}")
 
 
 def recognises(path: str | Path) -> bool:
@@ -133,31 +169,50 @@ def recognises(path: str | Path) -> bool:
     InputError
         If the suffix is of no known format, or the file is missing, empty or damaged.
     """
-    return format_for(path).recognises(path)
+    return format_for(path, to_read=True).recognises(path)
 
 
-def read(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizations:
+def read(
+    path: str | Path,
+    *,
+    pixel_size_nm: float | None = None,
+    origin: str | tuple[float, int] | None = None,
+    skip_invalid: bool = False,
+) -> Localizations:
     """Read a table of localizations or of ground truth.
 
     Parameters
     ----------
     path : path-like
-        A csv of ThunderSTORM, the SMLM challenges, SMAP or LiteLoc; an hdf5 of Picasso or DECODE; a native parquet.
+        A text table (.csv, .txt, .tsv) of ThunderSTORM, the SMLM challenges, SMAP, LiteLoc, ONI, Elyra, rapidSTORM or
+        Picasso; an hdf5 of Picasso or DECODE; a native parquet.
     pixel_size_nm : float, optional
         Width of a camera pixel in nm. Needed for positions in nm where the file does not give it; overrides the file
         where it does.
+    origin : str or (float, int), optional
+        Where a text table counts from, in place of its program's custom: ``"thunderstorm"``, ``"picasso"`` or
+        ``"smap"``, or the coordinate in pixels of the first pixel's centre and the number of the first frame.
+    skip_invalid : bool
+        Whether rows without a finite frame, x or y are left out, with a warning; else they are an error.
 
     Returns
     -------
     Localizations
-        In pixels and frames counted from 0, whatever the file's convention.
+        In pixels and frames counted from 0, whatever the file's convention. What had to be assumed is a
+        `napari_subpixel.errors.TableWarning`.
 
     Raises
     ------
     InputError
         If the file cannot be read; one line that names it and says what was found.
     """
-    return format_for(path).read(path, pixel_size_nm=pixel_size_nm)
+    format_ = format_for(path, to_read=True)
+    options: dict[str, Any] = {"pixel_size_nm": pixel_size_nm, "skip_invalid": skip_invalid}
+    if format_.takes_origin:
+        options["origin"] = origin
+    elif origin is not None:
+        raise InputError(f"{path}: an origin can be given for text tables only; such files always have the same")
+    return format_.read(path, **options)
 
 
 def read_about(path: str | Path) -> dict[str, Any]:
@@ -179,7 +234,7 @@ def read_about(path: str | Path) -> dict[str, Any]:
         If the file or its description is missing or damaged.
     """
     with files.reading(path), open(path, "rb"):
-        return format_for(path).read_about(path)
+        return format_for(path, to_read=True).read_about(path)
 
 
 def write(path: str | Path, localizations: Localizations | LocalizationParts, *, overwrite: bool = False) -> None:

@@ -17,7 +17,7 @@ FLAVOUR = Flavour(
         Column("frame", ("frame",), Unit.FRAME, required=True),
         Column("xnano", ("x",), Unit.POSITION_NM, required=True),
         Column("ynano", ("y",), Unit.POSITION_NM, required=True),
-        Column("znano", ("z_nm",), always_written=True),
+        Column("znano", ("z_nm",), Unit.DEPTH_NM, always_written=True),
         Column("intensity", ("photons",), always_written=True),
     ),
     first_centre_px=CENTRE_FROM_CORNER,

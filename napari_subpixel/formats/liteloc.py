@@ -15,7 +15,7 @@ FLAVOUR = Flavour(
         Column("frame", ("frame",), Unit.FRAME, required=True),
         Column("xnm", ("x",), Unit.POSITION_NM, required=True),
         Column("ynm", ("y",), Unit.POSITION_NM, required=True),
-        Column("znm", ("z_nm",)),
+        Column("znm", ("z_nm",), Unit.DEPTH_NM),
         Column("photon", ("photons",)),
         Column("prob", ("probability",)),
     ),

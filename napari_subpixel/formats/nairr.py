@@ -19,6 +19,7 @@ FLAVOUR = Flavour(
         Column("Offset (photons)", ("background",)),
     ),
     first_centre_px=CENTRE_FROM_CORNER,
+    row_number="No",
 )
 
 

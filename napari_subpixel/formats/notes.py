@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from napari_subpixel.errors import InputError
+from napari_subpixel.errors import InputError, TableWarning
+from napari_subpixel.localizations import REQUIRED
 
 #: The key, in a file's metadata, under which this program's own notes lie.
 PROGRAM = "napari-subpixel"
@@ -54,6 +57,52 @@ def to_about(notes: Mapping[str, Any]) -> dict[str, Any]:
         "n_frames": n_frames,
         "provenance": provenance,
     }
+
+
+def with_left_out(
+    path: str | Path, provenance: Mapping[str, Any] | None, finite: NDArray[np.bool_], *, stacklevel: int = 3
+) -> dict[str, Any]:
+    """Warn of the rows of a file that are left out, and return the provenance with their number.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    provenance : mapping, optional
+        That of the table.
+    finite : ndarray of bool, shape (N,)
+        Which rows are kept.
+    stacklevel : int
+        How far up the reader of the table was called.
+    """
+    n_left_out = int(len(finite) - finite.sum())
+    message = f"{path}: {n_left_out:,} of {len(finite):,} rows without a finite frame, x or y left out"
+    warnings.warn(message, TableWarning, stacklevel=stacklevel)
+    return {**(provenance or {}), "rows_left_out": n_left_out}
+
+
+def finite_rows(
+    path: str | Path, columns: Mapping[str, NDArray[Any]], about: dict[str, Any]
+) -> dict[str, NDArray[Any]]:
+    """Return columns without the rows whose frame, y or x is not finite; a warning and the provenance count those.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    columns : mapping of str to ndarray, shape (N,)
+        What it holds.
+    about : dict
+        What is known besides the rows; its provenance is replaced where rows are left out.
+    """
+    needed = [np.asarray(columns[name]) for name in REQUIRED if name in columns]
+    if not all(values.dtype.kind in "iuf" and len(values) == len(needed[0]) for values in needed):
+        return dict(columns)  # which is refused as it is
+    finite = np.all([np.isfinite(values) for values in needed], axis=0)
+    if finite.all():
+        return dict(columns)
+    about["provenance"] = with_left_out(path, about.get("provenance"), finite, stacklevel=5)
+    return {name: np.asarray(values)[finite] for name, values in columns.items()}
 
 
 def checked_shape(shape: Any) -> tuple[int, int] | None:

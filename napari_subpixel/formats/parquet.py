@@ -37,7 +37,7 @@ def recognises(path: str | Path) -> bool:
         return KEY in (schema.metadata or {}) or set(REQUIRED) <= set(schema.names) <= set(COLUMNS)
 
 
-def read(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizations:
+def read(path: str | Path, *, pixel_size_nm: float | None = None, skip_invalid: bool = False) -> Localizations:
     """Read a native table.
 
     Parameters
@@ -46,6 +46,8 @@ def read(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizatio
         The parquet file.
     pixel_size_nm : float, optional
         Width of a camera pixel in nm, in place of the one in the file.
+    skip_invalid : bool
+        Whether rows without a finite frame, y or x are left out, with a warning.
 
     Returns
     -------
@@ -61,6 +63,8 @@ def read(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizatio
         if pixel_size_nm is not None:
             about["pixel_size_nm"] = pixel_size_nm
         columns = {name: table[name].to_numpy() for name in table.column_names}
+        if skip_invalid:
+            columns = notes.finite_rows(path, columns, about)
         # The names in another program's file may be misspelt ones of ours.
         extra = {name: columns.pop(name) for name in list(columns) if text is not None and name not in COLUMNS}
         return Localizations(columns, extra=extra, **about, copy=False)

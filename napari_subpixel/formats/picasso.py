@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,12 +17,13 @@ from numpy.typing import NDArray
 from napari_subpixel._util.files import atomic_output, check_can_write, open_input
 from napari_subpixel._util.records import naming
 from napari_subpixel.coordinates import home_pixel
-from napari_subpixel.errors import InputError
+from napari_subpixel.errors import InputError, TableWarning
 from napari_subpixel.formats import notes
 from napari_subpixel.formats.hdf5_file import open_hdf5
 from napari_subpixel.localizations import COLUMNS, LocalizationParts, Localizations
 
-#: Picasso's columns, in its order, and the column of ours that each holds, for reading and writing.
+#: Picasso's columns, in its order, and the column of ours that each holds, for reading and writing; any other column is
+#: kept under its name.
 HOLDS = {
     "frame": "frame",
     "x": "x",
@@ -32,7 +34,7 @@ HOLDS = {
     "bg": "background",
     "lpx": "x_uncertainty",
     "lpy": "y_uncertainty",
-    "net_gradient": None,
+    "net_gradient": "net_gradient",
     "z": "z_nm",
     "probability": "probability",
     "class_index": "class_index",
@@ -56,7 +58,7 @@ def outputs(path: str | Path) -> tuple[Path, ...]:
     return Path(path), yaml_file(path)
 
 
-def read(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizations:
+def read(path: str | Path, *, pixel_size_nm: float | None = None, skip_invalid: bool = False) -> Localizations:
     """Read a table that Picasso or this program wrote.
 
     Parameters
@@ -65,12 +67,15 @@ def read(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizatio
         The hdf5 file; its description is the yaml beside it or, without one, the JSON inside it.
     pixel_size_nm : float, optional
         Width of a camera pixel in nm, in place of the one in the file.
+    skip_invalid : bool
+        Whether rows without a finite frame, y or x are left out, with a warning.
 
     Returns
     -------
     Localizations
         Its rows; ``sigma`` is the mean of ``sx`` and ``sy``. Columns that this program filled with stand-ins are left
-        out again.
+        out again. Of molecules, whose frame is the mean of those that they were in, it is rounded, with a warning, and
+        kept as it is in the column ``mean_frame``.
     """
     path = Path(path)
     with open_hdf5(path) as file:
@@ -81,7 +86,12 @@ def read(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizatio
         about = notes.to_about(ours if ours else _foreign_notes(info))
         if pixel_size_nm is not None:
             about["pixel_size_nm"] = pixel_size_nm
-        return Localizations(_our_columns(rows, ours.get("stand_ins") or {}), **about)
+        columns = _our_columns(rows, ours.get("stand_ins") or {})
+        if skip_invalid:
+            columns = notes.finite_rows(path, columns, about)
+        _round_frames(path, columns)
+        extra = {name: columns.pop(name) for name in list(columns) if name not in COLUMNS}
+        return Localizations(columns, extra=extra, **about)
 
 
 def read_about(path: str | Path) -> dict[str, Any]:
@@ -171,14 +181,28 @@ def _rows(path: Path, file: Any) -> NDArray[Any]:
 
 
 def _our_columns(rows: NDArray[Any], stand_ins: Mapping[str, str]) -> dict[str, NDArray[Any]]:
-    """Return our columns; where two of Picasso's hold one of ours it is their mean."""
+    """Return our columns, where two of Picasso's hold one of ours their mean, and all others with numbers."""
     columns: dict[str, NDArray[Any]] = {}
     names = rows.dtype.names or ()
-    for ours in COLUMNS:
+    for ours in dict.fromkeys([*COLUMNS, *HOLDS.values()]):
         there = [name for name, held in HOLDS.items() if held == ours and name in names]
         if there and not stand_ins.keys() & set(there):
             columns[ours] = rows[there[0]] if len(there) == 1 else np.mean([rows[name] for name in there], axis=0)
+    for name in names:
+        if name not in HOLDS and name not in COLUMNS and rows[name].ndim == 1 and rows[name].dtype.kind in "iufb":
+            columns[name] = rows[name]
     return columns
+
+
+def _round_frames(path: Path, columns: dict[str, NDArray[Any]]) -> None:
+    """Round frames that are means over several, keep them beside, and warn."""
+    frames = columns["frame"]
+    if frames.dtype.kind != "f" or not np.isfinite(frames).all() or (frames == np.floor(frames)).all():
+        return
+    row = int(np.argmax(frames != np.floor(frames)))
+    columns["frame"], columns["mean_frame"] = np.rint(frames), frames
+    message = f"{path}: frames are means over several ({frames[row]:g} in row {row}): rounded, and kept as 'mean_frame'"
+    warnings.warn(message, TableWarning, stacklevel=5)
 
 
 def _read_info(path: Path, file: Any) -> list[dict[str, Any]]:
@@ -269,22 +293,26 @@ def _survey(parts: LocalizationParts) -> _Survey:
 def _picasso_rows(part: Localizations, measured: set[str]) -> tuple[NDArray[Any], dict[str, str]]:
     """Return the rows as Picasso's compound type, and the stand-ins among the columns."""
     names = [name for name, ours in HOLDS.items() if name in ALWAYS_WRITTEN or ours in measured]
-    rows = np.zeros(len(part), [(name, "<u4" if _is_count(name) else "<f4") for name in names])
+    own = [name for name in part.extra if name in measured and name not in HOLDS]
+    types = [(name, "<u4" if _is_count(name) else "<f4") for name in names]
+    rows = np.zeros(len(part), types + [(name, part[name].dtype) for name in own])
     stand_ins: dict[str, str] = {}
     for name in names:
         ours = HOLDS[name]
         if ours in measured:
-            rows[name] = part[str(ours)]
+            rows[name] = part[ours]
         elif name in ("lpx", "lpy"):
             rows[name], stand_ins[name] = precision_stand_in(part)
         else:
             stand_ins[name] = "0, not measured"
+    for name in own:
+        rows[name] = part[name]
     return rows, stand_ins
 
 
 def _is_count(name: str) -> bool:
     ours = HOLDS[name]
-    return ours is not None and COLUMNS[ours][0] is np.int64
+    return ours in COLUMNS and COLUMNS[ours][0] is np.int64
 
 
 def _count_hidden(rows: NDArray[Any], shape: tuple[int, int]) -> int:

@@ -14,12 +14,13 @@ FLAVOUR = Flavour(
         Column("frame", ("frame",), Unit.FRAME, required=True),
         Column("xnm", ("x",), Unit.POSITION_NM, required=True),
         Column("ynm", ("y",), Unit.POSITION_NM, required=True),
-        Column("znm", ("z_nm",)),
+        Column("znm", ("z_nm",), Unit.DEPTH_NM),
         Column("phot", ("photons",)),
         Column("bg", ("background",)),
         Column("locprecnm", ("y_uncertainty", "x_uncertainty"), Unit.LENGTH_NM),
     ),
     first_centre_px=1.0,
+    row_number="ID",
     identified_by=("phot",),
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from napari_subpixel.coordinates import CENTRE_FROM_CORNER
-from napari_subpixel.formats.csv_table import Column, Flavour, Unit, outputs, read_csv, write_csv
+from napari_subpixel.formats.csv_table import ORIGINS, Column, Flavour, Unit, Variant, outputs, read_csv, write_csv
 from napari_subpixel.localizations import LocalizationParts, Localizations
 
 __all__ = ["FLAVOUR", "outputs", "read", "write"]
@@ -17,7 +17,7 @@ FLAVOUR = Flavour(
         Column("frame", ("frame",), Unit.FRAME, required=True),
         Column("x [nm]", ("x",), Unit.POSITION_NM, required=True),
         Column("y [nm]", ("y",), Unit.POSITION_NM, required=True),
-        Column("z [nm]", ("z_nm",)),
+        Column("z [nm]", ("z_nm",), Unit.DEPTH_NM),
         Column("sigma [nm]", ("sigma",), Unit.LENGTH_NM),
         Column("intensity [photon]", ("photons",)),
         Column("offset [photon]", ("background",)),
@@ -30,6 +30,9 @@ FLAVOUR = Flavour(
     first_centre_px=CENTRE_FROM_CORNER,
     row_number="id",
     quoted=True,
+    holds_extra=True,
+    # Picasso's has positions and frames as Picasso counts them, and no background noise.
+    variant=Variant("Picasso's export for ThunderSTORM", ORIGINS["picasso"], zeros="bkgstd [photon]"),
 )
 
 
@@ -46,13 +49,13 @@ def read(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizatio
     Returns
     -------
     Localizations
-        Its rows. ``sigma1``, ``sigma2``, ``bkgstd``, ``chi2`` and ``detections`` are ignored.
+        Its rows. Other columns with numbers, such as ``sigma1 [nm]``, ``chi2`` and ``detections``, keep their names.
     """
     return read_csv(path, [FLAVOUR], pixel_size_nm=pixel_size_nm)
 
 
 def write(path: str | Path, localizations: Localizations | LocalizationParts, *, overwrite: bool = False) -> None:
-    """Write a ThunderSTORM table and its protocol file; only what was measured gets a column.
+    """Write a ThunderSTORM table and its protocol file; only what was measured gets a column, and so do your own.
 
     The one uncertainty that the format knows is the root mean square of those along y and x.
 

@@ -1,4 +1,4 @@
-"""Csv tables: the exact numbers in each flavour's file, real truth files, and every fault told by line and column."""
+"""Text tables: the exact numbers in each flavour's file, real truth files, and every fault told by line and column."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from napari_subpixel import formats
-from napari_subpixel.errors import InputError
+from napari_subpixel.errors import InputError, InvalidRowsError, OriginError, TableWarning
 from napari_subpixel.formats import challenge, csv_table, liteloc, nairr, smap, thunderstorm
 from napari_subpixel.localizations import Localizations
 
@@ -116,7 +116,16 @@ def test_three_dimensional_and_merged_tables_are_read(tmp_path: Path) -> None:
         "1.0,3.0,800.0,275.0,-12.5,120,140,900,7,2.5,81.5,10,20,4\n"
     )
     back = formats.read(written(tmp_path, text), pixel_size_nm=100)
-    assert back.columns == ("frame", "y", "x", "photons", "background", "y_uncertainty", "x_uncertainty", "z_nm")
+    assert back.columns[:8] == ("frame", "y", "x", "photons", "background", "y_uncertainty", "x_uncertainty", "z_nm")
+    own = {name: back[name].tolist() for name in back.extra}
+    assert own == {
+        "sigma1 [nm]": [120],
+        "sigma2 [nm]": [140],
+        "bkgstd [photon]": [2.5],
+        "chi2": [81.5],
+        "uncertainty_z [nm]": [20],
+        "detections": [4],
+    }
     assert back.frame.tolist() == [2]
     assert back["z_nm"].tolist() == [-12.5]
 
@@ -190,14 +199,20 @@ def test_a_protocol_that_was_spoilt_is_named(entry: dict[str, object], message: 
 @pytest.mark.parametrize(
     ("header", "message"),
     [
-        ("id,frame,x [nm],Y[nm]", "not a ThunderSTORM csv: missing column 'y [nm]' (is it 'Y[nm]'?); there are 'id', "),
+        ("id,frame,x [nm],Y_nm", "not a ThunderSTORM csv: missing column 'y [nm]' (is it 'Y_nm'?); there are 'id', "),
         ("frame,x [nm]", "not a ThunderSTORM csv: missing column 'y [nm]'; there are 'frame', 'x [nm]'"),
-        ("Frames,x[nm],y[nm]", "missing column 'frame' (is it 'Frames'?), 'x [nm]' (is it 'x[nm]'?), 'y [nm]' (is it"),
-        ("Ground-truth,frame,xnano,y_nano", "not a SMLM challenge csv: missing column 'ynano' (is it 'y_nano'?)"),
-        ("frame,xnm,ynm", "not a SMAP csv: missing column 'phot'; there are 'frame', 'xnm', 'ynm'"),
+        ("Frames,x[nm],y[nm]", "missing column 'frame' (is it 'Frames'?); not a"),
+        ("Frames;x [nm];y [nm]", "there are 'Frames', 'x [nm]', 'y [nm]' (separated by semicolons)"),
+        ("Ground-truth,frame,xnano,ynanos", "not a SMLM challenge csv: missing column 'ynano' (is it 'ynanos'?)"),
+        (
+            "frame,xnm,ynm",
+            "not a SMAP csv: missing column 'phot'; not a LiteLoc csv: missing column 'photon'; there are 'frame', ",
+        ),
+        ("Channel,X (nm),Y (nm)", "not a ONI Nanoimager csv: missing column 'Frame'; there are 'Channel', 'X (nm)'"),
+        ("frame\tx\ty", "unknown header 'frame', 'x', 'y' (separated by tabs); known are"),
         ("a,b,c", "unknown header 'a', 'b', 'c'; known are ThunderSTORM csv: frame,x [nm],y [nm]; SMLM challenge csv"),
         ("frame,x,y", "unknown header 'frame', 'x', 'y'; known are"),
-        ("", "unknown header none; known are"),
+        ("", "unknown header '1', '2', '3', '4'; known are"),
         ("1,2.5,7.25", "unknown header '1', '2.5', '7.25'; known are"),
         (",".join(["column"] + [f"{n}" for n in range(200)]), "...; known are ThunderSTORM csv: "),
         ("frame,x [nm],x [nm],y [nm]", "column 'x [nm]' is there 2 times"),
@@ -257,6 +272,282 @@ def test_text_in_an_optional_column_is_told_too(tmp_path: Path) -> None:
         formats.read(path, pixel_size_nm=100)
 
 
+# -- how it is written is seen by looking --------------------------------------------------------------------------
+
+NAMES = ("id", "frame", "x [nm]", "y [nm]", "sigma [nm]", "intensity [photon]", "uncertainty_xy [nm]")
+CELLS = ((1, 1, "1050.0", "2050.0", 130, 1500, "8.1"), (2, 6, "505.25", "4000.5", 129, 1700, "8.3"))
+
+
+def as_text(separator: str = ",", decimal: str = ".", names: tuple[str, ...] = NAMES, quote: str = '"') -> str:
+    header = separator.join(f"{quote}{name}{quote}" for name in names)
+    rows = [separator.join(str(cell).replace(".", decimal) for cell in row) for row in CELLS]
+    return "\n".join([header, *rows, ""])
+
+
+def in_pixels(text: str) -> str:
+    """The same rows with all lengths in pixels of 100 nm."""
+    for nm, px in (("1050.0", "10.5"), ("2050.0", "20.5"), ("505.25", "5.0525"), ("4000.5", "40.005"), ("130", "1.3")):
+        text = text.replace(nm, px)
+    return text.replace("129", "1.29").replace("8.1", "0.081").replace("8.3", "0.083")
+
+
+def in_um(text: str) -> str:
+    for nm, um in (("1050.0", "1.05"), ("2050.0", "2.05"), ("505.25", "0.50525"), ("4000.5", "4.0005")):
+        text = text.replace(nm, um)
+    return text.replace("130", "0.13").replace("129", "0.129").replace("8.1", "0.0081").replace("8.3", "0.0083")
+
+
+def with_names(**units: str) -> tuple[str, ...]:
+    return tuple(name.replace("[nm]", units["nm"]) for name in NAMES)
+
+
+WRITTEN: dict[str, str | bytes] = {
+    "commas": as_text(),
+    "tabs": as_text("\t"),
+    "semicolons": as_text(";"),
+    "semicolons and decimal commas": as_text(";", ","),
+    "tabs and decimal commas": as_text("\t", ","),
+    "bars": as_text("|"),
+    "quoted decimal commas": '"frame","x [nm]","y [nm]","sigma [nm]"\n'
+    '1,"1050,0","2050,0",130\n6,"505,25","4000,5",129\n',
+    "spaces": as_text(" ", quote="").replace(" 1500", "   1500"),
+    "a line that says the separator": "sep=;\n" + as_text(";"),
+    "a quoted line that says the separator": '"sep=,"\r\n' + as_text(),
+    "UTF-8 with its mark": as_text().encode("utf-8-sig"),
+    "UTF-16": as_text("\t").encode("utf-16"),
+    "UTF-16, the other order": b"\xfe\xff" + as_text("\t").encode("utf-16-be"),
+    "UTF-16 without its mark": as_text().encode("utf-16-le"),
+    "UTF-16, semicolons and decimal commas": as_text(";", ",").encode("utf-16"),
+    "comments before the header": "# made by a program\n# on a Monday\n" + as_text(),
+    "comments among the rows": as_text().replace("\n2,", "\n# a pause\n2,"),
+    "a comment with as many commas": as_text().replace("\n2,", "\n#,,,,,,\n2,"),
+    "the header in a comment": "# made by numpy\n# " + as_text(quote=""),
+    "the whole header in quotes": '"' + as_text(quote="").replace("\n", '"\n', 1),
+    "the whole header in quotes, with quotes": '"' + as_text(quote='""').replace("\n", '"\n', 1),
+    "all lines in quotes": "".join(f'"{line}"\n' for line in as_text(quote="").splitlines()),
+    "no quotes": as_text(quote=""),
+    "round brackets": as_text(names=with_names(nm="(nm)")),
+    "no spaces": as_text(names=tuple(name.replace(" ", "") for name in NAMES)),
+    "capitals": as_text(names=tuple(name.title().replace("Nm", "nm") for name in NAMES)),
+    "pixels": in_pixels(as_text(names=with_names(nm="[px]"))),
+    "pixels in round brackets": in_pixels(as_text(names=with_names(nm="(pixels)"))),
+    "um": in_um(as_text(names=with_names(nm="[um]"))),
+    "micro sign": in_um(as_text(names=with_names(nm="[\xb5m]"))),
+    "Greek mu": in_um(as_text(names=with_names(nm="[\u03bcm]"))),
+    "micro sign in Latin-1": in_um(as_text(names=with_names(nm="[\xb5m]"))).encode("latin-1"),
+    "micro sign in Latin-1, decimal commas": in_um(as_text(names=with_names(nm="[\xb5m]")))
+    .replace(",", ";")
+    .replace(".", ",")
+    .encode("latin-1"),
+    "old line ends": as_text().replace("\n", "\r"),
+    "many comments": "# x\n" * 500 + as_text(),
+}
+
+
+@pytest.mark.parametrize("kind", WRITTEN)
+def test_a_table_is_read_however_it_is_written(kind: str, tmp_path: Path) -> None:
+    text = WRITTEN[kind]
+    path = tmp_path / "table.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    back = formats.read(path, pixel_size_nm=100)
+    assert back.frame.tolist() == [0, 5]
+    np.testing.assert_allclose(back.x, [10.0, 4.5525], rtol=1e-12)
+    np.testing.assert_allclose(back.y, [20.0, 39.505], rtol=1e-12)
+    np.testing.assert_allclose(back["sigma"], [1.3, 1.29], rtol=1e-6)
+    if "photons" in back:
+        assert back["photons"].tolist() == [1500, 1700]
+        np.testing.assert_allclose(back["x_uncertainty"], [0.081, 0.083], rtol=1e-6)
+    assert back.extra == ()
+    assert formats.recognises(path)
+
+
+@pytest.mark.parametrize("suffix", [".txt", ".tsv", ".TXT"])
+def test_text_of_any_suffix_is_read_but_written_only_as_csv(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"table{suffix}"
+    path.write_text(as_text("\t"))
+    assert len(formats.read(path, pixel_size_nm=100)) == 2
+    with pytest.raises(InputError, match=r"expected a table with one of the suffixes \.csv, \.hdf5"):
+        formats.write(path, Localizations.empty(pixel_size_nm=100))
+
+
+def test_positions_in_pixels_need_no_pixel_size(tmp_path: Path) -> None:
+    back = formats.read(written(tmp_path, '"frame","x [px]","y [px]"\n1,10.5,20.5\n'))
+    assert (back.yx.tolist(), back.pixel_size_nm) == ([[20.0, 10.0]], None)
+
+
+def test_intensities_in_other_units_are_not_photons(tmp_path: Path) -> None:
+    back = formats.read(
+        written(tmp_path, '"frame","x [nm]","y [nm]","intensity [AD]"\n1,50,50,900\n'), pixel_size_nm=100
+    )
+    assert (back.columns, back["intensity [AD]"].tolist()) == (("frame", "y", "x", "intensity [AD]"), [900])
+
+
+def test_decimal_commas_from_a_late_row_on_are_seen(tmp_path: Path) -> None:
+    text = '"frame";"x [nm]";"y [nm]"\n' + "1;50;50\n" * 200 + "2;60,5;50\n"
+    back = formats.read(written(tmp_path, text), pixel_size_nm=100)
+    assert (len(back), back.x[-1]) == (201, pytest.approx(0.105))
+
+
+def test_a_fault_is_told_of_tables_with_decimal_commas_too(tmp_path: Path) -> None:
+    path = written(tmp_path, as_text(";", ",").replace("505,25", "1.505,25"))
+    with pytest.raises(InputError, match=r"line 3, column 'x \[nm\]': expected a number, got '1.505,25'"):
+        formats.read(path, pixel_size_nm=100)
+
+
+# -- other programs' tables ----------------------------------------------------------------------------------------
+
+
+def test_a_nanoimager_s_table_counts_frames_from_0_and_says_what_is_assumed(tmp_path: Path) -> None:
+    text = "Channel,Frame,X (nm),Y (nm),Z (nm),Photons,Background\n0,3,800.0,275.0,0.0,139.5,0.75\n1,0,50,50,0,500,17\n"
+    with pytest.warns(
+        TableWarning, match=r"table\.csv: where an ONI Nanoimager csv measures from is documented nowhere"
+    ):
+        back = formats.read(written(tmp_path, text), pixel_size_nm=100)
+    assert (back.frame.tolist(), back.yx.tolist()) == ([3, 0], [[2.25, 7.5], [0, 0]])
+    assert (back["photons"].tolist(), back["background"].tolist()) == ([139.5, 500], [0.75, 17])
+    assert back["Channel"].tolist() == [0, 1]
+    # Who says where it measures from need not be told.
+    assert formats.read(tmp_path / "table.csv", pixel_size_nm=100, origin=(0, 0)).yx.tolist() == [[2.75, 8], [0.5, 0.5]]
+
+
+def test_an_elyra_s_table_and_its_footer(tmp_path: Path) -> None:
+    path = tmp_path / "elyra.txt"
+    header = "Index\tFirst Frame\tNumber Frames\tFrames Missing\tPosition X [nm]\tPosition Y [nm]\tPrecision [nm]\t"
+    rows = "1\t1\t2\t0\t800.0\t275.0\t12.5\t900\n2\t4\t1\t0\t50\t150\t20\t700\n\0\n"
+    footer = "VoxelSizeX : 0.1\nVoxelSizeY : 0.1\nSizeX : 256\nROI List :\n"
+    path.write_text(f"{header}Number Photons\r\n{rows}{footer}")
+    back = formats.read(path, pixel_size_nm=100)
+    assert (back.frame.tolist(), back.yx.tolist()) == ([0, 3], [[2.25, 7.5], [1, 0]])
+    assert (back["photons"].tolist(), back["x_uncertainty"].tolist()) == ([900, 700], [0.125, np.float32(0.2)])
+    assert back["Number Frames"].tolist() == [2, 1]
+
+
+def test_a_rapidstorm_s_table_names_its_columns_in_xml(tmp_path: Path) -> None:
+    fields = [("Position-0-0", "nanometer"), ("Position-1-0", "nanometer"), ("ImageNumber-0-0", "frame")]
+    fields += [("Amplitude-0-0", "A/D count"), ("LocalBackground-0-0", "A/D count")]
+    xml = "".join(f'<field identifier="{name}" syntax="number" unit="{unit}" min="0 m" />' for name, unit in fields)
+    path = tmp_path / "rapid.txt"
+    rows = "750 225 0 8021.5 572\n1250.5 0 7 1.19225e+006 767\n"
+    path.write_text(f'# <localizations insequence="true" repetitions="variable">{xml}</localizations>\n{rows}')
+    back = formats.read(path, pixel_size_nm=100)
+    assert (back.frame.tolist(), back.yx.tolist()) == ([0, 7], [[2.25, 7.5], [0, 12.505]])
+    assert back["Amplitude-0-0"].tolist() == [8021.5, 1192250]
+    assert "photons" not in back
+
+
+def test_picasso_s_own_csv_is_in_pixels(tmp_path: Path) -> None:
+    header = ",frame,x,y,photons,sx,sy,bg,lpx,lpy,net_gradient,group"
+    back = formats.read(written(tmp_path, f"{header}\n0,0,7.5,2.25,900,1.0,1.5,12,0.125,0.25,4000,3\n"))
+    assert (back.frame.tolist(), back.yx.tolist(), back.pixel_size_nm) == ([0], [[2.25, 7.5]], None)
+    assert (back["sigma"][0], back["x_uncertainty"][0], back["y_uncertainty"][0]) == (1.25, 0.125, 0.25)
+    assert (back["net_gradient"].tolist(), back["group"].tolist()) == ([4000], [3])
+
+
+PICASSO = "id,frame,x [nm],y [nm],sigma [nm],intensity [photon],offset [photon],bkgstd [photon],uncertainty_xy [nm]\n"
+
+
+@pytest.mark.parametrize("first", [0, 12])
+def test_picasso_s_export_for_thunderstorm_is_known_by_its_marks(first: int, tmp_path: Path) -> None:
+    text = PICASSO + f"0,{first},750,225,130,900,12,0,10\n1,{first + 4},0,50,130,900,12,0,10\n"
+    with pytest.warns(
+        TableWarning, match=r"read as Picasso's export for ThunderSTORM .*, with frames counted from 0 and"
+    ):
+        back = formats.read(written(tmp_path, text), pixel_size_nm=100)
+    assert (back.frame.tolist(), back.yx.tolist()) == ([first, first + 4], [[2.25, 7.5], [0.5, 0]])
+    assert (back.extra, back.provenance) == ((), {"read_as": "Picasso's export for ThunderSTORM"})
+    formats.write(tmp_path / "again.csv", back)  # in which there is nothing to guess any more
+    np.testing.assert_array_equal(formats.read(tmp_path / "again.csv").yx, back.yx)
+    same = formats.read(tmp_path / "table.csv", pixel_size_nm=100, origin="picasso")
+    assert (same.frame.tolist(), same.yx.tolist()) == (back.frame.tolist(), back.yx.tolist())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        PICASSO + "1,1,800,275,130,900,12,0,10\n",  # numbered from 1
+        PICASSO + "0,1,800,275,130,900,12,3,10\n",  # with a background noise
+        PICASSO.replace("id", '"id"') + "0,1,800,275,130,900,12,0,10\n",  # with quotes
+    ],
+)
+def test_without_all_marks_it_is_thunderstorm_s(text: str, tmp_path: Path) -> None:
+    back = formats.read(written(tmp_path, text), pixel_size_nm=100)
+    assert (back.frame.tolist(), back.yx.tolist()) == ([0], [[2.25, 7.5]])
+
+
+def test_an_origin_that_is_given_counts(tmp_path: Path) -> None:
+    path = written(tmp_path, THUNDERSTORM + "1,0,750,225\n")
+    with pytest.raises(OriginError, match="frame 0, but a ThunderSTORM csv counts frames from 1"):
+        formats.read(path, pixel_size_nm=100)
+    for origin, yx in (("picasso", [2.25, 7.5]), ((0.5, 0), [1.75, 7.0])):
+        back = formats.read(path, pixel_size_nm=100, origin=origin)
+        assert (back.frame.tolist(), back.yx.tolist()) == ([0], [yx])
+    for origin, message in (
+        ("picaso", r"unknown origin 'picaso'; did you mean 'picasso'\?"),
+        ((0.5,), "an origin is a coordinate in pixels and the number of the first frame, got"),
+        ((np.nan, 0), "an origin is a coordinate"),
+    ):
+        with pytest.raises(InputError, match=message):
+            formats.read(path, pixel_size_nm=100, origin=origin)
+    formats.write(tmp_path / "a.parquet", Localizations.empty())
+    with pytest.raises(InputError, match="an origin can be given for text tables only"):
+        formats.read(tmp_path / "a.parquet", origin="picasso")
+
+
+# -- rows without a place ------------------------------------------------------------------------------------------
+
+
+def test_rows_without_a_place_are_counted_and_left_out_only_where_asked(tmp_path: Path) -> None:
+    path = written(
+        tmp_path, '"frame","x [nm]","y [nm]","n"\n1,50,50,4\n3,NaN,50,5\n,50,50,6\n7,150,inf,7\n9,250,50,8\n'
+    )
+    with pytest.raises(InvalidRowsError, match=r"line 3, column 'x \[nm\]': .* got 'NaN' \(3 of 5 rows\)"):
+        formats.read(path, pixel_size_nm=100)
+    with pytest.warns(TableWarning, match=r"table\.csv: 3 of 5 rows without a finite frame, x or y left out"):
+        back = formats.read(path, pixel_size_nm=100, skip_invalid=True)
+    assert (back.frame.tolist(), back.x.tolist(), back["n"].tolist()) == ([0, 8], [0, 2], [4, 8])
+    assert back.provenance == {"rows_left_out": 3}
+    with pytest.raises(InputError, match=r"line 2, column 'x \[nm\]': expected a number, got 'left'"):
+        formats.read(written(tmp_path, THUNDERSTORM + "1,1,left,50\n"), pixel_size_nm=100, skip_invalid=True)
+
+
+# -- columns of one's own ------------------------------------------------------------------------------------------
+
+
+def test_text_in_columns_of_ones_own_is_left_out(tmp_path: Path) -> None:
+    text = '"frame","x [nm]","y [nm]","note","mark","track"\n1,50,50,a,1,7\n1,50,50,b,late,8\n'
+    back = formats.read(written(tmp_path, text), pixel_size_nm=100)
+    assert len(back) == 2
+    assert "note" not in back
+
+
+# -- files in the cases of others ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tables(data_folder: Path) -> Path:
+    folder = data_folder.parent / "cases" / "tables"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not there")
+    return folder
+
+
+@pytest.mark.parametrize("name", ["excel_sep", "px", "semicolon_comma", "tab"])
+def test_the_cases_are_read(name: str, tables: Path) -> None:
+    back = formats.read(tables / f"{name}.csv", pixel_size_nm=100)
+    assert back.frame.tolist() == [0, 1, 5]
+    np.testing.assert_allclose(back.yx, [[20, 10], [9.7525, 30.255], [39.5, 4.55]])
+
+
+def test_the_cases_that_cannot_be_read_as_they_are_say_why(tables: Path) -> None:
+    with pytest.raises(OriginError, match="frame 0, but a ThunderSTORM csv counts frames from 1"):
+        formats.read(tables / "frame0.csv", pixel_size_nm=100)
+    assert formats.read(tables / "frame0.csv", pixel_size_nm=100, origin=(0.5, 0)).frame.tolist() == [0, 1, 5]
+    with pytest.raises(InvalidRowsError, match=r"got 'NaN' \(1 of 3 rows\)"):
+        formats.read(tables / "nanrow.csv", pixel_size_nm=100)
+    with pytest.warns(TableWarning, match="1 of 3 rows"):
+        assert len(formats.read(tables / "nanrow.csv", pixel_size_nm=100, skip_invalid=True)) == 2
+
+
 @pytest.mark.parametrize(
     ("file", "rows", "frames", "columns"),
     [
@@ -273,7 +564,7 @@ def test_real_truth_is_read_whole(
 ) -> None:
     truth = formats.read(data_folder / file, pixel_size_nm=100)
     assert len(truth) == rows
-    assert truth.columns == ("frame", "y", "x", *columns)
+    assert tuple(name for name in truth.columns if name not in truth.extra) == ("frame", "y", "x", *columns)
     assert truth.frame.min() >= 0
     assert truth.frame.max() < frames
     assert min(truth.y.min(), truth.x.min()) > -0.75

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from napari_subpixel import formats
-from napari_subpixel.errors import InputError
+from napari_subpixel.errors import InputError, TableWarning
 
 
 def write_decode(path: Path, meta: dict[str, Any] | None, **changed: Any) -> Path:
@@ -65,7 +65,8 @@ def test_a_table_without_rows_is_read(tmp_path: Path) -> None:
     [
         (None, {}, "/meta must have xy_unit 'px' or 'nm', got None"),
         ({"xy_unit": "um"}, {}, "/meta must have xy_unit 'px' or 'nm', got 'um'"),
-        ({"xy_unit": "px", "px_size": [100.0, 120.0]}, {}, r"pixels must be square, got px_size \[100.0, 120.0\] nm"),
+        ({"xy_unit": "px", "px_size": [0.0, 120.0]}, {}, r"px_size must be the height .* nm, got \[0.0, 120.0\]"),
+        ({"xy_unit": "px", "px_size": [1.0, 2.0, 3.0]}, {}, r"px_size must be the height and width"),
         ({"xy_unit": "px"}, {"xyz": np.zeros((2, 2))}, r"/data/xyz must have shape \(N, 3\), got \(2, 2\)"),
         ({"xy_unit": "px"}, {"frame_ix": None}, "missing frame_ix in /data; there are bg, phot"),
         ({"xy_unit": "px"}, {"phot": np.zeros(5)}, "columns differ in length"),
@@ -91,3 +92,19 @@ def test_data_that_is_no_group_is_refused(tmp_path: Path) -> None:
         file["data"] = np.zeros((2, 3))
     with pytest.raises(InputError, match=r"a\.h5: /data must be a group .* got a dataset of shape \(2, 3\)"):
         formats.read(tmp_path / "a.h5")
+
+
+def test_pixels_that_are_not_square_are_no_matter_to_positions_in_pixels(tmp_path: Path) -> None:
+    path = write_decode(tmp_path / "a.h5", {"xy_unit": "px", "px_size": [127.0, 117.0]})
+    with pytest.warns(TableWarning, match=r"a\.h5: pixels of 127 x 117 nm .* are not square: the pixel size is left"):
+        back = formats.read(path)
+    assert (back.yx.tolist(), back.pixel_size_nm) == ([[2.25, 7.5], [9, 3]], None)
+    assert formats.read(path, pixel_size_nm=120).pixel_size_nm == 120
+
+
+def test_each_axis_in_nm_has_its_own_pixel_size(tmp_path: Path) -> None:
+    xyz = np.array([[2.25 * 127, 7.5 * 117, -40.0]])
+    one = {"phot": [1.0], "frame_ix": [0], "prob": [1.0], "bg": [3.0], "xyz": xyz, "xyz_sig": xyz}
+    path = write_decode(tmp_path / "a.h5", {"xy_unit": "nm", "px_size": [127.0, 117.0]}, **one)
+    with pytest.warns(TableWarning, match="not square"):
+        np.testing.assert_allclose(formats.read(path).yx, [[2.25, 7.5]])

@@ -10,13 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import h5py
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_subpixel import formats
-from napari_subpixel.errors import InputError
+from napari_subpixel.errors import InputError, InvalidRowsError, TableWarning
 from napari_subpixel.localizations import COLUMNS, REQUIRED, Localizations
 
 FILES = ["a.csv", "a.hdf5", "a.h5", "a.parquet"]
@@ -367,3 +369,34 @@ def test_what_cannot_be_looked_into_is_refused_rather_than_not_recognised(name: 
     with pytest.raises(InputError) as error:
         formats.recognises(path)
     check_one_line(error, path)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_columns_of_ones_own_come_back_from_every_format(name: str, tmp_path: Path) -> None:
+    columns = {"frame": [0, 3], "y": [2.25, 11.0], "x": [7.5, 0.125]}
+    own = {"group": [7, 2**40], "photon_rate": [0.123456789012345, 2.5], "z_uncertainty": [0.5, np.nan]}
+    table = Localizations(columns, extra=own, pixel_size_nm=100, frame_shape=(20, 33))
+    formats.write(tmp_path / name, table)
+    back = formats.read(tmp_path / name)
+    assert back.extra == tuple(own)
+    for column in own:
+        np.testing.assert_array_equal(back[column], table[column])
+        assert back[column].dtype == table[column].dtype
+
+
+@pytest.mark.parametrize("name", ["a.hdf5", "a.parquet"])
+def test_rows_without_a_place_are_left_out_only_where_asked(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    formats.write(path, Localizations({"frame": [0, 3], "y": [2.25, 11.0], "x": [7.5, 0.125], "photons": [5, 6]}))
+    if name == "a.parquet":
+        pd.DataFrame({"frame": [0, 3], "y": [2.25, 11.0], "x": [7.5, np.nan], "photons": [5, 6]}).to_parquet(path)
+    else:
+        with h5py.File(path, "r+") as file:
+            rows = file["locs"][()]
+            rows["x"][1] = np.nan
+            file["locs"][...] = rows
+    with pytest.raises(InvalidRowsError, match="column 'x' must be finite, got nan in row 1"):
+        formats.read(path)
+    with pytest.warns(TableWarning, match="1 of 2 rows without a finite frame, x or y left out"):
+        back = formats.read(path, skip_invalid=True)
+    assert (back.x.tolist(), back["photons"].tolist(), back.provenance["rows_left_out"]) == ([7.5], [5], 1)

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from napari_subpixel import formats
-from napari_subpixel.errors import InputError
+from napari_subpixel.errors import InputError, TableWarning
 from napari_subpixel.formats import picasso
 from napari_subpixel.localizations import Localizations
 
@@ -264,3 +264,22 @@ def test_a_position_that_is_no_number_is_refused(foreign_rows: np.ndarray, tmp_p
     write_foreign(tmp_path / "a.hdf5", foreign_rows, INFO, inside=True)
     with pytest.raises(InputError, match=r"a\.hdf5: column 'x' must be finite, got nan in row 1"):
         formats.read(tmp_path / "a.hdf5")
+
+
+def test_molecules_have_a_mean_frame_which_is_rounded(foreign_rows: np.ndarray, tmp_path: Path) -> None:
+    names = [(name, "<f8" if name == "frame" else kind) for name, kind in foreign_rows.dtype.descr]
+    rows = np.zeros(len(foreign_rows), [*names, ("n_locs", "<i4"), ("std_frame", "<f4")])
+    for name in foreign_rows.dtype.names:
+        rows[name] = foreign_rows[name]
+    rows["frame"], rows["n_locs"], rows["std_frame"] = 8908.875, 12, 1.5
+    with h5py.File(tmp_path / "mols.hdf5", "w") as file:
+        file["locs"] = rows
+        file["metadata"] = json.dumps([{"Width": 33, "Height": 20, "Frames": 9000}])
+    with pytest.warns(TableWarning, match=r"frames are means over several \(8908.88 in row 0\): rounded, and kept as"):
+        back = formats.read(tmp_path / "mols.hdf5")
+    assert set(back.frame.tolist()) == {8909}
+    assert set(back["mean_frame"].tolist()) == {8908.875}
+    assert set(back["n_locs"].tolist()) == {12}
+    formats.write(tmp_path / "again.hdf5", back)
+    again = formats.read(tmp_path / "again.hdf5")
+    assert again.extra == back.extra
