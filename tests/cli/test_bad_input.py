@@ -332,3 +332,19 @@ def test_pixels_and_nm_are_not_compared_at_a_guessed_pixel_size(refuse, run, tmp
 def test_render_names_its_own_flag_for_the_cameras_pixel_size(refuse, tmp_path):
     (tmp_path / "nm.csv").write_text(f"{HEADER}1,100,100\n")
     assert "--camera-pixel-size-nm" in refuse("render", tmp_path / "nm.csv", "-o", tmp_path / "i.tif")
+
+
+def test_tables_are_read_from_the_origin_given_and_without_rows_that_lack_a_place(run, refuse, tmp_path):
+    header = '"frame","x [nm]","y [nm]"\n'
+    (tmp_path / "a.csv").write_text(header + "0,750,225\n4,NaN,50\n")
+    (tmp_path / "truth.csv").write_text(header + "1,800,275\n")
+    command = ("evaluate", tmp_path / "a.csv", tmp_path / "truth.csv", "--pixel-size-nm", "100")
+    assert "(1 of 2 rows); --skip-invalid leaves them out" in refuse(*command)
+    assert "counts frames from 1; --origin says where" in refuse(*command, "--skip-invalid")
+    status, out, err = run(*command, "--skip-invalid", "--origin", "picasso", "--json")
+    assert status == 0
+    assert "1 of 2 rows without a finite frame, x or y left out" in err
+    assert '"jaccard": 1.0' in out
+    status, _, _ = run(*command, "--skip-invalid", "--origin", "0,0", "--truth-origin", "0.5,1")
+    assert status == 0
+    assert "an origin is one of thunderstorm, picasso, smap, or CENTRE,FRAME" in refuse(*command, "--origin", "corner")
