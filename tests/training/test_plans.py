@@ -138,7 +138,10 @@ def test_fields_that_do_not_go_together_are_refused_by_name(fields, message):
 
 def test_a_camera_without_a_pixel_size_is_refused():
     with pytest.raises(PixelSizeError, match="no pixel size"):
-        plan_training(TrainingRequest(base="fast", camera=Camera(baseline=100), psf=GaussianPSF(110)), "cpu")
+        plan_training(
+            TrainingRequest(base="fast", camera=Camera(baseline=100, electrons_per_adu=0.5), psf=GaussianPSF(110)),
+            "cpu",
+        )
 
 
 def test_a_refused_field_is_named():
