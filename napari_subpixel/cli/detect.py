@@ -24,7 +24,7 @@ from napari_subpixel.cli.parsing import StoppedError
 from napari_subpixel.cli.record_flags import flag
 from napari_subpixel.cli.simulate import add_psf_argument, psf_from
 from napari_subpixel.cli.tables import print_json
-from napari_subpixel.errors import InputError, PixelSizeError
+from napari_subpixel.errors import InputError
 
 if TYPE_CHECKING:
     from napari_subpixel.camera import Camera
@@ -199,11 +199,9 @@ def _check_pixel_size(movie: str | Path, output: Path, options: DetectionOptions
 
     if options.camera.pixel_size_nm or not formats.format_for(output).in_nm or sidecar_of(movie).exists():
         return
-    with open_stack(movie) as stack:
+    with open_stack(movie, **options.opening) as stack:
         if stack.pixel_size_nm is None:
-            raise PixelSizeError(
-                f"{stack.name}: the movie does not say its pixel size, which a {output.suffix} in nm needs"
-            )
+            raise stack.pixel_size_error(f"a {output.suffix} in nm")
 
 
 def _check_one_movie(arguments: argparse.Namespace, n_movies: int) -> None:

@@ -42,6 +42,7 @@ def take_settings(arguments: argparse.Namespace, table: Path) -> None:
         taken["frames"] = tuple(frames)
     if roi := provenance.get("roi"):
         taken["roi"] = tuple(tuple(side) for side in roi)
+    taken |= {name: provenance[name] for name in ("series", "channel") if name in provenance}
     if not arguments.camera:
         taken |= _camera(table, provenance.get("camera") or {})
     size, sigma_px = about.get("pixel_size_nm"), provenance.get("sigma_px")

@@ -138,6 +138,7 @@ class DetectionJob:
             **(self._microscope if self.detector.measures else {}),
             "frames": list(self.span),
             "roi": [list(side) for side in self.roi] if self.roi else None,
+            **self.stack.chosen,
         }
 
     @property

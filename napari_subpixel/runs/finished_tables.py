@@ -64,6 +64,8 @@ def _compared(
     """Yield the name, the value before and the value now of every setting that can be compared."""
     yield "version of the program", provenance.get("program"), f"napari-subpixel {__version__}"
     yield from ((name, provenance.get(name), value) for name, value in _plain(detector.provenance).items())
+    yield "series", provenance.get("series"), options.series
+    yield "channel", provenance.get("channel"), options.channel
     yield "region", provenance.get("roi"), _plain(options.roi)
     if about.get("n_frames") is not None and "frames" in provenance:
         yield "range of frames", provenance["frames"], list(options.span(about["n_frames"]))

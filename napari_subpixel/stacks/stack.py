@@ -121,6 +121,11 @@ class Stack:
             return "{:g} x {:g} nm".format(*self.pixel_shape_nm)
         return "unknown" if self.pixel_size_nm is None else f"{self.pixel_size_nm:g} nm"
 
+    @property
+    def chosen(self) -> dict[str, int | str]:
+        """The series and the channel that were asked for when it was opened, as far as they were."""
+        return {name: self.opening[name] for name in ("series", "channel") if self.opening.get(name) is not None}
+
     def pixel_size_error(self, purpose: str) -> PixelSizeError:
         """Return the error for a purpose that needs the pixel size where the metadata give none that can be used.
 

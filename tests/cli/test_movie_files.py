@@ -81,6 +81,12 @@ def test_positions_and_channels_are_listed_and_chosen(run, refuse, frames, tmp_p
     done = run("detect", tmp_path / "both.ome.tif", "--channel", "Cy5", "-o", tmp_path / "b.csv", *CAMERA, *size)
     assert done.status == 0
     assert formats.read(tmp_path / "b.csv").provenance["movie"] == "both.ome.tif (channel Cy5)"
+    again = ("-o", tmp_path / "b.csv", *CAMERA, *size, "--resume")
+    assert run("detect", tmp_path / "both.ome.tif", "--channel", "Cy5", *again).status == 0
+    assert "another channel (Cy5, now Cy3)" in refuse("detect", tmp_path / "both.ome.tif", "--channel", "Cy3", *again)
+    like = ("--like", tmp_path / "b.csv", "-o", tmp_path / "c.csv", "--device", "cpu")
+    assert run("detect", tmp_path / "both.ome.tif", *like).status == 0
+    assert (tmp_path / "c.csv").read_text() == (tmp_path / "b.csv").read_text()
 
 
 def test_pixels_that_are_not_square_need_a_size_that_is_given(run, refuse, frames, tmp_path):
