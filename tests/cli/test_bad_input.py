@@ -177,7 +177,6 @@ def test_a_disk_that_fills_up_leaves_nothing_that_looks_whole(movie, tmp_path, n
 @pytest.mark.parametrize(
     ("arguments", "found"),
     [
-        ((), "COMMAND"),
         (("detcet",), "detcet"),
         (("detect", "m.tif"), "-o"),
         (("detect", "m.tif", "-o", "o.csv", "--threshold", "much"), "much"),

@@ -193,14 +193,18 @@ def test_the_papers_model_is_fine_tuned_too(run, tmp_path):
     assert read_card(model).training["from"]["name"] == "paper"
 
 
+#: What turns ADU into photons.
+GAIN = ("--baseline", 100, "--electrons-per-adu", 0.5)
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
         (("--like", "m.tif"), "--like is for fine-tuning a model that takes photons"),
         (("--from", "defualt"), "did you mean 'default'?"),
         (("--from", "default"), "give --camera FILE, or --like MOVIE"),
-        (("--from", "default", "--baseline", 100), "no pixel size"),
-        (("--from", "default", "--baseline", 100, "--pixel-size-nm", 100), "give --psf-sigma-nm"),
+        (("--from", "default", *GAIN), "no pixel size"),
+        (("--from", "default", *GAIN, "--pixel-size-nm", 100), "give --psf-sigma-nm"),
         (("--from", "default", "--photons-range", "5"), "a range is LOW:HIGH, got '5'"),
         (("--from", "default", "--kernel-px", 0.2), "--kernel-px is not for fine-tuning default"),
         (("--from", "default", "--photons", 500), "--photons is not for fine-tuning default"),

@@ -79,7 +79,7 @@ def test_the_ranges_of_a_movie_are_round_what_it_shows(job, movie):
 
 
 def test_a_movie_without_molecules_is_like_nothing():
-    dark = np.random.default_rng(0).poisson(30, (4, 40, 44)).astype(np.uint16)
+    dark = 100 + np.random.default_rng(0).poisson(30, (4, 40, 44)).astype(np.uint16)
     job = job_for(
         open_stack(dark),
         Detector("default", device="cpu"),

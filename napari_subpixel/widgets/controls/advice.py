@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from napari_subpixel.errors import (
+    CameraMismatchError,
     ChangedRunError,
     ChannelsError,
     FrameShapeError,
@@ -28,6 +29,7 @@ ADVICE: Mapping[type[InputError], str] = {
     ChannelsError: "on the command line, detect can choose one",
     SeriesError: "drop the file on the viewer, where each becomes a layer",
     PixelSizeError: "set it with Load SMLM stack",
+    CameraMismatchError: "choose its camera with Load SMLM stack",
     FrameShapeError: "open their movie and choose it at 'On the frames of'",
 }
 #: Where a widget has another control for it.
@@ -37,6 +39,7 @@ ADVICE_OF_WIDGETS: Mapping[str, Mapping[type[InputError], str]] = {
         UnfinishedRunError: f"choose {SKIP!r} to continue it, or {REPLACE!r} to start again",
         ChangedRunError: f"delete it, or choose {REPLACE!r}, to start again",
         PixelSizeError: "give it as 'Pixel size [nm]'",
+        CameraMismatchError: "choose the camera of these movies",
     }
 }
 
