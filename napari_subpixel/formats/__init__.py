@@ -1,14 +1,14 @@
 """Files of localizations: `read` recognises the format by the content, `write` by the suffix.
 
-text_table     how a text table is written: encoding, separator, header
-csv_table      the one reader and the one writer of all text tables
-thunderstorm, challenge, nairr, smap, liteloc, nanoimager, elyra, rapidstorm, picasso_csv
-               what is particular to each text table
-hdf5_file      opening HDF5 files
-picasso        Picasso's hdf5 and the yaml beside it
-decode         DECODE's h5
-parquet        the native table
-notes          what a file says of its table besides the rows
+- `text_table`: how a text table is written: encoding, separator, header
+- `csv_table`: the one reader and the one writer of all text tables
+- `thunderstorm`, `challenge`, `nairr`, `smap`, `liteloc`, `nanoimager`, `elyra`, `rapidstorm`, `picasso_csv`: what is
+  particular to each text table
+- `hdf5_file`: opening HDF5 files
+- `picasso`: Picasso's hdf5 and the yaml next to it
+- `decode`: DECODE's h5
+- `parquet`: the native table
+- `notes`: what a file says of its table besides the rows
 """
 
 from __future__ import annotations
