@@ -53,8 +53,8 @@ test-slow: $(STAMPS)/test ## run the tests that `make test` leaves out
 test-numbers: $(STAMPS)/test ## run what trains or compares numbers, without the processor's vector instructions
 	ATEN_CPU_CAPABILITY=default $(PYTEST) -m "numbers and not slow" $(PYTEST_ARGS)
 
-quick: $(STAMPS)/test ## run what needs neither a viewer nor long
-	$(PYTEST) -m "not slow and not viewer and not numbers" --ignore tests/widgets $(PYTEST_ARGS)
+quick: $(STAMPS)/test ## run the tests of the modules: no viewer, no command line, nothing long
+	$(PYTEST) -m "not slow and not viewer and not numbers" --ignore tests/widgets --ignore tests/cli $(PYTEST_ARGS)
 
 check: lint types manifest docs wheel ## everything else that has to pass: style, types, documents, the built wheel
 
