@@ -15,7 +15,7 @@ from napari_subpixel.runs.sidecars import SUFFIX as SIDECAR_SUFFIX
 from napari_subpixel.stacks import SplitMovie
 from napari_subpixel.stacks.folders import is_folder_of_frames
 from napari_subpixel.stacks.numbering import natural_key
-from napari_subpixel.stacks.tiffs import files_of_movie
+from napari_subpixel.stacks.tiffs import known_files_of_movie
 from napari_subpixel.stacks.zarrs import is_zarr_folder
 
 M = TypeVar("M", str | Path, Path)
@@ -294,15 +294,7 @@ def _one_of_each_set(movies: Sequence[M]) -> list[M]:
             kept[movie] = first[path]
         else:
             kept[movie] = movie
-            files = _files_of(path)
+            files = known_files_of_movie(path)
             if path in files:  # else the file was renamed, and what it names is not its own
                 first |= {file: movie for file in files if file not in first}
     return list(dict.fromkeys(kept[movie] for movie in movies))
-
-
-def _files_of(path: Path) -> set[Path]:
-    """Return the files of a movie; none for a damaged one, which is a movie until opening it says what is wrong."""
-    try:
-        return files_of_movie(path)
-    except InputError:
-        return set()

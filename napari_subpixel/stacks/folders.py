@@ -13,7 +13,7 @@ from napari_subpixel.stacks.selection import Selection
 from napari_subpixel.stacks.stack import Stack
 from napari_subpixel.stacks.tiff_frames import TiffFrames
 from napari_subpixel.stacks.tiff_pages import TiffPages, holds_one_frame, read_pages
-from napari_subpixel.stacks.tiffs import check_page, files_of_movie, open_tiff, opened, stated_pixel_size_nm
+from napari_subpixel.stacks.tiffs import check_page, known_files_of_movie, open_tiff, opened, stated_pixel_size_nm
 
 #: Suffixes of the files that are taken for frames.
 TIFF_SUFFIXES = (".tif", ".tiff")
@@ -45,7 +45,7 @@ def open_folder(path: Path, which: Selection, *, growing: bool = False) -> Stack
         raise InputError(f"{path}: no TIFF files and no Zarr in this folder; it holds {held}")
     if len(files) == 1 and not (growing and holds_one_frame(files[0])):
         return open_tiff(files[0], which, growing=growing)
-    if ".ome." in files[0].name.lower() and set(files) <= files_of_movie(files[0]):
+    if ".ome." in files[0].name.lower() and set(files) <= known_files_of_movie(files[0]):
         return open_tiff(files[0], which, growing=growing)
     if which.series not in (None, 0):
         raise InputError(f"{path}: series {which.series} asked for, a folder of frames has 1, counted from 0")

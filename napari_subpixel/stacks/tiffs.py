@@ -96,6 +96,14 @@ def files_of_movie(path: Path) -> set[Path]:
         return files_of_image(path, tiff.ome_metadata) if tiff.is_ome and tiff.ome_metadata else set()
 
 
+def known_files_of_movie(path: Path) -> set[Path]:
+    """Return the files of a movie; none for a damaged one, which is a movie until opening it says what is wrong."""
+    try:
+        return files_of_movie(path)
+    except InputError:
+        return set()
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[Any]:
     """Open a file with tifffile; what it does not understand becomes an `InputError`."""

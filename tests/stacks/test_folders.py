@@ -173,3 +173,12 @@ def test_two_files_of_one_number_are_refused(tmp_path, frames):
     folder = write_folder(tmp_path / "cell", frames)
     tifffile.imwrite(folder / "img_01.tif", frames[0])
     refused(folder, "img_1.tif", "img_01.tif", "have the same number")
+
+
+def test_single_frames_open_though_the_description_of_the_first_is_damaged(tmp_path):
+    frames = np.random.default_rng(0).integers(0, 99, (3, 20, 24)).astype(np.uint16)
+    for number, frame in enumerate(frames):
+        description = "<OME " if number == 0 else None
+        tifffile.imwrite(tmp_path / f"f{number}.ome.tif", frame, ome=False, description=description, metadata=None)
+    with open_stack(tmp_path) as stack:
+        np.testing.assert_array_equal(stack[:], frames)
