@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, get_args, get_type_hints
 
-#: What stands for a value in the help, by its type.
+#: The placeholder of a value in the help, by its type.
 METAVARS = {int: "N", float: "NUMBER", str: "NAME"}
 
 

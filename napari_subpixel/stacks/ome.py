@@ -275,7 +275,7 @@ class _Places:
     def _file_number(self, uuid: ElementTree.Element | None) -> int | None:
         """Return the number of the file that a TiffData element names, which is opened if it is a new one.
 
-        None stands for a file that is not there yet.
+        None is a file that is not there yet.
         """
         if uuid is not None and self.uuid is not None and uuid.text == self.uuid:
             return 0

@@ -8,7 +8,9 @@ import pytest
 from napari_subpixel.detection.candidates import INNER_PX, SIDE_PX, _maxima, cover_with_squares, find_candidates
 from napari_subpixel.psf import draw_gaussians
 
-SHAPE, SIGMA_PX, BACKGROUND = (150, 203), 1.2, 20.0
+SHAPE = (150, 203)
+SIGMA_PX = 1.2
+BACKGROUND = 20.0
 AT = np.array([[20.2, 30.1], [75.0, 2.4], [148.6, 100.3], [90.7, 160.5], [0.1, 202.2]])
 
 

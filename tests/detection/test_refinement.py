@@ -11,7 +11,9 @@ from napari_subpixel.detection.points import MeasuredPoints
 from napari_subpixel.detection.refinement import _spot, refine
 from napari_subpixel.psf import draw_gaussians
 
-SIGMA, LIGHT, BACKGROUND = 1.2, 2000.0, 10.0
+SIGMA = 1.2
+LIGHT = 2000.0
+BACKGROUND = 10.0
 
 
 def points_of(
