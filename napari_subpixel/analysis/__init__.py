@@ -1,0 +1,1 @@
+"""What follows detection: tables in; tables, curves and numbers out."""
