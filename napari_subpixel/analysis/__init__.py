@@ -1,1 +1,4 @@
-"""What follows detection: tables in; tables, curves and numbers out."""
+"""What follows detection: tables in; tables, curves and numbers out.
+
+neighbours     points of a whole table within a radius of each other
+"""
