@@ -96,15 +96,15 @@ class NeighbourGrid:
 
         Their memory is 16 bytes a pair: ask `n_pairs` first where there may be too many.
         """
-        ends = np.cumsum(self._pairs_of_parts())
-        total = int(ends[-1]) if len(ends) else 0
-        first, second = np.empty(total, np.int64), np.empty(total, np.int64)
+        totals = self._pairs_of_parts()
+        first, second = np.empty(totals.sum(), np.int64), np.empty(totals.sum(), np.int64)
+        starts = np.cumsum(totals) - totals
 
-        def fill(part: tuple[tuple[int, int], int]) -> None:
-            (start, stop), at = part
-            _fill_pairs(self.points, self.cell_start, self.spans, self.radius, start, stop, self.order, first, second, at)
+        def fill(k: int) -> None:
+            where = self.points, self.cell_start, self.spans, self.radius
+            _fill_pairs(*where, *self._parts()[k], self.order, first, second, starts[k])
 
-        on_all_processors(fill, zip(self._parts(), np.r_[0, ends[:-1]].tolist() if total else [], strict=bool(total)))
+        on_all_processors(fill, range(len(totals)))
         return first, second
 
     def _parts(self) -> list[tuple[int, int]]:
@@ -207,9 +207,7 @@ def _is_near(points: NDArray[np.float64], i: int, j: int, square: float) -> bool
 
 
 @compiled
-def _count_pairs(
-    points: NDArray[np.float64], cell_start: Any, spans: Any, radius: float, start: int, stop: int
-) -> int:
+def _count_pairs(points: NDArray[np.float64], cell_start: Any, spans: Any, radius: float, start: int, stop: int) -> int:
     square, total = radius * radius, 0
     for cell in range(start, stop):
         end = cell_start[cell + 1]
