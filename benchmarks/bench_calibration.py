@@ -16,7 +16,7 @@ from common import machine, markdown, write_figures
 from numpy.typing import NDArray
 from scipy.special import j1
 
-from napari_subpixel.calibration.from_noise import estimate_sigma_px
+from napari_subpixel.calibration.psf_width import estimate_sigma_px
 from napari_subpixel.camera import Camera
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.job import job_for

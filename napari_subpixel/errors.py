@@ -59,6 +59,10 @@ class CameraMismatchError(InputError):
     """A given camera cannot have taken the movie."""
 
 
+class NoEstimateError(InputError):
+    """A property cannot be estimated from a movie."""
+
+
 class FrameShapeError(InputError):
     """The height and width of the frames are needed, and not known."""
 

@@ -1,6 +1,11 @@
 """Camera and point spread function, estimated from a movie.
 
-from_noise         gain, baseline and width of the PSF from any movie's noise
+microscope         `microscope_of`: what is not given of a movie's microscope, and whether what is given fits
+camera_estimate    gain and baseline of the camera from any movie's noise
+camera_check       a given camera compared with them
+noise_growth       how the noise grows with the light
+psf_width          width of the PSF from the spectrum of what changes
+frame_pairs        the frames that these are estimated from
 psf_measurement    `measure_psf`: the PSF from isolated beads or molecules
 spot_psf           `SpotPsf`: its result
 spot_finding       isolated spots of a movie

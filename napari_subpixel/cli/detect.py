@@ -357,7 +357,7 @@ class _Announced:
         import numpy as np
 
         from napari_subpixel._util import records
-        from napari_subpixel.calibration.from_noise import ASSUMED
+        from napari_subpixel.calibration.camera_estimate import ASSUMED
         from napari_subpixel.camera import GAIN
         from napari_subpixel.psf import GaussianPSF
 

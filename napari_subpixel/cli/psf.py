@@ -114,7 +114,9 @@ def _check_outputs(arguments: argparse.Namespace) -> None:
 
 def _camera(stack: Stack, given: Camera, arguments: argparse.Namespace) -> tuple[Camera, tuple[str, ...]]:
     """Return the camera, completed by what the movie says where its gain is not given, and what was estimated."""
-    from napari_subpixel.calibration.from_noise import ASSUMED, DEFAULT_SIGMA_PX, microscope_of
+    from napari_subpixel.calibration.camera_estimate import ASSUMED
+    from napari_subpixel.calibration.microscope import microscope_of
+    from napari_subpixel.calibration.psf_width import DEFAULT_SIGMA_PX
 
     unknown = unknown_gain(arguments)
     if not unknown:

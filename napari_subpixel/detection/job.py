@@ -10,7 +10,8 @@ from napari_subpixel import __version__
 from napari_subpixel._util import records
 from napari_subpixel._util.generators import in_silence, stepwise
 from napari_subpixel.calibration import Elongation, measure_elongation
-from napari_subpixel.calibration.from_noise import DEFAULT_SIGMA_PX, microscope_of
+from napari_subpixel.calibration.microscope import microscope_of
+from napari_subpixel.calibration.psf_width import DEFAULT_SIGMA_PX
 from napari_subpixel.camera import Camera
 from napari_subpixel.coordinates import Roi, checked_roi
 from napari_subpixel.detection import chunks

@@ -8,14 +8,11 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_subpixel.calibration.from_noise import (
-    DEFAULT_SIGMA_PX,
-    estimate_camera,
-    estimate_sigma_px,
-    microscope_of,
-    sampled_pairs,
-)
+from napari_subpixel.calibration.camera_estimate import estimate_camera
+from napari_subpixel.calibration.frame_pairs import sampled_pairs
+from napari_subpixel.calibration.microscope import microscope_of
 from napari_subpixel.calibration.outlier_frames import outlier_frames
+from napari_subpixel.calibration.psf_width import DEFAULT_SIGMA_PX, estimate_sigma_px
 from napari_subpixel.camera import GAIN, Camera
 from napari_subpixel.errors import CameraMismatchError, InputError
 from napari_subpixel.psf import GaussianPSF

@@ -1,0 +1,142 @@
+"""What is not given of a movie's microscope, estimated from it; what is given, compared with it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_subpixel._util import records
+from napari_subpixel.calibration.camera_check import check_baseline, compared
+from napari_subpixel.calibration.camera_estimate import ASSUMED, completed
+from napari_subpixel.calibration.frame_pairs import MAX_PIXELS, MIN_SIDE_PX, sample_pairs
+from napari_subpixel.calibration.noise_growth import NoiseFit, fit_noise
+from napari_subpixel.calibration.outlier_frames import outlier_frames, pairs_without
+from napari_subpixel.calibration.psf_width import DEFAULT_SIGMA_PX, estimate_sigma_px
+from napari_subpixel.camera import GAIN, Camera
+from napari_subpixel.errors import NoEstimateError
+from napari_subpixel.stacks import Stack
+
+#: Pixels read for comparing a given camera with the movie, where nothing has to be estimated.
+MAX_COMPARED_PIXELS = 1 << 22
+
+
+@dataclass(frozen=True)
+class Microscope:
+    """Camera and width of the point spread function, as given or estimated.
+
+    Attributes
+    ----------
+    camera : Camera
+    sigma_px : float
+        Standard deviation of the point spread function, in pixels.
+    assumed : tuple of str
+        What was estimated or assumed, as text; empty where all was given.
+    warnings : tuple of str
+        Where the movie and the given camera differ, and which frames are unlike the others, as text.
+    suggested : Camera, optional
+        What the movie looks like, where the given camera does not fit.
+    """
+
+    camera: Camera
+    sigma_px: float
+    assumed: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    suggested: Camera | None = None
+
+
+def microscope_of(
+    stack: Stack, camera: Camera, sigma_px: float | None, *, unknown: Collection[str] = GAIN
+) -> Microscope:
+    """Complete what is known about a movie's microscope by estimates, and compare what is given with the movie.
+
+    Parameters
+    ----------
+    stack : Stack
+        The movie.
+    camera : Camera
+        What is known about the camera; where its gain is estimated, an ``em_gain`` above 1 says that it is an EMCCD.
+    sigma_px : float, optional
+        Standard deviation of the point spread function, in pixels; estimated if not given.
+    unknown : collection of str
+        Which of the camera's fields `napari_subpixel.camera.GAIN` are estimated too.
+
+    Returns
+    -------
+    Microscope
+        What cannot be estimated, as without molecules, is assumed, and `assumed` says so.
+
+    Raises
+    ------
+    InputError
+        If a frame cannot be read, holds values that are not finite or is smaller than 8 x 8 pixels, or, as
+        `CameraMismatchError`, most pixels lie below the given baseline.
+    """
+    estimates = bool(unknown) or sigma_px is None
+    frames, numbers = sample_pairs(stack, MAX_PIXELS if estimates else MAX_COMPARED_PIXELS)
+    with records.naming(stack.name):
+        if frames.min() == frames.max():
+            nothing = ("the movie is constant: nothing can be estimated from it",) if estimates else ()
+            return Microscope(camera, sigma_px or DEFAULT_SIGMA_PX, nothing)
+        left_out = outlier_frames(frames)
+        frames = pairs_without(frames, left_out)
+        if min(frames.shape[1:]) < MIN_SIDE_PX and not estimates:
+            return Microscope(camera, sigma_px or DEFAULT_SIGMA_PX)
+        assumed, warnings, suggested = [], _left_out(left_out, numbers), None
+        fit = fit_noise(frames, camera, sigma_px)
+        if "baseline" not in unknown:
+            check_baseline(fit, camera)
+        if unknown:
+            camera, note = _camera_of(fit, camera, unknown)
+            assumed.append(note)
+        if set(unknown) < set(GAIN):
+            suggested, note = compared(fit, camera, unknown)
+            warnings += [note] if note else []
+        if sigma_px is None:
+            sigma_px, note = _sigma_of(frames)
+            assumed.append(note)
+    return Microscope(camera, sigma_px, tuple(assumed), tuple(warnings), suggested)
+
+
+def _left_out(left_out: NDArray[np.bool_], numbers: NDArray[np.int64]) -> list[str]:
+    """Say which frames are unlike the others."""
+    n = int(left_out.sum())
+    if not n:
+        return []
+    which = f"{n} of {len(left_out)} frames are" if n > 1 else f"1 of {len(left_out)} frames is"
+    first = int(numbers[left_out][0])
+    return [f"{which} blank or far from the others (first: {first}), and left out of the estimates"]
+
+
+def _camera_of(fit: NoiseFit, camera: Camera, unknown: Collection[str]) -> tuple[Camera, str]:
+    """Return a camera with gain and baseline, and where they come from."""
+    try:
+        known = completed(fit, camera, unknown)
+        source = "camera from the movie"
+    except NoEstimateError:
+        known = replace(camera, electrons_per_adu=camera.em_gain * camera.excess_noise_factor, name=ASSUMED)
+        if "baseline" in unknown:
+            known = replace(known, baseline=max(fit.light - fit.noise, 0.0))
+        source = "camera assumed, since it cannot be estimated from the movie"
+    values = []
+    if "baseline" in unknown:
+        values.append(f"baseline {known.baseline:.1f} ADU")
+    if "electrons_per_adu" in unknown:
+        emccd_words = "assuming no electron multiplication (after it, photons are twice as many)"
+        how = "an EMCCD, as its gain says" if known.em_gain > 1 else emccd_words
+        values += [f"{float(np.mean(known.electrons_per_adu)):.3g} electrons per ADU", how]
+    return known, f"{source}: {', '.join(values)}"
+
+
+def _sigma_of(frames: NDArray) -> tuple[float, str]:
+    """Return the width of the point spread function, and where it comes from."""
+    try:
+        sigma_px = estimate_sigma_px(frames)
+    except NoEstimateError:
+        return (
+            DEFAULT_SIGMA_PX,
+            f"PSF assumed, since no molecules stand out: sigma {DEFAULT_SIGMA_PX:.2f} px",
+        )
+    return sigma_px, f"PSF from the movie: sigma {sigma_px:.2f} px"
