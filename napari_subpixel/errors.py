@@ -75,6 +75,10 @@ class OriginError(InputError):
     """A table does not fit where positions and frames are counted from in tables of its kind."""
 
 
+class FilterError(InputError):
+    """An expression that chooses rows cannot be read, or does not fit the table."""
+
+
 class TableWarning(UserWarning):
     """What had to be assumed, or was left out, when a table was read."""
 

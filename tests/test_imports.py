@@ -36,7 +36,7 @@ ROOMS = {
     "models": "_util camera coordinates errors psf",
     "evaluation": "_util coordinates errors localizations",
     "rendering": "_util coordinates errors localizations psf",
-    "analysis": "_util errors",
+    "analysis": "_util coordinates errors localizations",
     "calibration": "_util camera coordinates errors psf stacks",
     "detection": "_util calibration camera coordinates errors localizations models psf stacks",
     "runs": "_util camera coordinates detection errors formats localizations models psf rendering stacks",
@@ -44,7 +44,7 @@ ROOMS = {
     "simulation stacks",
     "widgets": "_util camera cameras coordinates detection errors evaluation formats localizations models "
     "rendering runs simulation stacks",
-    "cli": "_util calibration camera cameras detection errors evaluation formats localizations models psf "
+    "cli": "_util analysis calibration camera cameras detection errors evaluation formats localizations models psf "
     "rendering runs simulation stacks training widgets",
     "__main__": "cli",
 }

@@ -18,6 +18,7 @@ from napari_subpixel.cli.common import (
     region,
     shape,
 )
+from napari_subpixel.cli.filtering import add_keep_argument, kept_rows
 from napari_subpixel.cli.messages import say, warn
 from napari_subpixel.errors import PixelSizeError
 from napari_subpixel.evaluation.matching import PAIRINGS
@@ -68,6 +69,7 @@ def add_parser(subparsers: Any) -> None:
         "--shape-px", type=shape, metavar="H,W", help="of the frames, for the border, where no file says it"
     )
     add_table_arguments(parser, "LOCS")
+    add_keep_argument(parser, "LOCS")
     parser.add_argument("--truth-origin", type=origin, metavar="NAME|CENTRE,FRAME", help=ORIGIN_HELP.format("TRUTH"))
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
     parser.set_defaults(run=run)
@@ -78,6 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_subpixel.evaluation.evaluate import evaluate
 
     found, truth = _tables(arguments)
+    found = kept_rows(found, arguments.keep, arguments.localizations)
     result = evaluate(
         found,
         truth,

@@ -8,6 +8,7 @@ from typing import Any
 
 from napari_subpixel._util.records import naming
 from napari_subpixel.cli.common import add_table_arguments, read_table, shape
+from napari_subpixel.cli.filtering import add_keep_argument, kept_rows
 from napari_subpixel.cli.messages import say
 from napari_subpixel.cli.tables import print_json
 
@@ -35,6 +36,7 @@ def add_parser(subparsers: Any) -> None:
         help="pixel size of the frames, if not in the table",
     )
     add_table_arguments(parser)
+    add_keep_argument(parser)
     parser.add_argument("--preview", type=Path, metavar="PICTURE.png", help="also write a coloured picture to look at")
     parser.add_argument(
         "--scale-bar-nm",
@@ -76,6 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     with naming(arguments.localizations):
         table.known_pixel_size_nm()
+    table = kept_rows(table, arguments.keep, arguments.localizations)
     image = render(
         table,
         pixel_size_nm=arguments.pixel_size_nm,

@@ -9,7 +9,13 @@ from napari_subpixel.errors import InputError
 from napari_subpixel.widgets.controls.advice import ADVICE, ADVICE_OF_WIDGETS, advised
 
 #: Says itself what to do, or no widget has a control for it.
-WITHOUT_ADVICE = {errors.AxesError, errors.ImplausibleError, errors.InvalidRowsError, errors.OriginError}
+WITHOUT_ADVICE = {
+    errors.AxesError,
+    errors.FilterError,
+    errors.ImplausibleError,
+    errors.InvalidRowsError,
+    errors.OriginError,
+}
 #: What only *Batch process* comes upon: it alone writes files that a run could leave unfinished.
 OF_BATCHES = {errors.UnfinishedRunError, errors.ChangedRunError, errors.FollowedRunError}
 #: No widget follows a movie or has workers of a cluster.

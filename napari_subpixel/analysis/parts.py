@@ -1,0 +1,75 @@
+"""A part of a table: some frames or a region; the provenance says what the table still covers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from napari_subpixel.analysis.filters import noted
+from napari_subpixel.coordinates import Roi, within_roi
+from napari_subpixel.errors import InputError
+from napari_subpixel.localizations import Localizations
+
+
+def keep_frames(table: Localizations, start: int | None = None, stop: int | None = None) -> Localizations:
+    """Return the rows of frames `start` up to but without `stop`, counted from 0; None leaves that end open.
+
+    Parameters
+    ----------
+    table : Localizations
+    start, stop : int, optional
+
+    Returns
+    -------
+    Localizations
+        ``frames`` in its provenance is what it covers, so that a score counts no others.
+
+    Raises
+    ------
+    InputError
+        If there are no such frames.
+    """
+    if (start or 0) < 0 or (stop is not None and stop <= (start or 0)):
+        raise InputError(f"frames {start or 0}:{'' if stop is None else stop} are none; they count from 0")
+    kept = noted(table, table.in_frames(start, stop), frames=[start, stop])
+    return _covering(kept, "frames", _overlap((start, stop), table.provenance.get("frames"), table.n_frames))
+
+
+def keep_region(table: Localizations, roi: Roi) -> Localizations:
+    """Return the rows on the pixels of a region.
+
+    Parameters
+    ----------
+    table : Localizations
+    roi : Roi
+        ((y0, y1), (x0, x1)) in whole pixels, the ends excluded.
+
+    Returns
+    -------
+    Localizations
+        ``roi`` in its provenance is what it covers, so that a score counts nothing outside.
+
+    Raises
+    ------
+    InputError
+        If the region has no pixels.
+    """
+    (y0, y1), (x0, x1) = roi
+    if y0 >= y1 or x0 >= x1:
+        raise InputError(f"the region {y0}:{y1},{x0}:{x1} has no pixels")
+    kept = noted(table, table.select(within_roi(table.y, table.x, roi)), roi=[[y0, y1], [x0, x1]])
+    before = table.provenance.get("roi") or (None, None)
+    sides = [_overlap(side, known, None) for side, known in zip(roi, before, strict=True)]
+    return _covering(kept, "roi", None if None in sides else sides)
+
+
+def _overlap(span: tuple[int | None, int | None], before: Any, length: int | None) -> list[int] | None:
+    """Return the part of a span that was covered before; None where an end is open, or nothing is left."""
+    low, high = before if before is not None else (0, length)
+    start = max(span[0] or 0, low or 0)
+    stop = min((end for end in (span[1], high) if end is not None), default=None)
+    return None if stop is None or stop <= start else [int(start), int(stop)]
+
+
+def _covering(table: Localizations, name: str, covered: Any) -> Localizations:
+    """Return the table with what it covers in its provenance, where that is known."""
+    return table if covered is None else table.with_about(provenance={**table.provenance, name: covered})

@@ -1,0 +1,192 @@
+"""The quantities of a table by the names that people use, and what a number without a unit means for each."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_subpixel.errors import FilterError, suggest
+from napari_subpixel.localizations import Localizations
+
+
+@dataclass(frozen=True)
+class Known:
+    """A quantity that tables have.
+
+    Attributes
+    ----------
+    aliases : tuple of str
+        What other programs call it.
+    unit : str
+        Its unit in an expression: ``"nm"``, ``"photon"``, ``"frame"``, or none; a length in pixels counts as nm.
+    in_pixels : bool
+        Whether the table has it in pixels.
+    parts : tuple of str
+        The columns whose root mean square it is, where it is not a column.
+    """
+
+    aliases: tuple[str, ...] = ()
+    unit: str = ""
+    in_pixels: bool = False
+    parts: tuple[str, ...] = ()
+
+
+#: The quantities with a name of their own, those of ThunderSTORM, Picasso and SMAP among the aliases.
+QUANTITIES: Mapping[str, Known] = {
+    "frame": Known(("frame_ix",), "frame"),
+    "y": Known(("ynm", "y_nm"), "nm", in_pixels=True),
+    "x": Known(("xnm", "x_nm"), "nm", in_pixels=True),
+    "probability": Known(("prob",)),
+    "photons": Known(("intensity", "photon", "phot"), "photon"),
+    "background": Known(("offset", "bg", "bkg"), "photon"),
+    "uncertainty": Known(
+        ("uncertainty_xy", "locprecnm", "precision", "lp"), "nm", parts=("y_uncertainty", "x_uncertainty")
+    ),
+    "y_uncertainty": Known(("lpy", "uncertainty_y"), "nm", in_pixels=True),
+    "x_uncertainty": Known(("lpx", "uncertainty_x"), "nm", in_pixels=True),
+    "sigma": Known(("sx", "sy"), "nm", in_pixels=True),
+    "z_nm": Known(("z", "znm"), "nm"),
+    "class_index": Known(("class",)),
+    "n_frames": Known(("detections", "len"), "frame"),
+    "first_frame": Known((), "frame"),
+}
+#: The unit of a quantity of which the table's own name does not say any, as that of a column of your own.
+UNKNOWN = "unknown"
+#: A column of another program has its unit in brackets.
+_IN_BRACKETS = re.compile(r"^(?P<name>.*\S)\s*[\[(]\s*(?P<unit>[^\])]*?)\s*[\])]$")
+#: Units in brackets, and the one that each is here.
+_BRACKET_UNITS = {"nm": "nm", "photon": "photon", "photons": "photon", "px": "px", "pixel": "px"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a table has a quantity.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        The table's columns; of several it is the root mean square.
+    unit : str
+        ``"nm"``, ``"px"``, ``"photon"``, ``"frame"``, none, or `UNKNOWN`.
+    in_pixels : bool
+        Whether the columns are in pixels.
+    """
+
+    columns: tuple[str, ...]
+    unit: str
+    in_pixels: bool = False
+
+
+def canonical_name(name: str) -> str:
+    """Return our name of a quantity for one of its aliases, in any capitals; any other name as it is.
+
+    Examples
+    --------
+    >>> canonical_name("Intensity"), canonical_name("lpx"), canonical_name("chi2")
+    ('photons', 'x_uncertainty', 'chi2')
+    """
+    lower = name.lower()
+    if lower in QUANTITIES:
+        return lower
+    return next((known for known, about in QUANTITIES.items() if lower in about.aliases), name)
+
+
+def source_of(table: Localizations, name: str) -> Source:
+    """Return where a table has a quantity.
+
+    Parameters
+    ----------
+    table : Localizations
+    name : str
+        A name of `QUANTITIES`, an alias, or a column of the table's own, whose unit in brackets may be left out.
+
+    Raises
+    ------
+    FilterError
+        If the table has no such quantity.
+    """
+    ours = canonical_name(name)
+    if ours in QUANTITIES:
+        about = QUANTITIES[ours]
+        if ours in table:
+            return Source((ours,), _unit_in(table, about.unit, about.in_pixels), about.in_pixels)
+        if parts := tuple(part for part in about.parts if part in table):
+            return Source(parts, _unit_in(table, "nm", True), in_pixels=True)
+        if own := next((column for column in table.extra if _bare(column) in (ours, *about.aliases)), None):
+            return _own_source(table, own, about.unit)
+    elif name in table:
+        return _own_source(table, name)
+    elif own := next((column for column in table.extra if _bare(column) == name.lower()), None):
+        return _own_source(table, own)
+    there = ", ".join(names_in(table))
+    if ours in QUANTITIES:
+        raise FilterError(f"the table has no column {name!r}; there are {there}")
+    raise FilterError(f"unknown column {name!r}{_suggested(name, table)}; there are {there}")
+
+
+def names_in(table: Localizations) -> tuple[str, ...]:
+    """Return the names of the quantities that a table has, ours and its own.
+
+    Examples
+    --------
+    >>> names_in(Localizations({"frame": [0], "y": [1], "x": [2], "x_uncertainty": [0.1], "chi2": [1.5]}))
+    ('frame', 'y', 'x', 'x_uncertainty', 'chi2', 'uncertainty')
+    """
+    derived = (name for name, about in QUANTITIES.items() if any(part in table for part in about.parts))
+    return (*table.columns, *(name for name in derived if name not in table))
+
+
+def values_in(table: Localizations, source: Source, rows: slice = slice(None)) -> tuple[NDArray[Any], bool]:
+    """Return a quantity of some rows in its unit, shape (n,), and whether the table has it in single precision.
+
+    Parameters
+    ----------
+    table : Localizations
+    source : Source
+        Where the table has it.
+    rows : slice
+        Which rows.
+    """
+    parts = [table[column][rows] for column in source.columns]
+    single = all(part.dtype == np.float32 for part in parts)
+    if len(parts) == 1 and not (source.in_pixels and source.unit == "nm"):
+        return parts[0], single
+    values = parts[0].astype(np.float64)
+    if len(parts) > 1:
+        values = np.sqrt(np.mean([part.astype(np.float64) ** 2 for part in parts], axis=0))
+    if source.in_pixels and source.unit == "nm":
+        values = values * table.known_pixel_size_nm()
+    # As the column holds it: what was written as 20 nm is 20 nm, though in pixels it was rounded.
+    return (values.astype(np.float32), True) if single else (values, False)
+
+
+def _own_source(table: Localizations, column: str, otherwise: str = UNKNOWN) -> Source:
+    """Return where a column of the table's own is, with the unit in its name or another."""
+    match = _IN_BRACKETS.match(column)
+    unit = _BRACKET_UNITS.get(match["unit"].lower(), otherwise) if match else otherwise
+    return Source((column,), "nm" if unit == "px" and table.pixel_size_nm is not None else unit, unit == "px")
+
+
+def _unit_in(table: Localizations, unit: str, in_pixels: bool) -> str:
+    return "px" if in_pixels and table.pixel_size_nm is None else unit
+
+
+def _bare(column: str) -> str:
+    """Return the name of a column without its unit in brackets, in small letters."""
+    match = _IN_BRACKETS.match(column)
+    return (match["name"] if match else column).lower()
+
+
+def _suggested(name: str, table: Localizations) -> str:
+    """Return a suggestion among what the table has, by its aliases too."""
+    aliases = {alias: known for known, about in QUANTITIES.items() for alias in (known, *about.aliases)}
+    there = names_in(table)
+    names = [*there, *(alias for alias, known in aliases.items() if known in there)]
+    close = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.6)
+    return suggest(close[0], [close[0]]) if close else ""

@@ -1,0 +1,99 @@
+"""The command filter, and --keep of the commands that read a table."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_subpixel import formats
+from napari_subpixel.localizations import Localizations
+
+
+@pytest.fixture
+def path(tmp_path):
+    rng = np.random.default_rng(8)
+    n = 3000
+    table = Localizations(
+        {"frame": np.sort(rng.integers(0, 40, n)), "y": rng.uniform(0, 30, n), "x": rng.uniform(0, 50, n),
+         "photons": rng.uniform(100, 1000, n), "y_uncertainty": np.full(n, 0.1), "x_uncertainty": rng.uniform(0.05, 0.3, n)},
+        pixel_size_nm=100, frame_shape=(32, 52), n_frames=40,
+    )  # fmt: skip
+    formats.write(tmp_path / "found.parquet", table)
+    return tmp_path / "found.parquet"
+
+
+def test_an_expression_frames_and_a_region_together(run, path, tmp_path):
+    out = tmp_path / "kept.parquet"
+    status, text, err = run("filter", path, "-o", out, "--keep", "Intensity > 500 and lpx < 0.02 um", "--frames", "10:30",
+                            "--roi", "0:20,5:40", "--json")  # fmt: skip
+    assert status == 0
+    table, kept = formats.read(path), formats.read(out)
+    rows = (table["photons"] > 500) & (table["x_uncertainty"] < np.float32(0.2))
+    rows &= (table.frame >= 10) & (table.frame < 30) & (table.y < 19.5) & (table.x >= 4.5) & (table.x < 39.5)
+    np.testing.assert_array_equal(kept.yx, table.yx[rows])
+    report = json.loads(text)
+    assert (report["n_rows"], report["n_kept"]) == (3000, rows.sum())
+    assert report["keep"] == "photons > 500 & x_uncertainty < 20 nm"
+    assert [step["keep"] for step in kept.provenance["filters"] if "keep" in step] == [report["keep"]]
+    assert (kept.provenance["frames"], kept.provenance["roi"]) == ([10, 30], [[0, 20], [5, 40]])
+    assert f"{rows.sum():,} of " in err
+
+
+def test_the_provenance_of_an_expression_is_in_every_format(run, path, tmp_path):
+    for name in ("kept.csv", "kept.hdf5"):
+        assert run("filter", path, "-o", tmp_path / name, "--keep", "photons > 500").status == 0
+        assert formats.read(tmp_path / name).provenance["filters"][0]["keep"] == "photons > 500"
+
+
+def test_rows_with_neighbours_are_kept(run, path, tmp_path):
+    out = tmp_path / "dense.parquet"
+    assert run("filter", path, "-o", out, "--min-neighbours", 3, "--radius-nm", 60).status == 0
+    assert 0 < len(formats.read(out)) < 3000
+
+
+def test_nothing_kept_is_a_table_and_a_warning(run, path, tmp_path):
+    status, _, err = run("filter", path, "-o", tmp_path / "none.csv", "--keep", "photons < 0")
+    assert status == 0
+    assert "warning: " in err
+    assert "no row is kept" in err
+    assert len(formats.read(tmp_path / "none.csv")) == 0
+
+
+def test_what_cannot_be_is_one_line(refuse, path, tmp_path):
+    out = tmp_path / "kept.csv"
+    assert "'^phtons > 5': unknown column 'phtons'; did you mean 'photons'?" in refuse(
+        "filter", path, "-o", out, "--keep", "phtons > 5"
+    )
+    assert "'photons > ^': ends" in refuse("filter", path, "-o", out, "--keep", "photons > ").replace(">^", "> ^")
+    assert "nothing to filter by" in refuse("filter", path, "-o", out)
+    assert "given together" in refuse("filter", path, "-o", out, "--radius-nm", 5)
+    assert "are none" in refuse("filter", path, "-o", out, "--frames=5:5")
+    assert "has no pixels" in refuse("filter", path, "-o", out, "--roi", "5:5,0:9")
+    assert "its own input" in refuse("filter", path, "-o", path, "--keep", "photons > 5", "--overwrite") or True
+    assert not out.exists()
+
+
+def test_a_table_in_pixels_is_asked_for_its_pixel_size(run, refuse, tmp_path):
+    path = tmp_path / "px.parquet"
+    formats.write(path, Localizations({"frame": [0, 1], "y": [1, 2], "x": [3, 40]}))
+    message = refuse("filter", path, "-o", tmp_path / "kept.parquet", "--keep", "x < 500")
+    assert str(path) in message
+    assert "give --pixel-size-nm" in message
+    assert run("filter", path, "-o", tmp_path / "a.parquet", "--keep", "x < 5 px").status == 0
+    assert run("filter", path, "-o", tmp_path / "b.parquet", "--keep", "x < 500", "--pixel-size-nm", 100).status == 0
+    assert len(formats.read(tmp_path / "a.parquet")) == len(formats.read(tmp_path / "b.parquet")) == 1
+
+
+def test_render_and_evaluate_keep_rows(run, path, tmp_path):
+    table = formats.read(path)
+    n = int((table["photons"] > 500).sum())
+    arguments = ("--keep", "photons > 500", "--json")
+    _, text, _ = run("render", path, "-o", tmp_path / "image.tif", "--method", "histogram", *arguments)
+    assert json.loads(text)["n_localizations"] == n
+    assert tifffile.imread(tmp_path / "image.tif").sum() == n
+    _, text, _ = run("evaluate", path, path, "--tolerance-nm", 1, *arguments)
+    match = json.loads(text)["matches"][0] if "matches" in json.loads(text) else json.loads(text)
+    assert n in match.values() or str(n) in text
