@@ -224,7 +224,8 @@ class _Parser:
         place = 0
         while True:
             match = _TOKEN.match(self.text, place)
-            assert match is not None and match.lastgroup is not None  # any character is a token
+            assert match is not None  # any character is a token
+            assert match.lastgroup is not None
             kind, start = match.lastgroup, match.start(match.lastgroup)
             text = match[kind]
             if kind == "wrong":

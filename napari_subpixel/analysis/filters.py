@@ -1,14 +1,15 @@
 """Filters: which rows of a table an expression keeps, such as ``uncertainty < 20 & photons > 500``.
 
 A number without a unit is in nm where a length is meant, for positions too, which count from the centre of the first
-pixel as everywhere in the program; frames count from 0. A row without the value (NaN) never passes, negated or not. A column
-in single precision is compared in single precision, so that what a file gives as 0.7 is not below 0.7.
+pixel as everywhere in the program; frames count from 0. A row without the value (NaN) never passes, negated or not. A
+column in single precision is compared in single precision, so that what a file gives as 0.7 is not below 0.7.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,7 +51,13 @@ _COMPARE = {
     "!=": np.not_equal,
 }
 _COMBINE = {"+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide}
-_AGGREGATES = {"mean": np.mean, "median": np.median, "std": np.std, "min": np.min, "max": np.max}
+_AGGREGATES: Mapping[str, Callable[[NDArray[Any]], Any]] = {
+    "mean": np.mean,
+    "median": np.median,
+    "std": np.std,
+    "min": np.min,
+    "max": np.max,
+}
 
 #: Lowest and highest value of a quantity, ends included; None leaves an end open.
 Range = tuple[float | None, float | None]
@@ -350,7 +357,7 @@ class _Evaluation:
         measured = [self.measured(operand, rows) for operand in node.operands]
         masks = []
         for (left, right), operator, place in zip(
-            zip(measured, measured[1:], strict=False), node.operators, node.operands[1:], strict=True
+            itertools.pairwise(measured), node.operators, node.operands[1:], strict=True
         ):
             self.check_comparable(left, right, node.start, place.start)
             masks.append(_compared(left, operator if holds else OPPOSITE[operator], right))

@@ -58,25 +58,24 @@ MEANINGS = {
     "abs(z - 0.1 um) < 200": np.abs(TABLE["z_nm"] - np.float32(100)) < 200,
     "-z > 1e2": TABLE["z_nm"] < -100,
     "photons > mean(photons)": np.float32(np.nanmean(PHOTONS.astype(float))) < PHOTONS,
-    "photons / background > 100 photons / photon": PHOTONS / TABLE["background"] > 100,
+    "photons / background > 100": PHOTONS / TABLE["background"] > 100,
     "sqrt(photons) >= 25": PHOTONS >= 625,
     "photons^0.5 >= 25": PHOTONS >= 625,
     "chi2 < 40": TABLE["chi2"] < 40,
     "sigma1 < 130 & `sigma1 [nm]` > 0.12 um": (TABLE["sigma1 [nm]"] < 130) & (TABLE["sigma1 [nm]"] > 120),
     "n_frames >= 3": TABLE["detections"] >= 3,
     "sigma / uncertainty > 8": nm("sigma").astype(float) / UNCERTAINTY > 8,
-    "frame % 2": None,
 }
 
 
-@pytest.mark.parametrize("expression", [text for text, rows in MEANINGS.items() if rows is not None])
+@pytest.mark.parametrize("expression", MEANINGS)
 def test_an_expression_keeps_the_rows_that_it_says(expression):
     rows = mask(TABLE, expression)
     assert 0 < rows.sum() < len(TABLE)
     assert (rows != MEANINGS[expression]).sum() <= 1  # a number at the very edge may be rounded
 
 
-@pytest.mark.parametrize("expression", [text for text, rows in MEANINGS.items() if rows is not None])
+@pytest.mark.parametrize("expression", MEANINGS)
 def test_the_canonical_text_means_the_same_and_is_its_own(expression):
     first = Filter.of(expression)
     assert Filter.of(first.text) == first
@@ -102,9 +101,12 @@ QUANTITIES = st.recursive(
     ),
     max_leaves=6,
 )  # fmt: skip
+COMPARISONS = st.sampled_from(["<", ">=", "!=", "="])
 CONDITIONS = st.recursive(
-    st.builds("{} {} photons {} {}".format, QUANTITIES, st.sampled_from(["<", ">=", "!="]), st.sampled_from(["<", "="]), QUANTITIES),
-    lambda part: st.one_of(st.builds("({}) {} ({})".format, part, st.sampled_from("&|"), part), st.builds("!({})".format, part)),
+    st.builds("{} {} photons {} {}".format, QUANTITIES, COMPARISONS, COMPARISONS, QUANTITIES),
+    lambda part: st.one_of(
+        st.builds("({}) {} ({})".format, part, st.sampled_from("&|"), part), st.builds("!({})".format, part)
+    ),
     max_leaves=4,
 )  # fmt: skip
 
@@ -123,9 +125,8 @@ MISTAKES = {
     "photons > > 3": "'photons > ^> 3': unexpected '>'",
     "(photons > 3": "'^(photons > 3': this '(' is never closed",
     "photons > 3)": "'photons > 3^)': unexpected ')'",
-    "photons > 3 frame": "'photons > 3 ^frame' reads no unit",
     "photons > 3; import os": "'photons > 3^; import os': unexpected ';'",
-    "uncertainty < 20 & phtons > 500": "'uncertainty < 20 & ^phtons > 500': unknown column 'phtons'; did you mean 'photons'?",
+    "x < 20 & phtons > 500": "'x < 20 & ^phtons > 500': unknown column 'phtons'; did you mean 'photons'?",
     "intensty > 500": "did you mean 'intensity'?",
     "uncertainty < 20 mm": "'uncertainty < 20 ^mm': unknown unit 'mm'",
     "photons < 20 nm": "'photons < ^20 nm': nm cannot be compared with photons",
@@ -148,7 +149,7 @@ MISTAKES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("expression", [text for text in MISTAKES if "reads no" not in MISTAKES[text]])
+@pytest.mark.parametrize("expression", MISTAKES)
 def test_a_mistake_is_one_line_with_its_place(expression):
     with pytest.raises(FilterError) as error:
         mask(TABLE, expression)

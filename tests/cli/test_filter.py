@@ -18,7 +18,8 @@ def path(tmp_path):
     n = 3000
     table = Localizations(
         {"frame": np.sort(rng.integers(0, 40, n)), "y": rng.uniform(0, 30, n), "x": rng.uniform(0, 50, n),
-         "photons": rng.uniform(100, 1000, n), "y_uncertainty": np.full(n, 0.1), "x_uncertainty": rng.uniform(0.05, 0.3, n)},
+         "photons": rng.uniform(100, 1000, n), "y_uncertainty": np.full(n, 0.1),
+         "x_uncertainty": rng.uniform(0.05, 0.3, n)},
         pixel_size_nm=100, frame_shape=(32, 52), n_frames=40,
     )  # fmt: skip
     formats.write(tmp_path / "found.parquet", table)
@@ -27,8 +28,8 @@ def path(tmp_path):
 
 def test_an_expression_frames_and_a_region_together(run, path, tmp_path):
     out = tmp_path / "kept.parquet"
-    status, text, err = run("filter", path, "-o", out, "--keep", "Intensity > 500 and lpx < 0.02 um", "--frames", "10:30",
-                            "--roi", "0:20,5:40", "--json")  # fmt: skip
+    chosen = ("--keep", "Intensity > 500 and lpx < 0.02 um", "--frames", "10:30", "--roi", "0:20,5:40")
+    status, text, err = run("filter", path, "-o", out, *chosen, "--json")
     assert status == 0
     table, kept = formats.read(path), formats.read(out)
     rows = (table["photons"] > 500) & (table["x_uncertainty"] < np.float32(0.2))
@@ -67,12 +68,12 @@ def test_what_cannot_be_is_one_line(refuse, path, tmp_path):
     assert "'^phtons > 5': unknown column 'phtons'; did you mean 'photons'?" in refuse(
         "filter", path, "-o", out, "--keep", "phtons > 5"
     )
-    assert "'photons > ^': ends" in refuse("filter", path, "-o", out, "--keep", "photons > ").replace(">^", "> ^")
+    assert "'photons >^': ends" in refuse("filter", path, "-o", out, "--keep", "photons >")
     assert "nothing to filter by" in refuse("filter", path, "-o", out)
     assert "given together" in refuse("filter", path, "-o", out, "--radius-nm", 5)
     assert "are none" in refuse("filter", path, "-o", out, "--frames=5:5")
     assert "has no pixels" in refuse("filter", path, "-o", out, "--roi", "5:5,0:9")
-    assert "its own input" in refuse("filter", path, "-o", path, "--keep", "photons > 5", "--overwrite") or True
+    assert str(path) in refuse("filter", path, "-o", path, "--keep", "photons > 5", "--overwrite")
     assert not out.exists()
 
 
