@@ -3,7 +3,9 @@
 microscope         `microscope_of`: what is not given of a movie's microscope, and whether what is given fits
 camera_estimate    gain and baseline of the camera from any movie's noise
 camera_check       a given camera compared with them
-noise_growth       how the noise grows with the light
+camera_misfit      whether its baseline and gain fit
+noise_growth       how the noise grows with the light, and how well the movie shows it
+window_spectra     noise and molecules of small windows, by their frequencies
 psf_width          width of the PSF from the spectrum of what changes
 frame_pairs        the frames that these are estimated from
 psf_measurement    `measure_psf`: the PSF from isolated beads or molecules

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_subpixel._util import records
-from napari_subpixel.calibration.camera_check import check_baseline, compared
+from napari_subpixel.calibration.camera_check import check_baseline, compared, unchecked
 from napari_subpixel.calibration.camera_estimate import ASSUMED, completed
 from napari_subpixel.calibration.frame_pairs import MAX_PIXELS, MIN_SIDE_PX, sample_pairs
-from napari_subpixel.calibration.noise_growth import NoiseFit, fit_noise
+from napari_subpixel.calibration.noise_growth import NARROW_PX, NoiseFit, fit_noise
 from napari_subpixel.calibration.outlier_frames import outlier_frames, pairs_without
 from napari_subpixel.calibration.psf_width import DEFAULT_SIGMA_PX, estimate_sigma_px
 from napari_subpixel.camera import GAIN, Camera
@@ -21,6 +21,11 @@ from napari_subpixel.stacks import Stack
 
 #: Pixels read for comparing a given camera with the movie, where nothing has to be estimated.
 MAX_COMPARED_PIXELS = 1 << 22
+
+#: How the note begins that a width is assumed.
+ASSUMED_PSF = "PSF assumed"
+#: An estimated gain is reported as uncertain where its standard error is more than this share of it.
+UNCERTAIN = 0.08
 
 
 @dataclass(frozen=True)
@@ -84,20 +89,19 @@ def microscope_of(
         frames = pairs_without(frames, left_out)
         if min(frames.shape[1:]) < MIN_SIDE_PX and not estimates:
             return Microscope(camera, sigma_px or DEFAULT_SIGMA_PX)
-        assumed, warnings, suggested = [], _left_out(left_out, numbers), None
-        fit = fit_noise(frames, camera, sigma_px)
+        warnings, notes = _left_out(left_out, numbers), []
+        width, width_note = (sigma_px, "") if sigma_px is not None else _sigma_of(frames)
+        fit = fit_noise(frames, camera, width if not width_note.startswith(ASSUMED_PSF) else NARROW_PX)
         if "baseline" not in unknown:
             check_baseline(fit, camera)
+        suggested, misfit = compared(fit, camera, unknown)
         if unknown:
-            camera, note = _camera_of(fit, camera, unknown)
-            assumed.append(note)
-        if set(unknown) < set(GAIN):
-            suggested, note = compared(fit, camera, unknown)
-            warnings += [note] if note else []
-        if sigma_px is None:
-            sigma_px, note = _sigma_of(frames)
-            assumed.append(note)
-    return Microscope(camera, sigma_px, tuple(assumed), tuple(warnings), suggested)
+            camera, note, uncertain = _camera_of(fit, camera, unknown)
+            notes.append(note)
+            warnings += [uncertain] if uncertain else []
+        warnings += [misfit] if misfit else []
+        notes += [note for note in (width_note, unchecked(fit, unknown)) if note]
+    return Microscope(camera, width, tuple(notes), tuple(warnings), suggested)
 
 
 def _left_out(left_out: NDArray[np.bool_], numbers: NDArray[np.int64]) -> list[str]:
@@ -110,24 +114,29 @@ def _left_out(left_out: NDArray[np.bool_], numbers: NDArray[np.int64]) -> list[s
     return [f"{which} blank or far from the others (first: {first}), and left out of the estimates"]
 
 
-def _camera_of(fit: NoiseFit, camera: Camera, unknown: Collection[str]) -> tuple[Camera, str]:
-    """Return a camera with gain and baseline, and where they come from."""
+def _camera_of(fit: NoiseFit, camera: Camera, unknown: Collection[str]) -> tuple[Camera, str, str]:
+    """Return a camera with gain and baseline, where they come from, and a warning where they are uncertain."""
+    uncertain = error = ""
     try:
-        known = completed(fit, camera, unknown)
+        known, uncertainty = completed(fit, camera, unknown)
         source = "camera from the movie"
+        error = f" +/- {max(uncertainty, 0.01):.0%}"
+        if uncertainty > UNCERTAIN:
+            uncertain = f"the movie shows the camera's gain only to {uncertainty:.0%}, and so the photons"
     except NoEstimateError:
         known = replace(camera, electrons_per_adu=camera.em_gain * camera.excess_noise_factor, name=ASSUMED)
         if "baseline" in unknown:
-            known = replace(known, baseline=max(fit.light - fit.noise, 0.0))
+            known = replace(known, baseline=max(fit.mean_light - fit.mean_variance, 0.0))
         source = "camera assumed, since it cannot be estimated from the movie"
+        uncertain = "the movie does not show the camera's gain: photons and uncertainties rest on an assumed one"
     values = []
     if "baseline" in unknown:
         values.append(f"baseline {known.baseline:.1f} ADU")
     if "electrons_per_adu" in unknown:
         emccd_words = "assuming no electron multiplication (after it, photons are twice as many)"
         how = "an EMCCD, as its gain says" if known.em_gain > 1 else emccd_words
-        values += [f"{float(np.mean(known.electrons_per_adu)):.3g} electrons per ADU", how]
-    return known, f"{source}: {', '.join(values)}"
+        values += [f"{float(np.mean(known.electrons_per_adu)):.3g} electrons per ADU{error}", how]
+    return known, f"{source}: {', '.join(values)}", uncertain
 
 
 def _sigma_of(frames: NDArray) -> tuple[float, str]:
@@ -137,6 +146,6 @@ def _sigma_of(frames: NDArray) -> tuple[float, str]:
     except NoEstimateError:
         return (
             DEFAULT_SIGMA_PX,
-            f"PSF assumed, since no molecules stand out: sigma {DEFAULT_SIGMA_PX:.2f} px",
+            f"{ASSUMED_PSF}, since no molecules stand out: sigma {DEFAULT_SIGMA_PX:.2f} px",
         )
     return sigma_px, f"PSF from the movie: sigma {sigma_px:.2f} px"

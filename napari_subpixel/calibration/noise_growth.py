@@ -1,32 +1,51 @@
-"""How the variance of the noise grows with the light."""
+"""How the variance of the noise grows with the light, and how well a movie shows it.
+
+Windows of a movie are sorted into classes of about equal light. In each the finest frequencies hold noise, and as
+much of the molecules' light as their width lets through: that is subtracted, from what changes at coarse frequencies.
+A line through the classes is the photon transfer curve (Janesick, Photon Transfer, 2007): its slope is the gain, and
+the noise vanishes at the baseline.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_subpixel.calibration.frame_pairs import changes_and_light
-from napari_subpixel.calibration.psf_width import SIGMA_PX, estimate_sigma_px
+from napari_subpixel.calibration.psf_width import estimate_sigma_px
+from napari_subpixel.calibration.window_spectra import WindowSpectra, window_spectra
 from napari_subpixel.camera import Camera
 from napari_subpixel.errors import NoEstimateError
 
-#: A filter along one axis that passes hardly anything but the finest scale.
-FINEST = np.array([1.0, -4, 6, -4, 1])
-#: A filter along one axis that passes molecules, and no noise that passes `FINEST`.
-COARSE = np.array([1.0, 4, 6, 4, 1])
-#: Molecules' light at the finest scale is subtracted where it is more than this share of that at the coarse one,
-MIN_FINE_SHARE = 1e-6
-#: and neighbourhoods are left out where it exceeds this share of the noise.
-MAX_FINE_LIGHT = 0.05
-#: A filter along one axis that averages noise and light.
-SPREAD = np.full(5, 0.2)
-#: Classes of brightness between which the noise is compared,
-CLASSES = 24
-#: and how many of them must hold pixels.
-MIN_CLASSES = 4
+#: Width assumed where the movie does not show it: that of the narrowest molecules, so that none pass for noise.
+NARROW_PX = 0.8
+#: The class around the median light, and at least the others, are as wide as this many standard deviations of what
+#: noise makes of even light.
+CLASS_SIGMA = 6.0
+#: Each class is wider than the one nearer to the median by this factor,
+CLASS_GROWTH = 1.3
+#: and divided by the molecules' expected light at the finest frequencies, as a share of the noise.
+LEAK_SHARES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+#: A class must hold this many windows,
+MIN_WINDOWS = 4
+#: and as many classes be there for a line.
+MIN_CLASSES = 3
+#: Bands are not used where molecules' light is more than this share of the noise.
+MAX_LEAK = 0.3
+#: What is subtracted of the molecules' light is uncertain by this share.
+LEAK_ERROR = 0.4
+#: In windows that are brighter or darker by noise alone, the variance follows by a slope that differs from the gain by
+#: up to this share: less with much read noise, more after electron multiplication.
+NOISE_SLOPE_ERROR = 0.5
+#: Share of the windows of even light that noise takes out of the class around the median, on either side,
+TAIL_SHARE = 0.00135
+#: and how far these are from the median, in standard deviations.
+TAIL_SIGMA = 3.3
+#: Parts of the movie of which each is left out in turn, for the errors.
+PARTS = 16
+#: Times that the weights are made from the line that they gave.
+PASSES = 4
 
 
 class NoiseFit(NamedTuple):
@@ -34,114 +53,261 @@ class NoiseFit(NamedTuple):
 
     Attributes
     ----------
-    mean, variance, number : ndarray, shape (N,)
-        Light and variance of classes of brightness, and their pixels.
-    slope, offset, error : float
-        Of the line through them, and the slope's standard error; nan where the light is too even for a line.
-    light, noise, darkest, median : float
-        Mean light and variance of all pixels; least and median light of a neighbourhood.
+    slope, slope_error : float
+        Of the line, and its standard error; nan where the light is too even for a line.
+    light, variance : float
+        A point of the line that is well known, mostly of the background.
+    baseline, baseline_error : float
+        Light at which the noise vanishes, and its standard error; nan as the slope is.
+    mean_light, mean_variance, darkest, median : float
+        Mean light and variance of all windows; least and median light of one.
     signed : bool
         Whether there are negative values, so that the baseline may be negative.
     """
 
-    mean: NDArray[np.float64]
-    variance: NDArray[np.float64]
-    number: NDArray[np.int64]
     slope: float
-    offset: float
-    error: float
+    slope_error: float
     light: float
-    noise: float
+    variance: float
+    baseline: float
+    baseline_error: float
+    mean_light: float
+    mean_variance: float
     darkest: float
     median: float
     signed: bool
 
-    def weights(self) -> NDArray[np.float64]:
-        """Weights of the classes, whose variances scatter in proportion to themselves."""
-        return self.number / self.variance.clip(1e-9) ** 2
+    @property
+    def uncertainty(self) -> float:
+        """Standard error of the slope as a share of it; infinite where the noise does not grow with the light."""
+        return self.slope_error / self.slope if self.slope > 0 else np.inf
 
-    def of_background(self, slope: float) -> tuple[float, float]:
-        """Return the light, and how much more its variance is than `slope` times it, mostly of the dimmest classes."""
-        weights = self.weights()
-        light = float(np.average(self.mean, weights=weights))
-        return light, float(np.average(self.variance, weights=weights)) - slope * light
+    def variance_at(self, light: float) -> float:
+        """Return the variance of the line at some light."""
+        return self.variance + self.slope * (light - self.light)
 
 
-def fit_noise(frames: NDArray, camera: Camera, sigma_px: float | None = None) -> NoiseFit:
+def fit_noise(frames: NDArray, camera: Camera | None = None, sigma_px: float | None = None) -> NoiseFit:
     """Fit how the noise grows with the light, where molecules that change do not add to it.
 
-    Light of narrow molecules reaches the finest scale: as much as their share there of the power at a coarse scale,
-    which is subtracted, and neighbourhoods with much of it are left out.
+    Parameters
+    ----------
+    frames : ndarray, shape (2 K or 1, Y, X)
+        As for `napari_subpixel.calibration.camera_estimate.estimate_camera`.
+    camera : Camera, optional
+        One with maps, whose pattern is taken out.
+    sigma_px : float, optional
+        Standard deviation of the point spread function, in pixels; estimated if not given.
+
+    Returns
+    -------
+    NoiseFit
+
+    Raises
+    ------
+    InputError
+        If frames are not pairs of at least 8 x 8 pixels.
     """
-    if camera.map_shape is not None:
+    if camera is not None and camera.map_shape is not None:
         even = camera.uniform()
         gain = np.asarray(camera.electrons_per_adu) / even.electrons_per_adu
         frames = (np.asarray(frames, np.float64) - camera.baseline) * gain + even.baseline
-    variance, light = (part.ravel() for part in _noise_and_light(frames))
-    at = float(light.mean()), float(variance.mean()), float(light.min()), float(np.median(light))
-    share = _fine_share(_width(frames) if sigma_px is None else sigma_px)
-    if share > MIN_FINE_SHARE:
-        coarse = share * _coarse_power(frames).ravel()
-        keep = coarse < MAX_FINE_LIGHT * np.median(variance)
-        variance, light = (variance[keep] - coarse[keep]) / (1 - share), light[keep]
-    edges = np.quantile(light, np.linspace(0, 1, CLASSES + 1))
-    which = np.searchsorted(edges[1:-1], light)
-    number = np.bincount(which, minlength=CLASSES)
-    keep = number > 0
-    mean, noise = (np.bincount(which, v, CLASSES)[keep] / number[keep] for v in (light, variance))
-    line = _line(mean, noise, number[keep]) if keep.sum() >= MIN_CLASSES else (np.nan,) * 3
-    return NoiseFit(mean, noise, number[keep], *line, *at, signed=bool(frames.min() < 0))
+    spectra = window_spectra(frames, _width(frames) if sigma_px is None else sigma_px)
+    table = _classes(spectra)
+    line = _line(table)
+    at = {
+        "mean_light": float(spectra.light.mean()),
+        "mean_variance": _noise(spectra).mean(),
+        "darkest": float(spectra.light.min()),
+        "median": float(np.median(spectra.light)),
+        "signed": bool(np.min(frames) < 0),
+    }
+    if line is None:
+        light, variance = at["mean_light"], float(at["mean_variance"])
+        return NoiseFit(np.nan, np.nan, light, variance, np.nan, np.nan, **at)
+    errors = _errors(table, line)
+    return NoiseFit(line.slope, errors[0], line.light, line.variance, line.baseline, errors[1], **at)
 
 
 def _width(frames: NDArray) -> float:
-    """Return the width of the PSF, or one that is wide where there are no molecules."""
+    """Return the width of the PSF, or a narrow one where no molecules stand out."""
     try:
         return estimate_sigma_px(frames)
     except NoEstimateError:
-        return SIGMA_PX[1]
+        return NARROW_PX
 
 
-def _fine_share(sigma_px: float) -> float:
-    """Return the power of molecules at the finest scale, as a share of that at a coarse one, noise being 1 at both."""
-    frequency = np.linspace(0, 0.5, 501)
-    aliased = frequency + np.array([[-1.0], [0.0], [1.0]])  # pixels are coarse for narrow molecules
-    molecules = (np.sinc(aliased) ** 2 * np.exp(-((2 * np.pi * sigma_px * aliased) ** 2))).sum(axis=0)
-    phases = np.exp(2j * np.pi * np.outer(frequency, np.arange(5)))
-    fine, coarse = (
-        float(np.average(np.abs(phases @ kernel) ** 2, weights=molecules)) / float(kernel @ kernel)
-        for kernel in (FINEST, COARSE)
+def _noise(spectra: WindowSpectra) -> NDArray[np.float64]:
+    """Return the power of the finer half of the bands, in each window."""
+    half = slice(0, (len(spectra.sizes) + 1) // 2)
+    return np.average(spectra.fine[:, half], axis=1, weights=spectra.sizes[half])
+
+
+class _Classes(NamedTuple):
+    """Sums over windows of a part of the movie and a class; and what is the same for all windows.
+
+    Attributes
+    ----------
+    number, light, coarse : ndarray, shape (P, C)
+    fine : ndarray, shape (P, C, B)
+        In the bands up to each.
+    leak, size : ndarray, shape (B,)
+        Of the bands up to each.
+    tail : ndarray, shape (C,)
+        How far the light of a class is from the median, on average, by noise alone.
+    """
+
+    number: NDArray[np.float64]
+    light: NDArray[np.float64]
+    coarse: NDArray[np.float64]
+    fine: NDArray[np.float64]
+    leak: NDArray[np.float64]
+    size: NDArray[np.float64]
+    tail: NDArray[np.float64]
+
+    def without(self, part: int) -> _Classes:
+        """Return the same of the other parts of the movie."""
+        rest = np.arange(len(self.number)) != part
+        return self._replace(
+            number=self.number[rest], light=self.light[rest], coarse=self.coarse[rest], fine=self.fine[rest]
+        )
+
+
+def _classes(spectra: WindowSpectra) -> _Classes:
+    """Sort windows into classes by their light and by that of the molecules which passes for noise."""
+    light, noise = spectra.light, max(float(np.median(_noise(spectra))), 1e-9)
+    spread = float(np.sqrt(noise / 2 / spectra.effective_pixels))
+    edges, middle = _edges(light, spread)
+    by_light = np.searchsorted(edges, light)
+    expected = (spectra.coarse - 2 * noise).clip(0) * spectra.leak[0] / noise
+    shares = len(LEAK_SHARES) + 1
+    n_classes = (len(edges) + 1) * shares
+    part = np.arange(len(light)) * PARTS // len(light)
+    which = (part * (len(edges) + 1) + by_light) * shares + np.searchsorted(LEAK_SHARES, expected)
+
+    def total(values: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+        return np.bincount(which, values, PARTS * n_classes).reshape(PARTS, n_classes).astype(np.float64)
+
+    size = np.cumsum(spectra.sizes)
+    fine = np.cumsum(spectra.fine * spectra.sizes, axis=1) / size
+    number = np.bincount(by_light, minlength=len(edges) + 1)
+    tail = np.zeros(len(edges) + 1)
+    for side in (-1, 1):
+        if 0 <= middle + side < len(tail) and number[middle + side]:
+            share = min(1.0, TAIL_SHARE * number[middle] / number[middle + side])
+            tail[middle + side] = side * share * TAIL_SIGMA * spread
+    return _Classes(
+        total(),
+        total(light),
+        total(spectra.coarse),
+        np.stack([total(band) for band in fine.T], axis=-1),
+        np.cumsum(spectra.leak * spectra.sizes) / size,
+        size,
+        np.repeat(tail, shares),
     )
-    return (fine / coarse) ** 2
 
 
-def _coarse_power(frames: NDArray) -> NDArray[np.float64]:
-    """Return the power of what changes at a coarse scale, averaged as the noise in `_noise_and_light`."""
-    changing = changes_and_light(frames)[0]
-    return _filtered((_filtered(changing, COARSE) / (COARSE @ COARSE)) ** 2, SPREAD)
+def _edges(light: NDArray[np.float64], spread: float) -> tuple[NDArray[np.float64], int]:
+    """Return the edges between classes of light, wider and wider from the median, and which class is around that."""
+    median = float(np.median(light))
+    sides = []
+    for reach in (median - float(light.min()), float(light.max()) - median):
+        step, edges = CLASS_SIGMA * spread, [CLASS_SIGMA * spread / 2]
+        while edges[-1] < reach:
+            step *= CLASS_GROWTH
+            edges.append(edges[-1] + step)
+        sides.append(np.array(edges))
+    return np.concatenate([median - sides[0][::-1], median + sides[1]]), len(sides[0])
 
 
-def _noise_and_light(frames: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the variance of the noise and the light, averaged in the same way over small neighbourhoods."""
-    changing, mean = changes_and_light(frames)
-    # The square of the finest scale has the mean of the variances under the filter's squared weights: the light is
-    # averaged in the same way. Both are then averaged further: in few pixels, light and scatter are high together.
-    weights = FINEST**2 / (FINEST @ FINEST)
-    fine = _filtered(changing, FINEST) / (FINEST @ FINEST)
-    return _filtered(fine**2, SPREAD), _filtered(_filtered(mean, weights), SPREAD)
+class _Line(NamedTuple):
+    """A line through the classes, and how well it fits: a standard error of the slope, and a reduced chi square."""
+
+    slope: float
+    light: float
+    variance: float
+    error: float
+    misfit: float
+
+    @property
+    def baseline(self) -> float:
+        """Light at which the variance is 0."""
+        return self.light - self.variance / self.slope if self.slope else np.nan
 
 
-def _filtered(frames: NDArray[np.float64], kernel: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
-    """Filter with the same kernel along both axes, where it fits: (K, Y, X) to (K, Y - 4, X - 4)."""
-    for axis in (1, 2):
-        windows = np.lib.stride_tricks.sliding_window_view(frames, len(kernel), axis=axis)
-        frames = windows @ np.asarray(kernel)
-    return frames
+def _line(table: _Classes, *, leak_scale: float = 1.0, noise_slope: float = 0.0) -> _Line | None:
+    """Fit a line, or return None where there are too few classes.
+
+    Parameters
+    ----------
+    table : _Classes
+    leak_scale : float
+        How much of the molecules' expected light is subtracted.
+    noise_slope : float
+        By how much of the gain the slope differs where windows are bright by noise alone.
+    """
+    number = table.number.sum(axis=0)
+    enough = number >= MIN_WINDOWS
+    number = number[enough]
+    light = table.light.sum(axis=0)[enough] / number
+    coarse = table.coarse.sum(axis=0)[enough] / number
+    fine = table.fine.sum(axis=0)[enough] / number[:, None]
+    tail = table.tail[enough]
+    # The bands up to that which makes the error of a class least.
+    variance, rows = fine[:, 0].clip(1e-9), np.arange(len(number))
+    usable = np.ones(len(number), bool)
+    best = np.zeros(len(number), int)
+    leak = np.zeros_like(fine)
+    for _ in range(PASSES):
+        leak = (coarse - variance).clip(0)[:, None] * table.leak
+        errors = 4 * variance[:, None] ** 2 / (number[:, None] * table.size) + (LEAK_ERROR * leak) ** 2
+        errors[leak > MAX_LEAK * variance[:, None]] = np.inf
+        best, usable = errors.argmin(axis=1), np.isfinite(errors[:, 0])
+        clean = fine[rows, best] - leak_scale * leak[rows, best]
+        variance = np.where(usable, clean.clip(0.05 * variance), variance)
+    if usable.sum() < MIN_CLASSES:
+        return None
+    number, light, tail, size = number[usable], light[usable], tail[usable], table.size[best][usable]
+    leaked = leak[rows, best][usable]
+    measured = fine[rows, best][usable] - leak_scale * leaked
+    expected, slope = variance[usable], 0.0
+    x = y = error = misfit = 0.0
+    for _ in range(PASSES):
+        spread = 4 * expected**2 / (number * size) + (LEAK_ERROR * leaked) ** 2
+        spread += (NOISE_SLOPE_ERROR * slope * tail) ** 2
+        weights = 1 / spread.clip(1e-18)
+        corrected = measured - noise_slope * slope * tail
+        x, y = float(np.average(light, weights=weights)), float(np.average(corrected, weights=weights))
+        power = float((weights * (light - x) ** 2).sum())
+        slope = float((weights * (light - x) * (corrected - y)).sum()) / power
+        error = power**-0.5
+        rest = corrected - y - slope * (light - x)
+        misfit = float((weights * rest**2).sum()) / max(len(light) - 2, 1)
+        expected = (y + slope * (light - x)).clip(0.2 * variance[usable])
+    return _Line(slope, x, y, error, misfit)
 
 
-def _line(x: NDArray[np.float64], y: NDArray[np.float64], number: NDArray[np.int64]) -> tuple[float, float, float]:
-    """Fit a line to means of squares, whose scatter is in proportion to themselves: slope, offset, slope's error."""
-    weight = np.sqrt(number) / y.clip(1e-9)
-    for _ in range(3):
-        (slope, offset), covariance = np.polyfit(x, y, 1, w=weight, cov=True)
-        weight = np.sqrt(number) / (slope * x + offset).clip(0.1 * y.min() + 1e-9)
-    return float(slope), float(offset), float(np.sqrt(covariance[0, 0]))
+def _errors(table: _Classes, line: _Line) -> tuple[float, float]:
+    """Return standard errors of slope and baseline.
+
+    They are those of leaving out parts of the movie in turn (the jackknife), or of how far the classes are from the
+    line, if that is more; and of what is not known of the molecules' light and of bright noise.
+    """
+    parts = [found for k in range(PARTS) if (found := _line(table.without(k))) is not None]
+    one = 2 * LEAK_ERROR
+    pairs = [
+        [_line(table, leak_scale=1 + sign * one / 2) for sign in (-1, 1)],
+        [_line(table, noise_slope=sign * NOISE_SLOPE_ERROR) for sign in (-1, 1)],
+    ]
+    scatter = line.error * max(line.misfit, 1.0) ** 0.5
+    errors = []
+    for name, least in (("slope", scatter), ("baseline", scatter / abs(line.slope) * abs(line.light - line.baseline))):
+        values = np.array([getattr(found, name) for found in parts])
+        jackknife = np.sqrt(max(len(values) - 1, 1) * values.var()) if len(values) > 1 else np.inf
+        systematic = [
+            (getattr(high, name) - getattr(low, name)) / 2
+            for low, high in pairs
+            if low is not None and high is not None
+        ]
+        errors.append(float(np.sqrt(max(jackknife, least) ** 2 + np.square(systematic).sum())))
+    return errors[0], errors[1]
