@@ -56,13 +56,13 @@ def read(path: str | Path, *, pixel_size_nm: float | None = None, skip_invalid: 
     """
     path = Path(path)
     with _opened(path) as file:
-        table = file.read()
+        text = (file.schema_arrow.metadata or {}).get(KEY)
+        # One at a time: the parts of a column are joined by a copy, and those of all columns would double the memory.
+        columns = {name: file.read(columns=[name])[name].to_numpy() for name in file.schema_arrow.names}
     with naming(path):
-        text = (table.schema.metadata or {}).get(KEY)
         about = notes.to_about(_notes(text))
         if pixel_size_nm is not None:
             about["pixel_size_nm"] = pixel_size_nm
-        columns = {name: table[name].to_numpy() for name in table.column_names}
         if skip_invalid:
             columns = notes.finite_rows(path, columns, about)
         # The names in another program's file may be misspelt ones of ours.

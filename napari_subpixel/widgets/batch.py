@@ -37,7 +37,7 @@ from napari_subpixel.widgets.controls.movie_table import MovieTable, tip_of
 from napari_subpixel.widgets.controls.panel import Panel
 from napari_subpixel.widgets.controls.progress import ProgressRow, duration
 from napari_subpixel.widgets.layers.movies import LayerData, MovieLayer
-from napari_subpixel.widgets.layers.points import point_layer_data
+from napari_subpixel.widgets.layers.points import points_layer
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -371,8 +371,8 @@ class BatchProcess(Panel):
         is_first = not self.viewer.layers
         movie = self.viewer.add_layer(Layer.create(*data))
         if table is not None:
-            points = point_layer_data(table, MovieLayer(movie), name=f"{movie.name} localizations")
-            self.viewer.add_layer(Layer.create(*points))
+            points = points_layer(table, MovieLayer(movie), name=f"{movie.name} localizations")
+            self.viewer.add_layer(points)
         if is_first:
             self.viewer.dims.set_point(0, 0)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from napari_subpixel.stacks import Stack, open_stack, time_axis
 from napari_subpixel.stacks.folders import TIFF_SUFFIXES
 from napari_subpixel.stacks.tiffs import opened
 from napari_subpixel.stacks.zarrs import is_zarr_folder
+from napari_subpixel.widgets.background.waiting import waited_for
 from napari_subpixel.widgets.controls.messages import show_warning
 from napari_subpixel.widgets.layers.movies import (
     KEY,
@@ -26,14 +27,17 @@ from napari_subpixel.widgets.layers.movies import (
     movie_layer_data,
     pixel_size_of,
 )
-from napari_subpixel.widgets.layers.points import point_layer_data
+from napari_subpixel.widgets.layers.points import points_layer
+from napari_subpixel.widgets.layers.table_points import TablePoints
 
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image
 
 #: What napari calls to read the file.
-Reader = Callable[[str], list[LayerData]]
+Reader = Callable[[str], Sequence[Any]]
+#: The movies of the viewer, with their pixel sizes.
+_Movies = Sequence[tuple["Image", float | None]]
 #: Pixel size assumed for a table in nm if nothing gives it.
 NOMINAL_PIXEL_NM = 100.0
 #: Pixel sizes that differ by a smaller fraction are the same: some tables are written with few digits.
@@ -89,24 +93,34 @@ def get_table_reader(path: str | list[str]) -> Reader | None:
     return read_table
 
 
-def read_table(path: str) -> list[LayerData]:
+def read_table(path: str) -> list[TablePoints]:
     """Return a table as a points layer, in nm if the table or the one movie in the viewer gives the pixel size.
 
     If exactly one movie in the viewer fits, the points belong to it. A table in nm without a pixel size is read at
     `NOMINAL_PIXEL_NM`, at which its distances in nm are right too.
     """
-    name = Path(path).stem
+    name, movies = Path(path).stem, list(_movies())
+    warnings: list[str] = []
+    layer = waited_for(f"Reading {Path(path).name} ...", _table_layer, path, name, movies, warnings)
+    for warning in warnings:
+        show_warning(warning)
+    return [layer]
+
+
+def _table_layer(path: str, name: str, movies: _Movies, warnings: list[str]) -> TablePoints:
+    """Return a table as a points layer; long tables take time, so that this runs on a thread."""
+    size = _size_of_movie(movies)
     try:
         table = formats.read(path)
     except PixelSizeError:
-        size = _size_of_movie()
-        _warn_assumed(path, size)
+        warnings.append(_words_on_assumed(path, size))
         table = formats.read(path, pixel_size_nm=size or NOMINAL_PIXEL_NM)
         if size is None:  # a movie with the assumed pixel size would fit only by chance
-            return [point_layer_data(table, name=name)]
-    if table.pixel_size_nm is None:
-        table = _with_size_of_movie(table, path)
-    return [point_layer_data(table, _movie_of(table), name=name)]
+            return points_layer(table, name=name)
+    if table.pixel_size_nm is None and size is not None:
+        warnings.append(_words_on_assumed(path, size))
+        table = table.with_about(pixel_size_nm=size)
+    return points_layer(table, _movie_of(table, movies), name=name)
 
 
 def _may_be_movie(path: Path) -> bool:
@@ -126,34 +140,24 @@ def _is_coloured(path: Path) -> bool:
         return False
 
 
-def _warn_assumed(path: str, size_nm: float | None) -> None:
-    """Warn which pixel size is used for a table in nm that gives none: the movie's, or the nominal one."""
+def _words_on_assumed(path: str, size_nm: float | None) -> str:
+    """Say which pixel size is used for a table that gives none: the movie's, or the nominal one."""
     name = Path(path).name
     if size_nm is not None:
-        show_warning(f"{name} gives no pixel size: the movie's, {size_nm:g} nm, is used")
-        return
-    show_warning(
+        return f"{name} gives no pixel size: the movie's, {size_nm:g} nm, is used"
+    return (
         f"{name} gives no pixel size: {NOMINAL_PIXEL_NM:g} nm is assumed. Distances are right in nm all the "
         "same; to lay the points exactly on their movie, first open the movie and, where it is not known, set its "
         "pixel size with Load SMLM stack"
     )
 
 
-def _with_size_of_movie(table: Localizations, path: str) -> Localizations:
-    """Return a table in pixels with the pixel size of the one movie in the viewer, so that it lies on that."""
-    size = _size_of_movie()
-    if size is None:
-        return table
-    show_warning(f"{Path(path).name} gives no pixel size: the movie's, {size:g} nm, is used")
-    return table.with_about(pixel_size_nm=size)
-
-
 # -- the movie of a table ---------------------------------------------------------------------------------------------
 
 
-def _movie_of(table: Localizations) -> MovieLayer | None:
-    """Return the movie of the current viewer that a table belongs to; None if it is not exactly one."""
-    fitting = [layer for layer, size in _movies() if _fits(table, layer, size)]
+def _movie_of(table: Localizations, movies: _Movies) -> MovieLayer | None:
+    """Return the movie that a table belongs to; None if it is not exactly one."""
+    fitting = [layer for layer, size in movies if _fits(table, layer, size)]
     return MovieLayer(fitting[0]) if len(fitting) == 1 else None
 
 
@@ -169,9 +173,9 @@ def _fits(table: Localizations, layer: Image, size_nm: float | None) -> bool:
     return bool(np.isclose(size_nm, table.pixel_size_nm, rtol=SAME_SIZE_WITHIN, atol=0))
 
 
-def _size_of_movie() -> float | None:
-    """Return the pixel size that all movies of the current viewer share; None if they differ or there are none."""
-    sizes = {size for _, size in _movies()} - {None}
+def _size_of_movie(movies: _Movies) -> float | None:
+    """Return the pixel size that all movies share; None if they differ or there are none."""
+    sizes = {size for _, size in movies} - {None}
     return sizes.pop() if len(sizes) == 1 else None
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from napari_subpixel.simulation.simulate import crowded_microtubules, simulate
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.widgets.layers.movies import KEY, LayerData, MovieLayer, movie_layer_data
-from napari_subpixel.widgets.layers.points import point_layer_data
+from napari_subpixel.widgets.layers.points import points_layer
 
 #: Frames of the movie.
 N_FRAMES = 200
@@ -22,6 +22,6 @@ def microtubules() -> list[LayerData]:
     settings = crowded_microtubules(n_frames=N_FRAMES)
     frames, truth = simulate(settings, np.random.default_rng(SEED))
     movie = movie_layer_data(open_stack(frames, name="microtubules (simulated)"), settings.camera)
-    points = point_layer_data(truth, MovieLayer(Layer.create(*movie)), name="truth", colour="cyan", symbol="cross")
+    points = points_layer(truth, MovieLayer(Layer.create(*movie)), name="truth", colour="cyan", symbol="cross")
     movie[1]["metadata"][KEY].layer = None  # the notes belong to the layer that napari will make
-    return [movie, points]
+    return [movie, points.as_layer_data_tuple()]

@@ -39,16 +39,15 @@ def add_result(
     from napari.layers import Layer
 
     from napari_subpixel.widgets.layers.movies import MovieLayer, movie_layer_data
-    from napari_subpixel.widgets.layers.points import point_layer_data
+    from napari_subpixel.widgets.layers.points import points_layer
     from napari_subpixel.widgets.layers.renderings import rendering_layer_data
 
     shown = viewer.add_layer(Layer.create(*movie_layer_data(movie, camera, name="movie")))
     on_movie = MovieLayer(shown)
-    points = Layer.create(*point_layer_data(found, on_movie, name="localizations"))
+    points = points_layer(found, on_movie, name="localizations")
     viewer.add_layer(Layer.create(*rendering_layer_data(image, points, name="super-resolution")))
     if truth is not None:
-        true_points = point_layer_data(truth, on_movie, name="truth", colour="cyan", symbol="cross")
-        viewer.add_layer(Layer.create(*true_points))
+        viewer.add_layer(points_layer(truth, on_movie, name="truth", colour="cyan", symbol="cross"))
     viewer.add_layer(points)
     viewer.dims.set_point(0, 0)
     viewer.canvas.overlays.scale_bar.visible = True

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from napari_subpixel import formats
 from napari_subpixel.errors import InputError, OutputExistsError, PixelSizeError
+from napari_subpixel.localizations import Localizations
 from napari_subpixel.widgets.controls.advice import advised
 from napari_subpixel.widgets.layers.movies import KEY, pixel_size_of
-from napari_subpixel.widgets.layers.points import table_of
+from napari_subpixel.widgets.layers.points import PointArrays, table_from, table_of
+from napari_subpixel.widgets.layers.table_coordinates import Coordinates
 
 
 def write_csv(path: str, data: NDArray[Any], meta: dict[str, Any]) -> list[str]:
@@ -102,13 +106,11 @@ def _write(path: str, data: NDArray[Any], meta: dict[str, Any], format_name: str
     OSError
         If it cannot be written. Not an `InputError`: napari takes a `ValueError` for a missing writer.
     """
-    from napari.layers import Layer
-
     target = _with_suffix(Path(path), format_name)
     try:
         if target != Path(path) and target.exists():
             raise OutputExistsError(f"{target}: exists already", target)
-        formats.write(target, table_of(Layer.create(data, meta, "points")), overwrite=True)
+        formats.write(target, _table(data, meta), overwrite=True)
     except PixelSizeError:
         raise OSError(
             f"{target}: a {formats.format_for(target).title} is in nm, and the pixel size of {meta['name']!r} is not "
@@ -117,6 +119,21 @@ def _write(path: str, data: NDArray[Any], meta: dict[str, Any], format_name: str
     except InputError as error:
         raise OSError(advised(error)) from error
     return [str(file) for file in formats.format_for(target).outputs(target)]
+
+
+def _table(data: Any, meta: dict[str, Any]) -> Localizations:
+    """Return the shown points as a table; of a layer of this plugin without making a layer of all of them again."""
+    from napari.layers import Layer, Points
+
+    if not isinstance(data, Coordinates):
+        return table_of(Layer.create(data, meta, "points"))
+    bare = Points(np.empty((0, data.shape[1])), scale=meta["scale"], units=meta["units"])
+    notes = meta["metadata"][KEY]
+    if (size := pixel_size_of(bare)) is not None:
+        notes = replace(notes, about={**notes.about, "pixel_size_nm": size})
+    known = data.table.columns if data.table is not None else ()
+    columns = {str(name): values.to_numpy() for name, values in meta["features"].items() if name not in known}
+    return table_from(PointArrays(meta["name"], data, meta["shown"], columns), notes)
 
 
 def _are_localizations(data: NDArray[Any], meta: dict[str, Any]) -> bool:

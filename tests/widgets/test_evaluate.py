@@ -25,7 +25,7 @@ from napari_subpixel.widgets.controls.scores import SCORES
 from napari_subpixel.widgets.evaluate import EvaluateAgainstTruth
 from napari_subpixel.widgets.layers.matches import FALSE_POSITIVES, KINDS, MISSES, TRUE_POSITIVES, match_layers
 from napari_subpixel.widgets.layers.movies import KEY, MovieLayer, movie_layer_data
-from napari_subpixel.widgets.layers.points import point_layer_data, set_threshold, table_of
+from napari_subpixel.widgets.layers.points import points_layer, set_threshold, table_of
 
 SHAPE = (30, 44)
 MOVIE = np.random.default_rng(0).poisson(20, (5, *SHAPE)).astype(np.uint16)
@@ -62,7 +62,7 @@ def add(viewer, movie):
     """Add a table as a points layer on the movie."""
 
     def add(table, name, on=movie):
-        return viewer.add_layer(Layer.create(*point_layer_data(table, on and MovieLayer(on), name=name)))
+        return viewer.add_layer(points_layer(table, on and MovieLayer(on), name=name))
 
     return add
 
@@ -144,7 +144,7 @@ def test_the_numbers_are_those_of_the_function_on_the_demos_truth(make_widget, q
     some = truth.select(rng.random(len(truth)) < 0.8)
     moved = {"y": some.y + rng.normal(0, 0.3, len(some)), "x": some.x + rng.normal(0, 0.3, len(some))}
     found = some.with_columns(**moved).with_about(frame_shape=(64, 64))
-    viewer.add_layer(Layer.create(*point_layer_data(found, name="perturbed")))
+    viewer.add_layer(points_layer(found, name="perturbed"))
     widget = make_widget()
     assert widget.truth.value is None  # the only layer is the result
     widget.truth_file.value = path
@@ -460,7 +460,7 @@ def test_without_a_movie_the_colours_lie_where_the_result_does(make_widget, qtbo
     data = np.column_stack([found.frame, np.full(len(found), 7), found.yx])
     features = {"probability": found["probability"]}
     result = viewer.add_points(data, name="four axes", features=features, **place)
-    viewer.add_layer(Layer.create(*point_layer_data(truth, name="truth")))
+    viewer.add_layer(points_layer(truth, name="truth"))
     widget = make_widget()
     evaluation = evaluated(qtbot, widget)
     layer = match_layers(viewer.layers)[TRUE_POSITIVES.role]
@@ -558,13 +558,13 @@ def test_an_unknown_pixel_size_is_refused_and_says_where_to_set_it(make_widget, 
     found, truth = tables()
     movie = viewer.add_image(MOVIE)
     pixels = MovieLayer(movie)
-    viewer.add_layer(Layer.create(*point_layer_data(found.with_about(pixel_size_nm=None), pixels, name="found")))
+    viewer.add_layer(points_layer(found.with_about(pixel_size_nm=None), pixels, name="found"))
     widget = make_widget()
     path = tmp_path / "truth.csv"
     path.write_text("Ground-truth,frame,xnano,ynano,znano,intensity \n1,1,50,50,0,100 ")
     widget.truth_file.value = path
     assert "set it with Load SMLM stack" in refused(widget)
-    viewer.add_layer(Layer.create(*point_layer_data(truth.with_about(pixel_size_nm=None), pixels, name="truth")))
+    viewer.add_layer(points_layer(truth.with_about(pixel_size_nm=None), pixels, name="truth"))
     widget.truth.value = viewer.layers["truth"]
     assert "set it with Load SMLM stack" in refused(widget)
 

@@ -27,7 +27,7 @@ from napari_subpixel.stacks.writing import write_movie
 from napari_subpixel.widgets import load
 from napari_subpixel.widgets.background.worker import Work
 from napari_subpixel.widgets.layers.movies import MovieLayer
-from napari_subpixel.widgets.layers.points import point_layer_data
+from napari_subpixel.widgets.layers.points import points_layer
 from napari_subpixel.widgets.layers.renderings import rendering_layer_data
 from napari_subpixel.widgets.load import LoadStack, describe_stack
 
@@ -443,7 +443,7 @@ def test_a_camera_is_given_to_a_layer_that_napari_opened(viewer, widget, tmp_pat
 def test_points_and_images_of_the_movie_follow(viewer, widget) -> None:
     table = Localizations({"frame": [2], "y": [3.25], "x": [10.0]}, pixel_size_nm=100, frame_shape=(12, 18))
     movie = viewer.add_image(MOVIE, scale=(1, 100, 100), units=("pixel", "nm", "nm"))
-    points = viewer.add_layer(Layer.create(*point_layer_data(table, MovieLayer(movie), name="found")))
+    points = viewer.add_layer(points_layer(table, MovieLayer(movie), name="found"))
     image = viewer.add_layer(Layer.create(*rendering_layer_data(render(table, pixel_size_nm=10), points, name="image")))
     widget.source.value = movie
     assert image not in widget.source.choices

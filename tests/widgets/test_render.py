@@ -19,7 +19,7 @@ from napari_subpixel.rendering.render import render
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.widgets import render as module
 from napari_subpixel.widgets.layers.movies import KEY, MovieLayer, movie_layer_data
-from napari_subpixel.widgets.layers.points import point_layer_data, set_threshold, table_of
+from napari_subpixel.widgets.layers.points import points_layer, set_threshold, table_of
 from napari_subpixel.widgets.layers.renderings import RenderingNotes
 from napari_subpixel.widgets.render import RenderSuperResolution
 
@@ -60,7 +60,7 @@ def movie(viewer):
 
 @pytest.fixture
 def points(viewer, movie):
-    return viewer.add_layer(Layer.create(*point_layer_data(found(), MovieLayer(movie), name="found")))
+    return viewer.add_layer(points_layer(found(), MovieLayer(movie), name="found"))
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def test_the_image_lies_on_a_movie_in_micrometres_that_someone_else_placed(make_
         {"affine": np.array([[1, 0, 0, 0], [0, 0.9, 0.1, 4], [0, -0.2, 1.1, 5], [0, 0, 0, 1.0]])},
     ):
         movie = viewer.add_image(MOVIE, scale=(1, 0.11, 0.11), units=("pixel", "um", "um"), **place)
-        points = viewer.add_layer(Layer.create(*point_layer_data(found(), MovieLayer(movie), name="found")))
+        points = viewer.add_layer(points_layer(found(), MovieLayer(movie), name="found"))
         widget.points.value = points
         image = rendered(qtbot, widget)
         assert str(image.units[-1]) == "micrometer"
@@ -172,7 +172,7 @@ def test_points_drawn_by_hand_are_rendered_where_the_viewer_shows_them_on_the_ch
 
 
 def test_a_table_that_knows_its_frames_needs_no_movie(make_widget, qtbot, viewer):
-    viewer.add_layer(Layer.create(*point_layer_data(found(), name="table")))
+    viewer.add_layer(points_layer(found(), name="table"))
     widget = make_widget()
     assert not widget._form.isRowVisible(widget.frames_of.native)
     image = rendered(qtbot, widget)
@@ -288,7 +288,7 @@ def test_an_image_removed_while_it_is_rendered_again_stays_removed(make_widget, 
 def test_each_points_layer_has_its_own_image_under_it(make_widget, qtbot, viewer, movie, points):
     widget = make_widget()
     first = rendered(qtbot, widget)
-    other = viewer.add_layer(Layer.create(*point_layer_data(found(20), MovieLayer(movie), name="other")))
+    other = viewer.add_layer(points_layer(found(20), MovieLayer(movie), name="other"))
     widget.points.value = other
     second = rendered(qtbot, widget)
     assert second is not first
@@ -316,10 +316,10 @@ def test_a_later_widget_finds_the_image_again(make_widget, qtbot, viewer, points
 def test_a_result_is_chosen_rather_than_the_truth_also_where_it_comes_later(make_widget, viewer, movie):
     on = MovieLayer(movie)
     given = Localizations({"frame": [0], "y": [1.0], "x": [2.0]}, pixel_size_nm=PIXEL_NM, frame_shape=SHAPE)
-    truth = viewer.add_layer(Layer.create(*point_layer_data(given, on, name="truth")))
+    truth = viewer.add_layer(points_layer(given, on, name="truth"))
     widget = make_widget()
     assert widget.points.value is truth
-    result = viewer.add_layer(Layer.create(*point_layer_data(found(), on, name="found")))
+    result = viewer.add_layer(points_layer(found(), on, name="found"))
     assert widget.points.value is result
     result.name = "renamed"
     assert widget.points.value is result
@@ -329,10 +329,10 @@ def test_a_result_is_chosen_rather_than_the_truth_also_where_it_comes_later(make
 def test_what_was_chosen_by_hand_stays(make_widget, viewer, movie):
     on = MovieLayer(movie)
     given = Localizations({"frame": [0], "y": [1.0], "x": [2.0]}, pixel_size_nm=PIXEL_NM, frame_shape=SHAPE)
-    truth = viewer.add_layer(Layer.create(*point_layer_data(given, on, name="truth")))
+    truth = viewer.add_layer(points_layer(given, on, name="truth"))
     widget = make_widget()
     widget.points.native.activated.emit(0)
-    viewer.add_layer(Layer.create(*point_layer_data(found(), on, name="found")))
+    viewer.add_layer(points_layer(found(), on, name="found"))
     assert widget.points.value is truth
 
 
@@ -417,12 +417,12 @@ def test_tiny_pixels_are_refused_before_they_fill_the_memory(make_widget, qtbot,
 def test_an_unknown_pixel_size_is_refused_and_says_where_to_set_it(make_widget, qtbot, viewer, shown):
     movie = viewer.add_image(MOVIE)
     table = found(pixel_size_nm=None)
-    viewer.add_layer(Layer.create(*point_layer_data(table, MovieLayer(movie), name="found")))
+    viewer.add_layer(points_layer(table, MovieLayer(movie), name="found"))
     assert "set it with Load SMLM stack" in refused(qtbot, viewer, make_widget(), shown)
 
 
 def test_an_unknown_shape_of_the_frames_is_refused(make_widget, qtbot, viewer, shown):
-    viewer.add_layer(Layer.create(*point_layer_data(found(frame_shape=None), name="found")))
+    viewer.add_layer(points_layer(found(frame_shape=None), name="found"))
     assert "the shape of the frames is not known" in refused(qtbot, viewer, make_widget(), shown)
 
 

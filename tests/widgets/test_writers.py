@@ -15,7 +15,7 @@ from napari_subpixel.camera import Camera
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.widgets.layers.movies import MovieLayer, movie_layer_data
-from napari_subpixel.widgets.layers.points import notes_of, point_layer_data, set_threshold, table_of
+from napari_subpixel.widgets.layers.points import notes_of, points_layer, set_threshold, table_of
 from napari_subpixel.widgets.writers import write_csv, write_hdf5, write_parquet
 
 PLUGIN = "napari-subpixel"
@@ -45,7 +45,7 @@ def viewer(viewer):
 
 @pytest.fixture
 def points(viewer):
-    return viewer.add_layer(Layer.create(*point_layer_data(FOUND, MovieLayer(viewer.layers[0]), name="found")))
+    return viewer.add_layer(points_layer(FOUND, MovieLayer(viewer.layers[0]), name="found"))
 
 
 @pytest.mark.parametrize("suffix", WITHIN_PX)
@@ -133,7 +133,7 @@ def test_points_between_frames_and_folders_that_are_not_there_are_refused_in_wor
 
 
 def test_a_layer_without_points_is_a_table_without_rows(viewer, tmp_path: Path) -> None:
-    empty = Layer.create(*point_layer_data(FOUND.select([]), MovieLayer(viewer.layers[0]), name="none"))
+    empty = points_layer(FOUND.select([]), MovieLayer(viewer.layers[0]), name="none")
     empty.save(str(tmp_path / "none.csv"), plugin=PLUGIN)
     assert len(formats.read(tmp_path / "none.csv")) == 0
 

@@ -1,6 +1,7 @@
 """Work of the widgets on threads of their own.
 
 - ``worker``: a generator on its own thread, its results delivered on the viewer's thread
+- ``waiting``: a result to wait for while the window stays alive
 - ``latest_request``: requests processed one at a time, of which only the latest waits
 - ``detector_cache``: the detector that the widgets share, and the estimates of each movie's microscope
 - ``preview``: the molecules of one frame

@@ -17,7 +17,7 @@ from napari_subpixel.widgets.background.detector_cache import DetectorChoice, pr
 from napari_subpixel.widgets.background.worker import Work
 from napari_subpixel.widgets.controls.messages import report, show_warning
 from napari_subpixel.widgets.layers.movies import MovieLayer
-from napari_subpixel.widgets.layers.points import point_layer_data, set_threshold
+from napari_subpixel.widgets.layers.points import points_layer, set_threshold
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -150,7 +150,6 @@ class DetectionRun(QObject):
         self.deleteLater()
 
     def _add_layer(self) -> Points | None:
-        from napari.layers import Layer
 
         from napari_subpixel.runs.quality_warnings import warnings_of, with_warnings
 
@@ -171,7 +170,7 @@ class DetectionRun(QObject):
         name = f"{self.movie.layer.name} localizations"
         if done < last:
             name += f" (partial: frames {first} to {done - 1} of {first} to {last - 1})"
-        layer = Layer.create(*point_layer_data(table, self.movie, name=name))
+        layer = points_layer(table, self.movie, name=name)
         viewer.add_layer(layer)
         set_threshold(layer, self.threshold)
         for warning in warnings_of(job, int(layer.shown.sum()), table.provenance):

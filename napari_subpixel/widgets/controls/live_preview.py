@@ -17,7 +17,7 @@ from napari_subpixel.widgets.controls.advice import advised
 from napari_subpixel.widgets.controls.messages import REFUSALS, report
 from napari_subpixel.widgets.controls.panel import Panel
 from napari_subpixel.widgets.layers.movies import MovieLayer, belongs_to
-from napari_subpixel.widgets.layers.points import fill, notes_of, point_layer_data, set_threshold
+from napari_subpixel.widgets.layers.points import fill, notes_of, points_layer, set_threshold
 
 if TYPE_CHECKING:
     from napari.layers import Points
@@ -119,19 +119,17 @@ class LivePreview(QObject):
 
     def _fill_layer(self, table: Localizations, movie: MovieLayer) -> Points:
         """Put the molecules into the preview's layer, which is created if there is none."""
-        from napari.layers import Layer
-
         viewer = self._panel.viewer
         if self._layer is not None and not belongs_to(self._layer, movie.notes.key):
             viewer.layers.remove(self._layer)
         if self._layer is None:
             active = viewer.layers.selection.active
-            layer = Layer.create(*point_layer_data(table, movie, name=f"preview of {movie.name}"))
+            layer = points_layer(table, movie, name=f"preview of {movie.name}")
             notes_of(layer).role = "preview"
             self._layer = viewer.add_layer(layer)
             viewer.layers.selection.active = active
         else:
-            fill(self._layer, table, movie)
+            fill(self._layer, table)
         set_threshold(self._layer, self._threshold())
         return self._layer
 

@@ -1,6 +1,8 @@
 """Movies, points, renderings and matches as layers, with the plugin's notes in their metadata.
 
 - ``movies``: an image layer as a movie: frames, camera, placement
+- ``table_coordinates``: the rows of a table as the coordinates of points
+- ``table_points``: the points layer over a table, of which only the frames in view become markers
 - ``points``: a table as points over its movie, the threshold, and the way back to a table
 - ``renderings``: an image exactly over the frames of its points
 - ``results``: which points are a result or a truth, and what they lie on

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from napari_subpixel.evaluation.scores import Match
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.widgets.layers.movies import KEY, MovieLayer, MovieNotes
-from napari_subpixel.widgets.layers.points import PointNotes, notes_of, point_layer_data, time_axis_of
+from napari_subpixel.widgets.layers.points import PointNotes, notes_of, points_layer, time_axis_of
 from napari_subpixel.widgets.layers.results import movie_of
 
 if TYPE_CHECKING:
@@ -38,8 +38,6 @@ class MatchKind(NamedTuple):
     sign: str
 
 
-#: Width of the line of a marker, as a share of its diameter: thick, to be distinct when zoomed out.
-MATCH_LINE_SHARE = 0.2
 # Colours that are distinct to people with any colour vision (Okabe and Ito 2008), and distinct symbols.
 #: Localizations that match a molecule.
 TRUE_POSITIVES = MatchKind("true positives", "#009E73", "disc", "●")
@@ -51,7 +49,22 @@ MISSES = MatchKind("misses", "#56B4E9", "square", "■")
 KINDS = (TRUE_POSITIVES, FALSE_POSITIVES, MISSES)
 
 
-def matched_tables(found: Localizations, truth: Localizations, match: Match) -> dict[MatchKind, Localizations]:
+class MatchedRows(NamedTuple):
+    """Some rows of a table, with the distance of each from its molecule where it has one.
+
+    Attributes
+    ----------
+    table : Localizations
+    rows : ndarray of int
+    distances_nm : ndarray, optional
+    """
+
+    table: Localizations
+    rows: NDArray[np.integer[Any]]
+    distances_nm: NDArray[np.float64] | None = None
+
+
+def matched_rows(found: Localizations, truth: Localizations, match: Match) -> dict[MatchKind, MatchedRows]:
     """Return the rows that a match counts: true and false positives of `found`, and misses of `truth`.
 
     Parameters
@@ -61,9 +74,9 @@ def matched_tables(found: Localizations, truth: Localizations, match: Match) -> 
     match : Match
     """
     return {
-        TRUE_POSITIVES: found.select(match.pairs[:, 0]),
-        FALSE_POSITIVES: found.select(match.false_positive_rows),
-        MISSES: truth.select(match.missed_rows),
+        TRUE_POSITIVES: MatchedRows(found, match.pairs[:, 0], match.distances_nm),
+        FALSE_POSITIVES: MatchedRows(found, match.false_positive_rows),
+        MISSES: MatchedRows(truth, match.missed_rows),
     }
 
 
@@ -81,23 +94,24 @@ def show_matches(
         The tables whose rows are numbered in the match.
     match : Match
     """
-    from napari.layers import Layer
-
     before = match_layers(viewer.layers)
     active = viewer.layers.selection.active
     place = movie_of(result, viewer.layers) or _GroundOf(result)
     shown = []
     # The first kind on top, as in the list of layers.
-    for kind, table in reversed(matched_tables(found, truth, match).items()):
+    for kind, (table, rows, distances_nm) in reversed(matched_rows(found, truth, match).items()):
         # Not the provenance of a result: a new threshold for the result must not act on this part of it.
         about = {"matched": kind.role, "tolerance_nm": match.tolerance_nm, "of": table.provenance}
-        name = f"{kind.role}, {match.tolerance_nm:g} nm"
-        table = table.with_about(provenance=about)
-        layer = Layer.create(*point_layer_data(table, place, name=name, colour=kind.colour, symbol=kind.symbol))
+        layer = points_layer(
+            table.with_about(provenance=about),
+            place,
+            name=f"{kind.role}, {match.tolerance_nm:g} nm",
+            rows=rows,
+            extra={} if distances_nm is None else {"distance_nm": distances_nm},
+            colour=kind.colour,
+            symbol=kind.symbol,
+        )
         layer.metadata[KEY].role = kind.role
-        layer.border_width = MATCH_LINE_SHARE
-        if kind is TRUE_POSITIVES:
-            layer.features = layer.features.assign(distance_nm=match.distances_nm)
         _put(viewer, layer, before.get(kind.role))
         shown.append(layer)
     viewer.layers.selection.active = active if active in viewer.layers else shown[0]
@@ -135,10 +149,7 @@ class _GroundOf(MovieLayer):
         self.time = time_axis_of(points)
         self.notes = MovieNotes(key=notes_of(points).movie or "")
 
-    def coordinates(self, table: Localizations) -> NDArray[np.float64]:
-        """Return rows as points in the layer's data, shape (N, axes), at its own points' place along other axes."""
-        places = super().coordinates(table)
-        for axis in range(self.layer.ndim - 2):
-            if axis != self.time and len(self.layer.data):
-                places[:, axis] = self.layer.data[0, axis]
-        return places
+    def other_places(self) -> dict[int, float]:
+        """Return where its own points lie along the axes that are neither frame, y nor x."""
+        axes = [axis for axis in range(self.layer.ndim - 2) if axis != self.time]
+        return {axis: float(self.layer.data[0, axis]) for axis in axes} if len(self.layer.data) else {}

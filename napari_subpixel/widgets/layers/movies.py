@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from napari_subpixel.camera import Camera
 from napari_subpixel.coordinates import Roi, checked_roi, home_pixel
 from napari_subpixel.errors import InputError
-from napari_subpixel.localizations import Localizations
 from napari_subpixel.stacks import Stack, open_stack, time_axis
 
 if TYPE_CHECKING:
@@ -129,13 +128,9 @@ class MovieLayer:
         names = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
         return {name: getattr(layer, name) for name in names}
 
-    def coordinates(self, table: Localizations) -> NDArray[np.float64]:
-        """Return the rows of a table as points in this layer's data, shape (N, axes of the layer)."""
-        places = np.zeros((len(table), self.layer.ndim))
-        if self.time is not None:
-            places[:, self.time] = table.frame
-        places[:, -2:] = table.yx
-        return places
+    def other_places(self) -> dict[int, float]:
+        """Return where points on this layer lie along the axes that are neither frame, y nor x, where that is not 0."""
+        return {}
 
     def region(self, shapes: Shapes) -> Roi:
         """Return the rectangle drawn in a shapes layer, as the whole pixels of the frames that it touches.

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from psygnal import Signal
 
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import COLUMNS, REQUIRED, Localizations
-from napari_subpixel.widgets.layers.movies import AXES, KEY, UNITS, LayerData, MovieLayer, pixel_size_of
+from napari_subpixel.widgets.layers.movies import AXES, KEY, UNITS, MovieLayer, pixel_size_of
+from napari_subpixel.widgets.layers.table_coordinates import Coordinates
+from napari_subpixel.widgets.layers.table_points import TablePoints
 
 if TYPE_CHECKING:
     from napari.layers import Points
 
 #: Diameter of a marker, in camera pixels.
 MARKER_PX = 0.9
-#: Width of the line of a marker, as a share of its diameter.
-MARKER_LINE_SHARE = 0.12
 #: Colours of the probabilities.
 COLORMAP = "plasma"
 #: Probabilities at its ends: the darkest quarter, invisible on a dark movie, is left out.
@@ -64,18 +63,33 @@ class PointNotes:
 
 
 class PointArrays(NamedTuple):
-    """A points layer as it is at one moment, for a thread that must not touch the layer itself."""
+    """A points layer as it is at one moment, for a thread that must not touch the layer itself.
+
+    Attributes
+    ----------
+    name : str
+    data : ndarray or Coordinates, shape (N, axes)
+    shown : ndarray of bool, shape (N,)
+    columns : mapping of str to ndarray
+        Further columns, N numbers each; of points of a table only those that are not in it.
+    """
 
     name: str
-    ndim: int
-    data: NDArray[np.float64]
+    data: NDArray[np.float64] | Coordinates
     shown: NDArray[np.bool_]
-    features: pd.DataFrame
+    columns: Mapping[str, NDArray[Any]]
 
 
-def point_layer_data(
-    table: Localizations, movie: MovieLayer | None = None, *, name: str, colour: str | None = None, symbol: str = "disc"
-) -> LayerData:
+def points_layer(
+    table: Localizations,
+    movie: MovieLayer | None = None,
+    *,
+    name: str,
+    rows: NDArray[np.integer[Any]] | None = None,
+    extra: Mapping[str, NDArray[Any]] | None = None,
+    colour: str | None = None,
+    symbol: str = "disc",
+) -> TablePoints:
     """Return localizations as a points layer on their movie, coloured by probability.
 
     Parameters
@@ -86,6 +100,10 @@ def point_layer_data(
         Without it, the layer is (frame, y, x), in nm if the table knows its pixel size.
     name : str
         Of the layer.
+    rows : ndarray of int, optional
+        Which rows of the table the points are; all if not given.
+    extra : mapping of str to ndarray, optional
+        Further features, one number for each point.
     colour : str, optional
         One colour for all points.
     symbol : str
@@ -93,44 +111,53 @@ def point_layer_data(
     """
     floor = table.provenance.get("threshold")
     key, time = (None, 0) if movie is None else (movie.notes.key, movie.time)
-    arguments: dict[str, Any] = {
-        "name": name,
-        "features": _features(table),
-        "metadata": {KEY: PointNotes(table.about, key, floor, floor, time)},
-        "size": MARKER_PX,
-        "symbol": symbol,
-        "face_color": "transparent",
-        "border_width": MARKER_LINE_SHARE,
-        "border_color": colour or PLAIN_COLOUR,
-        "ndim": 3 if movie is None else movie.layer.ndim,
+    by_probability = colour is None and "probability" in table
+    return TablePoints(
+        table,
+        rows=rows,
+        extra=extra,
+        time=time,
+        ndim=3 if movie is None else movie.layer.ndim,
+        others={} if movie is None else movie.other_places(),
+        colour_by="probability" if by_probability else "",
+        name=name,
+        metadata={KEY: PointNotes(table.about, key, floor, floor, time)},
+        size=MARKER_PX,
+        symbol=symbol,
+        face_color="transparent",
+        border_color=colour or PLAIN_COLOUR,
+        border_colormap=COLORMAP,
+        border_contrast_limits=COLORMAP_LIMITS,
         **(_placement(table) if movie is None else movie.placement()),
-    }
-    if colour is None and "probability" in table:
-        arguments |= _coloured_by_probability()
-    return _coordinates(table, movie), arguments, "points"
+    )
 
 
-def fill(layer: Points, table: Localizations, movie: MovieLayer) -> None:
-    """Replace the localizations of a layer made by `point_layer_data` by others of the same columns.
+def fill(layer: TablePoints, table: Localizations) -> None:
+    """Replace the localizations of a layer made by `points_layer` by others of the same columns.
 
     Parameters
     ----------
-    layer : napari.layers.Points
+    layer : TablePoints
     table : Localizations
-    movie : MovieLayer
-        The movie that the layer lies on.
     """
-    with layer.events.blocker_all():
-        layer.data = np.empty((0, layer.ndim))
-    layer.data = _coordinates(table, movie)
-    layer.features = _features(table)
-    layer.size = MARKER_PX
-    layer.border_width = MARKER_LINE_SHARE
-    if "probability" in table:
-        layer.refresh_colors(update_color_mapping=False)
-    notes_of(layer).about = table.about
-    if (threshold := notes_of(layer).threshold) is not None:
-        _show_above(layer, threshold)
+    notes = notes_of(layer)
+    notes.about = table.about
+    above = None
+    if notes.threshold is not None and "probability" in table:
+        above = np.asarray(table["probability"] >= notes.threshold)
+    layer.set_table(table, shown=above)
+
+
+def column_of(layer: Points, name: str) -> NDArray[Any] | None:
+    """Return a column of a points layer, hidden points included; None if it has no such column."""
+    if isinstance(layer, TablePoints):
+        return layer.values(name) if name in layer.feature_names else None
+    return layer.features[name].to_numpy() if name in layer.features else None
+
+
+def has_column(layer: Points, name: str) -> bool:
+    """Say whether the points have a column."""
+    return name in (layer.feature_names if isinstance(layer, TablePoints) else layer.features)
 
 
 def notes_of(layer: Points) -> PointNotes:
@@ -153,6 +180,14 @@ def notes_of(layer: Points) -> PointNotes:
     return notes
 
 
+def arrays_of(layer: Points) -> PointArrays:
+    """Return a layer as it is now; nothing long is copied."""
+    if isinstance(layer, TablePoints):
+        return PointArrays(layer.name, layer.data, layer.shown.copy(), layer.columns_beyond_table)
+    columns = {str(name): layer.features[name].to_numpy() for name in layer.features.columns}
+    return PointArrays(layer.name, np.asarray(layer.data, dtype=np.float64), layer.shown.copy(), columns)
+
+
 def table_of(layer: Points, *, shown_only: bool = True) -> Localizations:
     """Return the present points of a layer as localizations, also of a layer made or edited by hand.
 
@@ -168,15 +203,15 @@ def table_of(layer: Points, *, shown_only: bool = True) -> Localizations:
     InputError
         If points differ along two other axes, or lie between frames or before the first.
     """
-    return table_from(layer, notes_of(layer), shown_only=shown_only)
+    return table_from(arrays_of(layer), notes_of(layer), shown_only=shown_only)
 
 
-def table_from(layer: Points | PointArrays, notes: PointNotes, *, shown_only: bool = True) -> Localizations:
-    """Return the table of a points layer, or of its arrays where a thread must not touch the layer itself.
+def table_from(points: PointArrays, notes: PointNotes, *, shown_only: bool = True) -> Localizations:
+    """Return the table of a points layer from its arrays; nothing is copied where all rows of a table are shown.
 
     Parameters
     ----------
-    layer : napari.layers.Points or PointArrays
+    points : PointArrays
     notes : PointNotes
         The notes on the layer.
     shown_only : bool
@@ -187,54 +222,50 @@ def table_from(layer: Points | PointArrays, notes: PointNotes, *, shown_only: bo
     InputError
         As from `table_of`.
     """
-    keep = np.asarray(layer.shown) if shown_only else np.ones(len(layer.data), bool)
-    every = np.asarray(layer.data, dtype=np.float64).reshape(-1, layer.ndim)
-    places, time = every[keep], notes.time if notes.time is not None else _moving_axis(layer.name, every)
-    columns: dict[str, Any] = {"frame": _frames(layer.name, places, time), "y": places[:, -2], "x": places[:, -1]}
-    extra: dict[str, Any] = {}
-    for column in layer.features.columns:
-        values = layer.features[column].to_numpy()[keep]
-        if column in COLUMNS and column not in REQUIRED:
-            columns[column] = values
-        elif column not in REQUIRED and values.dtype.kind in "iufb":
-            extra[str(column)] = values
     about = {**notes.about, "provenance": dict(notes.about.get("provenance") or {})}
     if notes.threshold is not None and shown_only:
         # Points below the floor were not kept, so a lower threshold shows no more.
         about["provenance"]["threshold"] = max(notes.threshold, notes.floor or 0.0)
+    keep = points.shown if shown_only and not points.shown.all() else None
+    data = points.data
+    if isinstance(data, Coordinates) and data.table is not None:
+        table = data.table
+        if data.rows is not None or keep is not None:
+            rows = np.arange(len(table)) if data.rows is None else data.rows
+            table = table.select(rows if keep is None else rows[keep])
+        if points.columns:
+            table = table.with_extra({name: v if keep is None else v[keep] for name, v in points.columns.items()})
+        return table.with_about(**{"pixel_size_nm": None, "frame_shape": None, "n_frames": None, **about})
+    every = np.asarray(data, dtype=np.float64).reshape(-1, data.shape[1])
+    places = every if keep is None else every[keep]
+    time = notes.time if notes.time is not None else _moving_axis(points.name, every)
+    columns: dict[str, Any] = {"frame": _frames(points.name, places, time), "y": places[:, -2], "x": places[:, -1]}
+    extra: dict[str, Any] = {}
+    for name, column in points.columns.items():
+        values = column if keep is None else column[keep]
+        if name in COLUMNS and name not in REQUIRED:
+            columns[name] = values
+        elif name not in REQUIRED and values.dtype.kind in "iufb":
+            extra[name] = values
     return Localizations(columns, extra=extra, **about)
 
 
 def set_threshold(layer: Points, threshold: float) -> None:
     """Show the points of at least this probability; the others are kept, but hidden."""
     notes = notes_of(layer)
-    if "probability" not in layer.features or notes.threshold == threshold:
+    probabilities = column_of(layer, "probability")
+    if probabilities is None or notes.threshold == threshold:
         return
     notes.threshold = threshold
-    _show_above(layer, threshold)
+    layer.shown = probabilities >= threshold
     notes.threshold_changed.emit(threshold)
 
 
 def _is_shown_above(layer: Points, threshold: float | None) -> bool:
-    if threshold is None or "probability" not in layer.features:
+    probabilities = column_of(layer, "probability")
+    if threshold is None or probabilities is None:
         return False
-    return bool(np.array_equal(layer.shown, layer.features["probability"].to_numpy() >= threshold))
-
-
-def _show_above(layer: Points, threshold: float) -> None:
-    layer.shown = layer.features["probability"].to_numpy() >= threshold
-
-
-def _features(table: Localizations) -> pd.DataFrame:
-    return table.table.drop(columns=list(REQUIRED)).reset_index(drop=True)
-
-
-def _coloured_by_probability() -> dict[str, Any]:
-    return {"border_color": "probability", "border_colormap": COLORMAP, "border_contrast_limits": COLORMAP_LIMITS}
-
-
-def _coordinates(table: Localizations, movie: MovieLayer | None) -> NDArray[np.float64]:
-    return np.column_stack([table.frame, table.yx]) if movie is None else movie.coordinates(table)
+    return bool(np.array_equal(layer.shown, probabilities >= threshold))
 
 
 def _placement(table: Localizations) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_subpixel.errors import FrameShapeError, PixelSizeError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.widgets.layers.movies import KEY, MovieLayer, MovieNotes, movie_notes
-from napari_subpixel.widgets.layers.points import PointArrays, notes_of, table_from
+from napari_subpixel.widgets.layers.points import arrays_of, has_column, notes_of, table_from
 
 if TYPE_CHECKING:
     from napari.layers import Image, Layer, Points
@@ -27,7 +27,7 @@ def is_table(layer: Layer) -> bool:
 
 def is_result(layer: Layer) -> bool:
     """Say whether points were detected: they have probabilities."""
-    return is_table(layer) and "probability" in layer.features
+    return is_table(layer) and has_column(layer, "probability")
 
 
 def is_truth(layer: Layer) -> bool:
@@ -54,14 +54,7 @@ def snapshot(points: Points) -> Callable[[], Localizations]:
 
     Making a table of millions of points takes too long to block the viewer.
     """
-    notes = replace(notes_of(points))
-    shown = PointArrays(
-        name=points.name,
-        ndim=points.ndim,
-        data=points.data,
-        shown=points.shown.copy(),
-        features=points.features.copy(deep=False),
-    )
+    notes, shown = replace(notes_of(points)), arrays_of(points)
     return lambda: table_from(shown, notes)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from napari.components import ViewerModel
-from napari.layers import Layer
 
 from napari_subpixel.camera import Camera
 from napari_subpixel.evaluation.evaluate import evaluate
@@ -16,11 +15,11 @@ from napari_subpixel.widgets.layers.matches import (
     MISSES,
     TRUE_POSITIVES,
     match_layers,
-    matched_tables,
+    matched_rows,
     show_matches,
 )
 from napari_subpixel.widgets.layers.movies import KEY, MovieLayer
-from napari_subpixel.widgets.layers.points import point_layer_data, table_of
+from napari_subpixel.widgets.layers.points import points_layer, table_of
 
 ABOUT = {"pixel_size_nm": 100.0, "frame_shape": (20, 30), "n_frames": 5}
 TRUTH = Localizations({"frame": [3, 3, 3], "y": [2.0, 5.0, 9.0], "x": [3.0, 7.0, 20.0]}, **ABOUT)
@@ -37,6 +36,14 @@ def places(table):
     return np.column_stack([table.frame, table.yx]).tolist()
 
 
+def coordinates(movie, table):
+    """The rows of a table as points in the movie's data."""
+    rows = np.zeros((len(table), movie.layer.ndim))
+    rows[:, movie.time] = table.frame
+    rows[:, -2:] = table.yx
+    return rows
+
+
 @pytest.fixture
 def viewer():
     return ViewerModel()
@@ -45,7 +52,7 @@ def viewer():
 @pytest.fixture
 def add(viewer):
     def add(table, movie=None, name="found"):
-        return viewer.add_layer(Layer.create(*point_layer_data(table, movie, name=name)))
+        return viewer.add_layer(points_layer(table, movie, name=name))
 
     return add
 
@@ -66,9 +73,10 @@ def shown(viewer, result):
 
 
 def test_the_rows_are_those_that_the_counts_count():
-    tables = matched_tables(FOUND, TRUTH, MATCH)
-    assert list(tables) == list(KINDS)
-    assert {kind: places(table) for kind, table in tables.items()} == {k: places(t) for k, t in EXPECTED.items()}
+    matched = matched_rows(FOUND, TRUTH, MATCH)
+    assert list(matched) == list(KINDS)
+    rows = {kind: places(some.table.select(some.rows)) for kind, some in matched.items()}
+    assert rows == {kind: places(table) for kind, table in EXPECTED.items()}
 
 
 @pytest.mark.parametrize("movie_is_open", [True, False])
@@ -83,7 +91,7 @@ def test_they_lie_on_the_result_in_their_own_frame_though_all_lie_in_one(viewer,
         layer = layers[kind.role]
         assert places(table_of(layer)) == places(table)
         assert layer.units == result.units
-        for place, row in zip(layer.data, movie.coordinates(table), strict=True):
+        for place, row in zip(layer.data, coordinates(movie, table), strict=True):
             np.testing.assert_allclose(layer.data_to_world(place), movie.layer.data_to_world(row))
 
 

@@ -12,7 +12,7 @@ from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.widgets.layers.movies import MovieLayer, is_movie, lazy_array, movie_layer_data, pixel_size_of
-from napari_subpixel.widgets.layers.points import point_layer_data, table_of
+from napari_subpixel.widgets.layers.points import points_layer, table_of
 
 FRAMES = np.random.default_rng(2).poisson(20, (6, 20, 30)).astype(np.uint16)
 
@@ -29,7 +29,7 @@ def copied(layer: Layer, data=None) -> Layer:
 
 def points_on(layer: Image, columns=None) -> Layer:
     table = Localizations(columns or {"frame": [0, 4], "y": [3.0, 7.25], "x": [2.0, 11.5]}, pixel_size_nm=100)
-    return Layer.create(*point_layer_data(table, MovieLayer(layer), name="points"))
+    return points_layer(table, MovieLayer(layer), name="points")
 
 
 @pytest.mark.parametrize("shape", [(20, 30), (6, 20, 30), (6, 1, 20, 30), (1, 6, 1, 20, 30)])

@@ -12,7 +12,7 @@ from napari_subpixel.widgets.layers.movies import MovieLayer
 from napari_subpixel.widgets.layers.points import (
     fill,
     notes_of,
-    point_layer_data,
+    points_layer,
     set_threshold,
     table_of,
     time_axis_of,
@@ -34,7 +34,7 @@ FOUND = Localizations(
 
 
 def layer_of(table=FOUND, movie=None) -> Points:
-    return Layer.create(*point_layer_data(table, movie, name="found"))
+    return points_layer(table, movie, name="found")
 
 
 def on(shape) -> MovieLayer:
@@ -109,7 +109,7 @@ def test_other_points_can_be_put_in_and_keep_the_threshold():
     layer = layer_of(FOUND, movie)
     set_threshold(layer, 0.4)
     for table, n in ((FOUND.select([0]), 1), (Localizations.empty(FOUND.columns), 0), (FOUND, 2)):
-        fill(layer, table, movie)
+        fill(layer, table)
         assert len(layer.data) == len(table)
         assert len(table_of(layer)) == n
 

@@ -9,7 +9,7 @@ from napari.layers import Image, Points
 from napari_subpixel.errors import InputError, PixelSizeError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.widgets.layers.movies import KEY, MovieLayer, is_movie
-from napari_subpixel.widgets.layers.points import PointNotes, notes_of, point_layer_data, set_threshold
+from napari_subpixel.widgets.layers.points import PointNotes, notes_of, points_layer, set_threshold
 from napari_subpixel.widgets.layers.results import (
     ground_of,
     is_foreign,
@@ -26,8 +26,7 @@ TABLE = Localizations({"frame": [0, 1], "y": [1.0, 2.5], "x": [3.0, 4.0], "proba
 
 
 def layer_of(table, movie=None):
-    data, arguments, _ = point_layer_data(table, movie, name="table")
-    return Points(data, **arguments)
+    return points_layer(table, movie, name="table")
 
 
 def movie_layer(**arguments):
