@@ -1,4 +1,4 @@
-"""Molecules on a movie of ordinary size, fitted to the window, are plainly visible: the canvas is drawn and looked at."""
+"""Molecules on a movie of ordinary size, fitted to the window, are plainly visible on the canvas."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_every_molecule_is_visible_as_a_ring(viewer):
 
 def test_true_and_false_positives_and_misses_are_visible(viewer):
     movie = MovieLayer(viewer.layers[0])
-    found, truth = molecules(np.ones(len(GRID))).select(slice_of(0, 50)), molecules().select(slice_of(20, 64))
+    found, truth = molecules(np.ones(len(GRID))).select(np.arange(50)), molecules().select(np.arange(20, 64))
     layer = viewer.add_layer(points_layer(found, movie, name="found"))
     shown = show_matches(viewer, layer, found, truth, evaluate(found, truth, 200)[0])
     layer.visible = False
@@ -70,7 +70,3 @@ def test_true_and_false_positives_and_misses_are_visible(viewer):
         n_pixels, height = coloured_around(viewer, matched)
         assert (height >= 6).all()
         assert (n_pixels >= 12).all()
-
-
-def slice_of(start, stop):
-    return np.arange(start, stop)
