@@ -16,6 +16,7 @@ _HOMES = {
     "DetectionJob": "detection.job.DetectionJob",
     "DetectionOptions": "detection.options.DetectionOptions",
     "Detector": "detection.detector.Detector",
+    "DriftCurve": "analysis.drift_curve.DriftCurve",
     "Filter": "analysis.filters.Filter",
     "Follow": "runs.live_options.Follow",
     "GaussianPSF": "psf.GaussianPSF",
@@ -36,6 +37,7 @@ _HOMES = {
     "detect_all": "runs.pipeline.detect_all",
     "detect_batch": "runs.batch.detect_batch",
     "detect_to_file": "runs.pipeline.detect_to_file",
+    "estimate_drift": "analysis.drift.estimate_drift",
     "evaluate": "evaluation.evaluate.evaluate",
     "find_movies": "runs.movie_lists.find_movies",
     "gather_movies": "runs.movie_lists.gather_movies",
@@ -53,6 +55,7 @@ _HOMES = {
     "save_preset": "cameras.save_preset",
     "simulate": "simulation.simulate.simulate",
     "train_model": "training.train_model.train_model",
+    "undo_drift": "analysis.drift_curve.undo_drift",
     "write_localizations": "formats.write",
 }
 __all__ = ["__version__", *_HOMES]

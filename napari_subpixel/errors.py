@@ -71,6 +71,10 @@ class InvalidRowsError(InputError):
     """Rows of a table have no finite frame, y or x."""
 
 
+class TooFewMoleculesError(InputError):
+    """A table has too little in it for what is to be estimated from it."""
+
+
 class OriginError(InputError):
     """A table does not fit where positions and frames are counted from in tables of its kind."""
 

@@ -24,8 +24,8 @@ from napari_subpixel.runs.sidecars import Sidecar
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGES = (
-    "tutorial", "architecture", "cluster", "command-line", "conventions", "examples", "filters", "handing-over",
-    "method", "methods", "models", "performance",
+    "tutorial", "architecture", "cluster", "command-line", "conventions", "drift", "examples", "filters",
+    "handing-over", "method", "methods", "models", "performance",
 )  # fmt: skip
 #: The pages that lead to all others.
 DOORS = ("index", "how-to", "reference", "explanation")

@@ -6,4 +6,15 @@ expressions    the grammar of filter expressions
 quantities     the quantities of a table, by the names that people use, with their units
 filters        the rows that an expression keeps
 parts          the rows of some frames or of a region
+drift          `estimate_drift`: a table in, the drift of its movie out
+drift_curve    `DriftCurve`: drift by frame with its errors; tables corrected by it, and back
+drift_plot     its picture
+rough_drift    a rough curve, by segments of the movie
+curve_fitting  the best curve from a rough one, with its errors
+overlap        how well events overlap, by compiled loops
+blinks         rows of consecutive frames merged into events
+knots          the knots of a curve, and priors of its stiffness
+smoothing      stiffness chosen on held-out molecules
+jumps          where a curve jumps
+fiducials      points in every frame, and their curve
 """

@@ -75,7 +75,7 @@ class NeighbourGrid:
 
     def count(self) -> NDArray[np.int64]:
         """Return how many other points are within the radius of each point, shape (N,), in the order of the input."""
-        parts = self._parts()
+        parts = self.parts()
         counts = np.zeros((min(len(parts), 8), len(self.order)), np.int32)
 
         def count(k: int) -> None:
@@ -102,19 +102,19 @@ class NeighbourGrid:
 
         def fill(k: int) -> None:
             where = self.points, self.cell_start, self.spans, self.radius
-            _fill_pairs(*where, *self._parts()[k], self.order, first, second, starts[k])
+            _fill_pairs(*where, *self.parts()[k], self.order, first, second, starts[k])
 
         on_all_processors(fill, range(len(totals)))
         return first, second
 
-    def _parts(self) -> list[tuple[int, int]]:
+    def parts(self) -> list[tuple[int, int]]:
         """Return ranges of cells that hold about as many points each."""
         share = np.linspace(0, len(self.order), N_PARTS + 1)
         edges = np.unique(np.searchsorted(self.cell_start, share))
         return list(itertools.pairwise(np.minimum(edges, len(self.cell_start) - 1).tolist()))
 
     def _pairs_of_parts(self) -> NDArray[np.int64]:
-        parts = self._parts()
+        parts = self.parts()
         totals = np.zeros(len(parts), np.int64)
 
         def count(k: int) -> None:

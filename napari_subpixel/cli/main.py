@@ -30,6 +30,7 @@ COMMANDS = {
     "models": "list the installed models, or show one's card",
     "cameras": "list the known cameras, and your own",
     "info": "say what a movie, a table, a model or a camera file is, and what it says of itself",
+    "drift": "estimate the drift of a table's movie with its error, and subtract it",
     "filter": "keep some rows of a table, by an expression, frames, a region or their neighbours",
     "convert": "write a table in another format",
     "completion": "print a script that teaches bash, zsh or fish the commands and options",

@@ -10,7 +10,13 @@ from napari_subpixel.cli.main import COMMANDS
 from napari_subpixel.errors import InputError
 
 #: Says itself what to do: there is no flag for it.
-WITHOUT_ADVICE = {errors.AxesError, errors.CameraMismatchError, errors.FilterError, errors.ImplausibleError}
+WITHOUT_ADVICE = {
+    errors.AxesError,
+    errors.CameraMismatchError,
+    errors.FilterError,
+    errors.ImplausibleError,
+    errors.TooFewMoleculesError,
+}
 KINDS = {
     kind
     for name, kind in vars(errors).items()

@@ -15,6 +15,7 @@ WITHOUT_ADVICE = {
     errors.ImplausibleError,
     errors.InvalidRowsError,
     errors.OriginError,
+    errors.TooFewMoleculesError,
 }
 #: What only *Batch process* comes upon: it alone writes files that a run could leave unfinished.
 OF_BATCHES = {errors.UnfinishedRunError, errors.ChangedRunError, errors.FollowedRunError}

@@ -1,0 +1,352 @@
+"""The curve of drift that makes events overlap best, from a rough one, its stiffness chosen, with its errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+
+from napari_subpixel.analysis.blinks import Events
+from napari_subpixel.analysis.jumps import candidate_jumps
+from napari_subpixel.analysis.knots import Knots, Stiffness
+from napari_subpixel.analysis.overlap import REACH, Nodes, Overlap, Pairs, n_near, overlap, overlapping_pairs
+from napari_subpixel.analysis.smoothing import Curve, Quadratic, averaged, candidates, held, held_out_gains
+
+#: Most knots of a curve.
+MAX_KNOTS = 200
+#: Most pairs; where there are more, some of the events are left out.
+MAX_PAIRS = 6_000_000
+#: Stages that refine a rough curve: the width of the overlap, in that of the last stage, and the part of the knots.
+ANNEALING = ((2.0, 0.25), (1.0, 0.5))
+#: Steps of each stage.
+ANNEALING_STEPS = 4
+#: Steps of the last stage, with the knots of the result.
+LAST_STEPS = 6
+#: Part of the upper bound of the curvature that a step goes by: half of it always climbs.
+STEP_CURVATURE = 0.5
+#: Rounds in which the curve is calibrated, its stiffness chosen and the curve moved.
+ROUNDS = 2
+#: Width of the blocks of space that count as independent, in reaches of a pair.
+BLOCK_REACHES = 6.0
+#: Times that the blocks are split into those fitted and those held out.
+N_SPLITS = 3
+#: By how much a jump must raise the log likelihood of held-out molecules.
+MIN_GAIN = 5.0
+#: Least degrees of freedom of the curve in whose directions the overlap is calibrated.
+MIN_FREEDOM = 15.0
+#: Least part of the upper bound that the curvature is taken for.
+LEAST_CURVATURE = 0.02
+
+
+@dataclass
+class Fit:
+    """A curve on its way to the best one. Lengths are in units of the overlap's width along each axis.
+
+    Attributes
+    ----------
+    events : Events
+        In nm.
+    weight : ndarray of float64, shape (N,)
+        How much each event counts.
+    knots : Knots
+    curve_nm : ndarray of float64, shape (K, D)
+        The curve at the knots, nm.
+    width_nm : ndarray of float64, shape (D,)
+        Width of the overlap along each axis.
+    gap : float
+        Frames that the events of a pair are apart at least.
+    background : float
+        Uniform background, in the units of the overlap.
+    """
+
+    events: Events
+    weight: NDArray[np.float64]
+    knots: Knots
+    curve_nm: NDArray[np.float64]
+    width_nm: NDArray[np.float64]
+    gap: float
+    background: float = 0.01
+
+    @property
+    def nodes(self) -> Nodes:
+        """Where on the curve the events are."""
+        return self.knots.nodes(self.events.time)
+
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """The curve at the knots, shape (K, D)."""
+        return self.curve_nm / self.width_nm
+
+    def place(self) -> NDArray[np.float64]:
+        """Return the events' positions without drift, shape (N, D)."""
+        return (self.events.place - self.nodes.curve(self.curve_nm)) / self.width_nm
+
+    def pairs(self) -> Pairs:
+        """Return the pairs of events at the curve as it is."""
+        return overlapping_pairs(self.place(), self.events.time, self.gap)
+
+    def overlap(self, pairs: Pairs, **options: Any) -> Overlap:
+        """Return the overlap at the curve as it is."""
+        return overlap(self.place(), self.weight, self.nodes, pairs, self.background, **options)
+
+    def with_knots(self, knots: Knots) -> Fit:
+        """Return the same curve with other knots."""
+        return replace(self, knots=knots, curve_nm=self.knots.nodes(knots.time).curve(self.curve_nm))
+
+    def of(self, rows: Any) -> Fit:
+        """Return the same with some of the events."""
+        return replace(self, events=self.events.select(rows), weight=self.weight[rows])
+
+    def thinned(self, most: int = MAX_PAIRS) -> Fit:
+        """Return the same with events in order of their places, few enough that at most so many pairs are near."""
+        place = self.place()
+        rows = np.lexsort((place[:, 1], np.floor(place[:, 0] / (2 * REACH))))
+        keep = 1.0
+        while True:
+            step = np.floor(np.arange(len(rows)) * keep)
+            chosen = rows[np.diff(step, prepend=-1.0) > 0] if keep < 1 else rows
+            found = n_near(place[chosen])
+            if found <= most or len(chosen) < 100:
+                return self.of(chosen)
+            keep *= 0.95 * float(np.sqrt(most / found))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What the overlap is worth as a log likelihood.
+
+    Attributes
+    ----------
+    curvature : float
+        Its curvature as a part of the upper bound.
+    scale : float
+        What it is multiplied by, so that its curvature is the inverse of a variance.
+    """
+
+    curvature: float
+    scale: float
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The best curve of a set of knots.
+
+    Attributes
+    ----------
+    fit : Fit
+        With this curve.
+    curve : Curve
+        In units of the width.
+    stiffness : Stiffness
+        The one under which the held-out molecules are likeliest.
+    """
+
+    fit: Fit
+    curve: Curve
+    stiffness: Stiffness
+
+
+def refined(fit: Fit, stiffness: Stiffness, n_knots: int) -> Fit:
+    """Return a rough curve's fit annealed to the width of the overlap, with some number of even knots."""
+    first, last = float(fit.knots.time[0]), float(fit.knots.time[-1])
+    for factor, part in ANNEALING:
+        fit = fit.with_knots(Knots.even(first, last, max(int(part * n_knots), 2)))
+        stage = replace(fit, width_nm=fit.width_nm * factor).thinned(MAX_PAIRS // 3)
+        climb(stage, stage.pairs(), stiffness, ANNEALING_STEPS)
+        fit = replace(fit, curve_nm=stage.curve_nm, background=stage.background)
+    return fit.with_knots(Knots.even(first, last, n_knots))
+
+
+def climb(fit: Fit, pairs: Pairs, stiffness: Stiffness, n_steps: int) -> None:
+    """Take some steps up, and adapt the background."""
+    prior = fit.knots.precision(stiffness)
+    gauge = fit.knots.gauge
+    for _ in range(n_steps):
+        here = fit.overlap(pairs)
+        information = STEP_CURVATURE * here.matrix
+        target = information @ fit.values + fit.nodes.project(here.force)
+        values = _solved(held(information, gauge) + prior, target)
+        fit.curve_nm = (values - gauge @ values) * fit.width_nm
+        fit.background = _next_background(fit, here)
+
+
+def best_fit(fit: Fit, stiffness: Stiffness, rng: np.random.Generator) -> Fitted:
+    """Return the best curve near that of a fit, its stiffness and its jumps chosen on held-out molecules.
+
+    Parameters
+    ----------
+    fit : Fit
+        With a curve that is off by less than the width of the overlap.
+    stiffness : Stiffness
+        With which the first steps are taken.
+    rng : numpy.random.Generator
+        Splits the molecules.
+    """
+    fit = fit.thinned()
+    climb(fit, fit.pairs(), stiffness, LAST_STEPS)
+    fit = _with_jumps(fit, stiffness)
+    calibration = Calibration(0.4, 1.0)
+    fitted: Fitted | None = None
+    for _ in range(ROUNDS):
+        pairs = fit.pairs()
+        calibration = calibrated(fit, pairs, stiffness, calibration, rng)
+        folds = _folds(fit, pairs, calibration, rng)
+        if refuted := _refuted_jumps(fit.knots, folds, stiffness):
+            fit = _with_knots_for(fit, [jump for jump in fit.knots.jumps if jump not in refuted])
+            pairs = fit.pairs()
+            climb(fit, pairs, stiffness, LAST_STEPS)
+            folds = _folds(fit, pairs, calibration, rng)
+        fitted = _chosen(fit, pairs, calibration, folds)
+        fit, stiffness = fitted.fit, fitted.stiffness
+    assert fitted is not None
+    return fitted
+
+
+def _with_jumps(fit: Fit, stiffness: Stiffness) -> Fit:
+    """Return the fit with a pair of knots wherever the drift may jump."""
+    here = fit.overlap(fit.pairs(), with_matrix=False)
+    held_by = here.pull > 0
+    drift = fit.nodes.curve(fit.values)[held_by] + here.force[held_by] / here.pull[held_by, None]
+    jumps = candidate_jumps(fit.events.time[held_by], drift, len(fit.knots))
+    if not jumps:
+        return fit
+    fit = _with_knots_for(fit, jumps)
+    climb(fit, fit.pairs(), stiffness, LAST_STEPS)
+    climb(fit, fit.pairs(), stiffness, LAST_STEPS)
+    return fit
+
+
+def _with_knots_for(fit: Fit, jumps: Sequence[float]) -> Fit:
+    n_even = len(fit.knots) - 2 * len(fit.knots.jumps)
+    return fit.with_knots(Knots.even(float(fit.knots.time[0]), float(fit.knots.time[-1]), n_even, jumps))
+
+
+def _refuted_jumps(knots: Knots, folds: Sequence[tuple[Quadratic, Quadratic]], stiffness: Stiffness) -> list[float]:
+    """Return the jumps without which held-out molecules are no less likely by `MIN_GAIN`."""
+    prior, gauge = knots.precision(stiffness), knots.gauge
+
+    def gain(tie: NDArray[np.float64] | float) -> float:
+        total = 0.0
+        for fitted, held_out in folds:
+            target = fitted.information @ fitted.values + fitted.gradient
+            values = _solved(held(fitted.information, gauge) + prior + tie, target)
+            total += float(held_out.gains((values - gauge @ values)[None])[0]) / N_SPLITS
+        return total
+
+    with_all = gain(0.0) if knots.jumps else 0.0
+    return [jump for jump in knots.jumps if with_all - gain(knots.without_jump(jump)) < MIN_GAIN]
+
+
+def calibrated(
+    fit: Fit, pairs: Pairs, stiffness: Stiffness, before: Calibration, rng: np.random.Generator
+) -> Calibration:
+    """Return what the overlap is worth: its curvature by differences, its scale by how blocks of space scatter.
+
+    The overlap is no likelihood: what events of one molecule have in common counts several times. So the scatter of its
+    derivative between blocks is compared with its curvature (Pauli, Racugno & Ventura 2011, "Bayesian composite
+    marginal likelihoods", Statistica Sinica 21:149), in the directions that the stiffness leaves free.
+    """
+    here = fit.overlap(pairs)
+    nodes, gauge = fit.nodes, fit.knots.gauge
+    prior = _loose_prior(fit.knots, stiffness, before.scale * before.curvature * here.matrix)
+    noise = nodes.project(rng.normal(size=fit.events.place.shape) * np.sqrt((here.force**2).mean(axis=0)))
+    step = _solved(held(before.curvature * here.matrix, gauge) + prior / before.scale, noise)
+    up, down = (
+        replace(fit, curve_nm=fit.curve_nm + sign * step * fit.width_nm).overlap(pairs, with_matrix=False).force
+        for sign in (1, -1)
+    )
+    bend = 0.5 * float((nodes.project(down - up) * step).sum())
+    bound = float(np.einsum("ka,kl,la->", step, here.matrix, step))
+    curvature = float(np.clip(bend / max(bound, 1e-300), LEAST_CURVATURE, 1.0))
+    smooth = _solved(held(curvature * here.matrix, gauge) + prior / before.scale, np.eye(nodes.n))
+    expected = float(np.einsum("ij,jk,ik->", smooth, here.matrix, smooth, optimize=True))
+    scatter = [((smooth @ by_block) ** 2).sum() for by_block in _forces_by_block(fit, here)]
+    return Calibration(curvature, curvature * expected / max(float(np.mean(scatter)), 1e-300))
+
+
+def _folds(
+    fit: Fit, pairs: Pairs, calibration: Calibration, rng: np.random.Generator
+) -> list[tuple[Quadratic, Quadratic]]:
+    """Return splits of the molecules, by blocks of space, into those fitted and those held out."""
+    block = _blocks(fit)
+    folds = []
+    for _ in range(N_SPLITS):
+        half = rng.permutation(np.arange(block.max() + 1) % 2)[block]
+        one, other = (_quadratic(*_side(fit, pairs, half, side), calibration) for side in (0, 1))
+        folds += [(one, other), (other, one)]
+    return folds
+
+
+def _chosen(fit: Fit, pairs: Pairs, calibration: Calibration, folds: Sequence[tuple[Quadratic, Quadratic]]) -> Fitted:
+    """Return the curve of the stiffnesses that make held-out molecules likely."""
+    tried, gauge = candidates(fit.knots), fit.knots.gauge
+    gains = held_out_gains(folds, fit.knots, gauge, tried) / N_SPLITS
+    curve = averaged(_quadratic(fit, pairs, calibration), fit.knots, gauge, tried, gains)
+    moved = replace(fit, curve_nm=curve.values * fit.width_nm)
+    return Fitted(moved, curve, tried[int(gains.argmax())])
+
+
+def _side(fit: Fit, pairs: Pairs, half: NDArray[np.int64], side: int) -> tuple[Fit, Pairs]:
+    """Return the events of one half, and the pairs among them."""
+    rows = np.flatnonzero(half == side)
+    number = np.empty(len(half), np.int32)
+    number[rows] = np.arange(len(rows), dtype=np.int32)
+    inside = (half[pairs.first] == side) & (half[pairs.second] == side)
+    return fit.of(rows), Pairs(number[pairs.first[inside]], number[pairs.second[inside]])
+
+
+def _quadratic(fit: Fit, pairs: Pairs, calibration: Calibration) -> Quadratic:
+    """Return the calibrated log likelihood near the curve."""
+    here = fit.overlap(pairs)
+    scale = calibration.scale
+    return Quadratic(fit.values, scale * fit.nodes.project(here.force), scale * calibration.curvature * here.matrix)
+
+
+def _blocks(fit: Fit) -> NDArray[np.int64]:
+    """Return the number of each event's block of space, shape (N,)."""
+    cell = np.floor(fit.place()[:, :2] / (BLOCK_REACHES * REACH)).astype(np.int64)
+    _, block = np.unique(cell[:, 0] * (1 + np.ptp(cell[:, 1])) + cell[:, 1], return_inverse=True)
+    return np.asarray(block)
+
+
+def _loose_prior(knots: Knots, stiffness: Stiffness, information: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the prior of a stiffness, or of a less stiff one that leaves the curve `MIN_FREEDOM`."""
+    known = held(information, knots.gauge)
+    least = min(MIN_FREEDOM, 0.5 * len(knots))
+    while True:
+        prior = knots.precision(stiffness)
+        freedom = float(np.trace(_solved(known + prior, information)))
+        if freedom >= least or stiffness.rate > 1e12:
+            return prior
+        stiffness = Stiffness(stiffness.order, stiffness.rate * 4)
+
+
+def _forces_by_block(fit: Fit, here: Overlap) -> list[NDArray[np.float64]]:
+    """Return each block's derivatives with respect to the values at the knots, in y and in x, shapes (K, B)."""
+    block, nodes = _blocks(fit), fit.nodes
+    n_blocks = int(block.max()) + 1
+    shape = nodes.n, n_blocks
+    result: list[NDArray[np.float64]] = []
+    for force in here.force[:, :2].T:
+        total = np.bincount(nodes.before * n_blocks + block, force * (1 - nodes.share), nodes.n * n_blocks)
+        total += np.bincount((nodes.before + 1) * n_blocks + block, force * nodes.share, nodes.n * n_blocks)
+        result.append(np.asarray(total, np.float64).reshape(shape))
+    return result
+
+
+def _next_background(fit: Fit, here: Overlap) -> float:
+    """Return the uniform background that makes the events likelier: one step of expectation maximisation."""
+    alone = float(np.clip(here.background.mean(), 0.001, 0.95))
+    extent = float(np.prod(np.maximum(np.ptp(fit.events.place, axis=0) / fit.width_nm, 1.0)))
+    dimensions = fit.events.place.shape[1]
+    return alone / (1 - alone) * float(fit.weight.sum()) * float((2 * np.pi) ** (dimensions / 2)) / extent
+
+
+def _solved(matrix: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the solution of a system with a positive definite matrix."""
+    solution: NDArray[np.float64] = cho_solve(cho_factor(matrix, check_finite=False), target, check_finite=False)
+    return solution

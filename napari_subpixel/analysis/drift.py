@@ -1,0 +1,240 @@
+"""Drift of a movie from its table of localizations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_subpixel.analysis.blinks import Events, measured_deviation_nm, merge_blinks
+from napari_subpixel.analysis.curve_fitting import MAX_KNOTS, Fit, best_fit, refined
+from napari_subpixel.analysis.drift_curve import DriftCurve
+from napari_subpixel.analysis.fiducials import (
+    MIN_FRAMES,
+    MIN_RADIUS_NM,
+    RADIUS_SIGMAS,
+    fiducial_curve,
+    find_fiducials,
+    pick_fiducial,
+)
+from napari_subpixel.analysis.knots import Knots, Stiffness
+from napari_subpixel.analysis.rough_drift import RoughDrift, rough_drift
+from napari_subpixel.analysis.smoothing import Curve
+from napari_subpixel.errors import InputError, TooFewMoleculesError
+from napari_subpixel.localizations import Localizations
+
+#: Fewest appearances of molecules.
+MIN_EVENTS = 50
+#: Least part of a movie's segments that must certainly overlap the others.
+MIN_CERTAIN = 0.5
+#: Most frames that rows are merged over into one event.
+LONGEST_EVENT = 20
+#: Pairs of less than this many frames apart may be one molecule.
+GAP_FRAMES = 20
+#: The same, as a part of the movie at most.
+GAP_PART = 0.02
+#: Rows this many times less certain than most are left out.
+LEAST_CERTAIN = 3.0
+#: Width of the overlap, in standard deviations of an event.
+WIDTH_SIGMAS = 2.0
+#: The sample's own width that the weight of an event allows for, in the same.
+SAMPLE_SIGMAS = 0.5
+#: Rows scatter this many times as much between frames as their uncertainties say: they are not believed.
+NOT_BELIEVED = 1.5
+#: What a row's standard deviation is taken for where nothing says, nm.
+UNKNOWN_DEVIATION_NM = 15.0
+#: An error of the curve larger than this part of the median uncertainty is worth a warning.
+WORTH_WARNING = 0.5
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of a table in nm, and what was assumed of them."""
+
+    frame: NDArray[np.int64]
+    place: NDArray[np.float64]
+    deviation: NDArray[np.float64]
+    warnings: tuple[str, ...]
+
+
+def estimate_drift(localizations: Localizations, *, fiducials: bool | ArrayLike = False, seed: int = 0) -> DriftCurve:
+    """Estimate the drift of a movie, from the molecules or from fiducials.
+
+    From the molecules: a rough curve shifts segments of the movie onto each other. From it, the curve climbs to where
+    all appearances of molecules overlap best, each weighted by its uncertainty, rows of consecutive frames counted
+    once. Its stiffness is chosen on molecules that it was not fitted to, and its error follows from the curvature,
+    scaled by how independent blocks of the field disagree. A jump is one where held-out molecules speak for it.
+
+    Parameters
+    ----------
+    localizations : Localizations
+        With a pixel size; with uncertainties where they were measured.
+    fiducials : bool or array_like of float, shape (M, 2)
+        True follows the points that are in nearly every frame; positions, y and x in pixels, those near them.
+    seed : int
+        Of the random splits of the molecules.
+
+    Returns
+    -------
+    DriftCurve
+        For every frame from 0 to the movie's last.
+
+    Raises
+    ------
+    PixelSizeError
+        If the pixel size is not known.
+    TooFewMoleculesError
+        If the rows are too few, or overlap too little, to say anything of a drift; if there is no fiducial.
+    InputError
+        If there are no rows, or they are all in one frame or at one place.
+    """
+    rows = _rows_of(localizations)
+    n_frames = max(localizations.n_frames or 0, int(rows.frame.max()) + 1)
+    picks = None if isinstance(fiducials, bool) else checked_picks(fiducials) * localizations.known_pixel_size_nm()
+    if fiducials is False:
+        return _by_molecules(rows, n_frames, np.random.default_rng(seed))
+    return _by_fiducials(rows, n_frames, picks)
+
+
+def checked_picks(picks: ArrayLike) -> NDArray[np.float64]:
+    """Return positions of fiducials as an array, shape (M, 2), or raise `InputError`."""
+    places = np.asarray(picks, np.float64)
+    if places.ndim != 2 or places.shape[1] != 2 or not len(places) or not np.isfinite(places).all():
+        raise InputError(f"fiducials are picked by positions y, x in pixels, shape (M, 2), got shape {places.shape}")
+    return places
+
+
+def _knots(rows: _Rows) -> Knots:
+    first, last = int(rows.frame.min()), int(rows.frame.max())
+    return Knots.even(first, last, min(MAX_KNOTS, last - first + 1))
+
+
+def _by_molecules(rows: _Rows, n_frames: int, rng: np.random.Generator) -> DriftCurve:
+    knots = _knots(rows)
+    longest = int(np.clip((np.ptp(rows.frame) + 1) / MAX_KNOTS, 1, LONGEST_EVENT))
+    events = merge_blinks(rows.frame, rows.place, rows.deviation, longest)
+    if len(events) < MIN_EVENTS:
+        raise TooFewMoleculesError(
+            f"{len(events)} molecules are too few to estimate drift from: {MIN_EVENTS} are needed"
+        )
+    rough = rough_drift(events)
+    if rough.certain.mean() < MIN_CERTAIN:
+        raise TooFewMoleculesError(
+            f"the drift cannot be estimated: of {len(rough.time)} parts of the movie, {int(rough.certain.sum())} "
+            "overlap the others more than by chance"
+        )
+    fit, stiffness = _start(events, rough, knots)
+    fitted = best_fit(refined(fit, stiffness, len(knots)), stiffness, rng)
+    width = fitted.fit.width_nm
+    curve = Curve(fitted.curve.values * width, fitted.curve.covariance * width[:, None, None] ** 2)
+    return _by_frame(curve, fitted.fit.knots, n_frames, rows, "molecules")
+
+
+def _by_fiducials(rows: _Rows, n_frames: int, picks: NDArray[np.float64] | None) -> DriftCurve:
+    events = merge_blinks(rows.frame, rows.place, rows.deviation, 1)
+    rough = rough_drift(events)
+    place = rows.place - rough.at(rows.frame.astype(np.float64)) if rough.certain.any() else rows.place
+    radius = max(RADIUS_SIGMAS * float(np.median(rows.deviation)), MIN_RADIUS_NM)
+    if picks is None:
+        found = find_fiducials(rows.frame, place, radius)
+        if not found:
+            raise TooFewMoleculesError(f"there is no fiducial: no point alone in {MIN_FRAMES:.0%} of the frames")
+    else:
+        found = [pick_fiducial(rows.frame, place, pick, radius) for pick in picks]
+        for pick, fiducial in zip(picks, found, strict=True):
+            if len(fiducial.rows) < 2:
+                raise TooFewMoleculesError(
+                    f"there is no fiducial within {radius:.0f} nm of y {pick[0]:g}, x {pick[1]:g} nm"
+                )
+    knots = _knots(rows)
+    curve = fiducial_curve(found, rows.frame, rows.place, rows.deviation, knots)
+    return _by_frame(curve, knots, n_frames, rows, "fiducials")
+
+
+def _rows_of(localizations: Localizations) -> _Rows:
+    """Return the rows in nm, with uncertainties that are there, measured or assumed."""
+    size = localizations.known_pixel_size_nm()
+    if not len(localizations):
+        raise InputError("there are no rows to estimate drift from")
+    frame, place = localizations.frame, localizations.yx * size
+    if frame.min() == frame.max():
+        raise InputError(f"all {len(frame):,} rows are in frame {frame[0]}: drift needs several frames")
+    if not np.ptp(place, axis=0).any():
+        raise InputError(
+            f"all {len(frame):,} rows are at one place, y {place[0, 0] / size:g}, x {place[0, 1] / size:g} px"
+        )
+    measured = measured_deviation_nm(frame, place, size)
+    deviation, warnings = _deviation(localizations, size, measured)
+    median = float(np.median(deviation))
+    keep = (deviation <= LEAST_CERTAIN * median).all(axis=1)
+    return _Rows(frame[keep], place[keep], deviation[keep], warnings)
+
+
+def _deviation(
+    localizations: Localizations, size: float, measured: float | None
+) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """Return the standard deviations of all rows in y and x, nm, and what had to be assumed."""
+    names = [n for n in ("y_uncertainty", "x_uncertainty") if n in localizations]
+    columns = [localizations[n].astype(np.float64) * size for n in names]
+    good = (
+        np.all([np.isfinite(c) & (c > 0) for c in columns], axis=0) if columns else np.zeros(len(localizations), bool)
+    )
+    if not good.any():
+        assumed = UNKNOWN_DEVIATION_NM if measured is None else measured
+        how = "assumed" if measured is None else "measured on molecules in consecutive frames"
+        warning = (
+            f"the table has no uncertainties: all rows count the same, with {assumed:.3g} nm, {how}; "
+            "the curve would be more precise with them"
+        )
+        return np.full((len(localizations), 2), assumed), (warning,)
+    deviation = np.column_stack([columns[0], columns[-1]])
+    median = float(np.median(deviation[good]))
+    deviation[~good] = median
+    warnings = []
+    if not good.all():
+        warnings.append(f"{int((~good).sum()):,} rows have no uncertainty and count as the median one, {median:.3g} nm")
+    if measured is not None and measured > NOT_BELIEVED * median:
+        warnings.append(
+            f"molecules scatter by {measured:.3g} nm between frames, {measured / median:.1f} times what the "
+            "uncertainties say, which are taken that much larger"
+        )
+        deviation *= measured / median
+    return deviation, tuple(warnings)
+
+
+def _start(events: Events, rough: RoughDrift, knots: Knots) -> tuple[Fit, Stiffness]:
+    """Return the fit of a rough curve, and how much this wanders."""
+    sigma = np.sqrt(np.median(events.variance, axis=0))
+    weight = 1.0 / (events.variance / sigma**2 + SAMPLE_SIGMAS**2).mean(axis=1)
+    width = np.full(events.place.shape[1], WIDTH_SIGMAS) * sigma
+    span = float(np.ptp(knots.time))
+    gap = min(GAP_FRAMES, GAP_PART * span)
+    steps = np.diff(rough.shift / width[:2], axis=0)
+    walked = float((steps**2).mean() / np.diff(rough.time).mean())
+    stiffness = Stiffness(1, 2 * max(walked, 0.01 / span))
+    return Fit(events, weight, knots, rough.at(knots.time), width, gap), stiffness
+
+
+def _by_frame(curve: Curve, knots: Knots, n_frames: int, rows: _Rows, method: str) -> DriftCurve:
+    """Return a curve in nm by frame, with what is to be said of it."""
+    nodes = knots.nodes(np.arange(n_frames, dtype=np.float64))
+    values = nodes.curve(curve.values)
+    error = np.sqrt(np.stack([_variance(nodes.before, nodes.share, c) for c in curve.covariance], axis=1))
+    rms, median = float(np.sqrt((error[:, :2] ** 2).mean())), float(np.median(rows.deviation))
+    warnings = list(rows.warnings)
+    if rms > WORTH_WARNING * median:
+        warnings.append(f"the curve is known to {rms:.3g} nm only, and the localizations to {median:.3g} nm")
+    y, x = (values - values[0]).T[:2]
+    jumps = tuple(int(np.ceil(jump)) for jump in knots.jumps)
+    return DriftCurve(x, y, error[:, 1], error[:, 0], method=method, jumps=jumps, warnings=tuple(warnings))
+
+
+def _variance(
+    before: NDArray[np.int64], share: NDArray[np.float64], covariance: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the variance of the curve between knots."""
+    own = np.diag(covariance)
+    both = covariance[before, before + 1]
+    total = (1 - share) ** 2 * own[before] + share**2 * own[before + 1] + 2 * share * (1 - share) * both
+    return np.asarray(np.maximum(total, 0.0))

@@ -1,0 +1,189 @@
+"""A curve of drift with its errors: a record, its file, and a table corrected by it and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from napari_subpixel._util.files import atomic_output, check_can_write, open_input, reading
+from napari_subpixel._util.records import set_field
+from napari_subpixel.errors import InputError
+from napari_subpixel.localizations import Localizations
+
+#: Columns of a corrected table: the drift that was subtracted from every row, by axis.
+DRIFT_COLUMNS = {"y": "y_drift_nm", "x": "x_drift_nm", "z_nm": "z_drift_nm"}
+#: Columns of a trace's file, in order; those of z only where there is one.
+TRACE_COLUMNS = ("frame", "x_nm", "y_nm", "z_nm", "x_error_nm", "y_error_nm", "z_error_nm")
+#: Decimals of a trace's file.
+TRACE_DECIMALS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class DriftCurve:
+    """How far the sample had moved in every frame, by one number for each frame from 0 on, nm.
+
+    Attributes
+    ----------
+    x_nm, y_nm : ndarray of float64, shape (T,)
+        Drift, 0 in the first frame.
+    x_error_nm, y_error_nm : ndarray of float64, shape (T,)
+        One standard deviation of the drift less its mean over the movie: a shift of the whole movie blurs nothing.
+    z_nm, z_error_nm : ndarray of float64, shape (T,), optional
+        The same along the optical axis.
+    method : str
+        ``molecules`` or ``fiducials``.
+    jumps : tuple of int
+        The first frames after a jump.
+    warnings : tuple of str
+        What the result should be taken with.
+    """
+
+    x_nm: NDArray[np.float64]
+    y_nm: NDArray[np.float64]
+    x_error_nm: NDArray[np.float64]
+    y_error_nm: NDArray[np.float64]
+    z_nm: NDArray[np.float64] | None = None
+    z_error_nm: NDArray[np.float64] | None = None
+    method: str = "molecules"
+    jumps: tuple[int, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if field.name.endswith("_nm") and getattr(self, field.name) is not None:
+                values = np.array(getattr(self, field.name), np.float64)
+                values.setflags(write=False)
+                set_field(self, field.name, values)
+        shapes = {values.shape for values in self.columns().values()}
+        if len(shapes) != 1 or len(next(iter(shapes))) != 1:
+            raise InputError(f"a curve of drift has one number for each frame, got shapes {sorted(shapes)}")
+        if not all(np.isfinite(values).all() for values in self.columns().values()):
+            raise InputError("a curve of drift must be finite")
+
+    def __len__(self) -> int:
+        return len(self.x_nm)
+
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """Return the numbers by frame that there are, in the order of a trace's file."""
+        named = {name: getattr(self, name) for name in TRACE_COLUMNS[1:]}
+        return {name: values for name, values in named.items() if values is not None}
+
+    @property
+    def rms_error_nm(self) -> float:
+        """Root mean square of the errors in x and y over all frames, along an axis."""
+        return float(np.sqrt(0.5 * (self.x_error_nm**2 + self.y_error_nm**2).mean())) if len(self) else 0.0
+
+    @property
+    def extent_nm(self) -> tuple[float, float]:
+        """How far the drift ranges in y and in x."""
+        return (float(np.ptp(self.y_nm)), float(np.ptp(self.x_nm))) if len(self) else (0.0, 0.0)
+
+    def correct(self, localizations: Localizations) -> Localizations:
+        """Subtract the drift from a table, and keep what was subtracted in columns of its own.
+
+        Parameters
+        ----------
+        localizations : Localizations
+            With a pixel size, and no frame beyond the curve's last.
+
+        Returns
+        -------
+        Localizations
+            With the columns ``y_drift_nm`` and ``x_drift_nm``, and ``z_drift_nm`` where both have z; what an earlier
+            correction subtracted is in their sum.
+
+        Raises
+        ------
+        InputError
+            If the pixel size is not known, or there are later frames.
+        """
+        frame = localizations.frame
+        if len(frame) and frame.max() >= len(self):
+            raise InputError(f"frame {frame.max()} is beyond the curve of drift, which has {len(self)} frames")
+        drift = {"y": self.y_nm[frame], "x": self.x_nm[frame]}
+        if self.z_nm is not None and "z_nm" in localizations:
+            drift["z_nm"] = self.z_nm[frame]
+        moved = _moved(localizations, drift, -1.0)
+        before = {axis: _drift_column(localizations, axis) for axis in drift}
+        about = {"method": self.method, "rms_error_nm": round(self.rms_error_nm, TRACE_DECIMALS), "frames": len(self)}
+        return moved.with_extra({DRIFT_COLUMNS[axis]: before[axis] + drift[axis] for axis in drift}).with_about(
+            provenance={**localizations.provenance, "drift": about}
+        )
+
+    def write(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write a trace: a csv with a row for each frame, from 0.
+
+        Raises
+        ------
+        InputError
+            If it cannot be written.
+        """
+        check_can_write(path, overwrite=overwrite)
+        table = pd.DataFrame({"frame": np.arange(len(self)), **self.columns()})
+        with atomic_output(path) as draft:
+            table.to_csv(draft, index=False, float_format=f"%.{TRACE_DECIMALS}f", lineterminator="\n")
+
+    @classmethod
+    def read(cls, path: str | Path) -> DriftCurve:
+        """Read a trace.
+
+        Raises
+        ------
+        InputError
+            If the file is no trace with a row for each frame from 0.
+        """
+        with reading(path), open_input(path) as file:
+            try:
+                table = pd.read_csv(file)
+            except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+                raise InputError(f"{path}: not a trace of drift: {' '.join(str(error).split())}") from None
+        needed = {"frame", "x_nm", "y_nm", "x_error_nm", "y_error_nm"}
+        if missing := sorted(needed - set(table.columns)):
+            raise InputError(f"{path}: not a trace of drift: no column {missing[0]!r}")
+        if not np.array_equal(table["frame"], np.arange(len(table))):
+            raise InputError(f"{path}: a trace has a row for each frame in order, from 0")
+        try:
+            return cls(**{name: table[name].to_numpy(np.float64) for name in TRACE_COLUMNS[1:] if name in table})
+        except (InputError, ValueError) as error:
+            raise InputError(f"{path}: {error}") from None
+
+
+def is_corrected(localizations: Localizations) -> bool:
+    """Say whether drift was subtracted from a table, which kept what it was."""
+    return all(DRIFT_COLUMNS[axis] in localizations for axis in ("y", "x"))
+
+
+def undo_drift(localizations: Localizations) -> Localizations:
+    """Return a corrected table with its original positions, without the columns that a correction adds.
+
+    Raises
+    ------
+    InputError
+        If the table has no such columns.
+    """
+    if not is_corrected(localizations):
+        raise InputError(f"no drift was subtracted from the table: there is no column {DRIFT_COLUMNS['x']!r}")
+    drift = {axis: _drift_column(localizations, axis) for axis, name in DRIFT_COLUMNS.items() if name in localizations}
+    moved = _moved(localizations, drift, 1.0)
+    kept = {name: moved[name] for name in moved.columns if name not in DRIFT_COLUMNS.values()}
+    own = {name: kept.pop(name) for name in moved.extra if name in kept}
+    about = dict(moved.about)
+    about["provenance"] = {name: value for name, value in about["provenance"].items() if name != "drift"}
+    return Localizations(kept, extra=own, **about)
+
+
+def _moved(localizations: Localizations, drift: Mapping[str, NDArray[np.float64]], sign: float) -> Localizations:
+    size = localizations.known_pixel_size_nm()
+    scale = {"y": size, "x": size, "z_nm": 1.0}
+    return localizations.with_columns(**{a: localizations[a] + sign * d / scale[a] for a, d in drift.items()})
+
+
+def _drift_column(localizations: Localizations, axis: str) -> NDArray[np.float64]:
+    name = DRIFT_COLUMNS[axis]
+    return localizations[name].astype(np.float64) if name in localizations else np.zeros(len(localizations))

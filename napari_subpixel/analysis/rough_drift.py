@@ -1,0 +1,166 @@
+"""A rough curve of drift without any guess: segments of the movie, each shifted onto those before it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from napari_subpixel._util.compiled import compiled
+from napari_subpixel.analysis.blinks import Events
+
+#: Events of a segment, where there are enough for `MIN_SEGMENTS`.
+EVENTS_PER_SEGMENT = 300
+#: Segments of a movie with few events.
+MIN_SEGMENTS = 8
+#: Segments of a movie with many.
+MAX_SEGMENTS = 100
+#: Fewest segments that a movie is tried with.
+FEWEST_SEGMENTS = 4
+#: Part of the segments that must stand out.
+MIN_CERTAIN = 0.95
+#: Widths of a cell that are tried, in median standard deviations of the events.
+CELL_SIGMAS = (1.0, 4.0)
+#: Smallest cell, nm.
+MIN_CELL_NM = 4.0
+#: Cells along an axis of the map, onto which a wider field is folded; a power of 2.
+MAP_CELLS = 2048
+#: How far a segment may lie from the one before it: cells on each side.
+SEARCH_CELLS = 28
+#: The same once all segments have a shift.
+REFINE_CELLS = 9
+#: Width of the smoothing of a correlation, in cells.
+SMOOTH_CELLS = 1.5
+#: Most events of a segment that are searched with; the map holds all.
+MAX_SEARCHED = 600
+#: A peak of the correlation counts from this many standard deviations above its surroundings.
+MIN_PEAK = 6.5
+
+
+@dataclass(frozen=True)
+class RoughDrift:
+    """Shifts of segments of a movie.
+
+    Attributes
+    ----------
+    time : ndarray of float64, shape (S,)
+        Mean frame of each segment.
+    shift : ndarray of float64, shape (S, 2)
+        In y and x, nm.
+    peak : ndarray of float64, shape (S,)
+        Height of the correlation of each segment with all others, in standard deviations of its surroundings.
+    """
+
+    time: NDArray[np.float64]
+    shift: NDArray[np.float64]
+    peak: NDArray[np.float64]
+
+    @property
+    def certain(self) -> NDArray[np.bool_]:
+        """Segments that certainly overlap the others, shape (S,)."""
+        return self.peak >= MIN_PEAK
+
+    def at(self, time: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the curve at some times, shape (len(time), 2), by the segments that are certain."""
+        use = self.certain if self.certain.any() else np.ones(len(self.time), bool)
+        return np.stack([np.interp(time, self.time[use], s[use]) for s in self.shift.T], axis=1)
+
+
+def rough_drift(events: Events) -> RoughDrift:
+    """Shift each segment of a movie onto the map of those before it, then each onto the map of all others.
+
+    Where segments do not stand out, fewer and longer ones are tried, and maps of wider cells for structures without
+    detail.
+
+    Parameters
+    ----------
+    events : Events
+        At least one.
+    """
+    n_segments = int(np.clip(len(events) // EVENTS_PER_SEGMENT, MIN_SEGMENTS, MAX_SEGMENTS))
+    best: RoughDrift | None = None
+    while n_segments >= FEWEST_SEGMENTS:
+        for sigmas in CELL_SIGMAS:
+            found = _shifted(events, n_segments, sigmas)
+            if found.certain.mean() >= MIN_CERTAIN:
+                return found
+            if best is None or found.certain.mean() >= best.certain.mean():
+                best = found
+        n_segments //= 2
+    assert best is not None
+    return best
+
+
+def _shifted(events: Events, n_segments: int, sigmas: float) -> RoughDrift:
+    by_time = np.argsort(events.time, kind="stable")
+    segments = [rows for rows in np.array_split(by_time, n_segments) if len(rows)]
+    time = np.array([events.time[rows].mean() for rows in segments])
+    place = events.place[:, :2]
+    cell = max(sigmas * float(np.sqrt(np.median(events.variance[:, :2]))), MIN_CELL_NM)
+    shift, peak = np.zeros((len(segments), 2)), np.zeros(len(segments))
+    chart = np.zeros((MAP_CELLS, MAP_CELLS), np.float32)
+    for k, rows in enumerate(segments):
+        if k:
+            shift[k] = shift[k - 1]
+            moved, peak[k] = _best_shift(chart, place[_thin(rows)] - shift[k], cell, SEARCH_CELLS)
+            if peak[k] >= MIN_PEAK:
+                shift[k] += moved
+        _add(chart, place[rows] - shift[k], cell, 1.0)
+    for _ in range(2):
+        for k, rows in enumerate(segments):
+            _add(chart, place[rows] - shift[k], cell, -1.0)
+            moved, peak[k] = _best_shift(chart, place[_thin(rows)] - shift[k], cell, REFINE_CELLS)
+            if peak[k] >= MIN_PEAK:
+                shift[k] += moved
+            _add(chart, place[rows] - shift[k], cell, 1.0)
+    return RoughDrift(time, shift - np.median(shift, axis=0), peak)
+
+
+def _thin(rows: NDArray[Any]) -> NDArray[Any]:
+    return rows[:: max(1, len(rows) // MAX_SEARCHED)]
+
+
+def _best_shift(
+    chart: NDArray[np.float32], place: NDArray[np.float64], cell: float, reach: int
+) -> tuple[NDArray[np.float64], float]:
+    """Return by how much points lie off the map, nm, and how far the correlation stands out."""
+    correlation = np.zeros((2 * reach + 1, 2 * reach + 1))
+    _correlate(chart, place, cell, correlation)
+    smooth = gaussian_filter(correlation, SMOOTH_CELLS, mode="nearest")
+    at = np.unravel_index(int(smooth.argmax()), smooth.shape)
+    distance = np.hypot(*np.ogrid[-at[0] : 2 * reach + 1 - at[0], -at[1] : 2 * reach + 1 - at[1]])
+    around = smooth[distance > 3 * SMOOTH_CELLS + 1]
+    level = float(np.median(around))
+    noise = max(
+        1.4826 * float(np.median(np.abs(around - level))), 0.5 / SMOOTH_CELLS * np.sqrt(level + 1 / len(place)), 1e-9
+    )
+    height = (smooth[at] - level) / noise
+    near = np.where(distance <= 2 * SMOOTH_CELLS, np.maximum(smooth - level - 0.5 * (smooth[at] - level), 0), 0)
+    total = near.sum()
+    offsets = np.arange(-reach, reach + 1)
+    if total <= 0:
+        return np.zeros(2), 0.0
+    moved = np.array([near.sum(axis=1) @ offsets, near.sum(axis=0) @ offsets]) / total
+    return -moved * cell, float(height)
+
+
+@compiled
+def _add(chart: NDArray[np.float32], place: NDArray[np.float64], cell: float, weight: float) -> None:
+    for i in range(len(place)):
+        y, x = int(np.floor(place[i, 0] / cell)), int(np.floor(place[i, 1] / cell))
+        chart[y & (MAP_CELLS - 1), x & (MAP_CELLS - 1)] += weight
+
+
+@compiled
+def _correlate(chart: NDArray[np.float32], place: NDArray[np.float64], cell: float, correlation: Any) -> None:
+    """Add up the map around every point."""
+    reach = len(correlation) // 2
+    for i in range(len(place)):
+        y, x = int(np.floor(place[i, 0] / cell)) - reach, int(np.floor(place[i, 1] / cell)) - reach
+        for a in range(2 * reach + 1):
+            row = (y + a) & (MAP_CELLS - 1)
+            for b in range(2 * reach + 1):
+                correlation[a, b] += chart[row, (x + b) & (MAP_CELLS - 1)]

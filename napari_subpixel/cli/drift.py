@@ -1,0 +1,140 @@
+"""``napari-subpixel drift``: a table without the drift of its movie, the curve, and the original positions back."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_subpixel._util.records import naming
+from napari_subpixel.cli.common import add_table_arguments, frame_range, read_table
+from napari_subpixel.cli.filtering import add_keep_argument, kept_rows
+from napari_subpixel.cli.messages import say, warn
+from napari_subpixel.cli.parsing import UsageError
+from napari_subpixel.cli.tables import print_json
+from napari_subpixel.errors import PixelSizeError
+
+if TYPE_CHECKING:
+    from napari_subpixel.analysis.drift_curve import DriftCurve
+    from napari_subpixel.localizations import Localizations
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser("drift")
+    parser.add_argument("localizations", type=Path, metavar="TABLE", help="table, in any format that is read")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="TABLE", help="table to write (.csv, .hdf5, .parquet)"
+    )
+    parser.add_argument("--trace", type=Path, metavar="TRACE.csv", help="also write the curve: a row for each frame")
+    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="also plot the curve with its error band")
+    parser.add_argument(
+        "--fiducials",
+        action="store_true",
+        help="follow fiducials, points in nearly every frame, instead of the molecules",
+    )
+    parser.add_argument(
+        "--undo", action="store_true", help="restore the original positions of a table that this command corrected"
+    )
+    parser.add_argument(
+        "--pixel-size-nm",
+        type=float,
+        metavar="NM",
+        help="width of a camera pixel, where the table does not say; overrides it",
+    )
+    add_keep_argument(parser)
+    parser.add_argument("--frames", type=frame_range, metavar="A:B", help="some frames: from 0, B excluded")
+    add_table_arguments(parser, "TABLE")
+    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Correct a table, or restore it."""
+    from napari_subpixel import formats
+    from napari_subpixel._util.figures import check_plot_output
+    from napari_subpixel._util.files import check_can_write
+    from napari_subpixel.runs.movie_lists import check_inputs_stay
+
+    path, output = arguments.localizations, arguments.output
+    if arguments.undo and (arguments.trace or arguments.plot or arguments.fiducials):
+        raise UsageError("--undo restores a table; --trace, --plot and --fiducials are for estimating its drift")
+    check_inputs_stay([(path, output)], also_written=[out for out in (arguments.trace, arguments.plot) if out])
+    formats.check_can_write(output, overwrite=arguments.overwrite)
+    if arguments.trace:
+        check_can_write(arguments.trace, overwrite=arguments.overwrite)
+    if arguments.plot:
+        check_plot_output(arguments.plot, overwrite=arguments.overwrite)
+    table = read_table(
+        path, pixel_size_nm=arguments.pixel_size_nm, origin=arguments.origin, skip_invalid=arguments.skip_invalid
+    )
+    if arguments.frames is not None:
+        table = table.in_frames(*arguments.frames)
+    table = kept_rows(table, arguments.keep, path)
+    if table.pixel_size_nm is None:
+        raise PixelSizeError(f"{path}: says no pixel size, and drift is in nm")
+    return _undo(arguments, table) if arguments.undo else _correct(arguments, table)
+
+
+def _correct(arguments: argparse.Namespace, table: Localizations) -> int:
+    from napari_subpixel import formats
+
+    curve = _estimate(arguments, table)
+    formats.write(arguments.output, curve.correct(table), overwrite=arguments.overwrite)
+    if arguments.trace:
+        curve.write(arguments.trace, overwrite=arguments.overwrite)
+    if arguments.plot:
+        from napari_subpixel.analysis.drift_plot import plot_drift
+
+        plot_drift(arguments.plot, curve, overwrite=arguments.overwrite)
+    for warning in curve.warnings:
+        warn(f"{arguments.localizations}: {warning}")
+    _report(arguments, table, curve)
+    return 0
+
+
+def _estimate(arguments: argparse.Namespace, table: Localizations) -> DriftCurve:
+    """Return the curve by the method that is asked for."""
+    from napari_subpixel.analysis.drift import estimate_drift
+
+    with naming(arguments.localizations):
+        return estimate_drift(table, fiducials=arguments.fiducials)
+
+
+def _undo(arguments: argparse.Namespace, table: Localizations) -> int:
+    from napari_subpixel import formats
+    from napari_subpixel.analysis.drift_curve import undo_drift
+
+    with naming(arguments.localizations):
+        restored = undo_drift(table)
+    formats.write(arguments.output, restored, overwrite=arguments.overwrite)
+    say(f"{arguments.output}: {len(restored):,} rows at their original positions")
+    if arguments.json:
+        print_json({"method": "undo", "output": str(arguments.output), "n_localizations": len(restored)})
+    return 0
+
+
+def _report(arguments: argparse.Namespace, table: Localizations, curve: DriftCurve) -> None:
+    y, x = curve.extent_nm
+    at = f", jumps at frame {', '.join(map(str, curve.jumps))}" if curve.jumps else ""
+    say(
+        f"{arguments.output}: {len(table):,} rows; drift over {x:.1f} nm in x and {y:.1f} nm in y, by {curve.method}, "
+        f"error {curve.rms_error_nm:.2f} nm RMS{at}"
+    )
+    if arguments.json:
+        print_json(
+            {
+                "method": curve.method,
+                "rms_error_nm": curve.rms_error_nm,
+                "x_extent_nm": x,
+                "y_extent_nm": y,
+                "jumps": list(curve.jumps),
+                "n_frames": len(curve),
+                "n_localizations": len(table),
+                "warnings": list(curve.warnings),
+                "output": str(arguments.output),
+                "trace": None if arguments.trace is None else str(arguments.trace),
+                "plot": None if arguments.plot is None else str(arguments.plot),
+            }
+        )

@@ -1,0 +1,103 @@
+"""The command drift: a corrected table, its trace and its plot, and the original positions back."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from napari_subpixel import formats
+from napari_subpixel.localizations import Localizations
+
+N_FRAMES = 600
+
+
+@pytest.fixture
+def table():
+    rng = np.random.default_rng(4)
+    sites = rng.uniform(0, 60, (150, 2))
+    frame = np.sort(rng.integers(0, N_FRAMES, 4000))
+    drift = np.column_stack([frame, -0.5 * frame]) / 1000
+    yx = sites[rng.integers(0, 150, 4000)] + drift + rng.normal(0, 0.1, (4000, 2))
+    return Localizations(
+        {"frame": frame, "y": yx[:, 0], "x": yx[:, 1], "photons": rng.uniform(200, 900, 4000),
+         "y_uncertainty": np.full(4000, 0.1), "x_uncertainty": np.full(4000, 0.1)},
+        pixel_size_nm=100, frame_shape=(64, 64), n_frames=N_FRAMES,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def path(table, tmp_path):
+    formats.write(tmp_path / "found.parquet", table)
+    return tmp_path / "found.parquet"
+
+
+@pytest.mark.parametrize("suffix", ["csv", "hdf5", "parquet"])
+def test_a_table_is_corrected_and_restored_in_every_format(run, path, table, tmp_path, suffix):
+    out, back, trace = tmp_path / f"out.{suffix}", tmp_path / f"back.{suffix}", tmp_path / "trace.csv"
+    status, text, _ = run("drift", path, "-o", out, "--trace", trace, "--json")
+    assert status == 0
+    report = json.loads(text)
+    assert report["method"] == "molecules"
+    assert 0 < report["rms_error_nm"] < 5
+    assert report["y_extent_nm"] == pytest.approx(60, abs=6)
+    lines = trace.read_text().splitlines()
+    assert lines[0] == "frame,x_nm,y_nm,x_error_nm,y_error_nm"
+    assert [int(line.split(",")[0]) for line in lines[1:]] == list(range(N_FRAMES))
+    corrected = formats.read(out)
+    last = np.array([float(cell) for cell in lines[-1].split(",")])
+    assert (table.x - corrected.x)[-1] * 100 == pytest.approx(last[1], abs=0.01)
+    assert run("drift", out, "-o", back, "--undo")[0] == 0
+    restored = formats.read(back)
+    assert restored.yx == pytest.approx(table.yx, abs=1e-4)
+    assert "x_drift_nm" not in restored
+
+
+def test_a_plot_is_made(run, path, tmp_path):
+    pytest.importorskip("matplotlib")
+    assert run("drift", path, "-o", tmp_path / "out.csv", "--plot", tmp_path / "curve.png")[0] == 0
+    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_rows_are_kept_by_an_expression_and_frames(run, path, tmp_path):
+    out = tmp_path / "out.parquet"
+    assert run("drift", path, "-o", out, "--keep", "photons > 300", "--frames", "0:500")[0] == 0
+    kept = formats.read(out)
+    assert kept["photons"].min() > 300
+    assert kept.frame.max() < 500
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--undo"], "no drift was subtracted from the table"),
+        (["--undo", "--fiducials"], "--undo restores a table"),
+        (["--fiducials"], "there is no fiducial"),
+        (["--frames", "7:8"], "are in frame 7"),
+        (["--keep", "photons > 1e9"], "no rows"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_one_line(run, path, tmp_path, arguments, message):
+    status, _, err = run("drift", path, "-o", tmp_path / "out.csv", *arguments)
+    assert status == 2
+    assert message in err.splitlines()[-1]
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_an_output_that_exists_or_is_the_input_is_refused(run, path, tmp_path):
+    (tmp_path / "trace.csv").write_text("mine")
+    status, _, err = run("drift", path, "-o", tmp_path / "out.csv", "--trace", tmp_path / "trace.csv")
+    assert status == 2
+    assert "exists already; --overwrite replaces it" in err
+    assert run("drift", path, "-o", path, "--overwrite")[0] == 2
+    assert run("drift", path, "-o", tmp_path / "out.csv", "--trace", path, "--overwrite")[0] == 2
+
+
+def test_a_table_in_pixels_needs_a_pixel_size(run, table, tmp_path):
+    bare = tmp_path / "bare.parquet"
+    formats.write(bare, table.with_about(pixel_size_nm=None))
+    status, _, err = run("drift", bare, "-o", tmp_path / "out.parquet")
+    assert status == 2
+    assert "--pixel-size-nm" in err
+    assert run("drift", bare, "-o", tmp_path / "out.parquet", "--pixel-size-nm", "100")[0] == 0
