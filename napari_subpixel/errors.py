@@ -83,6 +83,10 @@ class FilterError(InputError):
     """An expression that chooses rows cannot be read, or does not fit the table."""
 
 
+class LinkDistanceError(InputError):
+    """Rows have no uncertainties to link by, and no distance was given."""
+
+
 class TableWarning(UserWarning):
     """What had to be assumed, or was left out, when a table was read."""
 

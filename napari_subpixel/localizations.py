@@ -27,6 +27,9 @@ COLUMNS: dict[str, tuple[type, str]] = {
     "sigma": (np.float32, "standard deviation of the point spread function, pixels"),
     "z_nm": (np.float32, "axial position, nm"),
     "class_index": (np.int64, "class of the point, where a model knows several, counted from 0"),
+    "n_frames": (np.int64, "of a linked molecule: frames in which it was detected"),
+    "first_frame": (np.int64, "of a linked molecule: the first of them, counted from 0"),
+    "last_frame": (np.int64, "of a linked molecule: the last of them, counted from 0"),
 }
 REQUIRED = ("frame", "y", "x")
 #: A column whose name is at least this much like that of a standard one is taken for that one, misspelt.

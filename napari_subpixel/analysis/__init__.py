@@ -17,4 +17,9 @@ knots          the knots of a curve, and priors of its stiffness
 smoothing      stiffness chosen on held-out molecules
 jumps          where a curve jumps
 fiducials      points in every frame, and their curve
+linking        rows of one molecule become one
+link_statistics  what rows show of their molecules before they are linked
+link_kernels   the compiled loops of linking
+molecules      the columns of a molecule from those of its rows
+blinking       on and off times
 """

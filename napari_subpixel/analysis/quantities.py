@@ -53,8 +53,9 @@ QUANTITIES: Mapping[str, Known] = {
     "sigma": Known(("sx", "sy"), "nm", in_pixels=True),
     "z_nm": Known(("z", "znm"), "nm"),
     "class_index": Known(("class",)),
-    "n_frames": Known(("detections", "len"), "frame"),
+    "n_frames": Known(("detections", "n", "len"), "frame"),
     "first_frame": Known((), "frame"),
+    "last_frame": Known((), "frame"),
 }
 #: The unit of a quantity of which the table's own name does not say any, as that of a column of your own.
 UNKNOWN = "unknown"

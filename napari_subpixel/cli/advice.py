@@ -13,6 +13,7 @@ from napari_subpixel.errors import (
     IncompleteMovieError,
     InputError,
     InvalidRowsError,
+    LinkDistanceError,
     LostWorkersError,
     NotFollowedRunError,
     OriginError,
@@ -37,6 +38,7 @@ ADVICE: Mapping[type[InputError], str] = {
     PixelSizeError: "give --pixel-size-nm or a camera file",
     FrameShapeError: "give --shape-px HEIGHT,WIDTH",
     InvalidRowsError: "--skip-invalid leaves them out",
+    LinkDistanceError: "give --max-distance-nm",
     OriginError: "--origin says where the table counts from, as --origin picasso: frames from 0, no half pixel",
 }
 #: Of commands that read a table, but have no flags for how.

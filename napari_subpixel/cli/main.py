@@ -32,6 +32,7 @@ COMMANDS = {
     "info": "say what a movie, a table, a model or a camera file is, and what it says of itself",
     "drift": "estimate the drift of a table's movie with its error, and subtract it",
     "filter": "keep some rows of a table, by an expression, frames, a region or their neighbours",
+    "link": "link the rows of each molecule, in frame after frame, into one",
     "convert": "write a table in another format",
     "completion": "print a script that teaches bash, zsh or fish the commands and options",
     "demo": "simulate a movie, find its molecules, render and score them",

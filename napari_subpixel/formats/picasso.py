@@ -38,7 +38,12 @@ HOLDS = {
     "z": "z_nm",
     "probability": "probability",
     "class_index": "class_index",
+    "n": "n_frames",
+    "first_frame": "first_frame",
+    "last_frame": "last_frame",
 }
+#: Picasso's time on of a linked molecule, in frames, which follows from the first and the last.
+TIME_ON = "len"
 #: Columns that every Picasso file has.
 ALWAYS_WRITTEN = ("frame", "x", "y", "photons", "sx", "sy", "bg", "lpx", "lpy", "net_gradient")
 #: Columns in which Picasso does not show a row with a value below 0.
@@ -189,7 +194,8 @@ def _our_columns(rows: NDArray[Any], stand_ins: Mapping[str, str]) -> dict[str, 
         if there and not stand_ins.keys() & set(there):
             columns[ours] = rows[there[0]] if len(there) == 1 else np.mean([rows[name] for name in there], axis=0)
     for name in names:
-        if name not in HOLDS and name not in COLUMNS and rows[name].ndim == 1 and rows[name].dtype.kind in "iufb":
+        known = name in HOLDS or name in COLUMNS or name in stand_ins
+        if not known and rows[name].ndim == 1 and rows[name].dtype.kind in "iufb":
             columns[name] = rows[name]
     return columns
 
@@ -295,8 +301,13 @@ def _picasso_rows(part: Localizations, measured: set[str]) -> tuple[NDArray[Any]
     names = [name for name, ours in HOLDS.items() if name in ALWAYS_WRITTEN or ours in measured]
     own = [name for name in part.extra if name in measured and name not in HOLDS]
     types = [(name, "<u4" if _is_count(name) else "<f4") for name in names]
+    has_time_on = {"first_frame", "last_frame"} <= measured and TIME_ON not in own
+    types += [(TIME_ON, "<u4")] if has_time_on else []
     rows = np.zeros(len(part), types + [(name, part[name].dtype) for name in own])
     stand_ins: dict[str, str] = {}
+    if has_time_on:
+        rows[TIME_ON] = part["last_frame"] - part["first_frame"] + 1
+        stand_ins[TIME_ON] = "last_frame - first_frame + 1"
     for name in names:
         ours = HOLDS[name]
         if ours in measured:

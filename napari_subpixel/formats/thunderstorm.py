@@ -10,7 +10,8 @@ from napari_subpixel.localizations import LocalizationParts, Localizations
 
 __all__ = ["FLAVOUR", "outputs", "read", "write"]
 
-#: ``uncertainty [nm]`` is the older name of ``uncertainty_xy [nm]``; the last two columns are ours, and unitless.
+#: ``uncertainty [nm]`` is the older name of ``uncertainty_xy [nm]``; ``detections`` is that of merged molecules.
+#: The columns that are named as ours are ours.
 FLAVOUR = Flavour(
     "ThunderSTORM csv",
     (
@@ -26,6 +27,9 @@ FLAVOUR = Flavour(
         ),
         Column("probability", ("probability",), digits=7),
         Column("class_index", ("class_index",)),
+        Column("detections", ("n_frames",), aliases=("n_frames",)),
+        Column("first_frame", ("first_frame",), Unit.FRAME),
+        Column("last_frame", ("last_frame",), Unit.FRAME),
     ),
     first_centre_px=CENTRE_FROM_CORNER,
     row_number="id",
@@ -49,7 +53,7 @@ def read(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizatio
     Returns
     -------
     Localizations
-        Its rows. Other columns with numbers, such as ``sigma1 [nm]``, ``chi2`` and ``detections``, keep their names.
+        Its rows. Other columns with numbers, such as ``sigma1 [nm]`` and ``chi2``, keep their names.
     """
     return read_csv(path, [FLAVOUR], pixel_size_nm=pixel_size_nm)
 

@@ -63,3 +63,8 @@ def test_streaming_is_timed_and_its_memory_reported() -> None:
         "| movie", "| crowded", "",
         "| varied", "| frames", "| frame size", "| density", "",
     ]  # fmt: skip
+
+
+def test_linking_is_timed() -> None:
+    (line,) = printed("bench_linking")
+    assert line.startswith("| 3,000 | ")

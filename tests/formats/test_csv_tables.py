@@ -124,8 +124,8 @@ def test_three_dimensional_and_merged_tables_are_read(tmp_path: Path) -> None:
         "bkgstd [photon]": [2.5],
         "chi2": [81.5],
         "uncertainty_z [nm]": [20],
-        "detections": [4],
     }
+    assert back["n_frames"].tolist() == [4]
     assert back.frame.tolist() == [2]
     assert back["z_nm"].tolist() == [-12.5]
 
@@ -591,3 +591,23 @@ def test_mean_positions_of_the_real_truth(data_folder: Path) -> None:
         truth = formats.read(data_folder / file, pixel_size_nm=100)
         raw = np.loadtxt(data_folder / file, delimiter=",", skiprows=1, usecols=(3, 2) if "train" in file else (4, 3))
         np.testing.assert_allclose(truth.yx.mean(axis=0), raw.mean(axis=0) / 100 - 0.5, rtol=1e-12)
+
+
+def test_linked_molecules_go_to_thunderstorm_and_back(tmp_path: Path) -> None:
+    columns = {
+        "frame": [0, 4],
+        "y": [1, 2],
+        "x": [3, 4],
+        "n_frames": [3, 1],
+        "first_frame": [0, 4],
+        "last_frame": [3, 4],
+    }
+    table = Localizations(columns, extra={"group": [7, 2]}, pixel_size_nm=100)
+    thunderstorm.write(tmp_path / "a.csv", table)
+    assert lines(tmp_path / "a.csv")[:2] == [
+        '"id","frame","x [nm]","y [nm]","detections","first_frame","last_frame","group"', "1,1,350,150,3,1,4,7",
+    ]  # fmt: skip
+    back = thunderstorm.read(tmp_path / "a.csv")
+    assert back.columns == table.columns
+    for name in columns:
+        assert back[name].tolist() == columns[name]

@@ -283,3 +283,50 @@ def test_molecules_have_a_mean_frame_which_is_rounded(foreign_rows: np.ndarray, 
     formats.write(tmp_path / "again.hdf5", back)
     again = formats.read(tmp_path / "again.hdf5")
     assert again.extra == back.extra
+
+
+LINKED = Localizations(
+    {"frame": [0, 4], "y": [2.25, 9.0], "x": [7.5, 3.0], "photons": [900, 1200], "y_uncertainty": [0.125, 0.25],
+     "x_uncertainty": [0.125, 0.25], "n_frames": [3, 1], "first_frame": [0, 4], "last_frame": [3, 4]},
+    extra={"group": [7, 2], "pick": [0, 1]}, pixel_size_nm=130, frame_shape=(20, 33), n_frames=7,
+)  # fmt: skip
+
+
+def test_linked_molecules_go_to_picasso_and_back(tmp_path: Path) -> None:
+    picasso.write(tmp_path / "a.hdf5", LINKED)
+    with h5py.File(tmp_path / "a.hdf5") as file:
+        rows = file["locs"][()]
+    assert {name: rows[name].tolist() for name in ("n", "len", "group", "pick")} == {
+        "n": [3, 1], "len": [4, 1], "group": [7, 2], "pick": [0, 1],
+    }  # fmt: skip
+    back = picasso.read(tmp_path / "a.hdf5")
+    assert set(back.columns) == set(LINKED.columns)
+    for name in LINKED.columns:
+        np.testing.assert_array_equal(back[name], LINKED[name], err_msg=name)
+        assert back[name].dtype == LINKED[name].dtype, name
+
+
+def test_picasso_s_linked_groups_and_picks_go_through_this_program_unchanged(
+    foreign_rows: np.ndarray, tmp_path: Path
+) -> None:
+    names = ["len", "n", "photon_rate", "pick_index"]
+    types = [*foreign_rows.dtype.descr, ("len", "u4"), ("n", "u4"), ("photon_rate", "f4"), ("pick_index", "i4")]
+    rows = np.zeros(len(foreign_rows), types)
+    for name in foreign_rows.dtype.names or ():
+        rows[name] = foreign_rows[name]
+    rows["group"], rows["len"], rows["n"], rows["photon_rate"], rows["pick_index"] = (
+        [5, 9],
+        [4, 2],
+        [3, 2],
+        333.25,
+        [1, 0],
+    )
+    write_foreign(tmp_path / "a.hdf5", rows, INFO, inside=True)
+    table = picasso.read(tmp_path / "a.hdf5")
+    assert table["n_frames"].tolist() == [3, 2]
+    picasso.write(tmp_path / "b.hdf5", table)
+    with h5py.File(tmp_path / "b.hdf5") as file:
+        back = file["locs"][()]
+    for name in ["frame", "x", "y", "group", *names]:
+        np.testing.assert_array_equal(back[name], rows[name], err_msg=name)
+        assert back[name].dtype.kind == rows[name].dtype.kind, name

@@ -14,6 +14,7 @@ WITHOUT_ADVICE = {
     errors.FilterError,
     errors.ImplausibleError,
     errors.InvalidRowsError,
+    errors.LinkDistanceError,
     errors.OriginError,
     errors.TooFewMoleculesError,
 }
