@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,6 +75,20 @@ class GaussianPSF:
         path = Path(path)
         with records.naming(path):
             return cls.from_dict(records.read_section(path, "psf"))
+
+
+def sigma_in_nm(sigma_px: float, pixel_size_nm: float) -> float:
+    """Return the width in nm that becomes exactly this one in pixels, where there is such a number.
+
+    Parameters
+    ----------
+    sigma_px : float
+        In pixels.
+    pixel_size_nm : float
+    """
+    nm = float(f"{sigma_px * pixel_size_nm:.10g}")
+    near = (nm, sigma_px * pixel_size_nm, math.nextafter(nm, math.inf), math.nextafter(nm, 0.0))
+    return next((value for value in near if value / pixel_size_nm == sigma_px), nm)
 
 
 def draw_gaussians(

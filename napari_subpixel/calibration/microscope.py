@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ from napari_subpixel.stacks import Stack
 #: Pixels read for comparing a given camera with the movie, where nothing has to be estimated.
 MAX_COMPARED_PIXELS = 1 << 22
 
+#: Digits of an estimate: more than it is good for, and few enough to be typed.
+DIGITS = 5
 #: How the note begins that a width is assumed.
 ASSUMED_PSF = "PSF assumed"
 #: An estimated gain is reported as uncertain where its standard error is more than this share of it.
@@ -101,6 +104,7 @@ def microscope_of(
             warnings += [uncertain] if uncertain else []
         warnings += [misfit] if misfit else []
         notes += [note for note in (width_note, unchecked(fit, unknown)) if note]
+    suggested = suggested and _typable(suggested, GAIN)
     return Microscope(camera, width, tuple(notes), tuple(warnings), suggested)
 
 
@@ -130,6 +134,7 @@ def _camera_of(fit: NoiseFit, camera: Camera, unknown: Collection[str]) -> tuple
         source = "camera assumed, since it cannot be estimated from the movie"
         uncertain = "the movie does not show the camera's gain: photons and uncertainties rest on an assumed one"
     values = []
+    known = _typable(known, unknown)
     if "baseline" in unknown:
         values.append(f"baseline {known.baseline:.1f} ADU")
     if "electrons_per_adu" in unknown:
@@ -137,6 +142,16 @@ def _camera_of(fit: NoiseFit, camera: Camera, unknown: Collection[str]) -> tuple
         how = "an EMCCD, as its gain says" if known.em_gain > 1 else emccd_words
         values += [f"{float(np.mean(known.electrons_per_adu)):.3g} electrons per ADU{error}", how]
     return known, f"{source}: {', '.join(values)}", uncertain
+
+
+def _typable(camera: Camera, unknown: Collection[str]) -> Camera:
+    """Return a camera whose estimated numbers are rounded, so that those that a user types back are the same."""
+    numbers: dict[str, Any] = {name: _rounded(float(np.mean(getattr(camera, name)))) for name in unknown}
+    return replace(camera, **numbers)
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{DIGITS}g}")
 
 
 def _sigma_of(frames: NDArray) -> tuple[float, str]:
@@ -148,4 +163,5 @@ def _sigma_of(frames: NDArray) -> tuple[float, str]:
             DEFAULT_SIGMA_PX,
             f"{ASSUMED_PSF}, since no molecules stand out: sigma {DEFAULT_SIGMA_PX:.2f} px",
         )
+    sigma_px = _rounded(sigma_px)
     return sigma_px, f"PSF from the movie: sigma {sigma_px:.2f} px"

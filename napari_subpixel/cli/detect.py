@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_subpixel.cli.advice import advised
+from napari_subpixel.cli.announcements import Announcements
 from napari_subpixel.cli.common import (
     add_camera_arguments,
     add_movie_arguments,
@@ -27,9 +28,7 @@ from napari_subpixel.cli.tables import print_json
 from napari_subpixel.errors import InputError
 
 if TYPE_CHECKING:
-    from napari_subpixel.camera import Camera
     from napari_subpixel.detection.detector import Detector
-    from napari_subpixel.detection.job import DetectionJob
     from napari_subpixel.detection.options import DetectionOptions
     from napari_subpixel.runs.batch import MovieProgress, Outcome
     from napari_subpixel.runs.dask_cluster import Cluster
@@ -162,7 +161,7 @@ def _run(arguments: argparse.Namespace) -> int:
         )
         n_failed = 0
         documents = []
-        announced = _Announced(arguments.save_camera, arguments.overwrite)
+        announced = Announcements(arguments.save_camera, arguments.overwrite, arguments.camera)
         for outcome in _watched(summarised(events, summary) if summary else events, announced):
             if outcome.error is not None and len(pairs) == 1:
                 raise outcome.error
@@ -305,96 +304,7 @@ def _detector(arguments: argparse.Namespace) -> Detector:
     return Detector(arguments.model, threshold=arguments.threshold, device=device)
 
 
-class _Announced:
-    """What was said of movies before their first frame, which is not said again at the end.
-
-    Parameters
-    ----------
-    camera_file : Path, optional
-        Where the camera is written.
-    overwrite : bool
-        Whether that may be there.
-    """
-
-    def __init__(self, camera_file: Path | None, overwrite: bool) -> None:
-        self.camera_file, self.overwrite = camera_file, overwrite
-        self.lines: set[str] = set()
-        self._movies: set[Path] = set()
-
-    def announce(self, at: MovieProgress) -> None:
-        """Say what was estimated of the microscope, and where what was given does not fit; write the camera file."""
-        job = at.job
-        if job is None or at.movie in self._movies:
-            return
-        self._movies.add(at.movie)
-        name = at.movie.name
-        for what in job.assumed:
-            self.say(f"{name}: {what}")
-        if any(what.startswith(("camera", "PSF")) for what in job.assumed):
-            say(f"{name}: as flags: {_flags(job.camera, _sigma_nm(job))}")
-        for warning in job.warnings:
-            self.warn(f"{job.stack.name}: {warning}")
-        if job.suggested_camera is not None:
-            say(f"{name}: what the movie looks like, as flags: {_flags(job.suggested_camera, None)}")
-        if self.camera_file is not None:
-            self._save(job, self.camera_file)
-
-    def say(self, line: str) -> None:
-        """Say a line, unless it was said before."""
-        if line not in self.lines:
-            say(line)
-        self.lines.add(line)
-
-    def warn(self, line: str) -> None:
-        """Warn, unless of the same before."""
-        if line not in self.lines:
-            warn(line)
-        self.lines.add(line)
-
-    def _save(self, job: DetectionJob, path: Path) -> None:
-        from dataclasses import replace
-
-        import numpy as np
-
-        from napari_subpixel._util import records
-        from napari_subpixel.calibration.camera_estimate import ASSUMED
-        from napari_subpixel.camera import GAIN
-        from napari_subpixel.psf import GaussianPSF
-
-        if job.camera.name == ASSUMED:
-            raise InputError(
-                f"{path}: not written: the movie {job.stack.name} does not show the camera's gain; give it"
-            )
-        if self.overwrite:
-            path.unlink(missing_ok=True)
-        camera = replace(job.camera, pixel_size_nm=job.pixel_size_nm)
-        camera.to_yaml(path)
-        # A baseline of 0 is given in the file, and not left to be estimated.
-        given = {name: value for name in GAIN if not np.ndim(value := getattr(camera, name))}
-        records.write_section(path, "camera", {**given, **records.read_section(path, "camera")})
-        if (sigma_nm := _sigma_nm(job)) is not None and not any(what.startswith("PSF assumed") for what in job.assumed):
-            GaussianPSF(sigma_nm).to_yaml(path)
-        say(f"{path}: written")
-
-
-def _sigma_nm(job: DetectionJob) -> float | None:
-    size, sigma_px = job.pixel_size_nm, job.sigma_px
-    return None if size is None or sigma_px is None else float(f"{size * sigma_px:.4g}")
-
-
-def _flags(camera: Camera, sigma_nm: float | None) -> str:
-    """Return the flags that give a camera without its maps, and the PSF."""
-    import numpy as np
-
-    values = {"baseline": camera.baseline, "electrons_per_adu": camera.electrons_per_adu, "psf_sigma_nm": sigma_nm}
-    if camera.em_gain > 1:
-        values["em_gain"] = camera.em_gain
-    return " ".join(
-        f"{flag(name)} {value:.4g}" for name, value in values.items() if value is not None and not np.ndim(value)
-    )
-
-
-def _watched(events: Generator[MovieProgress | Outcome, None, None], announced: _Announced) -> Iterator[Outcome]:
+def _watched(events: Generator[MovieProgress | Outcome, None, None], announced: Announcements) -> Iterator[Outcome]:
     """Show the progress of every movie in a bar, and hand on what became of it."""
     from napari_subpixel.runs.batch import Outcome
 
@@ -451,7 +361,7 @@ def _document(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _report(outcome: Outcome, where: str, image: Path | None, announced: _Announced) -> None:
+def _report(outcome: Outcome, where: str, image: Path | None, announced: Announcements) -> None:
     """Print what became of a movie."""
     if outcome.error is not None:
         fail(f"failed: {advised(outcome.error, 'detect')}")
@@ -465,6 +375,7 @@ def _report(outcome: Outcome, where: str, image: Path | None, announced: _Announ
         announced.say(f"{outcome.movie.name}: {what}")
     for warning in outcome.warnings:
         announced.warn(warning)
+    announced.repeat_misfits(outcome.movie)
     rate = f" ({outcome.frames_per_second:.0f} frames/s)" if outcome.frames_per_second else ""
     where += f"; the image is {image}" if image else ""
     median = "" if outcome.median_per_frame is None else f", {outcome.median_per_frame:,g} in the median frame"

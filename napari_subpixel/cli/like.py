@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ def take_settings(arguments: argparse.Namespace, table: Path) -> None:
         If the table does not say how it was made, its camera had maps, or its model is no longer installed.
     """
     from napari_subpixel import formats
+    from napari_subpixel.psf import sigma_in_nm
 
     about = formats.read_about(table)
     provenance = about.get("provenance") or {}
@@ -47,7 +47,7 @@ def take_settings(arguments: argparse.Namespace, table: Path) -> None:
         taken |= _camera(table, provenance.get("camera") or {})
     size, sigma_px = about.get("pixel_size_nm"), provenance.get("sigma_px")
     if size and sigma_px:
-        taken["psf_sigma_nm"] = _sigma_nm(sigma_px, size)
+        taken["psf_sigma_nm"] = sigma_in_nm(sigma_px, size)
     taken = {name: value for name, value in taken.items() if getattr(arguments, name) is None}
     for name, value in taken.items():
         setattr(arguments, name, value)
@@ -83,13 +83,6 @@ def _camera(table: Path, camera: Mapping[str, Any]) -> dict[str, Any]:
             f"{table}: was made with a map of {' and '.join(maps)}, which is not in it; give --camera FILE"
         )
     return {name: value for name, value in values.items() if value is not None}
-
-
-def _sigma_nm(sigma_px: float, pixel_size_nm: float) -> float:
-    """Return the width in nm that becomes exactly this one in pixels, where there is such a number."""
-    nm = sigma_px * pixel_size_nm
-    near = (nm, math.nextafter(nm, math.inf), math.nextafter(nm, 0.0))
-    return next((value for value in near if value / pixel_size_nm == sigma_px), nm)
 
 
 def _shown(value: Any) -> str:

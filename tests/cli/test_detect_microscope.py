@@ -46,6 +46,7 @@ def test_estimates_come_as_flags_and_as_a_camera_file(detect, tmp_path):
     assert given["--baseline"] == pytest.approx(100, abs=10)
     assert given["--electrons-per-adu"] == pytest.approx(0.5, rel=0.15)
     assert given["--psf-sigma-nm"] == pytest.approx(130, rel=0.05)
+    assert given["--pixel-size-nm"] == 100
     saved = Camera.from_yaml(camera_file)
     assert saved.pixel_size_nm == 100
     assert saved.baseline == pytest.approx(given["--baseline"], rel=1e-3)
@@ -57,14 +58,47 @@ def test_estimates_come_as_flags_and_as_a_camera_file(detect, tmp_path):
         assert not any("from the movie" in line and "brightness" not in line for line in again)
 
 
-def test_a_camera_that_does_not_fit_is_warned_of_once_with_the_flags_that_do(detect):
-    lines = detect("--baseline", 140, "--electrons-per-adu", 0.5)
-    (warning,) = (line for line in lines if "the movie looks like baseline" in line)
+@pytest.mark.parametrize(
+    "known",
+    [
+        (),
+        ("--pixel-size-nm", 110, "--em-gain", 300, "--quantum-efficiency", 0.9, "--read-noise-e", 60),
+        ("--baseline", 98, "--psf-sigma-nm", 131.25),
+    ],
+    ids=["nothing", "an EMCCD", "a part"],
+)
+def test_the_flags_that_are_printed_make_the_same_table(known, detect, tmp_path):
+    lines = detect("--save-camera", tmp_path / "camera.yaml", *known)
+    rows = (tmp_path / "f.csv").read_bytes()
+    (flags,) = (line.removeprefix("cell.tif: as flags: ").split() for line in lines if "as flags: " in line)
+    detect(*flags)
+    assert (tmp_path / "f.csv").read_bytes() == rows
+    detect("--camera", tmp_path / "camera.yaml")
+    assert (tmp_path / "f.csv").read_bytes() == rows
+
+
+def test_a_camera_that_does_not_fit_is_warned_of_with_the_flags_that_do_and_again_at_the_end(detect):
+    lines = detect("--baseline", 140, "--electrons-per-adu", 0.5, "--read-noise-e", 1)
+    (warning,) = (line for line in lines[:-2] if "the movie looks like baseline" in line)
     assert warning.startswith("warning: cell.tif: ")
     assert "baseline 140 ADU, 0.5 electrons per ADU were given" in warning
-    (flags,) = (line for line in lines if "what the movie looks like, as flags" in line)
+    assert lines[-2] == f"{warning}, and the table was made with it"
+    (flags,) = (line for line in lines if "as flags: " in line)
+    assert lines.index(flags) > lines.index(warning)
+    assert flags.startswith("cell.tif: what the movie looks like, as flags: --pixel-size-nm 100 --baseline ")
     baseline = float(flags.split("--baseline ")[1].split()[0])
     assert baseline == pytest.approx(100, abs=15)
+    assert "--read-noise-e 1 " in flags
+
+
+def test_one_wrong_number_is_not_recommended(detect):
+    lines = detect("--baseline", 0)
+    (warning,) = (line for line in lines[:-2] if "the movie looks like baseline" in line)
+    assert warning.endswith("; baseline 0 ADU was given")
+    (flags,) = (line for line in lines if "as flags: " in line)
+    given = dict(zip(flags.split(": ")[-1].split()[::2], flags.split(": ")[-1].split()[1::2], strict=True))
+    assert float(given["--baseline"]) == pytest.approx(100, abs=15)
+    assert float(given["--electrons-per-adu"]) == pytest.approx(0.5, rel=0.2)
 
 
 @pytest.mark.parametrize(
