@@ -15,6 +15,7 @@ WITHOUT_ADVICE = {
     errors.CameraMismatchError,
     errors.FilterError,
     errors.ImplausibleError,
+    errors.NoEstimateError,
     errors.TooFewMoleculesError,
 }
 KINDS = {

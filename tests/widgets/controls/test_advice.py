@@ -13,6 +13,7 @@ WITHOUT_ADVICE = {
     errors.AxesError,
     errors.FilterError,
     errors.ImplausibleError,
+    errors.NoEstimateError,
     errors.InvalidRowsError,
     errors.LinkDistanceError,
     errors.OriginError,
