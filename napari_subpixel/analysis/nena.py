@@ -28,7 +28,7 @@ SEARCH_BINS = 600
 MAX_ROUNDS = 6
 #: The reach follows the factor no more when it changed by less than this share.
 SAME_FACTOR = 0.03
-#: More pairs than this many standard deviations are nearer than strangers in the plane would be, or none is one molecule.
+#: By so many standard deviations more pairs are near than of strangers in the plane, where molecules are seen twice.
 MIN_EXCESS = 4.0
 #: Groups of pairs by their uncertainty, each with its own share of strangers.
 N_GROUPS = 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,7 +18,7 @@ REACH = 6.0
 #: How much more than by their uncertainties strangers on one line scatter about it, as factors on the variance.
 LINE_WIDTHS = (1.0, 3.0)
 #: Steps of expectation and maximisation for the shares; they stop earlier where nothing changes any more.
-MAX_EM_STEPS = 400
+MAX_EM_STEPS = 2000
 #: The shares are settled when the likelihood, in natural units, changes by less than this in a step.
 SETTLED = 1e-5
 #: The factor is searched up to this much above and below where the search starts.
@@ -32,14 +33,16 @@ class ScatterFit:
     ----------
     factor : float
         By what the standard deviations are to be multiplied to be those of the scatter.
-    shares : ndarray, shape (G, 4)
-        Of one molecule, strangers in the plane, and strangers on lines, in every group of pairs.
+    shares : ndarray, shape (G, K)
+        Of one molecule, and of strangers in the plane, on lines and in clusters, in every group of pairs.
     log_likelihood : float
         Of all pairs, given that they are within reach.
     edges : ndarray, shape (B + 1,)
         Of the bins, in standard deviations of a pair.
     counts : ndarray, shape (G, B)
         Pairs in them.
+    clusters : tuple of float
+        Widths of clusters of strangers, as multiples of the scatter.
     """
 
     factor: float
@@ -47,6 +50,7 @@ class ScatterFit:
     log_likelihood: float
     edges: NDArray[np.float64]
     counts: NDArray[np.float64]
+    clusters: tuple[float, ...] = ()
 
     @property
     def n_same(self) -> float:
@@ -56,7 +60,7 @@ class ScatterFit:
     def expected(self) -> NDArray[np.float64]:
         """Return the expected numbers in the bins: of one molecule, and of strangers, shape (2, B)."""
         parts = self.shares * self.counts.sum(axis=1)[:, None]
-        shapes = _shapes(self.factor, self.edges)
+        shapes = _shapes(self.factor, self.edges, self.clusters)
         return np.stack([parts[:, :1].sum(axis=0) @ shapes[:1], parts[:, 1:].sum(axis=0) @ shapes[1:]])
 
 
@@ -67,6 +71,7 @@ def fit_scatter(
     *,
     shares: NDArray[np.float64] | None = None,
     fixed: bool = False,
+    clusters: Sequence[float] = (),
 ) -> ScatterFit:
     """Fit a factor on the uncertainties to distances of pairs, by maximum likelihood.
 
@@ -83,33 +88,37 @@ def fit_scatter(
         Largest distance, in standard deviations of a pair.
     start : float
         Where the search for the factor begins.
-    shares : ndarray, shape (G, 4), optional
+    shares : ndarray, shape (G, K), optional
         Where that for the shares begins.
     fixed : bool
         The factor stays as it is; only the shares are fitted.
+    clusters : sequence of float
+        Strangers in clusters, too, of these widths as multiples of the scatter.
 
     Returns
     -------
     ScatterFit
     """
     edges = np.linspace(0.0, largest, counts.shape[1] + 1)
-    begin = np.full((len(counts), 2 + len(LINE_WIDTHS)), 1.0) if shares is None else shares + 1e-3
+    begin = np.full((len(counts), 2 + len(LINE_WIDTHS) + len(clusters)), 1.0) if shares is None else shares + 1e-3
     begin = begin / begin.sum(axis=1, keepdims=True)
 
     def at(log_factor: float) -> float:
-        return -_with_best_shares(counts, _shapes(np.exp(log_factor), edges), begin)[1]
+        return -_with_best_shares(counts, _shapes(np.exp(log_factor), edges, clusters), begin)[1]
 
     factor = start
     if not fixed:
         bounds = (np.log(start / SEARCH), np.log(start * SEARCH))
         factor = float(np.exp(minimize_scalar(at, bounds=bounds, method="bounded", options={"xatol": 1e-4}).x))
-    best, likelihood = _with_best_shares(counts, _shapes(factor, edges), begin)
-    return ScatterFit(factor, best, likelihood, edges, counts)
+    best, likelihood = _with_best_shares(counts, _shapes(factor, edges, clusters), begin)
+    return ScatterFit(factor, best, likelihood, edges, counts, tuple(clusters))
 
 
-def strangers_alone(counts: NDArray[np.float64], largest: float, factor: float) -> float:
+def strangers_alone(
+    counts: NDArray[np.float64], largest: float, factor: float, *, clusters: Sequence[float] = ()
+) -> float:
     """Return the log-likelihood of pairs that are all strangers; `fit_scatter` explains the parameters."""
-    shapes = _shapes(factor, np.linspace(0.0, largest, counts.shape[1] + 1))[1:]
+    shapes = _shapes(factor, np.linspace(0.0, largest, counts.shape[1] + 1), clusters)[1:]
     return _with_best_shares(counts, shapes, np.full((len(counts), len(shapes)), 1 / len(shapes)))[1]
 
 
@@ -130,13 +139,14 @@ def _with_best_shares(
     return shares, float((counts * np.log(density)).sum())
 
 
-def _shapes(factor: float, edges: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the shares of the bins for each kind of pair, shape (4, B), each row with the sum 1."""
+def _shapes(factor: float, edges: NDArray[np.float64], clusters: Sequence[float] = ()) -> NDArray[np.float64]:
+    """Return the shares of the bins for each kind of pair, shape (K, B), each row with the sum 1."""
     edges = edges / factor
-    same = np.exp(-(edges[:-1] ** 2) / 2) - np.exp(-(edges[1:] ** 2) / 2)
+    same = -np.diff(np.exp(-(edges**2) / 2))
     plane = np.diff(edges**2)
     lines = [np.diff(_on_a_line(edges / np.sqrt(width))) for width in LINE_WIDTHS]
-    shapes = np.stack([same, plane, *lines])
+    blobs = [-np.diff(np.exp(-((edges / width) ** 2) / 2)) for width in clusters]
+    shapes = np.stack([same, plane, *lines, *blobs])
     return shapes / shapes.sum(axis=1, keepdims=True)
 
 
