@@ -36,7 +36,7 @@ ROOMS = {
     "models": "_util camera coordinates errors psf",
     "evaluation": "_util coordinates errors localizations",
     "rendering": "_util coordinates errors localizations psf",
-    "analysis": "_util coordinates errors localizations",
+    "analysis": "_util coordinates errors localizations rendering",
     "calibration": "_util camera coordinates errors psf stacks",
     "detection": "_util calibration camera coordinates errors localizations models psf stacks",
     "runs": "_util camera coordinates detection errors formats localizations models psf rendering stacks",

@@ -1,25 +1,34 @@
 """What follows detection: tables in; tables, curves and numbers out.
 
-neighbours     points of a whole table within a radius of each other
-density        rows that have enough others near them
-expressions    the grammar of filter expressions
-quantities     the quantities of a table, by the names that people use, with their units
-filters        the rows that an expression keeps
-parts          the rows of some frames or of a region
-drift          `estimate_drift`: a table in, the drift of its movie out
-drift_curve    `DriftCurve`: drift by frame with its errors; tables corrected by it, and back
-drift_plot     its picture
-rough_drift    a rough curve, by segments of the movie
-curve_fitting  the best curve from a rough one, with its errors
-overlap        how well events overlap, by compiled loops
-blinks         rows of consecutive frames merged into events
-knots          the knots of a curve, and priors of its stiffness
-smoothing      stiffness chosen on held-out molecules
-jumps          where a curve jumps
-fiducials      points in every frame, and their curve
-linking        rows of one molecule become one
-link_statistics  what rows show of their molecules before they are linked
-link_kernels   the compiled loops of linking
-molecules      the columns of a molecule from those of its rows
-blinking       on and off times
+neighbours        points of a whole table within a radius of each other
+density           rows that have enough others near them
+expressions       the grammar of filter expressions
+quantities        the quantities of a table, by the names that people use, with their units
+filters           the rows that an expression keeps
+parts             the rows of some frames or of a region
+drift             `estimate_drift`: a table in, the drift of its movie out
+drift_curve       `DriftCurve`: drift by frame with its errors; tables corrected by it, and back
+drift_plot        its picture
+rough_drift       a rough curve, by segments of the movie
+curve_fitting     the best curve from a rough one, with its errors
+overlap           how well events overlap, by compiled loops
+blinks            rows of consecutive frames merged into events
+knots             the knots of a curve, and priors of its stiffness
+smoothing         stiffness chosen on held-out molecules
+jumps             where a curve jumps
+fiducials         points in every frame, and their curve
+linking           rows of one molecule become one
+link_statistics   what rows show of their molecules before they are linked
+link_kernels      the compiled loops of linking
+molecules         the columns of a molecule from those of its rows
+blinking          on and off times
+resolution        NeNA, FRC and decorrelation of a table, in one record
+nena              localization precision from molecules seen in consecutive frames, by their own uncertainties
+next_frame        pairs of rows in consecutive frames
+same_molecule     distances of one molecule and of strangers: the mixture that is fitted
+frc               Fourier ring correlation of blocks of time
+returns           molecules that come back, counted
+tiles             squares of a field that images are made of
+decorrelation     resolution of one image
+resolution_plots  distances and correlation, drawn
 """

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from napari_subpixel._util.compiled import compiled, on_all_processors
 from napari_subpixel.analysis.next_frame import NextFrameRows
 from napari_subpixel.analysis.returns import returns_per_row
+from napari_subpixel.analysis.tiles import Tiles, fading, tiles_of
 from napari_subpixel.localizations import Localizations
 
 #: Ways in which the blocks are divided into halves.
@@ -31,12 +32,6 @@ MIN_BLOCKS = 8
 PIXEL_SHARE = 0.5
 #: The more precise rows: this quantile.
 PRECISE_QUANTILE = 0.25
-#: Pixels of the side of a tile, at most.
-TILE_PX = 1024
-#: Most tiles: those with the most rows.
-MAX_TILES = 9
-#: Part of a tile's side, at each end, over which its rows are faded out.
-FADE = 0.125
 #: Places that are seen this many separate times are binding sites, or as good as these.
 SITES_FROM_VISITS = 5.0
 #: Rings are averaged over this share of their radius to each side.
@@ -140,8 +135,8 @@ def frc(localizations: Localizations, precision_nm: NDArray[np.float64], *, seed
     pixel_nm = PIXEL_SHARE * float(np.quantile(precision_nm[usable], PRECISE_QUANTILE))
     table = _Rows(*(column[usable] for column in (frame, y, x, precision_nm)))
     while True:
-        tiles = _tiles(table.y, table.x, pixel_nm)
-        result = _in_tiles(table, tiles, seed)
+        tiles = tiles_of(table.y, table.x, pixel_nm)
+        result = _intiles_of(table, tiles, seed)
         coarse_nm = tiles.side_px * pixel_nm / COARSE_RING
         if tiles.is_whole or (result.uncorrected_nm is not None and result.uncorrected_nm < coarse_nm):
             return result
@@ -157,7 +152,7 @@ class _Rows(NamedTuple):
     precision_nm: NDArray[np.float64]
 
 
-def _in_tiles(table: _Rows, tiles: _Tiles, seed: int) -> Frc:
+def _intiles_of(table: _Rows, tiles: Tiles, seed: int) -> Frc:
     rows = np.flatnonzero(tiles.number >= 0)
     frame, y, x, precision_nm = (column[rows] for column in table)
     block, n_events = _blocks(frame, y, x, precision_nm)
@@ -177,51 +172,6 @@ def _in_tiles(table: _Rows, tiles: _Tiles, seed: int) -> Frc:
     sums = _Sums(*(np.sum(part, axis=0) for part in zip(*results, strict=True)))
     visits = 1 + returns * n_events / len(rows)
     return _resolved(sums, tiles, returns, visits, precision_nm)
-
-
-class _Tiles(NamedTuple):
-    """Squares that rows lie in.
-
-    Attributes
-    ----------
-    number : ndarray of int64, shape (N,)
-        Of every row: from 0 on those with the most rows; -1 elsewhere.
-    low_nm : ndarray, shape (n, 2)
-        First corner of each.
-    side_px, pixel_nm : int, float
-        Size.
-    n : int
-        How many.
-    is_whole : bool
-        Whether one holds all rows.
-    """
-
-    number: NDArray[np.int64]
-    low_nm: NDArray[np.float64]
-    side_px: int
-    pixel_nm: float
-    n: int
-    is_whole: bool
-
-
-def _tiles(y: NDArray[np.float64], x: NDArray[np.float64], pixel_nm: float) -> _Tiles:
-    from scipy.fft import next_fast_len
-
-    low, extent = np.array([y.min(), x.min()]), np.array([np.ptp(y), np.ptp(x)])
-    whole_px = int(np.ceil(extent.max() / pixel_nm / (1 - 2 * FADE))) + 2
-    if whole_px <= TILE_PX:  # all in one, with an empty margin
-        side_px = next_fast_len(max(whole_px, 32), real=True)
-        corner = low - (side_px * pixel_nm - extent) / 2
-        return _Tiles(np.zeros(len(y), np.int64), corner[None], side_px, pixel_nm, 1, True)
-    side_nm = TILE_PX * pixel_nm
-    cell = np.floor((np.column_stack([y, x]) - low) / side_nm).astype(np.int64)
-    n_across = int(cell[:, 1].max()) + 1
-    index, inverse, counts = np.unique(cell[:, 0] * n_across + cell[:, 1], return_inverse=True, return_counts=True)
-    most = np.argsort(-counts, kind="stable")[:MAX_TILES]
-    rank = np.full(len(index), -1)
-    rank[most] = np.arange(len(most))
-    corners = np.column_stack([index[most] // n_across, index[most] % n_across]) * side_nm + low
-    return _Tiles(rank[inverse], corners, TILE_PX, pixel_nm, len(most), False)
 
 
 def _blocks(
@@ -258,7 +208,7 @@ def _halves(n_blocks: int, rng: np.random.Generator) -> NDArray[np.bool_]:
 
 
 def _correlated(
-    tiles: _Tiles,
+    tiles: Tiles,
     which: int,
     y: NDArray[np.float64],
     x: NDArray[np.float64],
@@ -271,7 +221,7 @@ def _correlated(
     side = tiles.side_px
     row = ((y - tiles.low_nm[which, 0]) / tiles.pixel_nm).astype(np.int64)
     column = ((x - tiles.low_nm[which, 1]) / tiles.pixel_nm).astype(np.int64)
-    weight = _fading(side)[row] * _fading(side)[column]
+    weight = fading(side)[row] * fading(side)[column]
     place = row * side + column
 
     def spectrum(rows: NDArray[np.bool_]) -> NDArray[np.complex64]:
@@ -292,13 +242,6 @@ def _correlated(
             noise = sums.shot[half, k]
             sums.each[half, k] = rings.sums(image.real**2 + image.imag**2 - noise) + noise * rings.counts
     return sums
-
-
-def _fading(side: int) -> NDArray[np.float64]:
-    """Return the weights along a side of a tile: 1 in the middle, falling to 0 at the ends (Tukey)."""
-    from scipy.signal.windows import tukey
-
-    return np.asarray(tukey(side, 2 * FADE))
 
 
 class _Sums(NamedTuple):
@@ -356,7 +299,7 @@ class _Rings(NamedTuple):
         return np.bincount(self.number, values.ravel() * self.weight)[: len(self.counts)]
 
 
-def _resolved(sums: _Sums, tiles: _Tiles, returns: float, visits: float, precision_nm: NDArray[np.float64]) -> Frc:
+def _resolved(sums: _Sums, tiles: Tiles, returns: float, visits: float, precision_nm: NDArray[np.float64]) -> Frc:
     n_rings = sums.both.shape[1]
     frequency = np.arange(n_rings) / (tiles.side_px * tiles.pixel_nm)
     plain = _correlation(sums.both, sums.each)
@@ -401,8 +344,8 @@ def _warnings(
     elif visits > 1 and not is_corrected:
         without = f"they give {corrected_nm.mean():.3g} nm" if len(corrected_nm) else "they show no structure"
         yield (
-            f"places are seen {visits:.1f} separate times, as binding sites are: the FRC is that of the places; if they "
-            f"are molecules that sample a structure, {without}"
+            f"places are seen {visits:.1f} separate times, as binding sites are: the FRC is that of the places; if "
+            f"they are molecules that sample a structure, {without}"
         )
 
 

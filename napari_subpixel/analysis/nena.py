@@ -114,6 +114,8 @@ def nena(localizations: Localizations) -> Nena:
     frame, y, x = localizations.frame, localizations.y * size_nm, localizations.x * size_nm
     if not len(frame):
         return Nena(warnings=("no rows: there is no precision to measure",))
+    if len(frame) > 1 and np.ptp(y) == 0 and np.ptp(x) == 0:
+        return Nena(warnings=("all rows are in one place: there is no scatter to measure",))
     rows = NextFrameRows.of(frame, y, x)
     if not len(rows.starts):
         what = "all rows are in one frame" if frame.min() == frame.max() else "no two consecutive frames have rows"
@@ -134,14 +136,12 @@ def nena(localizations: Localizations) -> Nena:
     factors = fitted.by_group()
     uneven = _unevenness(factors)
     warnings += uneven
-    own_nm = np.sqrt(variance.mean(axis=1))
-    own_nm = own_nm[np.isfinite(own_nm)]
-    mean_nm = float(own_nm.mean())
-    # Where one factor does not do for all, each row has that of rows like it.
-    scatter_nm = float((own_nm * _factor_of(own_nm, factors)).mean()) if uneven else factor * mean_nm
+    mean_nm = float(
+        np.nanmean(np.sqrt(variance.mean(axis=1)) * _factor_of(variance, factors if uneven else (), factor))
+    )
     return Nena(
-        nena_nm=scatter_nm,
-        nena_error_nm=error / factor * scatter_nm,
+        nena_nm=mean_nm,
+        nena_error_nm=error / factor * mean_nm,
         uncertainty_factor=factor,
         uncertainty_factor_error=error,
         textbook_nm=textbook,
@@ -183,7 +183,7 @@ def _search(rows: NextFrameRows, variance: NDArray[np.float64]) -> float | None:
         best = int(np.argmax([fit.log_likelihood for fit in fits]))
         gain = fits[best].log_likelihood - strangers_alone(counts, reach, float(tried[best]))
         # At the end of the range the scatter may be wider than was searched.
-        if gain > MIN_GAIN and best < len(tried) - 1:
+        if gain > MIN_GAIN and 0 < best < len(tried) - 1:
             return float(tried[best])
     return None
 
@@ -255,10 +255,41 @@ def _unevenness(factors: tuple[tuple[float, float, float], ...]) -> list[str]:
     ]
 
 
-def _factor_of(own_nm: NDArray[np.float64], factors: tuple[tuple[float, float, float], ...]) -> NDArray[np.float64]:
-    """Return the factor of rows of given uncertainties, from those of the groups."""
-    mean_nm, factor, _ = np.array(factors).T
-    return np.interp(own_nm, mean_nm, factor)
+def _factor_of(
+    variance: NDArray[np.float64], factors: tuple[tuple[float, float, float], ...], factor: float
+) -> NDArray[np.float64]:
+    """Return the factor of every row: where one does not do for all, that of rows like it."""
+    if not factors:
+        return np.full(len(variance), factor)
+    mean_nm, own, _ = np.array(factors).T
+    return np.interp(np.sqrt(variance.mean(axis=1)), mean_nm, own)
+
+
+def scatter_of(localizations: Localizations, measured: Nena) -> NDArray[np.float64] | None:
+    """Return the precision of every row in nm: its uncertainty times the factor that was measured, if any.
+
+    Parameters
+    ----------
+    localizations : Localizations
+        Its pixel size must be known.
+    measured : Nena
+        Of this table.
+
+    Returns
+    -------
+    ndarray of float64, shape (N,), or None
+        NaN where a row has no uncertainty; None where no row has one.
+
+    Raises
+    ------
+    InputError
+        If the pixel size is not known.
+    """
+    variance, _ = _variances(localizations, localizations.known_pixel_size_nm())
+    if variance is None:
+        return None
+    factors = measured.factors if _unevenness(measured.factors) else ()
+    return np.sqrt(variance.mean(axis=1)) * _factor_of(variance, factors, measured.uncertainty_factor or 1.0)
 
 
 def textbook_nena(rows: NextFrameRows, start_nm: float | None = None) -> float | None:

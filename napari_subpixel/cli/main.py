@@ -24,6 +24,7 @@ COMMANDS = {
     "detect": "find the molecules of one or several movies",
     "render": "render a table of localizations into a super-resolution image",
     "evaluate": "score a result against ground truth",
+    "resolution": "measure localization precision and resolution of a table",
     "psf": "measure the point spread function on beads or isolated molecules",
     "simulate": "simulate a movie with known truth",
     "train": "train a model of your own",

@@ -1,0 +1,111 @@
+"""The resolution of a table in three ways: NeNA, Fourier ring correlation, decorrelation."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from napari_subpixel._util.generators import stepwise
+from napari_subpixel.analysis.decorrelation import decorrelation_nm
+from napari_subpixel.analysis.frc import Frc, frc
+from napari_subpixel.analysis.nena import Nena, nena, scatter_of
+from napari_subpixel.localizations import Localizations
+
+#: Where neither uncertainties nor molecules that are seen twice say anything, rows are taken to be this precise.
+ASSUMED_NM = 20.0
+
+
+@dataclass(frozen=True, eq=False)
+class Resolution:
+    """The resolution of a table.
+
+    Attributes
+    ----------
+    nena : Nena
+        The localization precision, and whether the uncertainties hold.
+    frc : Frc
+        The Fourier ring correlation.
+    decorrelation_nm : float or None
+        The resolution by decorrelation of the rendered image.
+    n_localizations : int
+        Rows of the table.
+    warnings : tuple of str
+        What could not be measured and why, and what is odd.
+    """
+
+    nena: Nena
+    frc: Frc
+    decorrelation_nm: float | None
+    n_localizations: int
+    warnings: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the numbers as one JSON document; what could not be measured is None."""
+        return {
+            "nena_nm": self.nena.nena_nm,
+            "nena_error_nm": self.nena.nena_error_nm,
+            "uncertainty_factor": self.nena.uncertainty_factor,
+            "uncertainty_factor_error": self.nena.uncertainty_factor_error,
+            "nena_textbook_nm": self.nena.textbook_nm,
+            "n_pairs": self.nena.n_pairs,
+            "frc_nm": self.frc.frc_nm,
+            "frc_error_nm": self.frc.frc_error_nm,
+            "frc_is_corrected": self.frc.is_corrected,
+            "frc_corrected_nm": self.frc.corrected_nm,
+            "frc_uncorrected_nm": self.frc.uncorrected_nm,
+            "visits": self.frc.visits,
+            "decorrelation_nm": self.decorrelation_nm,
+            "n_localizations": self.n_localizations,
+            "warnings": list(self.warnings),
+        }
+
+
+@stepwise
+def resolution(localizations: Localizations, *, seed: int = 0) -> Generator[str, None, Resolution]:
+    """Measure the resolution of a table.
+
+    `resolution.steps` yields the name of each step before it begins.
+
+    Parameters
+    ----------
+    localizations : Localizations
+        Its pixel size must be known. Without uncertainties there is only the textbook's NeNA.
+    seed : int
+        Of the random halves of the Fourier ring correlation.
+
+    Returns
+    -------
+    Resolution
+
+    Raises
+    ------
+    InputError
+        If the pixel size is not known.
+
+    Examples
+    --------
+    >>> nothing = resolution(Localizations.empty(pixel_size_nm=100))
+    >>> nothing.n_localizations, nothing.nena.nena_nm, nothing.frc.frc_nm
+    (0, None, None)
+    """
+    localizations.known_pixel_size_nm()
+    yield "NeNA"
+    precision = nena(localizations)
+    warnings = list(precision.warnings)
+    if not len(localizations):
+        return Resolution(precision, Frc(), None, 0, tuple(warnings))
+    own_nm = scatter_of(localizations, precision)
+    if own_nm is None:
+        known = precision.textbook_nm
+        own_nm = np.full(len(localizations), known or ASSUMED_NM)
+        if known is None:
+            warnings.append(f"images for the FRC are made as of a precision of {ASSUMED_NM:g} nm")
+    yield "FRC"
+    correlation = frc(localizations, own_nm, seed=seed)
+    warnings += correlation.warnings
+    yield "decorrelation"
+    sharpness = decorrelation_nm(localizations, own_nm)
+    return Resolution(precision, correlation, sharpness, len(localizations), tuple(dict.fromkeys(warnings)))
