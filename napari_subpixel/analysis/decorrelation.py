@@ -20,8 +20,8 @@ N_RADII = 50
 N_FILTERS = 10
 #: Times that the filters and radii are refined about the best one.
 REFINEMENTS = 2
-#: A maximum of the curve is one if the curve falls by at least this much behind it.
-FALL = 5e-4
+#: A maximum of the curve is one if the curve falls by at least this much behind it; noise alone lets it waver by less.
+FALL = 3e-3
 #: A peak below this correlation is noise.
 MIN_PEAK = 0.01
 #: Fewer rows than this give no image.
@@ -94,7 +94,8 @@ def highest_frequency(image: NDArray[np.floating]) -> float:
         around = widths[max(k - 1, 0)], widths[min(k + 1, len(widths) - 1)]
         widths = np.exp(np.linspace(np.log(around[0]), np.log(around[1]), N_FILTERS))
         step = radii[1] - radii[0]
-        radii = np.linspace(max(best - 4 * step, 1e-3), min(best + 6 * step, 1.0), N_RADII)
+        fine = np.linspace(max(best - 4 * step, 1e-3), min(best + 6 * step, 1.0), N_RADII)
+        radii = np.r_[fine, np.linspace(fine[-1], 1.0, N_RADII // 5 + 1)[1:]]
     return best
 
 

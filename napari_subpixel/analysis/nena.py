@@ -32,7 +32,7 @@ SAME_FACTOR = 0.03
 MIN_EXCESS = 4.0
 #: Groups of pairs by their uncertainty, each with its own share of strangers.
 N_GROUPS = 4
-#: Parts of the movie that are left out, one at a time, for the error (jackknife).
+#: Parts of the movie, whose differences give the error.
 N_BLOCKS = 20
 #: Fewer pairs of one molecule than this say nothing.
 MIN_PAIRS = 30
@@ -167,7 +167,7 @@ def _variances(localizations: Localizations, size_nm: float) -> tuple[NDArray[np
 
 def _paired(variance: NDArray[np.float64]) -> NDArray[np.float64]:
     """Leave out rows that are so much less certain than most that their pairs are with strangers mostly."""
-    mean = np.nanmean(variance, axis=1) if len(variance) else np.zeros(0)
+    mean = variance.mean(axis=1)
     return np.where((mean <= MAX_SPREAD**2 * np.nanmedian(mean))[:, None], variance, np.nan)
 
 
@@ -196,9 +196,9 @@ class _Fitted:
     parts: NDArray[np.float64]
     group_nm: tuple[float, ...]
 
-    def error(self, group: int | None = None) -> float:
-        """Return the standard error of the factor, by leaving out one part of the movie at a time."""
-        return _jackknife(self.parts if group is None else self.parts[:, group : group + 1], self.fit)
+    def error(self) -> float:
+        """Return the standard error of the factor."""
+        return self.fit.error(self.parts)
 
     def by_group(self) -> tuple[tuple[float, float, float], ...]:
         """Return the mean uncertainty of every group of pairs, in nm, with its own factor and its error."""
@@ -207,7 +207,7 @@ class _Fitted:
             counts = self.parts[:, k].sum(axis=0)[None]
             fit = fit_scatter(counts, self.fit.edges[-1], self.fit.factor)
             if fit.n_same >= MIN_PAIRS:
-                factors.append((mean_nm, fit.factor, self.error(k)))
+                factors.append((mean_nm, fit.factor, fit.error(self.parts[:, k : k + 1])))
         return tuple(factors)
 
 
@@ -232,13 +232,6 @@ def _fitted(rows: NextFrameRows, variance: NDArray[np.float64], start: float) ->
         if abs(start - before) < SAME_FACTOR * before:
             break
     return fitted
-
-
-def _jackknife(parts: NDArray[np.float64], fit: ScatterFit) -> float:
-    total, n_parts = parts.sum(axis=0), len(parts)
-    shares = fit.shares if len(fit.shares) == len(total) else None
-    factors = np.array([fit_scatter(total - part, fit.edges[-1], fit.factor, shares=shares).factor for part in parts])
-    return float(np.sqrt((n_parts - 1) / n_parts * ((factors - factors.mean()) ** 2).sum()))
 
 
 def _unevenness(factors: tuple[tuple[float, float, float], ...]) -> list[str]:

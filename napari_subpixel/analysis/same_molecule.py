@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import i0e
 
+from napari_subpixel._util.compiled import compiled
+
 #: Bins that distances are counted in.
 N_BINS = 120
 #: Pairs up to this distance are compared, in units of the scatter: beyond it are strangers only.
@@ -21,6 +23,8 @@ LINE_WIDTHS = (1.0, 3.0)
 MAX_EM_STEPS = 2000
 #: The shares are settled when the likelihood, in natural units, changes by less than this in a step.
 SETTLED = 1e-5
+#: Shares below this are none.
+MIN_SHARE = 1e-4
 #: The factor is searched up to this much above and below where the search starts.
 SEARCH = 1.6
 
@@ -63,13 +67,42 @@ class ScatterFit:
         shapes = _shapes(self.factor, self.edges, self.clusters)
         return np.stack([parts[:, :1].sum(axis=0) @ shapes[:1], parts[:, 1:].sum(axis=0) @ shapes[1:]])
 
+    def error(self, parts: NDArray[np.float64]) -> float:
+        """Return the standard error of the factor, from how much parts of the movie differ (sandwich estimator).
+
+        Parts rather than pairs: the pairs of one molecule that is seen many times are not independent.
+
+        Parameters
+        ----------
+        parts : ndarray, shape (P, G, B)
+            The pairs in parts, whose sum is `counts`.
+        """
+        shapes = _shapes(self.factor, self.edges, self.clusters)
+        step = 1e-3
+        wider, narrower = (_shapes(self.factor * np.exp(sign * step), self.edges, self.clusters) for sign in (1, -1))
+        slope = (wider - narrower) / (2 * step)
+        information, scores = 0.0, np.zeros(len(parts))
+        for group, shares in enumerate(self.shares):
+            density = np.maximum(shares @ shapes, 1e-300)
+            of_factor = shares @ slope / density
+            free = shapes[1:][shares[1:] > MIN_SHARE] - shapes[0]
+            of_shares = free / density
+            # What a change of the shares could explain as well says nothing of the factor.
+            weight = np.sqrt(self.counts[group])
+            explained = np.linalg.lstsq((of_shares * weight).T, of_factor * weight, rcond=1e-6)[0] @ of_shares
+            efficient = of_factor - explained
+            information += float((self.counts[group] * efficient**2).sum())
+            scores += parts[:, group] @ efficient
+        if not information > 0:
+            return float("nan")
+        return float(self.factor * np.sqrt((scores**2).sum() * len(parts) / (len(parts) - 1)) / information)
+
 
 def fit_scatter(
     counts: NDArray[np.float64],
     largest: float,
     start: float,
     *,
-    shares: NDArray[np.float64] | None = None,
     fixed: bool = False,
     clusters: Sequence[float] = (),
 ) -> ScatterFit:
@@ -88,8 +121,6 @@ def fit_scatter(
         Largest distance, in standard deviations of a pair.
     start : float
         Where the search for the factor begins.
-    shares : ndarray, shape (G, K), optional
-        Where that for the shares begins.
     fixed : bool
         The factor stays as it is; only the shares are fitted.
     clusters : sequence of float
@@ -100,8 +131,8 @@ def fit_scatter(
     ScatterFit
     """
     edges = np.linspace(0.0, largest, counts.shape[1] + 1)
-    begin = np.full((len(counts), 2 + len(LINE_WIDTHS) + len(clusters)), 1.0) if shares is None else shares + 1e-3
-    begin = begin / begin.sum(axis=1, keepdims=True)
+    n_kinds = 2 + len(LINE_WIDTHS) + len(clusters)
+    begin = np.full((len(counts), n_kinds), 1 / n_kinds)
 
     def at(log_factor: float) -> float:
         return -_with_best_shares(counts, _shapes(np.exp(log_factor), edges, clusters), begin)[1]
@@ -125,18 +156,38 @@ def strangers_alone(
 def _with_best_shares(
     counts: NDArray[np.float64], shapes: NDArray[np.float64], shares: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], float]:
-    totals = np.maximum(counts.sum(axis=1, keepdims=True), 1e-300)
+    best = np.array(shares, np.float64)
+    return best, float(sum(_best_shares(counts[k], shapes, best[k]) for k in range(len(counts))))
+
+
+@compiled
+def _best_shares(counts: NDArray[np.float64], shapes: NDArray[np.float64], shares: NDArray[np.float64]) -> float:
+    """Improve the shares of a group in place, by expectation and maximisation; return the log-likelihood."""
+    total = max(counts.sum(), 1e-300)
+    n_kinds, n_bins = shapes.shape
+    gain = np.empty(n_kinds)
     before = -np.inf
+    likelihood = 0.0
     for step in range(MAX_EM_STEPS):
-        density = np.maximum(shares @ shapes, 1e-300)
+        gain[:] = 0.0
+        likelihood = 0.0
+        for k in range(n_bins):
+            if counts[k] == 0.0:
+                continue
+            density = 1e-300
+            for j in range(n_kinds):
+                density += shares[j] * shapes[j, k]
+            if step % 10 == 0:
+                likelihood += counts[k] * np.log(density)
+            for j in range(n_kinds):
+                gain[j] += counts[k] * shapes[j, k] / density
         if step % 10 == 0:
-            likelihood = float((counts * np.log(density)).sum())
             if likelihood - before < SETTLED:
                 break
             before = likelihood
-        shares = shares * ((counts / density) @ shapes.T) / totals
-    density = np.maximum(shares @ shapes, 1e-300)
-    return shares, float((counts * np.log(density)).sum())
+        for j in range(n_kinds):
+            shares[j] *= gain[j] / total
+    return before if likelihood == 0.0 else likelihood
 
 
 def _shapes(factor: float, edges: NDArray[np.float64], clusters: Sequence[float] = ()) -> NDArray[np.float64]:
