@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-
 from common import ROOT, data_folder, machine
+
 from napari_subpixel import Localizations, read_localizations, resolution, write_localizations
 
 #: Width of the camera's pixels that the tables in nm are given, in nm.
