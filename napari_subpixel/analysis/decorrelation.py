@@ -56,9 +56,9 @@ def decorrelation_nm(localizations: Localizations, precision_nm: NDArray[np.floa
     tiles = tiles_of(y, x, PIXEL_SHARE * float(np.median(precision_nm)))
     inside = tiles.number == 0
     image = np.zeros((tiles.side_px, tiles.side_px), np.float32)
-    place = [(along[inside] - low) / tiles.pixel_nm for along, low in zip((y, x), tiles.low_nm[0], strict=True)]
-    sigma = precision_nm[inside] / tiles.pixel_nm
-    add_unit_gaussians(image, *place, sigma, sigma)
+    (low_y, low_x), pixel_nm = tiles.low_nm[0], tiles.pixel_nm
+    sigma = precision_nm[inside] / pixel_nm
+    add_unit_gaussians(image, (y[inside] - low_y) / pixel_nm, (x[inside] - low_x) / pixel_nm, sigma, sigma)
     highest = highest_frequency(image * np.outer(fading(tiles.side_px), fading(tiles.side_px)))
     return 2 * tiles.pixel_nm / highest if highest else None
 

@@ -133,7 +133,7 @@ def frc(localizations: Localizations, precision_nm: NDArray[np.float64], *, seed
     if np.ptp(y) == 0 and np.ptp(x) == 0:
         return Frc(warnings=("all rows are in one place: no structure to resolve",))
     pixel_nm = PIXEL_SHARE * float(np.quantile(precision_nm[usable], PRECISE_QUANTILE))
-    table = _Rows(*(column[usable] for column in (frame, y, x, precision_nm)))
+    table = _Rows(frame[usable], y[usable], x[usable], precision_nm[usable])
     while True:
         tiles = tiles_of(table.y, table.x, pixel_nm)
         result = _intiles_of(table, tiles, seed)
@@ -154,7 +154,7 @@ class _Rows(NamedTuple):
 
 def _intiles_of(table: _Rows, tiles: Tiles, seed: int) -> Frc:
     rows = np.flatnonzero(tiles.number >= 0)
-    frame, y, x, precision_nm = (column[rows] for column in table)
+    frame, y, x, precision_nm = table.frame[rows], table.y[rows], table.x[rows], table.precision_nm[rows]
     block, n_events = _blocks(frame, y, x, precision_nm)
     n_blocks = int(block.max()) + 1 if len(block) else 0
     if len(rows) < MIN_ROWS or n_blocks < MIN_BLOCKS:
@@ -291,12 +291,13 @@ class _Rings(NamedTuple):
         often = np.where((along_x == 0) | (along_x == 0.5), 1.0, 2.0) * np.ones_like(along_y)
         dampened = np.sinc(along_y) ** 2 * np.sinc(along_x) ** 2
         n_rings = side // 2
-        counts = np.bincount(number.ravel(), often.ravel())[:n_rings]
+        counts = np.bincount(number.ravel(), often.ravel())[:n_rings].astype(np.float64)
         return cls(number.ravel(), (often / dampened).astype(np.float32).ravel(), counts)
 
     def sums(self, values: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the sum of every ring."""
-        return np.bincount(self.number, values.ravel() * self.weight)[: len(self.counts)]
+        sums = np.bincount(self.number, values.ravel() * self.weight)[: len(self.counts)]
+        return sums.astype(np.float64)
 
 
 def _resolved(sums: _Sums, tiles: Tiles, returns: float, visits: float, precision_nm: NDArray[np.float64]) -> Frc:

@@ -129,7 +129,7 @@ def nena(localizations: Localizations) -> Nena:
     typical = float(np.sqrt(np.nanmedian(variance)))
     textbook = textbook_nena(rows, None if start is None else start * typical)
     fitted = None if start is None else _fitted(rows, variance, start)
-    if fitted is None or fitted.fit is None or fitted.fit.n_same < MIN_PAIRS:
+    if fitted is None or fitted.fit.n_same < MIN_PAIRS:
         warnings.append("hardly any molecule is seen in two consecutive frames: the precision is not known")
         return Nena(textbook_nm=textbook, warnings=tuple(warnings))
     factor, error = fitted.fit.factor, fitted.error()

@@ -101,8 +101,10 @@ class NextFramePairs(NamedTuple):
 
     @classmethod
     def empty(cls, n_pairs: int) -> NextFramePairs:
-        """Return room for so many pairs."""
-        return cls(*(np.empty(n_pairs, np.int64) for _ in range(3)), np.empty(n_pairs))
+        """Return room for pairs."""
+        return cls(
+            np.empty(n_pairs, np.int64), np.empty(n_pairs, np.int64), np.empty(n_pairs, np.int64), np.empty(n_pairs)
+        )
 
 
 @compiled
