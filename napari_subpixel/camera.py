@@ -291,11 +291,12 @@ def _multiplied(electrons: NDArray[np.float64], gain: float, rng: np.random.Gene
 def _read_map(field: str, path: Path) -> NDArray[Any]:
     try:
         if path.suffix == ".npy":
-            return np.load(path, allow_pickle=False)
+            return np.array(np.load(path, mmap_mode="r", allow_pickle=False))  # which no header can make too large
         import tifffile
 
         return tifffile.imread(path)
     except FileNotFoundError:
         raise InputError(f"camera: {field} is neither a number nor a map's file: there is no {path}") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"camera: {field}: {path} is not a map (.npy or TIFF): {error}") from None
+    except Exception as error:  # of any kind, about a damaged file
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"camera: {field}: {path} is not a map (.npy or TIFF): {reason[:200]}") from error

@@ -453,3 +453,19 @@ def test_numbers_that_no_camera_has_are_refused(fields, why):
 def test_numbers_of_real_cameras_are_plausible():
     for camera in (Camera(), Camera(1.0), Camera(160.0, 398.6, 5.0, 0.9, 300.0, 74.4), *all_presets().values()):
         camera.check_plausible()
+
+
+@pytest.mark.parametrize("name", ["map.npy", "map.tif"])
+def test_a_damaged_map_is_refused_in_a_line(tmp_path, name):
+    if name == "map.npy":
+        np.save(tmp_path / name, np.ones((4, 5)))
+        content = (tmp_path / name).read_bytes().replace(b"(4, 5)", b"(4000000, 50000000)")
+    else:
+        tifffile.imwrite(tmp_path / name, np.arange(2000.0).reshape(40, 50), compression="zlib")
+        content = (tmp_path / name).read_bytes()
+        content = content[:-1200] + bytes(1200)
+    (tmp_path / name).write_bytes(content)
+    (tmp_path / "camera.yaml").write_text(f"camera: {{baseline: {name}}}\n")
+    with pytest.raises(InputError, match="is not a map") as caught:
+        Camera.from_yaml(tmp_path / "camera.yaml")
+    assert "\n" not in str(caught.value)

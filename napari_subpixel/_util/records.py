@@ -13,6 +13,7 @@ import numpy as np
 import yaml
 
 from napari_subpixel._util.files import atomic_output, open_input
+from napari_subpixel._util.yaml_text import load_documents
 from napari_subpixel.errors import InputError, shown, suggest
 
 Record = TypeVar("Record")
@@ -137,22 +138,20 @@ def _is_default(record: Any, field: Any) -> bool:
     return field.default is not MISSING and np.array_equal(getattr(record, field.name), field.default)
 
 
-def _where(error: yaml.YAMLError) -> str:
-    """Say on one line what is wrong with a document, and where."""
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or " ".join(str(error).split())
-    return f"line {mark.line + 1}, column {mark.column + 1}: {problem}" if mark else str(problem)
-
-
 def read_document(path: Path) -> dict[str, Any]:
     """Return a whole YAML file, by the names of its sections; raises `InputError` if it is not one."""
     try:
         with open_input(path) as file:
-            document = yaml.safe_load(file.read().decode())
+            documents = load_documents(file.read().decode())
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not YAML: {_where(error)}") from None
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: not YAML: {error}") from None
+    if len(documents) > 1:
+        raise InputError(f"{path}: expected one YAML document, got {len(documents)}")
+    document = documents[0] if documents else None
     if not isinstance(document, dict):
         raise InputError(f"{path}: expected sections such as 'camera:', got {type(document).__name__}")
     return document

@@ -12,7 +12,7 @@ from napari_subpixel.cli.common import add_movie_arguments, opening_from, read_t
 from napari_subpixel.cli.exit_status import BAD_INPUT, DONE, SOME_FAILED
 from napari_subpixel.cli.messages import fail
 from napari_subpixel.cli.tables import print_json, sections
-from napari_subpixel.errors import InputError, PixelSizeError
+from napari_subpixel.errors import ImplausibleError, InputError, PixelSizeError
 
 if TYPE_CHECKING:
     from napari_subpixel.localizations import Localizations
@@ -216,7 +216,23 @@ def _yaml(path: Path) -> dict[str, Any]:
         raise InputError(
             f"{path}: neither a model's card nor a camera file; its entries are {', '.join(document) or 'nothing'}"
         )
-    return {"file": str(path), "kind": "camera file", **there}
+    return {"file": str(path), "kind": "camera file", "warnings": _check_microscope(path, there) or None, **there}
+
+
+def _check_microscope(path: Path, there: Mapping[str, Any]) -> list[str]:
+    """Raise `InputError` where a section cannot be used, and return what is implausible in one that can."""
+    from napari_subpixel.camera import Camera
+    from napari_subpixel.psf import GaussianPSF
+
+    if "psf" in there:
+        GaussianPSF.from_yaml(path)
+    if "camera" in there:
+        camera = Camera.from_yaml(path)
+        try:
+            camera.check_plausible()
+        except ImplausibleError as error:
+            return [str(error)]
+    return []
 
 
 # -- text ---------------------------------------------------------------------------------------------------------

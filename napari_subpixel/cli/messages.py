@@ -60,6 +60,7 @@ def console() -> Iterator[None]:
     """Send messages to standard error for as long as a command runs."""
     _CONSOLE.setLevel(logging.INFO)
     before = LOGGER.level, LOGGER.propagate
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it complains of is refused here, or harmless
     LOGGER.addHandler(_CONSOLE)
     LOGGER.setLevel(logging.DEBUG)
     LOGGER.propagate = False

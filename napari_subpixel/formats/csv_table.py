@@ -355,6 +355,9 @@ def read_csv(
         if origin is not None:
             flavour = replace(flavour, **origin_of(origin)._asdict())
     numbers, extra = _read_numbers(text, places, _own_places(text, flavour, places))
+    if not text.ends_whole():
+        message = f"{path}: its last line has no end: where the file was cut off, the last row may be wrong"
+        warnings.warn(message, TableWarning, stacklevel=4)
     if origin is None and not about.get("provenance"):
         flavour = _unmasked(text, flavour, extra, about)
     _check_numbers(text, flavour, numbers, skip_invalid)
@@ -555,7 +558,7 @@ def _read_protocol(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     if not isinstance(values, dict) or values.get("program") != notes.PROGRAM:
         return {}, {}
     with naming(file):
-        return notes.to_about(values), values.get("stand_ins") or {}
+        return notes.to_about(values), notes.named_entries(values.get("stand_ins"), "stand_ins")
 
 
 def _read_numbers(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_subpixel._util.records import naming
 from napari_subpixel.coordinates import CENTRE_AT_ZERO, nm_to_px
-from napari_subpixel.errors import InputError, PixelSizeError, TableWarning
+from napari_subpixel.errors import InputError, PixelSizeError, TableWarning, shown
 from napari_subpixel.formats import notes
 from napari_subpixel.formats.hdf5_file import open_hdf5
 from napari_subpixel.localizations import Localizations
@@ -69,6 +69,9 @@ def _datasets(file: Any) -> dict[str, NDArray[Any]]:
     missing = [name for name in ("xyz", "frame_ix") if name not in group]
     if missing:
         raise InputError(f"missing {', '.join(missing)} in /data; there are {', '.join(group) or 'none'}")
+    for name in group:
+        if hasattr(group[name], "keys"):
+            raise InputError(f"/data/{name} must be an array, got a group")
     arrays = {name: np.asarray(group[name][()]) for name in group if group[name].shape is not None}
     return {name: a for name, a in arrays.items() if not a.size or a.dtype.kind != "f" or not np.isnan(a).all()}
 
@@ -77,8 +80,8 @@ def _positions(
     data: Mapping[str, NDArray[Any]], meta: Mapping[str, Any], sizes: Sequence[float | None]
 ) -> dict[str, Any]:
     unit = meta.get("xy_unit")
-    if unit not in ("px", "nm"):
-        raise InputError(f"/meta must have xy_unit 'px' or 'nm', got {unit!r}")
+    if not isinstance(unit, str) or unit not in ("px", "nm"):
+        raise InputError(f"/meta must have xy_unit 'px' or 'nm', got {shown(unit)}")
     if unit == "nm" and None in sizes:
         raise PixelSizeError("positions are in nm and the pixel size is not known")
     columns = {}
@@ -98,7 +101,10 @@ def _pixel_sizes_nm(meta: Mapping[str, Any]) -> tuple[float, float] | None:
     """Return height and width of a pixel, where the file says them: DECODE's first axis is the row."""
     if "px_size" not in meta:
         return None
-    sizes = np.asarray(meta["px_size"], dtype=np.float64).ravel()
+    try:
+        sizes = np.asarray(meta["px_size"], dtype=np.float64).ravel()
+    except (TypeError, ValueError):
+        raise InputError(f"px_size must be the height and width in nm, got {shown(meta['px_size'])}") from None
     if sizes.size not in (1, 2) or not (np.isfinite(sizes) & (sizes > 0)).all():
         raise InputError(f"px_size must be the height and width of a pixel in nm, got {sizes.tolist()}")
     return float(sizes[0]), float(sizes[-1])

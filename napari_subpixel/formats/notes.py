@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_subpixel.errors import InputError, TableWarning
+from napari_subpixel.errors import InputError, TableWarning, shown
 from napari_subpixel.localizations import REQUIRED
 
 #: The key, in a file's metadata, under which this program's own notes lie.
@@ -48,15 +48,26 @@ def to_about(notes: Mapping[str, Any]) -> dict[str, Any]:
     """
     n_frames, provenance = notes.get("n_frames"), notes.get("provenance") or {}
     if n_frames is not None and not _is_count(n_frames):
-        raise InputError(f"n_frames must be a whole number, got {n_frames!r}")
-    if not isinstance(provenance, dict):
-        raise InputError(f"provenance must hold named entries, got {provenance!r}")
+        raise InputError(f"n_frames must be a whole number, got {shown(n_frames)[:80]}")
     return {
         "pixel_size_nm": notes.get("pixel_size_nm"),
         "frame_shape": checked_shape(notes.get("frame_shape")),
         "n_frames": n_frames,
-        "provenance": provenance,
+        "provenance": named_entries(provenance, "provenance"),
     }
+
+
+def named_entries(value: Any, name: str) -> dict[str, Any]:
+    """Return what a file holds under a name, empty where there is nothing.
+
+    Raises
+    ------
+    InputError
+        If it is anything but entries with names.
+    """
+    if not isinstance(value or {}, dict):
+        raise InputError(f"{name} must hold named entries, got {shown(value)[:80]}")
+    return dict(value or {})
 
 
 def with_left_out(
@@ -110,7 +121,7 @@ def checked_shape(shape: Any) -> tuple[int, int] | None:
     if shape is None:
         return None
     if not isinstance(shape, list | tuple) or len(shape) != 2 or not all(_is_count(n) for n in shape):
-        raise InputError(f"frame_shape must be two whole numbers (height, width), got {shape!r}")
+        raise InputError(f"frame_shape must be two whole numbers (height, width), got {shown(shape)[:80]}")
     return shape[0], shape[1]
 
 

@@ -56,9 +56,13 @@ def read(path: str | Path, *, pixel_size_nm: float | None = None, skip_invalid: 
     """
     path = Path(path)
     with _opened(path) as file:
+        names = file.schema_arrow.names
+        for name in names:
+            if (n := names.count(name)) > 1:
+                raise InputError(f"{path}: column {name!r} is there {n} times")
         text = (file.schema_arrow.metadata or {}).get(KEY)
         # One at a time: the parts of a column are joined by a copy, and those of all columns would double the memory.
-        columns = {name: file.read(columns=[name])[name].to_numpy() for name in file.schema_arrow.names}
+        columns = {name: file.read(columns=[name])[name].to_numpy() for name in names}
     with naming(path):
         about = notes.to_about(_notes(text))
         if pixel_size_nm is not None:
@@ -152,7 +156,7 @@ def _opened(path: Path) -> Iterator[Any]:
     try:
         with _mapped(path) as file:
             yield parquet.ParquetFile(file)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a whole parquet file: {' '.join(str(error).split())}") from None
 
 

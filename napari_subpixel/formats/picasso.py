@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from napari_subpixel._util.files import atomic_output, check_can_write, open_input
 from napari_subpixel._util.records import naming
+from napari_subpixel._util.yaml_text import load_documents
 from napari_subpixel.coordinates import home_pixel
 from napari_subpixel.errors import InputError, TableWarning
 from napari_subpixel.formats import notes
@@ -87,11 +88,11 @@ def read(path: str | Path, *, pixel_size_nm: float | None = None, skip_invalid: 
         rows = _rows(path, file)
         info = _read_info(path, file)
     with naming(path):
-        ours = _last_entry(info, notes.PROGRAM) or {}
+        ours = notes.named_entries(_last_entry(info, notes.PROGRAM), notes.PROGRAM)
         about = notes.to_about(ours if ours else _foreign_notes(info))
         if pixel_size_nm is not None:
             about["pixel_size_nm"] = pixel_size_nm
-        columns = _our_columns(rows, ours.get("stand_ins") or {})
+        columns = _our_columns(rows, notes.named_entries(ours.get("stand_ins"), "stand_ins"))
         if skip_invalid:
             columns = notes.finite_rows(path, columns, about)
         _round_frames(path, columns)
@@ -105,7 +106,7 @@ def read_about(path: str | Path) -> dict[str, Any]:
     with open_hdf5(path) as file:
         info = _read_info(path, file)
     with naming(path):
-        return notes.to_about(_last_entry(info, notes.PROGRAM) or {})
+        return notes.to_about(notes.named_entries(_last_entry(info, notes.PROGRAM), notes.PROGRAM))
 
 
 def write(path: str | Path, localizations: Localizations | LocalizationParts, *, overwrite: bool = False) -> None:
@@ -229,11 +230,13 @@ def _read_info(path: Path, file: Any) -> list[dict[str, Any]]:
 def _read_yaml(path: Path) -> Any:
     try:
         with open_input(path) as file:
-            return list(yaml.load_all(file.read().decode(), _PlainLoader))
+            return load_documents(file.read().decode(), _PlainLoader)
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: not YAML: {error}") from None
 
 
 def _checked_info(path: Path, documents: Any) -> list[dict[str, Any]]:

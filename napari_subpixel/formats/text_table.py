@@ -94,6 +94,12 @@ class TextTable:
             rows = [" ".join(self.cells(row)) for row in rows]
         return "".join(f"{row}\n" for row in rows).encode()
 
+    def ends_whole(self) -> bool:
+        """Say whether the last line has an end; one of a file that was cut off rarely has."""
+        with self.path.open("rb") as file:
+            file.seek(-min(4, self.path.stat().st_size), 2)
+            return bool({"\n", "\r"} & {*file.read().rstrip(b"\0 \t").decode("latin-1")[-2:]})
+
     def rows(self) -> Iterator[tuple[int, list[str]]]:
         """Yield the number of the line and the values of each row; blank lines and comments are passed over."""
         for number, line in enumerate(self._lines(), start=self.n_lines_before + 1):
@@ -136,11 +142,14 @@ def look(path: str | Path) -> TextTable:
     if NO_TEXT.search(text.split("\n", 1)[0]) or text.startswith("\0"):
         raise InputError(f"{path}: not a csv table: its first line is not text")
     lines = list(io.StringIO(text, newline=None))
-    if len(head) == MAX_HEAD_BYTES and len(lines) > 1:
-        lines.pop()  # it is cut off
+    is_cut = len(head) == MAX_HEAD_BYTES
+    if is_cut:
+        lines.pop()
     lines = [line.rstrip("\n") for line in lines]
     place, announced, comment = _header_place(lines)
     rows = [line for line in lines[place + 1 :] if line.strip() and not line.startswith(COMMENT)][:100]
+    if is_cut and not rows:
+        raise InputError(f"{path}: not a csv table: no row ends within the first {MAX_HEAD_BYTES:,} bytes")
     has_comments = any(line.startswith(COMMENT) for line in lines[place + 1 :])
     header_line = lines[place] if place < len(lines) else ""
     fields = _xml_fields(comment)

@@ -7,6 +7,7 @@ mixed-up pair is noticed.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from napari_subpixel.models.unet import UNet
 
     Network = PointNetwork | UNet | HeatmapNetwork | DeepStorm
+
+
+#: The largest number that a card may give as the size of a part of its network.
+MAX_SIZE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -127,11 +132,13 @@ def _build(path: Path, card: ModelCard, tensors: dict[str, Tensor]) -> Network:
     arguments = dict(card.network)
     kind = arguments.pop("kind", "points")
     classes = _network_classes()
-    if kind not in classes:
+    if not isinstance(kind, str) or kind not in classes:
         raise InputError(
             f"{path}: the card's network must be of kind {', '.join(classes)}, got {kind!r}"
             f"{other_version(card.program)}"
         )
+    if large := [value for value in _whole_numbers(arguments) if value > MAX_SIZE]:
+        raise InputError(f"{path}: the card's network has a size of {large[0]:,}, which no network has")
     try:
         network = classes[kind](**arguments)
         network.load_state_dict(tensors)
@@ -139,6 +146,17 @@ def _build(path: Path, card: ModelCard, tensors: dict[str, Tensor]) -> Network:
         why = f"{' '.join(str(error).split())}{other_version(card.program)}"
         raise InputError(f"{path}: the weights do not fit the card's network: {why}") from None
     return network.eval()
+
+
+def _whole_numbers(value: Any) -> Iterator[int]:
+    """Yield every whole number in a value of mappings and lists."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for part in value:
+            yield from _whole_numbers(part)
+    elif isinstance(value, int):
+        yield value
 
 
 def _network_classes() -> dict[str, type[Network]]:

@@ -13,6 +13,7 @@ folders        a folder of single-frame TIFF files
 numbering      what the names of files say of their order: numbers, gaps, channels
 joined         a movie that was split into several files
 zarrs          Zarr arrays and OME-Zarr groups
+zarr_chunks    which chunks of a Zarr array are there
 growing        a movie that is still being written
 writing        a movie written as OME-TIFF
 """

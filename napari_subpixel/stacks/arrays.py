@@ -66,6 +66,11 @@ class ArraySource:
         part = np.asarray(self._array[tuple(key)]).astype(self.dtype, copy=False)
         return part if self._axes.time is not None else part[np.newaxis]
 
+    @property
+    def time(self) -> int | None:
+        """Which axis of the array is time; None where there is a single frame."""
+        return self._axes.time
+
     def close(self) -> None:
         """Close the file that the array is in, where there is one."""
         if self._closing is not None:

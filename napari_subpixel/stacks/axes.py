@@ -27,6 +27,10 @@ NM_PER_UNIT = {
 }
 
 
+#: Pixels that a frame can have: more than of any camera.
+MAX_FRAME_PIXELS = 1 << 28
+
+
 class FrameAxes(NamedTuple):
     """Positions of the axes of a movie in an array; `time` is None where there is a single frame."""
 
@@ -72,16 +76,19 @@ def frame_axes(name: str, axes: str, shape: Sequence[int]) -> FrameAxes:
     order = [i for i in positions if i is not None]
     if order != sorted(order):
         raise InputError(f"{name}: expected the order (T, Y, X), got {described}")
-    check_not_empty(name, tuple(shape[i] for i in order))
+    check_shape(name, tuple(shape[i] for i in order))
     return positions
 
 
-def check_not_empty(name: str, shape: Sequence[int]) -> None:
-    """Raise `InputError` where a shape (T, Y, X) or (Y, X) has no frames or no pixels."""
+def check_shape(name: str, shape: Sequence[int]) -> None:
+    """Raise `InputError` where a shape (T, Y, X) or (Y, X) has no frames, no pixels, or more than any camera."""
     if 0 in shape[-2:]:
         raise InputError(f"{name}: the frames have no pixels: shape {tuple(shape)}")
     if 0 in shape:
         raise InputError(f"{name}: the movie has no frames: shape {tuple(shape)}")
+    height, width = shape[-2:]
+    if height * width > MAX_FRAME_PIXELS:
+        raise InputError(f"{name}: frames of {height:,} x {width:,} pixels, which no camera takes: the file is damaged")
 
 
 def checked_dtype(name: str, dtype: DTypeLike) -> np.dtype[Any]:

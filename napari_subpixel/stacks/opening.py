@@ -127,6 +127,8 @@ def _whole_or_up_to(path: Path, which: Selection, stop: int | None, *, growing: 
             whole = _open_path(path, which, growing=True)
         except InputError:
             raise InputError(str(error)) from None
+        if error.n_frames:
+            whole = whole.beginning(error.n_frames)
         message = f"{error}; {whole.n_frames} whole frames are there"
         if stop is not None and stop <= whole.n_frames:
             whole.warnings = (*whole.warnings, message.removeprefix(f"{path}: "))
@@ -149,7 +151,8 @@ def _parts_in(folder: Path) -> list[Path]:
 def _open_path(path: Path, which: Selection, *, growing: bool) -> Stack:
     with reading(path):
         if path.is_dir():
-            return open_zarr(path, which) if is_zarr_folder(path) else open_folder(path, which, growing=growing)
+            is_zarr = is_zarr_folder(path)
+            return open_zarr(path, which, growing=growing) if is_zarr else open_folder(path, which, growing=growing)
     head = first_bytes(path)
     if is_tiff(head) or path.suffix.lower() in TIFF_SUFFIXES:
         return open_tiff(path, which, growing=growing)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from napari_subpixel.errors import InputError
-from napari_subpixel.stacks.axes import check_not_empty, checked_dtype
+from napari_subpixel.stacks.axes import check_shape, checked_dtype
 from napari_subpixel.stacks.tiff_pages import Layout, TiffPages
 
 #: A movie may have one file per frame; at most this many are held open.
@@ -40,7 +40,7 @@ class TiffFrames:
         self.dtype = checked_dtype(str(self.files[0]), dtype)
         first = self._check_alike()
         self.shape = (len(self._file_of), first.height, first.width)
-        check_not_empty(str(self.files[0]), self.shape)
+        check_shape(str(self.files[0]), self.shape)
         self._lock = threading.Lock()
         self._open: OrderedDict[int, _OpenTiff] = OrderedDict()
         self._closed = False

@@ -53,6 +53,10 @@ MAX_TAGS = 4096
 PAGE_BYTES = 512
 #: Bytes that a file of one frame may have besides its pixels; more than this, and as many again as those, are frames.
 MAX_EXTRA_BYTES = 1 << 16
+#: Bytes between the pages of a file that are searched for further ones.
+MAX_SEARCHED_BYTES = 1 << 26
+#: Bytes of them that are searched at once.
+SEARCHED_PIECE = 1 << 20
 #: Places from here on can only be damage; they would not fit a signed number.
 BEYOND_ANY_FILE = 2**62
 
@@ -100,6 +104,8 @@ class TiffPages:
         Which of them each image has.
     file_size : int
         Bytes of the file.
+    n_unlisted : int
+        Pages that lie in the file, but are not in its chain of pages.
     """
 
     path: Path
@@ -110,6 +116,7 @@ class TiffPages:
     layouts: tuple[Layout, ...]
     layout_of: NDArray[np.int64]
     file_size: int
+    n_unlisted: int = 0
 
     def __len__(self) -> int:
         return len(self.index)
@@ -195,6 +202,10 @@ class _Walk:
         self.count_size, self.entry = (8, "HHQ8s") if self.big else (2, "HHI4s")
         self.entry_struct = struct.Struct(self.order + self.entry)
         self.single = {t: struct.Struct(self.order + code) for t, code in NUMBER_TYPES.items()}
+        # Where tags and pixels of the pages lie, from and up to; and the entries of the first page's width and height.
+        self.tag_ranges: list[tuple[int, int]] = []
+        self.pixel_ranges: list[tuple[int, int]] = []
+        self.size_entries = b""
 
     def pages(self, *, growing: bool) -> TiffPages:
         index: list[int] = []
@@ -218,7 +229,10 @@ class _Walk:
                 raise
         columns = (np.array(column, np.int64) for column in (index, offset, layout_of))
         numbers, places, kinds = columns
-        return TiffPages(self.path, self.order, numbers, places, self.first, tuple(layouts), kinds, self.file_size)
+        n_unlisted = 0 if growing else self._n_unlisted()
+        return TiffPages(
+            self.path, self.order, numbers, places, self.first, tuple(layouts), kinds, self.file_size, n_unlisted
+        )
 
     def is_single(self) -> bool:
         """Say whether there is one page, and no room for the pixels of a second frame."""
@@ -261,6 +275,9 @@ class _Walk:
             # A value larger than its place among the tags lies elsewhere in the file.
             if size > next_size and code < FIRST_PRIVATE_TAG and self._number(value) + size > self.file_size:
                 raise self._cut(f"tag {code} of page {number} should be at byte {self._number(value):,}")
+        self.tag_ranges.append((offset, offset + end + next_size))
+        if not self.size_entries and WIDTH in tags and HEIGHT in tags:
+            self.size_entries = b"".join(self.entry_struct.pack(code, *tags[code]) for code in (WIDTH, HEIGHT))
         return tags, self._number(head[end : end + next_size])
 
     def _kind(self, number: int, tags: Tags) -> _Kind | None:
@@ -288,6 +305,7 @@ class _Walk:
             offset = self._value(tags, where, 0)
             if offset > 0 and layout.nbytes > 0:
                 self._check_end(number, offset + layout.nbytes)
+                self.pixel_ranges.append((offset, offset + layout.nbytes))
                 return offset
         offsets = self._values(tags, where)
         counts = self._values(tags, TILE_COUNTS if TILE_COUNTS in tags else COUNTS)
@@ -295,11 +313,42 @@ class _Walk:
             counts = np.array([layout.nbytes], np.int64)
         if len(counts) != len(offsets) or not len(offsets) or (offsets <= 0).any() or (counts <= 0).any():
             raise InputError(f"{self.path}: page {number} has no pixels in the file (was its writing interrupted?)")
+        self.pixel_ranges.append((int(offsets.min()), int((offsets + counts).max())))
         if plain and np.array_equal(offsets[1:], offsets[:-1] + counts[:-1]):
             self._check_end(number, int(offsets[0]) + layout.nbytes)
             return int(offsets[0])
         self._check_end(number, int((offsets + counts).max()))
         return -1
+
+    def _n_unlisted(self) -> int:
+        """Count the pages that lie between those of the chain, which was broken and led past them or ends too early.
+
+        They are known by the entries of width and height, which all pages of a movie share, and count only as far
+        as there is room for their pixels: what other programs leave behind are tags without pixels.
+        """
+        if not self.pixel_ranges:
+            return 0
+        gaps, at, n_pages = [], 0, 0
+        for start, stop in [*sorted([*self.tag_ranges, *self.pixel_ranges]), (self.file_size, self.file_size)]:
+            if start > at:
+                gaps.append((at, start))
+            at = max(at, stop)
+        room = sum(stop - start for start, stop in gaps)
+        page = min(stop - start for start, stop in self.pixel_ranges)
+        if room < page:
+            return 0
+        left = MAX_SEARCHED_BYTES
+        for start, stop in gaps:
+            n_pages += self._count_size_entries(start, min(stop, start + left))
+            left = max(left - (stop - start), 0)
+        return min(n_pages, room // page)
+
+    def _count_size_entries(self, start: int, stop: int) -> int:
+        """Count, piece by piece, where a part of the file holds the entries of width and height."""
+        overlap = len(self.size_entries) - 1
+        starts = range(start, stop - overlap, SEARCHED_PIECE)
+        pieces = (self._bytes(at, min(SEARCHED_PIECE + overlap, stop - at)) for at in starts)
+        return sum(piece.count(self.size_entries) for piece in pieces)
 
     def _is_plain(self, tags: Tags, layout: Layout) -> bool:
         """Say whether the pixels are neither packed nor tiled: bytes of whole numbers, row after row."""

@@ -57,6 +57,7 @@ def open_tiff(path: Path, which: Selection, *, growing: bool = False) -> Stack:
     pages = read_pages(path, growing=growing)
     if not len(pages):
         raise InputError(f"{path}: the movie has no frames: the TIFF has no pages")
+    unlisted = _unlisted(pages)
     with opened(path) as tiff:
         if tiff.is_ome and tiff.ome_metadata:
             return _open_ome(path, tiff.ome_metadata, pages, which, growing=growing)
@@ -80,7 +81,7 @@ def open_tiff(path: Path, which: Selection, *, growing: bool = False) -> Stack:
         pixel_size_nm=pixel_size_nm,
         n_series=len(images),
         series=series,
-        warnings=warnings,
+        warnings=(*warnings, *unlisted),
     )
 
 
@@ -244,6 +245,14 @@ def _shaped_starts(tiff: Any, pages: TiffPages) -> Iterator[int]:
         yield start
         page = _first_image(tiff, pages, start)
         start += math.prod(_shaped_axes(page)[1]) if page.shaped_description else len(pages)
+
+
+def _unlisted(pages: TiffPages) -> tuple[str, ...]:
+    """Return what is to be said of pages that no other page leads to."""
+    if not pages.n_unlisted:
+        return ()
+    noun = "page" if len(pages) == 1 else "pages"
+    return (f"the file is damaged: it lists {len(pages)} {noun} and holds {pages.n_unlisted} more: frames are missing",)
 
 
 def _announced(pages: TiffPages, announced: int, *, may_lack: bool, growing: bool) -> tuple[TiffPages, tuple[str, ...]]:

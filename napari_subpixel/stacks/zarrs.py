@@ -8,11 +8,12 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from napari_subpixel.errors import InputError
+from napari_subpixel.errors import IncompleteMovieError, InputError
 from napari_subpixel.stacks.arrays import ArraySource
 from napari_subpixel.stacks.axes import chosen_channel, pixel_sizes_from
 from napari_subpixel.stacks.selection import Selection
 from napari_subpixel.stacks.stack import PixelSize, Stack
+from napari_subpixel.stacks.zarr_chunks import chunks_there
 
 Result = TypeVar("Result")
 
@@ -27,7 +28,7 @@ def is_zarr_folder(path: Path) -> bool:
     return any((path / name).is_file() for name in METADATA_FILES)
 
 
-def open_zarr(path: Path, which: Selection) -> Stack:
+def open_zarr(path: Path, which: Selection, *, growing: bool = False) -> Stack:
     """Open a Zarr folder or zip file.
 
     Parameters
@@ -35,6 +36,8 @@ def open_zarr(path: Path, which: Selection) -> Stack:
     path : Path
     which : Selection
         Which image of an OME-Zarr group, and which channel.
+    growing : bool
+        The movie is still being written: what was not written yet is as it is.
 
     Raises
     ------
@@ -42,6 +45,8 @@ def open_zarr(path: Path, which: Selection) -> Stack:
         If it holds several images or channels, and none was chosen.
     AxesError
         If it has further axes besides (T, Y, X).
+    IncompleteMovieError
+        If its last frames were never written.
     InputError
         If it is damaged, holds no such image, or zarr is not installed.
     """
@@ -56,14 +61,42 @@ def open_zarr(path: Path, which: Selection) -> Stack:
     with ExitStack() as on_error:
         store = on_error.enter_context(closing(ZipStore(path, mode="r"))) if zipped else None
         node = _opened(path, lambda: zarr.open(store or str(path), mode="r", path=root))
-        array, axes, pixel_size_nm, n_series, names = _movie_of(path, node, which)
+        array, axes, pixel_size_nm, n_series, names = _opened(path, lambda: _movie_of(path, node, which))
         channel = chosen_channel(str(path), axes, array.shape, which.channel, names) if axes else None
         if axes is None:
             which.check_no_channel(path)
         source = ArraySource(array, str(path), axes=axes, files=files, closing=store, fixed=channel)
+        warnings = () if zipped or growing else _missing_chunks(path, array, source)
         on_error.pop_all()
     return Stack(
-        source, name=path.name, path=path, pixel_size_nm=pixel_size_nm, n_series=n_series, series=which.series or 0
+        source,
+        name=path.name,
+        path=path,
+        pixel_size_nm=pixel_size_nm,
+        n_series=n_series,
+        series=which.series or 0,
+        warnings=warnings,
+    )
+
+
+def _missing_chunks(path: Path, array: Any, source: ArraySource) -> tuple[str, ...]:
+    """Return what is to be said of chunks that were never written.
+
+    Raises
+    ------
+    IncompleteMovieError
+        If those are the last ones, as of an acquisition that was stopped.
+    """
+    chunks = chunks_there(path, array, source.time)
+    if chunks is None or chunks.n_there == chunks.n:
+        return ()
+    value = getattr(array, "fill_value", 0)
+    missing = f"{chunks.n - chunks.n_there:,} of its {chunks.n:,} chunks are not there, and read as {value}"
+    if chunks.n_frames == source.shape[0]:
+        return (missing,)
+    raise IncompleteMovieError(
+        f"{path}: it announces {source.shape[0]:,} frames, but nothing was written after frame {chunks.n_frames - 1:,}",
+        chunks.n_frames,
     )
 
 
@@ -75,6 +108,7 @@ def _opened(path: Path, open_it: Callable[[], Result]) -> Result:
         raise
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
+        reason = f"no entry {reason}" if isinstance(error, KeyError) else reason
         raise InputError(f"{path}: not a Zarr that can be read: {reason}") from error
 
 

@@ -98,3 +98,14 @@ def test_a_conversion_asks_for_the_pixel_size_and_replaces_nothing(refuse, run, 
     truth.with_name("truth-protocol.txt").unlink()
     assert "--pixel-size-nm" in refuse("convert", truth, "-o", tmp_path / "b.parquet")
     assert run("convert", truth, "-o", tmp_path / "b.parquet", "--pixel-size-nm", 100).status == 0
+
+
+@pytest.mark.parametrize("text", ["camera: {baseline: abc}", "camera: {baselin: 3}", "psf: {sigma_nm: x}"])
+def test_info_of_a_camera_file_that_cannot_be_used_says_why(refuse, tmp_path, text):
+    (tmp_path / "camera.yaml").write_text(text)
+    assert "camera.yaml: " in refuse("info", tmp_path / "camera.yaml")
+
+
+def test_info_of_a_camera_file_says_what_is_implausible(run, tmp_path):
+    (tmp_path / "camera.yaml").write_text("camera: {pixel_size_nm: 0.1}")
+    assert "did you mean 100" in " ".join(run("info", tmp_path / "camera.yaml").out.split())

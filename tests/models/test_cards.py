@@ -114,6 +114,16 @@ def test_weights_of_another_network_are_refused(saved):
         load_model(saved)
 
 
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [({"kind": ["x"]}, "must be of kind"), ({"n_points": 2, "width": 2**31}, "a size of 2,147,483,648")],
+)
+def test_a_card_with_a_network_that_there_is_none_of_is_refused_at_once(saved, network, message):
+    edit_card(saved, network=network)
+    with pytest.raises(InputError, match=message):
+        load_model(saved)
+
+
 def test_a_model_without_its_card_is_refused(saved):
     saved.with_suffix(".yaml").unlink()
     with pytest.raises(InputError, match=r"mine.yaml: no such file"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import time
 import tracemalloc
 
@@ -196,3 +197,49 @@ def test_a_movie_of_many_pages_opens_quickly(tmp_path):
         assert len(stack) == 20_000
     # About 0.15 s on one slow core; the limit leaves room for a busy machine.
     assert time.perf_counter() - start < 5
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}, {"bigtiff": True}, {"byteorder": ">"}])
+@pytest.mark.parametrize(
+    ("chain", "n_listed", "said"), [("ends", 1, "1 page and holds 8"), ("skips", 8, "8 pages and")]
+)
+def test_pages_that_the_chain_leads_past_are_noticed(tmp_path, frames, options, chain, n_listed, said):
+    path = tmp_path / "movie.tif"
+    for frame in frames:
+        tifffile.imwrite(path, frame, append=path.exists(), metadata=None, **options)
+    with tifffile.TiffFile(path) as tiff:
+        size, kind = (8, "Q") if tiff.is_bigtiff else (4, "I")
+        page = tiff.pages[0]
+        link = page.offset + (8 if tiff.is_bigtiff else 2) + len(page.tags) * (20 if tiff.is_bigtiff else 12)
+        target = 0 if chain == "ends" else tiff.pages[2].offset
+        order = tiff.byteorder
+    content = bytearray(path.read_bytes())
+    with open_stack(path) as stack:
+        assert stack.warnings == ()
+    content[link : link + size] = struct.pack(order + kind, target)
+    path.write_bytes(content)
+    with open_stack(path) as stack:
+        assert stack.n_frames == n_listed
+        assert any("the file is damaged: it lists " + said in warning for warning in stack.warnings)
+
+
+def test_tags_that_a_program_left_behind_are_no_frames(tmp_path, frames):
+    path = tmp_path / "movie.tif"
+    tifffile.imwrite(path, frames, metadata=None)
+    with tifffile.TiffFile(path) as tiff:
+        page = tiff.pages[0]
+        tags = path.read_bytes()[page.offset : page.offset + 2 + 12 * len(page.tags) + 4]
+    with open(path, "ab") as file:
+        file.write(tags)
+    with open_stack(path) as stack:
+        assert stack.warnings == ()
+
+
+def test_pages_larger_than_of_any_camera_are_refused(tmp_path):
+    for height, width in ((2**31, 5), (4, 2**31)):
+        page = [
+            (t, 4 if t in (256, 257) else kind, values) for t, kind, values in grey_page(height, width, 400, count=9)
+        ]
+        page = [(t, kind, [5] if t == 259 else values) for t, kind, values in page]
+        (tmp_path / "movie.tif").write_bytes(tiff_bytes([page]).ljust(500, b"\0"))
+        refused(tmp_path / "movie.tif", "which no camera takes")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import zipfile
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 import zarr
 
-from napari_subpixel.errors import ChannelsError, InputError, SeriesError
+from napari_subpixel.errors import ChannelsError, IncompleteMovieError, InputError, SeriesError
 from napari_subpixel.stacks import open_stack
 
 from .movie_files import SHAPE, opens_as, refused, write_zarr
@@ -142,3 +143,63 @@ def test_of_an_ome_zarr_with_two_channels_one_is_chosen_by_number_or_name(tmp_pa
     for channel in (1, "cy5", "1"):
         with open_stack(path, channel=channel) as stack:
             np.testing.assert_array_equal(stack[:], both[:, 1])
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_zarr_whose_last_frames_were_never_written_is_a_stopped_acquisition(tmp_path, frames, version):
+    path = tmp_path / "movie.zarr"
+    made = zarr.create_array(str(path), shape=(40, 13, 17), dtype="u2", chunks=(3, 8, 8), zarr_format=version)
+    made[:9] = frames
+    message = refused(path, "announces 40 frames, but nothing was written after frame 8", error=IncompleteMovieError)
+    assert "9 whole frames are there" in message
+    with open_stack(path, stop=9) as stack:
+        np.testing.assert_array_equal(stack[:], frames)
+
+
+def test_a_zarr_without_some_of_its_chunks_opens_with_a_warning(tmp_path, frames):
+    write_zarr(tmp_path / "movie.zarr", frames, chunks=(3, 13, 17))
+    (tmp_path / "movie.zarr" / "c" / "1" / "0" / "0").unlink()
+    with open_stack(tmp_path / "movie.zarr") as stack:
+        assert stack.warnings == ("1 of its 3 chunks are not there, and read as 0",)
+        assert not stack[3:6].any()
+
+
+def test_a_whole_zarr_has_no_warning(tmp_path, frames):
+    write_zarr(tmp_path / "a.zarr", frames)
+    write_zarr(tmp_path / "b.zarr", frames, version=2)
+    write_zarr(tmp_path / "c.zarr", frames, chunks=(3, 13, 17), shards=(9, 13, 17))
+    write_ome_zarr(tmp_path / "d.zarr", frames[:, None, None], version=3, axes=TCZYX, scale=[1] * 5)
+    for name in "abcd":
+        with open_stack(tmp_path / f"{name}.zarr") as stack:
+            assert stack.warnings == ()
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"multiscales": 3},
+        {"multiscales": [{}]},
+        {"multiscales": [{"datasets": []}]},
+        {"multiscales": [{"datasets": [{"path": 3}]}]},
+        {"ome": 4},
+        {"ome": {"multiscales": "x"}},
+    ],
+)
+def test_ome_zarr_with_damaged_attributes_is_refused(tmp_path, frames, attributes):
+    path = tmp_path / "movie.zarr"
+    group = zarr.open_group(str(path), mode="w", zarr_format=3)
+    group.create_array("0", shape=(9, 13, 17), dtype="u2", chunks=(9, 13, 17))[...] = frames
+    group.attrs.update(attributes)
+    refused(path)
+
+
+def test_attributes_of_an_array_that_are_no_names_are_refused(tmp_path, frames):
+    write_zarr(tmp_path / "movie.zarr", frames)
+    file = tmp_path / "movie.zarr" / "zarr.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "attributes": [1]}))
+    refused(tmp_path / "movie.zarr", "not a Zarr that can be read")
+
+
+def test_frames_larger_than_of_any_camera_are_refused(tmp_path):
+    zarr.create_array(str(tmp_path / "a.zarr"), shape=(3, 10**6, 10**6), dtype="u2", chunks=(1, 1000, 1000))[0, 0] = 1
+    refused(tmp_path / "a.zarr", "frames of 1,000,000 x 1,000,000 pixels, which no camera takes")
