@@ -355,7 +355,7 @@ def read_csv(
         if origin is not None:
             flavour = replace(flavour, **origin_of(origin)._asdict())
     numbers, extra = _read_numbers(text, places, _own_places(text, flavour, places))
-    if not text.ends_whole():
+    if text.first_row and not text.ends_whole():
         message = f"{path}: its last line has no end: where the file was cut off, the last row may be wrong"
         warnings.warn(message, TableWarning, stacklevel=4)
     if origin is None and not about.get("provenance"):
