@@ -109,6 +109,10 @@ class OutputExistsError(_PathError):
     """An output exists already and may not be replaced."""
 
 
+class OutputsExistError(_PathError):
+    """All outputs of a run over several inputs exist already."""
+
+
 class UnfinishedRunError(_PathError):
     """An interrupted run left its finished part, which is neither to be resumed nor dropped."""
 

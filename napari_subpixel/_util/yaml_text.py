@@ -35,7 +35,7 @@ def load_documents(text: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -
         reader = loader(text)
         while reader.check_node():
             node = reader.get_node()
-            if too_many := _n_values(node, {}) > limit:
+            if too_many := node is not None and _n_values(node, {}) > limit:
                 break
             documents.append(reader.construct_document(node))
     except yaml.YAMLError as error:

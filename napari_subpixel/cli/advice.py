@@ -18,6 +18,7 @@ from napari_subpixel.errors import (
     NotFollowedRunError,
     OriginError,
     OutputExistsError,
+    OutputsExistError,
     PixelSizeError,
     SeriesError,
     UnfinishedRunError,
@@ -26,6 +27,7 @@ from napari_subpixel.errors import (
 #: By the kind of error; a kind that is not here is advised as the kind that it is derived from.
 ADVICE: Mapping[type[InputError], str] = {
     OutputExistsError: "--overwrite replaces it",
+    OutputsExistError: "--resume skips what is finished, --overwrite makes all again",
     UnfinishedRunError: "--resume continues it, --overwrite starts again",
     ChangedRunError: "--overwrite starts again",
     ChangedTableError: "--overwrite makes it again",
@@ -57,8 +59,16 @@ ADVICE_OF_COMMANDS: Mapping[str, Mapping[type[InputError], str]] = {
 }
 
 
-def advised(error: InputError, command: str = "") -> str:
+def advised(error: InputError, command: str = "", *, first: str = "") -> str:
     """Return the message of an error on one line, with what to do about it.
+
+    Parameters
+    ----------
+    error : InputError
+    command : str
+        The command that was given.
+    first : str
+        What else can be done, before the advice.
 
     Examples
     --------
@@ -70,4 +80,4 @@ def advised(error: InputError, command: str = "") -> str:
     known = next((advice[kind] for kind in type(error).__mro__ if kind in advice), None)
     if isinstance(error, IncompleteMovieError) and not error.n_frames:
         return message
-    return message if known is None else f"{message}; {known.format(**vars(error))}"
+    return message if known is None else f"{message}; {first}{known.format(**vars(error))}"

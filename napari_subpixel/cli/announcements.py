@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_subpixel.cli.common import without_pixel_size
 from napari_subpixel.cli.messages import say, warn
 from napari_subpixel.cli.record_flags import flag, flags_of
 from napari_subpixel.errors import InputError
@@ -52,6 +53,8 @@ class Announcements:
         warnings = [f"{job.stack.name}: {warning}" for warning in job.warnings]
         for warning in warnings:
             self.warn(warning)
+        if notice := without_pixel_size(at.output, job.pixel_size_nm):
+            self.warn(notice)
         if job.suggested_camera is not None:
             self._misfits[at.movie] = [line for line in warnings if "the movie looks like" in line]
             say(f"{name}: what the movie looks like, as flags: {self._flags(job, job.suggested_camera)}")

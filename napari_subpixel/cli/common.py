@@ -116,11 +116,17 @@ def region(text: str) -> tuple[tuple[int, int], tuple[int, int]]:
     """Parse ``Y0:Y1,X0:X1``."""
     what = "a region is Y0:Y1,X0:X1 in pixels, the ends excluded"
     parts = text.split(",")
+    if len(parts) == 1 and ":" in text:
+        raise argparse.ArgumentTypeError(f"{what}, got one range only, {text!r}: rows and columns need one each")
     if len(parts) != 2:
         raise argparse.ArgumentTypeError(f"{what}, got {text!r}")
     (y0, y1), (x0, x1) = (_span(part, what) for part in parts)
     if y0 is None or y1 is None or x0 is None or x1 is None:
         raise argparse.ArgumentTypeError(f"{what}, got {text!r}")
+    for axis, start, stop in (("y", y0, y1), ("x", x0, x1)):
+        if start >= stop:
+            turned = f"; did you mean {stop}:{start}?" if start > stop else ""
+            raise argparse.ArgumentTypeError(f"{what}: {axis} {start}:{stop} holds no pixel{turned}")
     return (y0, y1), (x0, x1)
 
 
@@ -193,6 +199,13 @@ def read_table(
         else:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     return table
+
+
+def without_pixel_size(path: Path, pixel_size_nm: float | None) -> str | None:
+    """Return what to say of a table for Picasso that holds no pixel size, else None."""
+    if pixel_size_nm is not None or path.suffix.lower() not in (".hdf5", ".h5"):
+        return None
+    return f"{path}: holds no pixel size, which Picasso asks for when it opens the table; --pixel-size-nm gives it"
 
 
 def _span(text: str, what: str) -> tuple[int | None, int | None]:

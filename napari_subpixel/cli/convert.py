@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_subpixel.cli.common import add_table_arguments, read_table
+from napari_subpixel.cli.common import add_table_arguments, read_table, without_pixel_size
 from napari_subpixel.cli.messages import say, warn
 from napari_subpixel.errors import InputError, PixelSizeError
 
@@ -54,6 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
     if formats.format_for(output).in_nm and table.pixel_size_nm is None:
         raise PixelSizeError(f"{arguments.localizations}: says no pixel size, which a {output.suffix} in nm needs")
     formats.write(output, table, overwrite=arguments.overwrite)
+    if notice := without_pixel_size(output, table.pixel_size_nm):
+        warn(notice)
     if lost := _lost(table, output):
         warn(f"{output}: the format has no column for {', '.join(lost)}, which were left out")
     size = "unknown" if table.pixel_size_nm is None else f"{table.pixel_size_nm:g} nm"

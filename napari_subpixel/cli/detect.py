@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ from napari_subpixel.cli.parsing import StoppedError
 from napari_subpixel.cli.record_flags import flag
 from napari_subpixel.cli.simulate import add_psf_argument, psf_from
 from napari_subpixel.cli.tables import print_json
-from napari_subpixel.errors import InputError
+from napari_subpixel.errors import InputError, OutputExistsError, OutputsExistError
 
 if TYPE_CHECKING:
     from napari_subpixel.detection.detector import Detector
@@ -278,6 +278,7 @@ def _pairs(arguments: argparse.Namespace) -> tuple[list[tuple[str | Path, Path]]
                 f"{output}: is the name of one table; several movies need a folder, such as {output.stem}/"
             )
         pairs = pair_outputs(movies, output, arguments.format)
+        _check_not_finished(arguments, output, [table for _, table in pairs])
         make_folder(output)
         check_summary(output / SUMMARY_NAME, pairs, overwrite=arguments.overwrite)
         return pairs, output / SUMMARY_NAME
@@ -285,6 +286,14 @@ def _pairs(arguments: argparse.Namespace) -> tuple[list[tuple[str | Path, Path]]
         suffixes = ", ".join(format_.suffixes[0] for format_ in formats.FORMATS.values())
         raise InputError(f"{output}: a table ends in {suffixes}, a folder in a slash")
     return [(movies[0], output)], None
+
+
+def _check_not_finished(arguments: argparse.Namespace, folder: Path, tables: Sequence[Path]) -> None:
+    """Refuse to run a finished batch once more, where it is not said what becomes of its tables."""
+    if arguments.resume or arguments.overwrite or not tables or not all(table.exists() for table in tables):
+        return
+    what = f"all {len(tables)} tables exist" if len(tables) > 1 else f"{tables[0].name} exists"
+    raise OutputsExistError(f"{folder}: {what} already", folder)
 
 
 def _also_read(arguments: argparse.Namespace) -> Iterator[Path]:
@@ -364,7 +373,8 @@ def _document(outcome: Outcome) -> dict[str, Any]:
 def _report(outcome: Outcome, where: str, image: Path | None, announced: Announcements) -> None:
     """Print what became of a movie."""
     if outcome.error is not None:
-        fail(f"failed: {advised(outcome.error, 'detect')}")
+        kept = "--resume keeps it, " if type(outcome.error) is OutputExistsError else ""
+        fail(f"failed: {advised(outcome.error, 'detect', first=kept)}")
         return
     if outcome.skipped:
         for warning in outcome.warnings:

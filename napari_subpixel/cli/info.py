@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_subpixel.cli.advice import advised
-from napari_subpixel.cli.common import add_movie_arguments, opening_from, read_table
+from napari_subpixel.cli.common import opening_from, read_table
 from napari_subpixel.cli.exit_status import BAD_INPUT, DONE, SOME_FAILED
 from napari_subpixel.cli.messages import fail
 from napari_subpixel.cli.tables import print_json, sections
-from napari_subpixel.errors import ImplausibleError, InputError, PixelSizeError
+from napari_subpixel.errors import ImplausibleError, InputError, PixelSizeError, suggest
 
 if TYPE_CHECKING:
     from napari_subpixel.localizations import Localizations
@@ -29,9 +29,8 @@ YAML_SUFFIXES = (".yaml", ".yml")
 def add_parser(subparsers: Any) -> None:
     """Add the command."""
     parser = subparsers.add_parser("info")
-    parser.add_argument("files", nargs="+", metavar="FILE", help="movie, table, model, camera file, or a model's name")
-    add_movie_arguments(parser)
-    parser.add_argument("--json", action="store_true", help="one JSON document, a list, on standard output")
+    what = "movie, table, model, camera file, a folder of movies or tables, or the name of a model or a camera"
+    parser.add_argument("files", nargs="+", metavar="FILE", help=what)
     parser.set_defaults(run=run)
 
 
@@ -39,11 +38,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Describe every file; one that cannot be read does not stop the others."""
     described: list[dict[str, Any]] = []
     n_failed = 0
-    for file in arguments.files:
+    for file in [each for name in arguments.files for each in _files_of(name)]:
         try:
             described.append(describe(file, opening_from(arguments)))
         except InputError as error:
-            if len(arguments.files) == 1:
+            if [file] == arguments.files:
                 raise
             n_failed += 1
             fail(f"failed: {advised(error, 'info')}")
@@ -53,6 +52,25 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(described)
     return DONE if not n_failed else SOME_FAILED if described else BAD_INPUT
+
+
+def _files_of(name: str) -> list[str]:
+    """Return what a folder of movies or of tables holds, one after another; else what was named."""
+    from napari_subpixel import formats
+    from napari_subpixel.runs.movie_lists import gather_movies
+    from napari_subpixel.stacks.folders import is_folder_of_frames
+    from napari_subpixel.stacks.numbering import natural_key
+    from napari_subpixel.stacks.zarrs import is_zarr_folder
+
+    folder = Path(name)
+    if not folder.is_dir() or is_zarr_folder(folder) or is_folder_of_frames(folder):
+        return [name]
+    movies = [str(movie) for movie in gather_movies([name])]
+    if movies != [name]:
+        return movies
+    suffixes = {suffix for format_ in formats.FORMATS.values() for suffix in format_.suffixes}
+    tables = [file for file in folder.iterdir() if file.suffix.lower() in suffixes and file.is_file()]
+    return [str(file) for file in sorted(tables, key=natural_key)] or [name]
 
 
 def describe(file: str, opening: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -193,11 +211,16 @@ def _ranges(table: Localizations, unit: str) -> dict[str, dict[str, float]]:
 
 
 def _model(model: str) -> dict[str, Any]:
+    from napari_subpixel.cameras.presets import camera_files
     from napari_subpixel.models import find, installed, read_card
     from napari_subpixel.models.catalogue import WEIGHTS_SUFFIX
 
-    if Path(model).suffix != WEIGHTS_SUFFIX and model not in {card.name for card in installed()}:
-        raise InputError(f"{model}: no such file, and no model of this name")
+    if Path(model).suffix != WEIGHTS_SUFFIX and model not in (names := {card.name for card in installed()}):
+        if model in (known := camera_files()):
+            return _yaml(known[model])
+        raise InputError(
+            f"{model}: no such file, and no model or camera of this name{suggest(model, [*names, *known])}"
+        )
     path = find(model)
     return {"file": str(path), "kind": "model", "bytes": path.stat().st_size, "card": read_card(path).to_dict()}
 

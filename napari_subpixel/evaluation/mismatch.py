@@ -1,4 +1,4 @@
-"""What may be wrong where a result and its truth hardly match: frames off by one, swapped axes, other units."""
+"""What may be wrong with a result and its truth: swapped tables, frames off by one, swapped axes, other units."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from napari_subpixel.errors import InputError
 from napari_subpixel.evaluation.matching import Pairing, match
 from napari_subpixel.evaluation.points import Points, scored
 from napari_subpixel.evaluation.scores import Match
+from napari_subpixel.localizations import Localizations
 
 #: Localizations that suffice to compare two ways of matching; of larger sets every n-th frame is used.
 MAX_COMPARED = 200_000
@@ -71,6 +72,24 @@ def mismatch_warnings(
         f"({found.area.pixel_nm:g} nm here), whether frames count from 0 or 1, which corner or centre positions are "
         "measured from, and which column is y",
     )
+
+
+def swapped_warning(localizations: Localizations, truth: Localizations) -> tuple[str, ...]:
+    """Warn where the truth is a detector's result, by its columns or provenance, and the localizations are none.
+
+    Parameters
+    ----------
+    localizations, truth : Localizations
+    """
+    if not _is_result(truth) or _is_result(localizations):
+        return ()
+    model = truth.provenance.get("model")
+    said = f"the model {model} made it" if isinstance(model, str) else "it has probabilities"
+    return (f"the truth looks like a result ({said}) and the localizations do not: are the two tables swapped?",)
+
+
+def _is_result(table: Localizations) -> bool:
+    return "model" in table.provenance or "probability" in table
 
 
 def _better(

@@ -49,7 +49,7 @@ def test_in_a_batch_advice_goes_with_every_movie_that_fails(run, movie, tmp_path
     other = movie.with_name("gone.tif")
     status, _, err = run("detect", movie, other, "-o", tmp_path / "out")
     assert status == 1
-    assert f"{tmp_path / 'out' / 'movie.csv'}: exists already; --overwrite replaces it" in err
+    assert f"{tmp_path / 'out' / 'movie.csv'}: exists already; --resume keeps it, --overwrite replaces it" in err
 
 
 @pytest.mark.parametrize(("command", "flag"), [("render", "--camera-pixel-size-nm"), ("detect", "--pixel-size-nm")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -109,3 +110,23 @@ def test_info_of_a_camera_file_that_cannot_be_used_says_why(refuse, tmp_path, te
 def test_info_of_a_camera_file_says_what_is_implausible(run, tmp_path):
     (tmp_path / "camera.yaml").write_text("camera: {pixel_size_nm: 0.1}")
     assert "did you mean 100" in " ".join(run("info", tmp_path / "camera.yaml").out.split())
+
+
+def test_info_of_a_camera_by_its_name(run, refuse):
+    described = json.loads(run("info", "Hamamatsu ORCA-Fusion BT", "--json").out)
+    assert described[0]["kind"] == "camera file"
+    assert described[0]["camera"]["name"] == "Hamamatsu ORCA-Fusion BT"
+    assert "did you mean 'Hamamatsu ORCA-Fusion BT'?" in refuse("info", "Hamamatsu ORCA-Fusion BTT")
+
+
+def test_info_of_a_folder_is_that_of_its_movies_or_its_tables(run, refuse, movie, truth, tmp_path):
+    for name in ("movies", "tables", "empty"):
+        (tmp_path / name).mkdir()
+    for name in ("a", "b"):
+        shutil.copy(movie, tmp_path / "movies" / f"{name}.tif")
+        shutil.copy(truth, tmp_path / "tables" / f"{name}.csv")
+    tifffile.imwrite(tmp_path / "movies" / "c.tif", np.zeros((3, 8, 9), np.uint16), photometric="minisblack")
+    for folder, kind, n in (("movies", "movie", 3), ("tables", "table", 2)):
+        described = json.loads(run("info", tmp_path / folder, "--json").out)
+        assert [each["kind"] for each in described] == [kind] * n
+    assert "empty: " in refuse("info", tmp_path / "empty")

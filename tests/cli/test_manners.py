@@ -9,10 +9,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import tifffile
 
 from napari_subpixel import __version__, formats
 from napari_subpixel.cli.defaults import defaults_file
 from napari_subpixel.cli.main import COMMANDS
+from napari_subpixel.stacks import open_stack
 
 
 def test_the_program_alone_lists_the_commands(run):
@@ -164,3 +166,41 @@ def test_a_preview_has_a_scale_bar_whose_length_is_said(run, truth, tmp_path):
 def test_a_detection_as_json(run, movie, tmp_path):
     (document,) = json.loads(run("detect", movie, "-o", tmp_path / "a.csv", "--model", "paper", "--json").out)
     assert (document["status"], document["n_molecules"]) == ("done", len(formats.read(tmp_path / "a.csv")))
+
+
+def test_a_finished_batch_is_not_run_once_more_unless_it_is_said_how(run, refuse, movie, tmp_path):
+    movies = [shutil.copy(movie, tmp_path / f"{name}.tif") for name in "ab"]
+    tables = tmp_path / "tables"
+    detect = ("detect", *movies, "-o", f"{tables}/", "--model", "fast", "--frames", "0:2")
+    assert run(*detect).status == 0
+    line = refuse(*detect)
+    assert "tables: all 2 tables exist already; --resume skips what is finished, --overwrite makes all again" in line
+    assert run(*detect, "--resume").status == 0
+    (tables / "a.csv").unlink()
+    (tables / "a-protocol.txt").unlink()
+    status, _, err = run(*detect)
+    assert status == 1
+    assert "b.csv: exists already; --resume keeps it, --overwrite replaces it" in err
+
+
+def test_a_table_for_picasso_without_a_pixel_size_says_so(run, movie, tmp_path):
+    plain = tmp_path / "plain.tif"
+    with open_stack(movie) as stack:
+        tifffile.imwrite(plain, stack[:2], photometric="minisblack")
+    detect = ("detect", plain, "--model", "fast", "--baseline", 100, "--electrons-per-adu", 0.5)
+    err = run(*detect, "-o", tmp_path / "a.hdf5").err
+    assert err.count("a.hdf5: holds no pixel size, which Picasso asks for") == 1
+    assert "Picasso asks for" in run("convert", tmp_path / "a.hdf5", "-o", tmp_path / "b.hdf5").err
+    assert "Picasso asks for" not in run(*detect, "-o", tmp_path / "c.hdf5", "--pixel-size-nm", 100).err
+
+
+@pytest.mark.parametrize(
+    ("roi", "message"),
+    [
+        ("32:64", "got one range only, '32:64': rows and columns need one each"),
+        ("64:32,0:10", "y 64:32 holds no pixel; did you mean 32:64?"),
+        ("0:10,5:5", "x 5:5 holds no pixel"),
+    ],
+)
+def test_a_region_that_is_none_is_refused_by_what_is_wrong_with_it(refuse, movie, tmp_path, roi, message):
+    assert message in refuse("detect", movie, "-o", tmp_path / "a.csv", "--roi", roi)

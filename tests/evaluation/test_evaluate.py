@@ -641,3 +641,14 @@ def test_a_false_pair_changes_the_robust_deviation_hardly() -> None:
 def test_what_the_tables_do_not_have_is_null() -> None:
     record = evaluate(at([(2, 2)]), at([(2, 2)]), 25)[0].to_dict()
     assert {record[name] for name in ERRORS} == {None}
+
+
+def test_a_result_given_as_the_truth_and_the_truth_as_the_result_is_noticed():
+    truth = Localizations({"frame": [0, 1], "y": [3.0, 4.0], "x": [5.0, 6.0]}, pixel_size_nm=100)
+    scored = truth.with_columns(probability=[0.9, 0.8])
+    made = truth.with_about(provenance={"model": "fast", "threshold": 0.5})
+    for found, said in ((scored, "it has probabilities"), (made, "the model fast made it")):
+        (warning,) = evaluate(truth, found).warnings
+        assert said in warning
+        assert "are the two tables swapped?" in warning
+        assert evaluate(found, truth).warnings == evaluate(found, found).warnings == ()
