@@ -31,6 +31,8 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("info")
     what = "movie, table, model, camera file, a folder of movies or tables, or the name of a model or a camera"
     parser.add_argument("files", nargs="+", metavar="FILE", help=what)
+    add_movie_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="one JSON document, a list, on standard output")
     parser.set_defaults(run=run)
 
 
