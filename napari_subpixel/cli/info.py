@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_subpixel.cli.advice import advised
-from napari_subpixel.cli.common import opening_from, read_table
+from napari_subpixel.cli.common import add_movie_arguments, opening_from, read_table
 from napari_subpixel.cli.exit_status import BAD_INPUT, DONE, SOME_FAILED
 from napari_subpixel.cli.messages import fail
 from napari_subpixel.cli.tables import print_json, sections
