@@ -14,6 +14,8 @@ spot_finding       isolated spots of a movie
 spot_fitting       a Gaussian fitted to each, and those of one bead linked
 focus              beads of a z-stack where they are in focus
 radial_profile     the mean spot compared with a Gaussian
+bad_pixels         pixels of the camera that do not follow the light
+bad_pixel_files    files that say which pixels these are
 elongation         how elongated isolated spots are
 plots              a picture of a measured PSF
 """

@@ -89,6 +89,13 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--save-camera", type=Path, metavar="FILE.yaml", help="write the camera and the PSF, as given or estimated"
     )
+    parser.add_argument(
+        "--bad-pixels",
+        type=_bad_pixels,
+        metavar="find|keep|FILE",
+        help="stuck, hot, dark and noisy pixels, which are interpolated: found from the movie (find), none (keep), or "
+        "those of a file: a mask (.tif, .npy), or text with y,x on every line",
+    )
     add_cluster_arguments(parser)
     add_psf_argument(parser)
     add_camera_arguments(parser)
@@ -187,6 +194,7 @@ def _options(arguments: argparse.Namespace) -> DetectionOptions:
         roi=arguments.roi,
         series=arguments.series,
         channel=arguments.channel,
+        bad_pixels=True if arguments.bad_pixels is None else arguments.bad_pixels,
     )
 
 
@@ -228,6 +236,18 @@ def _follow(arguments: argparse.Namespace) -> Follow | None:
     from napari_subpixel.runs.live_options import Follow
 
     return Follow(arguments.follow)
+
+
+def _bad_pixels(text: str) -> Any:
+    """Take ``find``, ``keep`` or the name of a file, which is read."""
+    if text in ("find", "keep"):
+        return text == "find"
+    from napari_subpixel.calibration.bad_pixel_files import read_bad_pixels
+
+    try:
+        return read_bad_pixels(Path(text))
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _idle_seconds(text: str) -> float:

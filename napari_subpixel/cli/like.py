@@ -43,6 +43,8 @@ def take_settings(arguments: argparse.Namespace, table: Path) -> None:
     if roi := provenance.get("roi"):
         taken["roi"] = tuple(tuple(side) for side in roi)
     taken |= {name: provenance[name] for name in ("series", "channel") if name in provenance}
+    if bad_pixels := provenance.get("bad_pixels"):
+        taken["bad_pixels"] = _bad_pixels(table, bad_pixels, about)
     if not arguments.camera:
         taken |= _camera(table, provenance.get("camera") or {})
     size, sigma_px = about.get("pixel_size_nm"), provenance.get("sigma_px")
@@ -85,5 +87,18 @@ def _camera(table: Path, camera: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
+def _bad_pixels(table: Path, bad_pixels: Mapping[str, Any], about: Mapping[str, Any]) -> Any:
+    """Return the bad pixels that were given; whether others are found from the movie."""
+    if bad_pixels["source"] != "given":
+        return bad_pixels["source"] == "movie"
+    from napari_subpixel._util import records
+    from napari_subpixel.calibration.bad_pixels import BadPixels
+
+    with records.naming(table):
+        return BadPixels.of_summary(bad_pixels, tuple(about["frame_shape"]))
+
+
 def _shown(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return str(getattr(value, "number", value))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from napari_subpixel import __version__
 from napari_subpixel._util import records
 from napari_subpixel._util.generators import in_silence, stepwise
 from napari_subpixel.calibration import Elongation, measure_elongation
+from napari_subpixel.calibration.bad_pixels import BadPixels, find_bad_pixels
 from napari_subpixel.calibration.microscope import microscope_of
 from napari_subpixel.calibration.psf_width import DEFAULT_SIGMA_PX
 from napari_subpixel.camera import Camera
@@ -17,6 +19,7 @@ from napari_subpixel.coordinates import Roi, checked_roi
 from napari_subpixel.detection import chunks
 from napari_subpixel.detection.brightness import estimate_molecule_photons
 from napari_subpixel.detection.detector import Detector
+from napari_subpixel.detection.mending import mended
 from napari_subpixel.detection.options import DetectionOptions, checked_options
 from napari_subpixel.errors import InputError, PixelSizeError
 from napari_subpixel.stacks import Stack
@@ -59,6 +62,8 @@ class DetectionJob:
         detection, as text.
     suggested_camera : Camera, optional
         What the movie looks like, where the given camera does not fit.
+    bad_pixels : BadPixels, optional
+        Pixels that are interpolated in every frame.
     chunk_pixels : int, optional
         Pixels of a chunk; `chunks.CHUNK_PIXELS` if not given.
     """
@@ -74,6 +79,7 @@ class DetectionJob:
     cautions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     suggested_camera: Camera | None = None
+    bad_pixels: BadPixels | None = None
     chunk_pixels: int | None = None
 
     def __post_init__(self) -> None:
@@ -90,6 +96,11 @@ class DetectionJob:
             raise InputError(
                 f"{self.stack.name}: the model {self.detector.card.name} needs the width of the point spread function"
             )
+
+    @cached_property
+    def movie(self) -> Stack:
+        """The movie with its bad pixels interpolated: what is detected."""
+        return mended(self.stack, self.bad_pixels)
 
     @property
     def span(self) -> tuple[int, int]:
@@ -140,6 +151,7 @@ class DetectionJob:
             "frames": list(self.span),
             "roi": [list(side) for side in self.roi] if self.roi else None,
             **self.stack.chosen,
+            **({"bad_pixels": self.bad_pixels.summary} if self.bad_pixels else {}),
         }
 
     @property
@@ -197,23 +209,30 @@ def job_for(
     if psf is not None and size is not None:
         with records.naming(stack.name):
             psf.check_plausible(size)
+    if detector.measures and psf is not None and size is None:
+        raise PixelSizeError(f"{stack.name}: the width of the PSF is given in nm, and the pixel size is not known")
+    with records.naming(stack.name):
+        bad_pixels = options.given_bad_pixels(stack.frame_shape)
+    yield
+    bad_pixels = bad_pixels or find_bad_pixels(stack, camera)
+    listed = (bad_pixels.text,) if bad_pixels.text else ()
+    draft = replace(draft, bad_pixels=bad_pixels if bad_pixels.matters else None, assumed=listed)
     if not detector.measures:
         return replace(draft, sigma_px=None)
-    if psf is not None and size is None:
-        raise PixelSizeError(f"{stack.name}: the width of the PSF is given in nm, and the pixel size is not known")
+    movie = draft.movie
     sigma_px = psf.sigma_px(size) if psf is not None and size is not None else None
-    known = microscope_of(stack, camera, sigma_px, unknown=options.estimated)
-    photons = yield from estimate_molecule_photons.steps(stack, detector, known.camera, known.sigma_px)
+    known = microscope_of(movie, camera, sigma_px, unknown=options.estimated)
+    photons = yield from estimate_molecule_photons.steps(movie, detector, known.camera, known.sigma_px)
     brightness = f"brightness from the movie: a molecule gives {photons:,.0f} photons in a frame"
     return replace(
         draft,
         camera=known.camera,
         sigma_px=known.sigma_px,
         molecule_photons=photons,
-        assumed=(*known.assumed, brightness) if photons else known.assumed,
+        assumed=(*listed, *known.assumed, *([brightness] if photons else [])),
         warnings=(*draft.warnings, *known.warnings),
         suggested_camera=known.suggested,
-        cautions=_cautions((yield from in_silence(measure_elongation.steps(stack, known.camera)))),
+        cautions=_cautions((yield from in_silence(measure_elongation.steps(movie, known.camera)))),
     )
 
 

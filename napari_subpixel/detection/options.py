@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from napari_subpixel._util.records import set_field
+from napari_subpixel.calibration.bad_pixels import BadPixels
 from napari_subpixel.camera import GAIN, Camera
 from napari_subpixel.coordinates import Roi
 from napari_subpixel.errors import InputError, shown
@@ -36,6 +37,9 @@ class DetectionOptions:
         Which image of a file that holds several, counted from 0.
     channel : int or str, optional
         Which channel of a movie that has several: its number, counted from 0, or its name.
+    bad_pixels : bool, BadPixels or tuple of (int, int)
+        Whether pixels that are stuck, hot, dark or noisy are found from the movie and interpolated; or those that are,
+        as rows and columns or as a whole.
 
     Raises
     ------
@@ -55,6 +59,7 @@ class DetectionOptions:
     roi: Roi | None = None
     series: int | None = None
     channel: int | str | None = None
+    bad_pixels: bool | BadPixels | tuple[tuple[int, int], ...] = True
 
     def __post_init__(self) -> None:
         for name, kind in (("camera", Camera), ("psf", GaussianPSF | None), ("estimate_camera", bool | tuple | None)):
@@ -67,6 +72,8 @@ class DetectionOptions:
             set_field(self, "frames", _checked_frames(self.frames))
         if self.roi is not None:
             set_field(self, "roi", _checked_region(self.roi))
+        if not isinstance(self.bad_pixels, bool | BadPixels):
+            set_field(self, "bad_pixels", _checked_places(self.bad_pixels))
 
     @property
     def estimated(self) -> tuple[str, ...]:
@@ -82,6 +89,25 @@ class DetectionOptions:
         """Keyword arguments of `napari_subpixel.open_stack` for the movie that is meant."""
         stop = self.frames[1] if self.frames is not None else None
         return {"series": self.series, "channel": self.channel, "stop": stop}
+
+    def given_bad_pixels(self, frame_shape: tuple[int, int]) -> BadPixels | None:
+        """Return the pixels that are interpolated, or None where they are found from the movie.
+
+        Parameters
+        ----------
+        frame_shape : (int, int)
+
+        Raises
+        ------
+        InputError
+            If they do not lie within such frames.
+        """
+        if isinstance(self.bad_pixels, bool):
+            return None if self.bad_pixels else BadPixels.none(frame_shape, "kept")
+        given = self.bad_pixels
+        given = given if isinstance(given, BadPixels) else BadPixels.at(given, frame_shape)
+        given.check_fits(frame_shape)
+        return given
 
     def span(self, n_frames: int) -> tuple[int, int]:
         """Return the first frame and the one after the last, of a movie of `n_frames`."""
@@ -115,3 +141,10 @@ def _checked_region(roi: Any) -> Roi:
     except (TypeError, ValueError):
         raise InputError(f"roi: expected ((y0, y1), (x0, x1)) in pixels, got {shown(roi)}") from None
     return (y0, y1), (x0, x1)
+
+
+def _checked_places(places: Any) -> tuple[tuple[int, int], ...]:
+    try:
+        return tuple((index(y), index(x)) for y, x in places)
+    except (TypeError, ValueError):
+        raise InputError(f"bad_pixels: expected True, False or rows and columns, got {shown(places)}") from None

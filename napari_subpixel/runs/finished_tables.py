@@ -76,10 +76,23 @@ def _compared(
         compared = {*now, *(() if was_estimated else GAIN)}
         before = {name: value for name, value in before.items() if name in compared}
     yield "camera", before, now
+    yield "choice of bad pixels", *_bad_pixels(provenance.get("bad_pixels"), about, options)
     size, sigma_px = about.get("pixel_size_nm"), provenance.get("sigma_px")
     if options.psf is not None and size is not None and sigma_px is not None:
         given = options.psf.sigma_px(size)
         yield "width of the PSF", sigma_px, sigma_px if math.isclose(given, sigma_px, rel_tol=1e-6) else given
+
+
+def _bad_pixels(
+    before: Mapping[str, Any] | None, about: Mapping[str, Any], options: DetectionOptions
+) -> tuple[Any, Any]:
+    """Return where bad pixels came from before, and come from now; where both times they were given, which they are."""
+    was = before.get("source") if before else "movie"
+    shape = about.get("frame_shape")
+    given = options.given_bad_pixels(tuple(shape)) if shape else None
+    if before and given is not None and was == given.source == "given":
+        return before, _plain(given.summary)
+    return was, "movie" if options.bad_pixels is True else "kept" if options.bad_pixels is False else "given"
 
 
 def _plain(value: Any) -> Any:

@@ -248,6 +248,6 @@ def _next(job: DetectionJob, pending: deque[int], reader: Executor) -> Future[tu
 
 
 def _read(job: DetectionJob, start: int) -> tuple[int, NDArray[np.generic]]:
-    frames = job.stack.read(start, min(start + job.chunk_frames, job.span[1]))
+    frames = job.movie.read(start, min(start + job.chunk_frames, job.span[1]))
     check_finite(frames, start, job.stack.name)
     return start, frames

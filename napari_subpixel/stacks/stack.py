@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -32,6 +32,21 @@ class FrameSource(Protocol):
 
     def close(self) -> None:
         """Close the files; closing twice is no error."""
+
+
+class _ChangedSource:
+    """The frames of another source, changed when they are read."""
+
+    def __init__(self, source: FrameSource, change: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
+        self.shape, self.dtype, self.files = source.shape, source.dtype, source.files
+        self._source, self._change = source, change
+
+    def read(self, frames: range, rows: range) -> NDArray[Any]:
+        whole = self._source.read(frames, range(self.shape[1]))
+        return self._change(whole)[:, rows.start : rows.stop]
+
+    def close(self) -> None:
+        self._source.close()
 
 
 class Stack:
@@ -179,6 +194,18 @@ class Stack:
         renamed = copy.copy(self)
         renamed.name = name
         return renamed
+
+    def changed(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Stack:
+        """Return the same movie with its frames changed when they are read; closing it closes this one.
+
+        Parameters
+        ----------
+        change : callable
+            Takes whole frames, shape (T, Y, X), and returns frames of the same shape and type.
+        """
+        altered = copy.copy(self)
+        altered._source = _ChangedSource(self._source, change)
+        return altered
 
     def beginning(self, n_frames: int) -> Stack:
         """Return the first frames as a movie of their own; closing it closes this one."""

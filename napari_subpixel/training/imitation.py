@@ -115,7 +115,7 @@ def example_frames(
 
 
 def _detected_in(job: DetectionJob, number: int) -> Localizations:
-    frames = job.stack.read(number, number + 1)
+    frames = job.movie.read(number, number + 1)
     check_finite(frames, number, job.stack.name)
     return job.detector.detect(
         frames, camera=job.camera, sigma_px=job.sigma_px, molecule_photons=job.molecule_photons, roi=job.roi

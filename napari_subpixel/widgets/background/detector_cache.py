@@ -88,8 +88,6 @@ def preparing_job(
     """
     from napari_subpixel.detection.job import DetectionJob, job_for
 
-    if not detector.measures:
-        return (yield from job_for.steps(stack, detector, options))
     which = f"{key} {stack.shape} {options.camera.summary()}", detector.card.weights_sha256
     with _lock:
         known = _estimates.setdefault(which, _Estimates())
