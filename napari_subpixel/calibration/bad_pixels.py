@@ -17,17 +17,10 @@ from numpy.typing import NDArray
 from napari_subpixel.calibration.outlier_frames import outlier_frames
 from napari_subpixel.camera import Camera
 from napari_subpixel.errors import InputError
-from napari_subpixel.stacks import Stack
 
 #: Kinds of pixels, by their numbers in `BadPixels.kinds`.
 KINDS = ("good", "stuck", "hot", "dark", "noisy", "given")
 GOOD, STUCK, HOT, DARK, NOISY, GIVEN = range(len(KINDS))
-#: Frames that are read at most, spread over the movie,
-MAX_FRAMES = 50
-#: and at least, where they are large,
-MIN_LARGE_FRAMES = 16
-#: that is, where `MAX_FRAMES` of them have more than this many pixels.
-MAX_PIXELS = 1 << 24
 #: Pixels, in some of the rows, by which frames are compared with each other.
 OUTLIER_PIXELS = 1 << 22
 #: Values that are sorted at once.
@@ -212,7 +205,7 @@ class BadPixels:
         return {"source": self.source, "number": self.number, "places": places[:MAX_LISTED], **more}
 
 
-def find_bad_pixels(stack: Stack, camera: Camera | None = None) -> BadPixels:
+def find_bad_pixels(frames: NDArray[Any], camera: Camera | None = None) -> BadPixels:
     """Find the bad pixels of the camera that recorded a movie.
 
     A pixel is stuck where it has the same value in all frames, and noise would not leave it so; hot, dark or noisy
@@ -221,9 +214,8 @@ def find_bad_pixels(stack: Stack, camera: Camera | None = None) -> BadPixels:
 
     Parameters
     ----------
-    stack : Stack
-        The movie, of which some frames are read, spread over it; those that cannot be read or hold values that are not
-        finite are left out.
+    frames : ndarray, shape (N, Y, X)
+        Some of its frames, as `sampled_frames` gives them.
     camera : Camera, optional
         Its maps, if it has any, are taken into account: what they correct is not bad.
 
@@ -232,10 +224,13 @@ def find_bad_pixels(stack: Stack, camera: Camera | None = None) -> BadPixels:
     BadPixels
         None where the movie is too short to show any.
     """
-    frames = _sample(stack)
-    if len(frames) < MIN_FRAMES or min(stack.frame_shape) < MIN_SIDE_PX:
-        return BadPixels.none(stack.frame_shape)
-    kinds = np.zeros(stack.frame_shape, np.uint8)
+    shape = frames.shape[1:]
+    if len(frames) < MIN_FRAMES or min(shape) < MIN_SIDE_PX:
+        return BadPixels.none(shape)
+    frames = frames[~outlier_frames(frames[:, :: max(1, frames.size // OUTLIER_PIXELS)])]
+    if len(frames) < MIN_FRAMES:
+        return BadPixels.none(shape)
+    kinds = np.zeros(shape, np.uint8)
     middle, spread, noise = _over_time(frames, camera)
     scale = 1.2533 / np.sqrt(len(frames))  # standard error of a median
     if noise.any():
@@ -250,7 +245,7 @@ def find_bad_pixels(stack: Stack, camera: Camera | None = None) -> BadPixels:
     share = np.count_nonzero(kinds) / kinds.size
     if share > MAX_SHARE:
         note = f"{share:.0%} of the pixels seem bad, which is more than a camera has: all are used as they are"
-        return BadPixels.none(stack.frame_shape, note=note)
+        return BadPixels.none(shape, note=note)
     return BadPixels(kinds)
 
 
@@ -265,24 +260,6 @@ def _complete_lines(kinds: NDArray[np.uint8]) -> None:
 
 def _size(shape: tuple[int, ...]) -> str:
     return f"{shape[0]} x {shape[1]} px"
-
-
-def _sample(stack: Stack) -> NDArray[Any]:
-    """Return some frames of a movie, shape (N, Y, X), without those that are unlike the others."""
-    pixels = stack.frame_shape[0] * stack.frame_shape[1]
-    number = min(stack.n_frames, MAX_FRAMES, max(MAX_PIXELS // max(pixels, 1), MIN_LARGE_FRAMES))
-    frames = []
-    for frame in ((np.arange(number) + 0.5) * stack.n_frames / max(number, 1)).astype(int).tolist():
-        try:
-            image = stack[frame]
-        except InputError:
-            continue
-        if image.dtype.kind != "f" or np.isfinite(image).all():
-            frames.append(image)
-    if len(frames) < MIN_FRAMES:
-        return np.empty((0, *stack.frame_shape), stack.dtype)
-    sample = np.stack(frames)
-    return sample[~outlier_frames(sample[:, :: max(1, sample.size // OUTLIER_PIXELS)])]
 
 
 def _over_time(

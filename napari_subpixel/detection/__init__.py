@@ -3,6 +3,7 @@
 job              one movie to be detected, and how
 options          how movies are detected, besides the detector
 mending          bad pixels interpolated from good ones
+saturated        molecules that hold saturated pixels
 chunks           how many frames are read, detected and kept at once
 brightness       how bright a typical molecule of a movie is
 detector         `Detector`: the steps below, in their order

@@ -12,8 +12,10 @@ from napari_subpixel._util import records
 from napari_subpixel._util.generators import in_silence, stepwise
 from napari_subpixel.calibration import Elongation, measure_elongation
 from napari_subpixel.calibration.bad_pixels import BadPixels, find_bad_pixels
+from napari_subpixel.calibration.frame_sample import sampled_frames
 from napari_subpixel.calibration.microscope import microscope_of
 from napari_subpixel.calibration.psf_width import DEFAULT_SIGMA_PX
+from napari_subpixel.calibration.saturation import find_saturation
 from napari_subpixel.camera import Camera
 from napari_subpixel.coordinates import Roi, checked_roi
 from napari_subpixel.detection import chunks
@@ -64,6 +66,8 @@ class DetectionJob:
         What the movie looks like, where the given camera does not fit.
     bad_pixels : BadPixels, optional
         Pixels that are interpolated in every frame.
+    saturation_adu : float, optional
+        Value from which on a pixel is saturated; the molecules that hold such are marked.
     chunk_pixels : int, optional
         Pixels of a chunk; `chunks.CHUNK_PIXELS` if not given.
     """
@@ -80,6 +84,7 @@ class DetectionJob:
     warnings: tuple[str, ...] = ()
     suggested_camera: Camera | None = None
     bad_pixels: BadPixels | None = None
+    saturation_adu: float | None = None
     chunk_pixels: int | None = None
 
     def __post_init__(self) -> None:
@@ -214,9 +219,18 @@ def job_for(
     with records.naming(stack.name):
         bad_pixels = options.given_bad_pixels(stack.frame_shape)
     yield
-    bad_pixels = bad_pixels or find_bad_pixels(stack, camera)
+    sample = sampled_frames(stack)
+    bad_pixels = bad_pixels or find_bad_pixels(sample, camera)
+    saturation = find_saturation(sample, bit_depth=camera.bit_depth, bad=bad_pixels.mask)
+    del sample
     listed = (bad_pixels.text,) if bad_pixels.text else ()
-    draft = replace(draft, bad_pixels=bad_pixels if bad_pixels.matters else None, assumed=listed)
+    draft = replace(
+        draft,
+        bad_pixels=bad_pixels if bad_pixels.matters else None,
+        saturation_adu=saturation.level,
+        assumed=listed,
+        warnings=(*draft.warnings, *([saturation.text] if saturation.text else [])),
+    )
     if not detector.measures:
         return replace(draft, sigma_px=None)
     movie = draft.movie

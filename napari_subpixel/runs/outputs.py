@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_subpixel import formats
 from napari_subpixel.detection.job import DetectionJob
+from napari_subpixel.detection.saturated import without_unused
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import LocalizationParts, Localizations, concat
 from napari_subpixel.rendering.image_files import check_image_output, save_image
@@ -79,7 +80,8 @@ class Outputs:
         summary = TableSummary.of(tables(0))
         provenance = {**provenance_with_warnings(job, job.provenance, summary), **circumstances(job)}
         about = {**job.about, "provenance": provenance}
-        formats.write(self.table, LocalizationParts(lambda: tables(0), about), overwrite=self.overwrite)
+        parts = LocalizationParts(lambda: _as_written(tables(0), summary), about)
+        formats.write(self.table, parts, overwrite=self.overwrite)
         if self.image is not None:
             save_image(self.image, self._draw(about, tables), overwrite=self.overwrite)
         self.overwrite = True
@@ -117,6 +119,11 @@ def circumstances(job: DetectionJob) -> dict[str, Any]:
     except (InputError, OSError):  # one that is still being written, and gone for a moment
         return {"versions": versions}
     return {"versions": versions, "movie_bytes": movie["bytes"], "movie_frames_sha256": movie["frames_sha256"]}
+
+
+def _as_written(tables: Iterable[Localizations], summary: TableSummary) -> Iterator[Localizations]:
+    """Yield tables without the column of what no molecule of the movie has."""
+    return (table if summary.n_saturated else without_unused(table) for table in tables)
 
 
 def _batches(tables: Iterable[Localizations]) -> Iterator[tuple[int, Localizations]]:

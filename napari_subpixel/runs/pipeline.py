@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -18,6 +17,7 @@ from napari_subpixel import formats
 from napari_subpixel.camera import Camera
 from napari_subpixel.detection.chunks import Chunk
 from napari_subpixel.detection.job import DetectionJob
+from napari_subpixel.detection.saturated import with_saturated
 from napari_subpixel.detection.torch_threads import one_thread_each
 from napari_subpixel.localizations import Localizations, concat
 from napari_subpixel.runs.checkpoints import PartialResults
@@ -215,15 +215,8 @@ class _Coming(NamedTuple):
     @classmethod
     def of(cls, job: DetectionJob, pool: Executor, start: int, frames: NDArray[np.generic]) -> _Coming:
         """Hand the pieces of a chunk to the pool."""
-        find = partial(
-            job.detector.detect,
-            roi=job.roi,
-            camera=job.camera,
-            sigma_px=job.sigma_px,
-            molecule_photons=job.molecule_photons,
-        )
         pieces = [
-            pool.submit(find, frames[k : k + job.piece_frames], first_frame=start + k)
+            pool.submit(_detected, job, frames[k : k + job.piece_frames], start + k)
             for k in range(0, len(frames), job.piece_frames)
         ]
         return cls(start, start + len(frames), pieces)
@@ -236,6 +229,21 @@ class _Coming(NamedTuple):
     def is_done(self) -> bool:
         """Whether no piece is waited for."""
         return all(piece.done() for piece in self.pieces)
+
+
+def _detected(job: DetectionJob, frames: NDArray[np.generic], first_frame: int) -> Localizations:
+    """Return the molecules of some frames, with the number of their saturated pixels."""
+    table = job.detector.detect(
+        frames,
+        first_frame=first_frame,
+        roi=job.roi,
+        camera=job.camera,
+        sigma_px=job.sigma_px,
+        molecule_photons=job.molecule_photons,
+    )
+    if job.saturation_adu is None:
+        return table
+    return with_saturated(table, frames, first_frame, job.saturation_adu, job.sigma_px)
 
 
 def _pieces_behind_the_first(coming: Iterable[_Coming]) -> int:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_subpixel.coordinates import checked_roi
 from napari_subpixel.detection.job import DetectionJob
+from napari_subpixel.detection.saturated import SATURATED, without_unused
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.models.domain import Domain
 
@@ -77,22 +78,26 @@ class TableSummary:
     medians : mapping of str to float
         Of the columns `MEDIANS` that the table has: of all rows, or of every 2nd, 4th, ... of more than
         `MAX_MEDIAN_ROWS`. Photons, and photons per pixel.
+    n_saturated : int
+        Rows of molecules with saturated pixels.
     per_frame : ndarray, shape (T,)
         Rows of every frame from 0 to the last that has any.
     """
 
     n_points: int
     medians: Mapping[str, float]
+    n_saturated: int = 0
     per_frame: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @classmethod
     def of(cls, tables: Iterable[Localizations]) -> TableSummary:
         """Summarise the parts of a table, one of which at a time is in memory."""
-        n_points, stride = 0, 1
+        n_points, n_saturated, stride = 0, 0, 1
         per_frame = np.zeros(0, np.int64)
         kept = {name: np.empty(0, np.float32) for name in MEDIANS}
         for table in tables:
             n_points += len(table)
+            n_saturated += int(np.count_nonzero(table[SATURATED])) if SATURATED in table else 0
             counts = np.bincount(table.frame, minlength=len(per_frame))
             counts[: len(per_frame)] += per_frame
             per_frame = counts
@@ -101,7 +106,7 @@ class TableSummary:
             while len(kept[MEDIANS[0]]) > MAX_MEDIAN_ROWS:
                 kept, stride = {name: values[::2] for name, values in kept.items()}, 2 * stride
         medians = {name: float(np.median(values)) for name, values in kept.items() if len(values)}
-        return cls(n_points, medians, per_frame)
+        return cls(n_points, medians, n_saturated, per_frame)
 
     def median_per_frame(self, start: int, stop: int) -> float:
         """Return the median number of rows of the frames from `start` to before `stop`."""
@@ -143,6 +148,8 @@ def _outside(job: DetectionJob, summary: TableSummary) -> list[str]:
 def with_warnings(job: DetectionJob, table: Localizations, threshold: float = 0.0) -> Localizations:
     """Return the table of a whole movie, with the ``warnings`` of `provenance_with_warnings` in its provenance.
 
+    The column `SATURATED` is there only where a molecule has such pixels.
+
     Parameters
     ----------
     job : DetectionJob
@@ -151,6 +158,7 @@ def with_warnings(job: DetectionJob, table: Localizations, threshold: float = 0.
         Points of a lower probability do not count, where fewer are shown than the table holds.
     """
     summary = TableSummary.of([table.select(table["probability"] >= threshold)])
+    table = table if summary.n_saturated else without_unused(table)
     return table.with_about(provenance=provenance_with_warnings(job, table.provenance, summary))
 
 
@@ -165,5 +173,17 @@ def provenance_with_warnings(job: DetectionJob, provenance: Mapping[str, Any], s
         Of the table of the whole movie.
     """
     nothing = [] if summary.n_points else ["no molecule was found"]
-    warnings = [*job.stack.warnings, *job.warnings, *nothing, *out_of_domain(job, summary)]
-    return {**provenance, "warnings": warnings} if warnings else dict(provenance)
+    saturated = _saturated(job, summary)
+    warnings = [*job.stack.warnings, *job.warnings, *nothing, *saturated, *out_of_domain(job, summary)]
+    counted = {"saturation_adu": job.saturation_adu, "n_saturated": summary.n_saturated} if saturated else {}
+    return {**provenance, **counted, **({"warnings": warnings} if warnings else {})}
+
+
+def _saturated(job: DetectionJob, summary: TableSummary) -> list[str]:
+    n = summary.n_saturated
+    if not n:
+        return []
+    return [
+        f"{n:,} of {summary.n_points:,} molecules ({n / summary.n_points:.1%}) have saturated pixels, at "
+        f"{job.saturation_adu:g} ADU: too few photons, and places less exact; the column {SATURATED!r} marks them"
+    ]

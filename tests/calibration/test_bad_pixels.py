@@ -9,6 +9,7 @@ import pytest
 
 from napari_subpixel.calibration.bad_pixel_files import read_bad_pixels
 from napari_subpixel.calibration.bad_pixels import BadPixels, find_bad_pixels
+from napari_subpixel.calibration.frame_sample import sampled_frames
 from napari_subpixel.camera import Camera
 from napari_subpixel.errors import InputError
 from napari_subpixel.psf import GaussianPSF, draw_gaussians
@@ -24,7 +25,7 @@ SPARSE = Simulation(
 
 
 def found(frames: np.ndarray, camera: Camera | None = None) -> BadPixels:
-    return find_bad_pixels(open_stack(frames), camera)
+    return find_bad_pixels(sampled_frames(open_stack(frames)), camera)
 
 
 def beads(sigma_px: float, photons: float, n_frames: int, rng: np.random.Generator) -> np.ndarray:
