@@ -39,7 +39,7 @@ ROOMS = {
     "analysis": "_util coordinates errors localizations rendering",
     "calibration": "_util camera coordinates errors psf stacks",
     "detection": "_util calibration camera coordinates errors localizations models psf stacks",
-    "runs": "_util camera coordinates detection errors formats localizations models psf rendering stacks",
+    "runs": "_util calibration camera coordinates detection errors formats localizations models psf rendering stacks",
     "training": "_util camera coordinates detection errors evaluation formats localizations models psf "
     "simulation stacks",
     "widgets": "_util camera cameras coordinates detection errors evaluation formats localizations models "

@@ -96,6 +96,12 @@ def add_parser(subparsers: Any) -> None:
         help="stuck, hot, dark and noisy pixels, which are interpolated: found from the movie (find), none (keep), or "
         "those of a file: a mask (.tif, .npy), or text with y,x on every line",
     )
+    parser.add_argument(
+        "--drop-static",
+        action="store_true",
+        default=None,
+        help="leave out points that never move: at fiducial beads, dirt, the edge of a field stop or an image splitter",
+    )
     add_cluster_arguments(parser)
     add_psf_argument(parser)
     add_camera_arguments(parser)
@@ -195,6 +201,7 @@ def _options(arguments: argparse.Namespace) -> DetectionOptions:
         series=arguments.series,
         channel=arguments.channel,
         bad_pixels=True if arguments.bad_pixels is None else arguments.bad_pixels,
+        drop_static=bool(arguments.drop_static),
     )
 
 

@@ -45,6 +45,8 @@ def take_settings(arguments: argparse.Namespace, table: Path) -> None:
     taken |= {name: provenance[name] for name in ("series", "channel") if name in provenance}
     if bad_pixels := provenance.get("bad_pixels"):
         taken["bad_pixels"] = _bad_pixels(table, bad_pixels, about)
+    if (provenance.get("static_points") or {}).get("dropped"):
+        taken["drop_static"] = True
     if not arguments.camera:
         taken |= _camera(table, provenance.get("camera") or {})
     size, sigma_px = about.get("pixel_size_nm"), provenance.get("sigma_px")

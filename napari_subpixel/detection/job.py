@@ -68,6 +68,8 @@ class DetectionJob:
         Pixels that are interpolated in every frame.
     saturation_adu : float, optional
         Value from which on a pixel is saturated; the molecules that hold such are marked.
+    drop_static : bool
+        Whether points that never move are left out of the table.
     chunk_pixels : int, optional
         Pixels of a chunk; `chunks.CHUNK_PIXELS` if not given.
     """
@@ -85,6 +87,7 @@ class DetectionJob:
     suggested_camera: Camera | None = None
     bad_pixels: BadPixels | None = None
     saturation_adu: float | None = None
+    drop_static: bool = False
     chunk_pixels: int | None = None
 
     def __post_init__(self) -> None:
@@ -228,6 +231,7 @@ def job_for(
         draft,
         bad_pixels=bad_pixels if bad_pixels.matters else None,
         saturation_adu=saturation.level,
+        drop_static=options.drop_static,
         assumed=listed,
         warnings=(*draft.warnings, *([saturation.text] if saturation.text else [])),
     )

@@ -40,6 +40,8 @@ class DetectionOptions:
     bad_pixels : bool, BadPixels or tuple of (int, int)
         Whether pixels that are stuck, hot, dark or noisy are found from the movie and interpolated; or those that are,
         as rows and columns or as a whole.
+    drop_static : bool
+        Whether points that never move are left out of the table, such as those at fiducial beads.
 
     Raises
     ------
@@ -60,6 +62,7 @@ class DetectionOptions:
     series: int | None = None
     channel: int | str | None = None
     bad_pixels: bool | BadPixels | tuple[tuple[int, int], ...] = True
+    drop_static: bool = False
 
     def __post_init__(self) -> None:
         for name, kind in (("camera", Camera), ("psf", GaussianPSF | None), ("estimate_camera", bool | tuple | None)):

@@ -76,11 +76,17 @@ def _compared(
         compared = {*now, *(() if was_estimated else GAIN)}
         before = {name: value for name, value in before.items() if name in compared}
     yield "camera", before, now
+    dropped = bool((provenance.get("static_points") or {}).get("dropped"))
+    yield "treatment of points that never move", _treatment(dropped), _treatment(options.drop_static)
     yield "choice of bad pixels", *_bad_pixels(provenance.get("bad_pixels"), about, options)
     size, sigma_px = about.get("pixel_size_nm"), provenance.get("sigma_px")
     if options.psf is not None and size is not None and sigma_px is not None:
         given = options.psf.sigma_px(size)
         yield "width of the PSF", sigma_px, sigma_px if math.isclose(given, sigma_px, rel_tol=1e-6) else given
+
+
+def _treatment(drop: bool) -> str:
+    return "left out" if drop else "kept"
 
 
 def _bad_pixels(

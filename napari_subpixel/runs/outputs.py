@@ -17,6 +17,7 @@ from napari_subpixel.localizations import LocalizationParts, Localizations, conc
 from napari_subpixel.rendering.image_files import check_image_output, save_image
 from napari_subpixel.rendering.render import SuperResolutionImage, image_grid, render
 from napari_subpixel.runs.quality_warnings import TableSummary, provenance_with_warnings
+from napari_subpixel.runs.static_points import StaticPoints, find_static_points
 
 #: Rows that are drawn into an image at a time.
 DRAWN_ROWS = 1 << 20
@@ -77,8 +78,14 @@ class Outputs:
         tables : callable
             Gives the tables of the chunks in their order, from that of a number on.
         """
-        summary = TableSummary.of(tables(0))
-        provenance = {**provenance_with_warnings(job, job.provenance, summary), **circumstances(job)}
+        summary, static = TableSummary.of(tables(0)), None
+        if summary.per_pixel is not None:
+            static = find_static_points(job, summary.per_pixel)
+            if job.drop_static:
+                tables = _kept(tables, static)
+                summary = TableSummary.of(tables(0))
+                self._drawn, self._n_drawn = None, 0  # what never moves shows only in time
+        provenance = {**provenance_with_warnings(job, job.provenance, summary, static), **circumstances(job)}
         about = {**job.about, "provenance": provenance}
         parts = LocalizationParts(lambda: _as_written(tables(0), summary), about)
         formats.write(self.table, parts, overwrite=self.overwrite)
@@ -119,6 +126,13 @@ def circumstances(job: DetectionJob) -> dict[str, Any]:
     except (InputError, OSError):  # one that is still being written, and gone for a moment
         return {"versions": versions}
     return {"versions": versions, "movie_bytes": movie["bytes"], "movie_frames_sha256": movie["frames_sha256"]}
+
+
+def _kept(
+    tables: Callable[[int], Iterable[Localizations]], static: StaticPoints
+) -> Callable[[int], Iterable[Localizations]]:
+    """Return the same tables without points that never move."""
+    return lambda first: (static.keep(table) for table in tables(first))
 
 
 def _as_written(tables: Iterable[Localizations], summary: TableSummary) -> Iterator[Localizations]:

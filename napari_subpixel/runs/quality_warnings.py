@@ -14,6 +14,7 @@ from napari_subpixel.detection.job import DetectionJob
 from napari_subpixel.detection.saturated import SATURATED, without_unused
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.models.domain import Domain
+from napari_subpixel.runs.static_points import StaticPoints, find_static_points, per_pixel
 
 #: More points than this per pixel and frame are noise: the most crowded training data have 0.06.
 TOO_CROWDED = 0.12
@@ -80,6 +81,8 @@ class TableSummary:
         `MAX_MEDIAN_ROWS`. Photons, and photons per pixel.
     n_saturated : int
         Rows of molecules with saturated pixels.
+    per_pixel : ndarray, shape (Y, X)
+        Rows of every pixel; None where the shape of the frames is not known.
     per_frame : ndarray, shape (T,)
         Rows of every frame from 0 to the last that has any.
     """
@@ -87,6 +90,7 @@ class TableSummary:
     n_points: int
     medians: Mapping[str, float]
     n_saturated: int = 0
+    per_pixel: NDArray[np.int64] | None = None
     per_frame: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @classmethod
@@ -94,10 +98,13 @@ class TableSummary:
         """Summarise the parts of a table, one of which at a time is in memory."""
         n_points, n_saturated, stride = 0, 0, 1
         per_frame = np.zeros(0, np.int64)
+        pixels = None
         kept = {name: np.empty(0, np.float32) for name in MEDIANS}
         for table in tables:
             n_points += len(table)
             n_saturated += int(np.count_nonzero(table[SATURATED])) if SATURATED in table else 0
+            if table.frame_shape is not None:
+                pixels = per_pixel(table, table.frame_shape) + (0 if pixels is None else pixels)
             counts = np.bincount(table.frame, minlength=len(per_frame))
             counts[: len(per_frame)] += per_frame
             per_frame = counts
@@ -106,7 +113,7 @@ class TableSummary:
             while len(kept[MEDIANS[0]]) > MAX_MEDIAN_ROWS:
                 kept, stride = {name: values[::2] for name, values in kept.items()}, 2 * stride
         medians = {name: float(np.median(values)) for name, values in kept.items() if len(values)}
-        return cls(n_points, medians, n_saturated, per_frame)
+        return cls(n_points, medians, n_saturated, pixels, per_frame)
 
     def median_per_frame(self, start: int, stop: int) -> float:
         """Return the median number of rows of the frames from `start` to before `stop`."""
@@ -157,12 +164,19 @@ def with_warnings(job: DetectionJob, table: Localizations, threshold: float = 0.
     threshold : float
         Points of a lower probability do not count, where fewer are shown than the table holds.
     """
-    summary = TableSummary.of([table.select(table["probability"] >= threshold)])
+    shown = table.select(table["probability"] >= threshold)
+    summary, static = TableSummary.of([shown]), None
+    if summary.per_pixel is not None:
+        static = find_static_points(job, summary.per_pixel)
+        if job.drop_static:
+            table, summary = static.keep(table), TableSummary.of([static.keep(shown)])
     table = table if summary.n_saturated else without_unused(table)
-    return table.with_about(provenance=provenance_with_warnings(job, table.provenance, summary))
+    return table.with_about(provenance=provenance_with_warnings(job, table.provenance, summary, static))
 
 
-def provenance_with_warnings(job: DetectionJob, provenance: Mapping[str, Any], summary: TableSummary) -> dict[str, Any]:
+def provenance_with_warnings(
+    job: DetectionJob, provenance: Mapping[str, Any], summary: TableSummary, static: StaticPoints | None = None
+) -> dict[str, Any]:
     """Return the provenance with those of movie and job and of `out_of_domain` as ``warnings``, if there are any.
 
     Parameters
@@ -170,12 +184,19 @@ def provenance_with_warnings(job: DetectionJob, provenance: Mapping[str, Any], s
     job : DetectionJob
     provenance : mapping
     summary : TableSummary
-        Of the table of the whole movie.
+        Of the table of the whole movie, without points that are left out.
+    static : StaticPoints, optional
+        Those that never move.
     """
     nothing = [] if summary.n_points else ["no molecule was found"]
     saturated = _saturated(job, summary)
-    warnings = [*job.stack.warnings, *job.warnings, *nothing, *saturated, *out_of_domain(job, summary)]
-    counted = {"saturation_adu": job.saturation_adu, "n_saturated": summary.n_saturated} if saturated else {}
+    unmoved = [static.warning] if static is not None and static.warning else []
+    warnings = [*job.stack.warnings, *job.warnings, *nothing, *saturated, *unmoved, *out_of_domain(job, summary)]
+    counted: dict[str, Any] = (
+        {"saturation_adu": job.saturation_adu, "n_saturated": summary.n_saturated} if saturated else {}
+    )
+    if static is not None and (unmoved or job.drop_static):
+        counted["static_points"] = static.summary
     return {**provenance, **counted, **({"warnings": warnings} if warnings else {})}
 
 

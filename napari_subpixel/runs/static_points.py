@@ -1,0 +1,262 @@
+"""Points that never move: where most frames have one, or along an edge of the light, there is no blinking molecule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_subpixel.calibration.frame_sample import sampled_frames
+from napari_subpixel.coordinates import home_pixel
+from napari_subpixel.detection.job import DetectionJob
+from napari_subpixel.errors import InputError
+from napari_subpixel.localizations import Localizations
+
+#: In shorter movies a molecule may be there in most frames.
+MIN_FRAMES = 20
+#: A place of 3 x 3 pixels is static where it has points in more than this share of the frames,
+MOST_FRAMES = 0.5
+#: and more than this many times as many as places near it typically have.
+MIN_DENSITY_RATIO = 4.0
+#: Side of the blocks of pixels that are near, in pixels.
+BLOCK_PX = 16
+#: Levels on both sides of an edge are those this far from it, in pixels,
+SIDES_PX = 5
+#: and the edge itself is not wider than this in both directions.
+EDGE_PX = 2
+#: The levels differ by at least this many standard errors,
+SURE_EDGE = 12.0
+#: stay as they are for so many pixels more, within this share of the difference,
+FARTHER_PX, LEVEL_WITHIN = 2, 0.3
+#: by this share of the whole range between them, so that a bright line is no edge,
+EDGE_OF_RANGE = 0.7
+#: and most of it within the edge itself, so that a slope is none.
+EDGE_STEEPNESS = 0.6
+#: Smaller ones, in pixels, are noise.
+MIN_EDGE_AREA = 8
+#: Points that far from an edge belong to it, in pixels,
+EDGE_REACH_PX = 2
+#: and those farther, up to this, show how many there would be without it.
+AROUND_PX = 7
+#: An edge has more than this many times the points of the strips on both sides of it,
+MIN_EDGE_RATIO = 3.0
+#: and more by this many standard deviations of their number.
+SURE_EXCESS = 5.0
+#: More points than this share of all are reported.
+MAX_SHARE = 0.02
+#: Places that are named.
+MAX_NAMED = 3
+#: A place at least this many times as long as it is wide is a row or a column.
+LINE_RATIO = 3.0
+
+
+@dataclass(frozen=True, eq=False)
+class StaticPoints:
+    """Where the points of a movie do not move, and how many they are.
+
+    Attributes
+    ----------
+    mask : ndarray of bool, shape (Y, X)
+        Pixels whose points do not move.
+    number, n_points : int
+        Points in these pixels, and in all.
+    places : tuple of str
+        Where these pixels are, those with most points first.
+    dropped : bool
+        Whether the points are left out of the table.
+    """
+
+    mask: NDArray[np.bool_]
+    number: int = 0
+    n_points: int = 0
+    places: tuple[str, ...] = ()
+    dropped: bool = False
+
+    def keep(self, table: Localizations) -> Localizations:
+        """Return the rows of a table that are not among these."""
+        return table.select(~self.mask[_pixels(table, self.mask.shape)])
+
+    @property
+    def warning(self) -> str:
+        """One line that says where they are and what they may be; empty where they are few, and not left out."""
+        share = self.number / max(self.n_points, 1)
+        if not self.number or (share <= MAX_SHARE and not self.dropped):
+            return ""
+        where = "; ".join(self.places[:MAX_NAMED]) + ("; ..." if len(self.places) > MAX_NAMED else "")
+        left_out = ", and are left out" if self.dropped else ""
+        return (
+            f"{self.number:,} of {self.n_points:,} points ({share:.1%}) never move{left_out}: most frames have one at "
+            f"{where}. These are fiducial beads, or dirt or the edge of a field stop, an image splitter or a cell, and "
+            "no blinking molecules"
+        )
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What a table's provenance holds of them."""
+        return {"number": self.number, "places": list(self.places[:MAX_NAMED]), "dropped": self.dropped}
+
+
+def per_pixel(table: Localizations, frame_shape: tuple[int, int]) -> NDArray[np.int64]:
+    """Return how many points every pixel has, shape (Y, X).
+
+    Parameters
+    ----------
+    table : Localizations
+    frame_shape : (int, int)
+    """
+    flat = np.ravel_multi_index(_pixels(table, frame_shape), frame_shape)
+    return np.bincount(flat, minlength=frame_shape[0] * frame_shape[1]).reshape(frame_shape)
+
+
+def find_static_points(job: DetectionJob, counts: NDArray[np.int64]) -> StaticPoints:
+    """Find where the points of a movie do not move.
+
+    Two things are: places with a point in most frames; and steps of the movie's median over time, such as the edge of a
+    field stop, along which there are more points than on either side.
+
+    Parameters
+    ----------
+    job : DetectionJob
+        With the frames that were detected.
+    counts : ndarray of int, shape (Y, X)
+        Points of every pixel, in all frames (`per_pixel`).
+    """
+    start, stop = job.span
+    n_frames, number = stop - start, int(counts.sum())
+    if n_frames < MIN_FRAMES or number <= MOST_FRAMES * n_frames or min(counts.shape) < BLOCK_PX:
+        return StaticPoints(np.zeros(counts.shape, bool), n_points=number, dropped=job.drop_static)
+    mask = static_places(counts, n_frames) | _static_edges(job, counts, n_frames)
+    static = int(counts[mask].sum())
+    return StaticPoints(mask, static, number, _places(mask, counts), job.drop_static)
+
+
+def static_places(counts: NDArray[np.int64], n_frames: int) -> NDArray[np.bool_]:
+    """Return the pixels of places that have a point in most frames.
+
+    Parameters
+    ----------
+    counts : ndarray of int, shape (Y, X)
+        Points of every pixel.
+    n_frames : int
+    """
+    from scipy import ndimage
+
+    near = ndimage.convolve(counts.astype(np.float64), np.ones((3, 3)), mode="constant")
+    static = near > np.maximum(MOST_FRAMES * n_frames, MIN_DENSITY_RATIO * _typical(near))
+    return ndimage.binary_dilation(static, np.ones((3, 3), bool)) if static.any() else static
+
+
+def static_edges(image: NDArray[np.float32], error: float) -> NDArray[np.bool_]:
+    """Return where an image has steps: levels that differ on both sides, and change within a few pixels.
+
+    Parameters
+    ----------
+    image : ndarray, shape (Y, X)
+        The median of a movie over time.
+    error : float
+        Standard error of a pixel.
+    """
+    from scipy import ndimage
+
+    smooth = ndimage.uniform_filter(np.asarray(image, np.float64), 3, mode="nearest")
+    found = np.zeros(image.shape, bool)
+    far = SIDES_PX + FARTHER_PX
+    for axis in (0, 1):
+        before, after = (_shifted(smooth, sign * SIDES_PX, axis) for sign in (-1, 1))
+        step = np.abs(after - before)
+        within = LEVEL_WITHIN * step
+        window = [2 * SIDES_PX + 1 if k == axis else 1 for k in (0, 1)]
+        extent = ndimage.maximum_filter(smooth, window) - ndimage.minimum_filter(smooth, window)
+        is_edge = (
+            (step > SURE_EDGE * error)
+            & (step > EDGE_OF_RANGE * extent)
+            & (np.abs(_shifted(smooth, EDGE_PX, axis) - _shifted(smooth, -EDGE_PX, axis)) > EDGE_STEEPNESS * step)
+            & (np.abs(_shifted(smooth, -far, axis) - before) < within)
+            & (np.abs(_shifted(smooth, far, axis) - after) < within)
+        )
+        of_axis = np.moveaxis(is_edge, axis, 0)
+        of_axis[:SIDES_PX] = of_axis[-SIDES_PX:] = False  # there is no level on one side
+        found |= is_edge
+    labels, n = ndimage.label(found, np.ones((3, 3), int))
+    return np.isin(labels, np.flatnonzero(np.bincount(labels.ravel(), minlength=n + 1)[1:] >= MIN_EDGE_AREA) + 1)
+
+
+def _static_edges(job: DetectionJob, counts: NDArray[np.int64], n_frames: int) -> NDArray[np.bool_]:
+    """Return the pixels near edges along which there are points in most frames, and more than on either side."""
+    from scipy import ndimage
+
+    none = np.zeros(counts.shape, bool)
+    try:
+        sample = sampled_frames(job.movie)
+    except (InputError, ValueError):  # a movie that is gone or closed by now
+        return none
+    if len(sample) < 2:
+        return none
+    image = np.median(sample, axis=0).astype(np.float32)
+    changes = np.abs(np.diff(sample[:: max(1, len(sample) // 8)].astype(np.float32), axis=0))
+    error = 1.4826 * float(np.median(changes)) / np.sqrt(2) * 1.2533 / np.sqrt(len(sample)) / 3
+    edges = static_edges(image, max(error, 1e-6))
+    if not edges.any():
+        return none
+    near = ndimage.binary_dilation(edges, np.ones((3, 3), bool), EDGE_REACH_PX)
+    around = ndimage.binary_dilation(edges, np.ones((3, 3), bool), AROUND_PX) & ~near
+    labels, n = ndimage.label(near, np.ones((3, 3), int))
+    distance_to = ndimage.distance_transform_edt(labels == 0, return_distances=False, return_indices=True)
+    owner = np.where(around, labels[tuple(distance_to)], 0)
+    numbers = np.arange(1, n + 1)
+    points, area = ndimage.sum(counts, labels, numbers), ndimage.sum(near, labels, numbers)
+    beside, strip = ndimage.sum(counts, owner, numbers), ndimage.sum(around, owner, numbers)
+    expected = (beside + 1) / np.maximum(strip, 1) * area
+    static = (points > MOST_FRAMES * n_frames) & (points > MIN_EDGE_RATIO * expected)
+    static &= points - expected > SURE_EXCESS * np.sqrt(expected)
+    return np.asarray(np.isin(labels, numbers[static]))
+
+
+def _typical(near: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the median of blocks, for every pixel."""
+    size = [max(1, side // BLOCK_PX) for side in near.shape]
+    rows, columns = (np.minimum(np.arange(side) // BLOCK_PX, n - 1) for side, n in zip(near.shape, size, strict=True))
+    blocks = near[: size[0] * BLOCK_PX, : size[1] * BLOCK_PX].reshape(size[0], BLOCK_PX, size[1], BLOCK_PX)
+    return np.median(blocks, axis=(1, 3))[np.ix_(rows, columns)]
+
+
+def _shifted(image: NDArray[np.float64], distance: int, axis: int) -> NDArray[np.float64]:
+    """Return the values that far after every pixel along an axis; those of the border beyond it."""
+    n = image.shape[axis]
+    return image.take((np.arange(n) + distance).clip(0, n - 1), axis)
+
+
+def _places(mask: NDArray[np.bool_], counts: NDArray[np.int64]) -> tuple[str, ...]:
+    """Return names of the parts of a mask, those with most points first."""
+    from scipy import ndimage
+
+    labels, n = ndimage.label(mask, np.ones((3, 3), int))
+    numbers = ndimage.sum(counts, labels, np.arange(1, n + 1)).astype(int)
+    parts = ndimage.find_objects(labels)
+    return tuple(
+        f"{_place(parts[k], counts[parts[k]] * (labels[parts[k]] == k + 1))} ({numbers[k]:,} points)"
+        for k in np.argsort(-numbers, kind="stable")
+        if numbers[k]
+    )
+
+
+def _place(part: tuple[slice, slice], counts: NDArray[np.int64]) -> str:
+    """Return the name of a place: the middle of its points, and how far it extends if it is long."""
+    y, x = (
+        round(float(np.average(np.arange(s.start, s.stop), weights=counts.sum(axis=1 - k)))) for k, s in enumerate(part)
+    )
+    height, width = (s.stop - s.start for s in part)
+    if height >= LINE_RATIO * width:
+        return f"column {x}, y {part[0].start} to {part[0].stop - 1}"
+    if width >= LINE_RATIO * height:
+        return f"row {y}, x {part[1].start} to {part[1].stop - 1}"
+    if max(height, width) > 2 * AROUND_PX:
+        return f"y {part[0].start} to {part[0].stop - 1}, x {part[1].start} to {part[1].stop - 1}"
+    return f"y {y}, x {x}"
+
+
+def _pixels(table: Localizations, frame_shape: tuple[int, ...]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    height, width = frame_shape
+    return home_pixel(table.y).clip(0, height - 1), home_pixel(table.x).clip(0, width - 1)
