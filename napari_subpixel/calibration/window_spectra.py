@@ -67,7 +67,7 @@ def window_spectra(frames: NDArray, sigma_px: float) -> WindowSpectra:
     Returns
     -------
     WindowSpectra
-        Of the windows in order of pairs, rows and columns, but for those with saturated pixels.
+        Of the windows in order of pairs, rows and columns, but for those with saturated pixels, if any are without.
 
     Raises
     ------
@@ -84,12 +84,13 @@ def window_spectra(frames: NDArray, sigma_px: float) -> WindowSpectra:
     bands, sizes, leak = _bands(side, sigma_px)
     folded = _folded(bands, side).astype(np.float32)
     saturated = _saturated(np.asarray(frames), len(changing))
+    whole = np.stack([~np.any(_windows(pixels, side, step), axis=(2, 3)) for pixels in saturated])
+    whole |= not whole.any()  # of a movie that is clipped everywhere
     lights, powers = [], []
-    for k in range(len(changing)):
-        usable = ~np.any(_windows(saturated[k], side, step), axis=(2, 3))
+    for k, usable in enumerate(whole):
         pieces = _windows(changing[k].astype(np.float32), side, step)[usable]
         spectrum = fft.rfft2(pieces * window.astype(np.float32))
-        power = (spectrum.real**2 + spectrum.imag**2).reshape(len(pieces), -1)
+        power = (spectrum.real**2 + spectrum.imag**2).reshape(len(pieces), len(folded))
         powers.append(power @ folded)
         lights.append(np.tensordot(_windows(light[k], side, step), window**2, 2)[usable])
     power = np.concatenate(powers).astype(np.float64)
