@@ -18,6 +18,12 @@ from napari_subpixel.analysis.smoothing import Curve, Quadratic, averaged, candi
 
 #: Most knots of a curve.
 MAX_KNOTS = 200
+#: Knots of a curve that turns so often that these do not serve it.
+MORE_KNOTS = 400
+#: Degrees of freedom, as a part of the knots, from which on a curve turns so often.
+SUPPLE = 0.4
+#: The same, from which on a curve is taken to wander between its knots as it does from one to the next.
+RESTLESS = 0.5
 #: Most pairs; where there are more, some of the events are left out.
 MAX_PAIRS = 6_000_000
 #: Stages that refine a rough curve: the width of the overlap, in that of the last stage, and the part of the knots.
@@ -203,7 +209,22 @@ def best_fit(fit: Fit, stiffness: Stiffness, rng: np.random.Generator) -> Fitted
         fitted = _chosen(fit, pairs, calibration, folds)
         fit, stiffness = fitted.fit, fitted.stiffness
     assert fitted is not None
-    return fitted
+    n_knots = min(MORE_KNOTS, int(fit.knots.time[-1] - fit.knots.time[0]) + 1)
+    if n_knots > len(fit.knots) and _freedom(fitted, calibration) > SUPPLE:
+        fit = _with_knots_for(fit, fit.knots.jumps, n_knots)
+        pairs = fit.pairs()
+        fitted = _chosen(fit, pairs, calibration, _folds(fit, pairs, calibration, rng, 1))
+    if _freedom(fitted, calibration) > RESTLESS:
+        return fitted
+    return replace(fitted, curve=replace(fitted.curve, wander=0.0))
+
+
+def _freedom(fitted: Fitted, calibration: Calibration) -> float:
+    """Return the degrees of freedom of a curve as a part of its knots."""
+    fit = fitted.fit
+    information = calibration.scale * calibration.curvature * fit.overlap(fit.pairs()).matrix
+    prior = fit.knots.precision(fitted.stiffness)
+    return float(np.trace(_solved(held(information, fit.knots.gauge) + prior, information))) / len(fit.knots)
 
 
 def _with_jumps(fit: Fit, stiffness: Stiffness) -> Fit:
@@ -220,8 +241,9 @@ def _with_jumps(fit: Fit, stiffness: Stiffness) -> Fit:
     return fit
 
 
-def _with_knots_for(fit: Fit, jumps: Sequence[float]) -> Fit:
-    n_even = len(fit.knots) - 2 * len(fit.knots.jumps)
+def _with_knots_for(fit: Fit, jumps: Sequence[float], n_even: int | None = None) -> Fit:
+    if n_even is None:
+        n_even = len(fit.knots) - 2 * len(fit.knots.jumps)
     return fit.with_knots(Knots.even(float(fit.knots.time[0]), float(fit.knots.time[-1]), n_even, jumps))
 
 
@@ -234,11 +256,37 @@ def _refuted_jumps(knots: Knots, folds: Sequence[tuple[Quadratic, Quadratic]], s
         for fitted, held_out in folds:
             target = fitted.information @ fitted.values + fitted.gradient
             values = _solved(held(fitted.information, gauge) + prior + tie, target)
-            total += float(held_out.gains((values - gauge @ values)[None])[0]) / N_SPLITS
-        return total
+            total += float(held_out.gains((values - gauge @ values)[None])[0])
+        return 2 * total / len(folds)
 
     with_all = gain(0.0) if knots.jumps else 0.0
     return [jump for jump in knots.jumps if with_all - gain(knots.without_jump(jump)) < MIN_GAIN]
+
+
+def disagreement(start: Fit, stiffness: Stiffness, fitted: Fitted, rng: np.random.Generator) -> float:
+    """Return how much more the curves of two halves of the molecules differ than their errors say; 1 at least.
+
+    Parameters
+    ----------
+    start : Fit
+        With the rough curve, from which both climb by themselves.
+    stiffness : Stiffness
+        With which the first steps are taken.
+    fitted : Fitted
+        The curve of all molecules, whose blocks are split.
+    rng : numpy.random.Generator
+    """
+    block = _blocks(start)
+    half = rng.permutation(np.arange(block.max() + 1) % 2)[block]
+    time = np.linspace(fitted.fit.knots.time[0], fitted.fit.knots.time[-1], len(fitted.fit.knots))
+    curves, variances = [], []
+    for side in (0, 1):
+        part = best_fit(refined(start.of(half == side), stiffness, len(time)), stiffness, rng)
+        nodes = part.fit.knots.nodes(time)
+        curves.append(nodes.curve(part.curve.values))
+        variances.append(np.mean([np.diag(c).mean() for c in part.curve.covariance]))
+    off = curves[0] - curves[1]
+    return max(1.0, float((off - off.mean(axis=0)).var(axis=0).mean() / max(sum(variances), 1e-300)))
 
 
 def calibrated(
@@ -269,12 +317,12 @@ def calibrated(
 
 
 def _folds(
-    fit: Fit, pairs: Pairs, calibration: Calibration, rng: np.random.Generator
+    fit: Fit, pairs: Pairs, calibration: Calibration, rng: np.random.Generator, n_splits: int = N_SPLITS
 ) -> list[tuple[Quadratic, Quadratic]]:
     """Return splits of the molecules, by blocks of space, into those fitted and those held out."""
     block = _blocks(fit)
     folds = []
-    for _ in range(N_SPLITS):
+    for _ in range(n_splits):
         half = rng.permutation(np.arange(block.max() + 1) % 2)[block]
         one, other = (_quadratic(*_side(fit, pairs, half, side), calibration) for side in (0, 1))
         folds += [(one, other), (other, one)]
@@ -284,7 +332,7 @@ def _folds(
 def _chosen(fit: Fit, pairs: Pairs, calibration: Calibration, folds: Sequence[tuple[Quadratic, Quadratic]]) -> Fitted:
     """Return the curve of the stiffnesses that make held-out molecules likely."""
     tried, gauge = candidates(fit.knots), fit.knots.gauge
-    gains = held_out_gains(folds, fit.knots, gauge, tried) / N_SPLITS
+    gains = 2 * held_out_gains(folds, fit.knots, gauge, tried) / len(folds)
     curve = averaged(_quadratic(fit, pairs, calibration), fit.knots, gauge, tried, gains)
     moved = replace(fit, curve_nm=curve.values * fit.width_nm)
     return Fitted(moved, curve, tried[int(gains.argmax())])

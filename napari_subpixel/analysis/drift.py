@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_subpixel.analysis.blinks import Events, measured_deviation_nm, merge_blinks
-from napari_subpixel.analysis.curve_fitting import MAX_KNOTS, Fit, best_fit, refined
+from napari_subpixel.analysis.curve_fitting import MAX_KNOTS, Fit, best_fit, disagreement, refined
 from napari_subpixel.analysis.drift_curve import DriftCurve
 from napari_subpixel.analysis.fiducials import (
     MIN_FRAMES,
@@ -27,7 +27,7 @@ from napari_subpixel.localizations import Localizations
 #: Fewest appearances of molecules.
 MIN_EVENTS = 50
 #: Least part of a movie's segments that must certainly overlap the others.
-MIN_CERTAIN = 0.5
+MIN_CERTAIN = 0.75
 #: Most frames that rows are merged over into one event.
 LONGEST_EVENT = 20
 #: Pairs of less than this many frames apart may be one molecule.
@@ -42,6 +42,10 @@ WIDTH_SIGMAS = 2.0
 SAMPLE_SIGMAS = 0.5
 #: Rows scatter this many times as much between frames as their uncertainties say: they are not believed.
 NOT_BELIEVED = 1.5
+#: From this error of the curve on, in widths of the overlap, two halves of the molecules check it.
+CHECKED_FROM = 0.1
+#: Largest error of a curve, in the same: beyond, the overlap may have found another place than the true one.
+MAX_ERROR = 0.5
 #: What a row's standard deviation is taken for where nothing says, nm.
 UNKNOWN_DEVIATION_NM = 15.0
 #: An error of the curve larger than this part of the median uncertainty is worth a warning.
@@ -126,8 +130,14 @@ def _by_molecules(rows: _Rows, n_frames: int, rng: np.random.Generator) -> Drift
         )
     fit, stiffness = _start(events, rough, knots)
     fitted = best_fit(refined(fit, stiffness, len(knots)), stiffness, rng)
-    width = fitted.fit.width_nm
-    curve = Curve(fitted.curve.values * width, fitted.curve.covariance * width[:, None, None] ** 2)
+    error = np.sqrt(np.mean([np.diag(c).mean() for c in fitted.curve.covariance]))
+    excess = disagreement(fit, stiffness, fitted, rng) if error > CHECKED_FROM else 1.0
+    if error * np.sqrt(excess) > MAX_ERROR:
+        raise TooFewMoleculesError(
+            f"the drift cannot be estimated: too few molecules come back, and its error would be "
+            f"{error * np.sqrt(excess) * fitted.fit.width_nm[0]:.3g} nm"
+        )
+    curve = fitted.curve.inflated(excess).times(fitted.fit.width_nm)
     return _by_frame(curve, fitted.fit.knots, n_frames, rows, "molecules")
 
 
@@ -211,8 +221,9 @@ def _start(events: Events, rough: RoughDrift, knots: Knots) -> tuple[Fit, Stiffn
     span = float(np.ptp(knots.time))
     gap = min(GAP_FRAMES, GAP_PART * span)
     steps = np.diff(rough.shift / width[:2], axis=0)
-    walked = float((steps**2).mean() / np.diff(rough.time).mean())
-    stiffness = Stiffness(1, 2 * max(walked, 0.01 / span))
+    # The median: a jump, or a segment that is far off, says nothing of the rest.
+    walked = float(np.median((steps**2).sum(axis=1)) / 1.39 / np.diff(rough.time).mean())
+    stiffness = Stiffness(1, max(walked, 0.01 / span))
     return Fit(events, weight, knots, rough.at(knots.time), width, gap), stiffness
 
 
@@ -220,7 +231,10 @@ def _by_frame(curve: Curve, knots: Knots, n_frames: int, rows: _Rows, method: st
     """Return a curve in nm by frame, with what is to be said of it."""
     nodes = knots.nodes(np.arange(n_frames, dtype=np.float64))
     values = nodes.curve(curve.values)
-    error = np.sqrt(np.stack([_variance(nodes.before, nodes.share, c) for c in curve.covariance], axis=1))
+    variance = np.stack([_variance(nodes.before, nodes.share, c) for c in curve.covariance], axis=1)
+    # A walk between two knots: a Brownian bridge.
+    width = np.diff(knots.time)[nodes.before]
+    error = np.sqrt(variance + (curve.wander * width * nodes.share * (1 - nodes.share))[:, None])
     rms, median = float(np.sqrt((error[:, :2] ** 2).mean())), float(np.median(rows.deviation))
     warnings = list(rows.warnings)
     if rms > WORTH_WARNING * median:

@@ -134,7 +134,7 @@ def fiducial_curve(
     tried, gauge = candidates(knots), knots.gauge
     gains = held_out_gains([(halves[0], halves[1]), (halves[1], halves[0])], knots, gauge, tried)
     curve = averaged(_quadratic(time + first, free, weight, knots, unit), knots, gauge, tried, gains)
-    return Curve(curve.values * unit, curve.covariance * unit**2)
+    return curve.times(unit)
 
 
 def _is_alone(place: NDArray[np.float64], centre: NDArray[np.float64], radius_nm: float, n_frames: int) -> bool:

@@ -69,6 +69,8 @@ class Overlap:
 
     Attributes
     ----------
+    value : float
+        The log likelihood.
     force : ndarray of float64, shape (N, D)
         Derivative with respect to the drift of each event.
     pull : ndarray of float64, shape (N,)
@@ -79,6 +81,7 @@ class Overlap:
         Probability that an event belongs to no other.
     """
 
+    value: float
     force: NDArray[np.float64]
     pull: NDArray[np.float64]
     matrix: NDArray[np.float64]
@@ -175,7 +178,8 @@ def overlap(
         _kernels(place, weight, pairs.first, pairs.second, edges[k], edges[k + 1], kernel, sums[k])
 
     on_all_processors(first_pass, range(N_PARTS))
-    inverse = 1.0 / (sums.sum(axis=0) + background)
+    total = sums.sum(axis=0) + background
+    inverse = 1.0 / total
     force = np.zeros((N_PARTS, n, dimensions))
     pull = np.zeros((N_PARTS, n))
     matrix = np.zeros((N_PARTS, nodes.n, nodes.n))
@@ -189,7 +193,8 @@ def overlap(
     on_all_processors(second_pass, range(N_PARTS))
     pulls = pull.sum(axis=0)
     whole = _whole_matrix(matrix.sum(axis=0), pulls, nodes) if with_matrix else matrix[0]
-    return Overlap(force.sum(axis=0), pulls, whole, background * inverse)
+    value = float(weight @ np.log(total))
+    return Overlap(value, force.sum(axis=0), pulls, whole, background * inverse)
 
 
 def _whole_matrix(between: NDArray[np.float64], pull: NDArray[np.float64], nodes: Nodes) -> NDArray[np.float64]:

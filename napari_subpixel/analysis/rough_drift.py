@@ -38,6 +38,8 @@ SMOOTH_CELLS = 1.5
 MAX_SEARCHED = 600
 #: A peak of the correlation counts from this many standard deviations above its surroundings.
 MIN_PEAK = 6.5
+#: Standard deviations of the surroundings that the highest peak elsewhere counts as.
+HIGHEST_ELSEWHERE = 4.5
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,8 @@ def _best_shift(
     noise = max(
         1.4826 * float(np.median(np.abs(around - level))), 0.5 / SMOOTH_CELLS * np.sqrt(level + 1 / len(place)), 1e-9
     )
-    height = (smooth[at] - level) / noise
+    # A structure, such as a line, correlates with itself at other shifts too: the peak must stand out from these.
+    height = (smooth[at] - level) / max(noise, (float(around.max()) - level) / HIGHEST_ELSEWHERE)
     near = np.where(distance <= 2 * SMOOTH_CELLS, np.maximum(smooth - level - 0.5 * (smooth[at] - level), 0), 0)
     total = near.sum()
     offsets = np.arange(-reach, reach + 1)

@@ -17,6 +17,8 @@ WANDERINGS = np.geomspace(0.005, 1000.0, 43)
 ORDERS = (1, 2)
 #: What is added to the information on every knot, as a part of the mean: some have no events.
 RIDGE = 1e-8
+#: Part of the gain that a weight follows from: half of the molecules are held out at a time.
+TEMPER = 0.5
 #: Stiffnesses of less weight than this are left out of the mean.
 LEAST_WEIGHT = 1e-3
 
@@ -55,10 +57,24 @@ class Curve:
         Their mean over the movie is 0.
     covariance : ndarray of float64, shape (D, K, K)
         Of the values less their mean over the movie.
+    wander : float
+        Variance by which the curve wanders in a frame between knots; 0 where it is smooth there.
     """
 
     values: NDArray[np.float64]
     covariance: NDArray[np.float64]
+    wander: float = 0.0
+
+    def times(self, unit: NDArray[np.float64] | float) -> Curve:
+        """Return the curve in another unit of length, or one for each axis, shape (D,)."""
+        scale = np.broadcast_to(np.asarray(unit, np.float64), self.values.shape[1:])
+        return Curve(
+            self.values * scale, self.covariance * scale[:, None, None] ** 2, self.wander * float(scale[0]) ** 2
+        )
+
+    def inflated(self, factor: float) -> Curve:
+        """Return the curve with larger variances."""
+        return Curve(self.values, self.covariance * factor, self.wander * factor)
 
 
 def candidates(knots: Knots) -> list[Stiffness]:
@@ -151,7 +167,7 @@ def averaged(
     which covers the truth on average over the movie, what is smoothed away included (Nychka 1988, "Bayesian confidence
     intervals for smoothing splines", doi:10.1080/01621459.1988.10478711).
     """
-    weight = np.exp(gains - gains.max())
+    weight = np.exp(TEMPER * (gains - gains.max()))
     weight = np.where(weight > LEAST_WEIGHT * weight.sum(), weight, 0.0)
     weight /= weight.sum()
     curves = solve(quadratic, knots, gauge, tried)
@@ -165,7 +181,8 @@ def averaged(
     inverse = centre @ inverse @ centre.T
     off = curves - mean
     covariance = [inverse + off[:, :, a].T @ (weight[:, None] * off[:, :, a]) for a in range(dimensions)]
-    return Curve(mean, np.stack(covariance))
+    wander = sum(w * s.rate for w, s in zip(weight.tolist(), tried, strict=True) if s.order == 1)
+    return Curve(mean, np.stack(covariance), wander)
 
 
 def _by_order(tried: Sequence[Stiffness]) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.float64]]]:
