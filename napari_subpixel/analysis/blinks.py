@@ -79,21 +79,50 @@ def merge_blinks(
     return Events(time, means / totals, 1.0 / totals)
 
 
-def measured_deviation_nm(frame: NDArray[np.int64], place: NDArray[np.float64], radius_nm: float) -> float | None:
-    """Return the standard deviation of positions along an axis, by molecules that are in two consecutive frames.
+def linked_scatter(
+    frame: NDArray[np.int64], place: NDArray[np.float64], deviation: NDArray[np.float64], values: NDArray[np.float64]
+) -> float | None:
+    """Return the standard deviation of a quantity between rows of one molecule in two consecutive frames.
 
-    The squared distances of all rows of consecutive frames are a flat background of strangers, taken from the outer
-    half, and an excess of molecules with themselves, whose mean is 4 variances (Endesfelder et al. 2014,
-    doi:10.1007/s00418-014-1192-3).
+    Parameters
+    ----------
+    frame : ndarray of int64, shape (N,)
+    place, deviation : ndarray of float64, shapes (N, D)
+        Positions by which rows belong together, and their standard deviations, nm.
+    values : ndarray of float64, shape (N,)
+        The quantity.
+
+    Returns
+    -------
+    float or None
+        Robust; None where too few molecules are in two frames.
+    """
+    order = np.lexsort((place[:, 0], frame))
+    starts = np.append(np.flatnonzero(np.diff(frame[order], prepend=-1)), len(frame))
+    event = _events(frame[order], place[order], deviation[order] ** 2, starts, 2)
+    by_event = np.argsort(event, kind="stable")
+    same = np.diff(event[by_event]) == 0
+    steps = np.diff(values[order][by_event])[same]
+    return 1.4826 * float(np.median(np.abs(steps))) / np.sqrt(2) if len(steps) >= MIN_PAIRS else None
+
+
+def scatter_over_uncertainty(
+    frame: NDArray[np.int64], place: NDArray[np.float64], deviation: NDArray[np.float64], radius: float
+) -> float | None:
+    """Return how many times their standard deviations positions scatter, by molecules in two consecutive frames.
+
+    The squared distances of all rows of consecutive frames, in variances, are a flat background of strangers, taken
+    from the outer half, and an excess of molecules with themselves, whose mean says how they scatter (Endesfelder et
+    al. 2014, doi:10.1007/s00418-014-1192-3).
 
     Parameters
     ----------
     frame : ndarray of int64, shape (N,)
         Frame numbers, in any order.
-    place : ndarray of float64, shape (N, D)
-        Positions, nm; y and x are used.
-    radius_nm : float
-        Largest distance at first; far beyond the precision.
+    place, deviation : ndarray of float64, shapes (N, D)
+        Positions and their standard deviations, nm; y and x are used. Deviations of 1 give the scatter in nm.
+    radius : float
+        Largest distance at first, in standard deviations; far beyond the scatter.
 
     Returns
     -------
@@ -102,35 +131,37 @@ def measured_deviation_nm(frame: NDArray[np.int64], place: NDArray[np.float64], 
     """
     order = np.lexsort((place[:, 0], frame))
     starts = np.append(np.flatnonzero(np.diff(frame[order], prepend=-1)), len(frame))
-    sigma = None
+    variance = (deviation[order, :2] ** 2).mean(axis=1)
+    scatter = None
     for _ in range(N_RADII):
         counts = np.zeros(N_BINS)
-        _count_squares(frame[order], place[order, :2], starts, radius_nm, counts)
+        _count_squares(frame[order], place[order, :2], variance, starts, radius, counts)
         excess = counts - counts[N_BINS // 2 :].mean()
         inner = excess[: N_BINS // 2]
         if inner.sum() < MIN_PAIRS or inner.sum() < 3 * np.sqrt(counts.sum()):
-            return sigma
-        squares = (np.arange(N_BINS) + 0.5) / N_BINS * radius_nm**2
-        sigma = float(np.sqrt(max(inner @ squares[: N_BINS // 2] / inner.sum(), squares[0]) / 4))
-        radius_nm = RADIUS_SIGMAS * np.sqrt(2) * sigma
-    return sigma
+            return scatter
+        squares = (np.arange(N_BINS) + 0.5) / N_BINS * radius**2
+        scatter = float(np.sqrt(max(inner @ squares[: N_BINS // 2] / inner.sum(), squares[0]) / 4))
+        radius = RADIUS_SIGMAS * np.sqrt(2) * scatter
+    return scatter
 
 
 @compiled
-def _count_squares(frame: Any, place: Any, starts: Any, radius: float, counts: Any) -> None:
-    """Count squared distances of rows of consecutive frames; rows are sorted by frame, then along the first axis."""
+def _count_squares(frame: Any, place: Any, variance: Any, starts: Any, radius: float, counts: Any) -> None:
+    """Count squared distances, in mean variances, of rows of consecutive frames; rows are sorted as in `_events`."""
+    window = radius * np.sqrt(variance.max())
     for part in range(len(starts) - 2):
         low, high = starts[part + 1], starts[part + 2]
         if frame[low] != frame[low - 1] + 1:
             continue
         for i in range(starts[part], starts[part + 1]):
-            while low < high and place[low, 0] < place[i, 0] - radius:
+            while low < high and place[low, 0] < place[i, 0] - window:
                 low += 1
             for j in range(low, high):
-                if place[j, 0] > place[i, 0] + radius:
+                if place[j, 0] > place[i, 0] + window:
                     break
                 square = (place[j, 0] - place[i, 0]) ** 2 + (place[j, 1] - place[i, 1]) ** 2
-                k = int(square / (radius * radius) * len(counts))
+                k = int(2 * square / (variance[i] + variance[j]) / (radius * radius) * len(counts))
                 if k < len(counts):
                     counts[k] += 1
 

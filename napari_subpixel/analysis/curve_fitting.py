@@ -26,8 +26,9 @@ SUPPLE = 0.4
 RESTLESS = 0.5
 #: Most pairs; where there are more, some of the events are left out.
 MAX_PAIRS = 6_000_000
-#: Stages that refine a rough curve: the width of the overlap, in that of the last stage, and the part of the knots.
-ANNEALING = ((2.0, 0.25), (1.0, 0.5))
+#: Stages that refine a rough curve: the width of the overlap in y and x, that in z, both in those of the last stage,
+#: and the part of the knots. Of z nothing is known at first.
+ANNEALING = ((2.0, 16.0, 0.1), (2.0, 4.0, 0.25), (1.0, 1.0, 0.5))
 #: Steps of each stage.
 ANNEALING_STEPS = 4
 #: Steps of the last stage, with the knots of the result.
@@ -159,8 +160,10 @@ class Fitted:
 def refined(fit: Fit, stiffness: Stiffness, n_knots: int) -> Fit:
     """Return a rough curve's fit annealed to the width of the overlap, with some number of even knots."""
     first, last = float(fit.knots.time[0]), float(fit.knots.time[-1])
-    for factor, part in ANNEALING:
+    dimensions = len(fit.width_nm)
+    for in_plane, in_z, part in ANNEALING[-dimensions:]:
         fit = fit.with_knots(Knots.even(first, last, max(int(part * n_knots), 2)))
+        factor = np.array([in_plane, in_plane, in_z])[:dimensions]
         stage = replace(fit, width_nm=fit.width_nm * factor).thinned(MAX_PAIRS // 3)
         climb(stage, stage.pairs(), stiffness, ANNEALING_STEPS)
         fit = replace(fit, curve_nm=stage.curve_nm, background=stage.background)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_subpixel.analysis.blinks import Events, measured_deviation_nm, merge_blinks
+from napari_subpixel.analysis.blinks import RADIUS_SIGMAS as SCATTER_SIGMAS
+from napari_subpixel.analysis.blinks import Events, linked_scatter, merge_blinks, scatter_over_uncertainty
 from napari_subpixel.analysis.curve_fitting import MAX_KNOTS, Fit, best_fit, disagreement, refined
 from napari_subpixel.analysis.drift_curve import DriftCurve
 from napari_subpixel.analysis.fiducials import (
@@ -46,6 +47,8 @@ NOT_BELIEVED = 1.5
 CHECKED_FROM = 0.1
 #: Largest error of a curve, in the same: beyond, the overlap may have found another place than the true one.
 MAX_ERROR = 0.5
+#: How many times as uncertain as y and x z is, where too few molecules are in two frames to measure it.
+AXIAL_RATIO = 2.5
 #: What a row's standard deviation is taken for where nothing says, nm.
 UNKNOWN_DEVIATION_NM = 15.0
 #: An error of the curve larger than this part of the median uncertainty is worth a warning.
@@ -144,7 +147,9 @@ def _by_molecules(rows: _Rows, n_frames: int, rng: np.random.Generator) -> Drift
 def _by_fiducials(rows: _Rows, n_frames: int, picks: NDArray[np.float64] | None) -> DriftCurve:
     events = merge_blinks(rows.frame, rows.place, rows.deviation, 1)
     rough = rough_drift(events)
-    place = rows.place - rough.at(rows.frame.astype(np.float64)) if rough.certain.any() else rows.place
+    place = rows.place[:, :2]
+    if rough.certain.any():
+        place = place - rough.at(rows.frame.astype(np.float64))
     radius = max(RADIUS_SIGMAS * float(np.median(rows.deviation)), MIN_RADIUS_NM)
     if picks is None:
         found = find_fiducials(rows.frame, place, radius)
@@ -174,42 +179,51 @@ def _rows_of(localizations: Localizations) -> _Rows:
         raise InputError(
             f"all {len(frame):,} rows are at one place, y {place[0, 0] / size:g}, x {place[0, 1] / size:g} px"
         )
-    measured = measured_deviation_nm(frame, place, size)
-    deviation, warnings = _deviation(localizations, size, measured)
-    median = float(np.median(deviation))
-    keep = (deviation <= LEAST_CERTAIN * median).all(axis=1)
-    return _Rows(frame[keep], place[keep], deviation[keep], warnings)
+    deviation, warnings = _deviation(localizations, frame, place, size)
+    keep = (deviation <= LEAST_CERTAIN * np.median(deviation)).all(axis=1)
+    frame, place, deviation = frame[keep], place[keep], deviation[keep]
+    if "z_nm" in localizations and _varies(z := localizations["z_nm"][keep].astype(np.float64)):
+        scatter = linked_scatter(frame, place, deviation, z)
+        ratio = AXIAL_RATIO if not scatter else scatter / float(np.median(deviation))
+        place = np.column_stack([place, z])
+        deviation = np.column_stack([deviation, ratio * deviation.mean(axis=1)])
+    return _Rows(frame, place, deviation, warnings)
+
+
+def _varies(values: NDArray[np.float64]) -> bool:
+    return bool(np.isfinite(values).all() and np.ptp(values) > 0)
 
 
 def _deviation(
-    localizations: Localizations, size: float, measured: float | None
+    localizations: Localizations, frame: NDArray[np.int64], place: NDArray[np.float64], size: float
 ) -> tuple[NDArray[np.float64], tuple[str, ...]]:
     """Return the standard deviations of all rows in y and x, nm, and what had to be assumed."""
     names = [n for n in ("y_uncertainty", "x_uncertainty") if n in localizations]
     columns = [localizations[n].astype(np.float64) * size for n in names]
-    good = (
-        np.all([np.isfinite(c) & (c > 0) for c in columns], axis=0) if columns else np.zeros(len(localizations), bool)
-    )
+    good = np.all([np.isfinite(c) & (c > 0) for c in columns], axis=0) if columns else np.zeros(len(frame), bool)
     if not good.any():
+        measured = scatter_over_uncertainty(frame, place, np.ones_like(place), size)
         assumed = UNKNOWN_DEVIATION_NM if measured is None else measured
         how = "assumed" if measured is None else "measured on molecules in consecutive frames"
         warning = (
             f"the table has no uncertainties: all rows count the same, with {assumed:.3g} nm, {how}; "
             "the curve would be more precise with them"
         )
-        return np.full((len(localizations), 2), assumed), (warning,)
+        return np.full((len(frame), 2), assumed), (warning,)
     deviation = np.column_stack([columns[0], columns[-1]])
     median = float(np.median(deviation[good]))
     deviation[~good] = median
     warnings = []
     if not good.all():
         warnings.append(f"{int((~good).sum()):,} rows have no uncertainty and count as the median one, {median:.3g} nm")
-    if measured is not None and measured > NOT_BELIEVED * median:
+    certain = np.minimum(deviation, LEAST_CERTAIN * median)
+    scatter = scatter_over_uncertainty(frame, place, certain, max(size / median, 2 * SCATTER_SIGMAS))
+    if scatter is not None and scatter > NOT_BELIEVED:
         warnings.append(
-            f"molecules scatter by {measured:.3g} nm between frames, {measured / median:.1f} times what the "
-            "uncertainties say, which are taken that much larger"
+            f"molecules scatter between frames by {scatter:.1f} times what the uncertainties say, which are taken that "
+            "much larger"
         )
-        deviation *= measured / median
+        deviation *= scatter
     return deviation, tuple(warnings)
 
 
@@ -224,7 +238,9 @@ def _start(events: Events, rough: RoughDrift, knots: Knots) -> tuple[Fit, Stiffn
     # The median: a jump, or a segment that is far off, says nothing of the rest.
     walked = float(np.median((steps**2).sum(axis=1)) / 1.39 / np.diff(rough.time).mean())
     stiffness = Stiffness(1, max(walked, 0.01 / span))
-    return Fit(events, weight, knots, rough.at(knots.time), width, gap), stiffness
+    curve = np.zeros((len(knots), len(width)))
+    curve[:, :2] = rough.at(knots.time)
+    return Fit(events, weight, knots, curve, width, gap), stiffness
 
 
 def _by_frame(curve: Curve, knots: Knots, n_frames: int, rows: _Rows, method: str) -> DriftCurve:
@@ -239,9 +255,20 @@ def _by_frame(curve: Curve, knots: Knots, n_frames: int, rows: _Rows, method: st
     warnings = list(rows.warnings)
     if rms > WORTH_WARNING * median:
         warnings.append(f"the curve is known to {rms:.3g} nm only, and the localizations to {median:.3g} nm")
-    y, x = (values - values[0]).T[:2]
+    values = values - values[0]
+    z, z_error = (values[:, 2], error[:, 2]) if values.shape[1] == 3 else (None, None)
     jumps = tuple(int(np.ceil(jump)) for jump in knots.jumps)
-    return DriftCurve(x, y, error[:, 1], error[:, 0], method=method, jumps=jumps, warnings=tuple(warnings))
+    return DriftCurve(
+        x_nm=values[:, 1],
+        y_nm=values[:, 0],
+        z_nm=z,
+        x_error_nm=error[:, 1],
+        y_error_nm=error[:, 0],
+        z_error_nm=z_error,
+        method=method,
+        jumps=jumps,
+        warnings=tuple(warnings),
+    )
 
 
 def _variance(

@@ -122,18 +122,19 @@ def fiducial_curve(
     """
     number = np.concatenate([np.full(len(f.rows), k) for k, f in enumerate(fiducials)])
     rows = np.concatenate([f.rows for f in fiducials])
-    time, place, weight = frame[rows] - frame[rows].min(), place[rows], 1.0 / deviation[rows].mean(axis=1) ** 2
+    unit = np.median(deviation[rows], axis=0)
+    time, place = frame[rows] - frame[rows].min(), place[rows] / unit
+    weight = 1.0 / ((deviation[rows] / unit) ** 2).mean(axis=1)
     trace, own, inlier = _in_turn(number, time, place, weight)
     number, time, place, weight = number[inlier], time[inlier], place[inlier], weight[inlier]
     free = place - own[number]
     weight = weight / _excess(number, time, free - trace[time], weight, len(knots))
     first = float(frame[rows].min())
-    unit = float(np.sqrt(1.0 / np.median(weight)))
     side = number % 2 if len(fiducials) > 1 else time % 2
-    halves = [_quadratic(time + first, free, weight, knots, unit, side == s) for s in (0, 1)]
+    halves = [_quadratic(time + first, free, weight, knots, side == s) for s in (0, 1)]
     tried, gauge = candidates(knots), knots.gauge
     gains = held_out_gains([(halves[0], halves[1]), (halves[1], halves[0])], knots, gauge, tried)
-    curve = averaged(_quadratic(time + first, free, weight, knots, unit), knots, gauge, tried, gains)
+    curve = averaged(_quadratic(time + first, free, weight, knots), knots, gauge, tried, gains)
     return curve.times(unit)
 
 
@@ -180,19 +181,17 @@ def _quadratic(
     place: NDArray[np.float64],
     weight: NDArray[np.float64],
     knots: Knots,
-    unit: float,
     rows: NDArray[np.bool_] | None = None,
 ) -> Quadratic:
-    """Return the log likelihood of a curve, in some unit of length, near 0."""
+    """Return the log likelihood of a curve near 0."""
     if rows is not None:
         time, place, weight = time[rows], place[rows], weight[rows]
     nodes = knots.nodes(time)
     matrix = np.zeros((nodes.n, nodes.n))
-    w = weight * unit**2
-    k, share = nodes.before, nodes.share
+    w, k, share = weight, nodes.before, nodes.share
     np.add.at(matrix, (k, k), w * (1 - share) ** 2)
     np.add.at(matrix, (k + 1, k + 1), w * share**2)
     np.add.at(matrix, (k, k + 1), w * share * (1 - share))
     np.add.at(matrix, (k + 1, k), w * share * (1 - share))
     values = np.zeros((nodes.n, place.shape[1]))
-    return Quadratic(values, nodes.project(w[:, None] * place / unit), matrix)
+    return Quadratic(values, nodes.project(w[:, None] * place), matrix)

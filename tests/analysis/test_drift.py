@@ -123,6 +123,17 @@ def test_a_jump_is_found_at_its_frame_and_not_smoothed_over(rng, sample):
     assert np.abs(errors_of(curve, truth)[1680:1720]).mean() < 8
 
 
+def test_drift_along_the_optical_axis_is_found_too(rng):
+    truth = np.column_stack([drift_of("walk", rng), 250 * np.sin(np.arange(N_FRAMES) / 1500)])
+    curve = estimate_drift(paint(truth, rng, depth_nm=600.0))
+    assert np.sqrt((errors_of(curve, truth) ** 2).mean()) < 1.2
+    assert curve.z_nm is not None
+    off = curve.z_nm - truth[:, 2]
+    rms = np.std(off)
+    assert rms < 4
+    assert 0.5 < rms / np.sqrt(np.mean(curve.z_error_nm**2)) < 2
+
+
 def test_the_same_table_gives_the_same_curve(rng):
     table = paint(drift_of("walk", rng), rng, n_events=3000)
     one, other = estimate_drift(table), estimate_drift(table)
