@@ -129,7 +129,8 @@ def link_rows(
     gaps = len(log_odds)
     head = np.full(down * across, -1, np.int32)
     older = np.empty(n, np.int32)
-    mean_y, mean_x = np.empty(n), np.empty(n)
+    # From the last row to the mean: in single precision, as it is small.
+    off_y, off_x = np.zeros(n, np.float32), np.zeros(n, np.float32)
     mean_vy, mean_vx = np.empty(n, np.float32), np.empty(n, np.float32)
     is_last = np.ones(n, np.bool_)
     scores, rows, lasts = np.empty(64), np.empty(64, np.int64), np.empty(64, np.int64)
@@ -152,7 +153,7 @@ def link_rows(
                     j = head[(row & (down - 1)) * across + (column & (across - 1))]
                     while j >= 0 and now - frame[j] <= gaps:
                         if is_last[j]:
-                            dy, dx = y[i] - mean_y[j], x[i] - mean_x[j]
+                            dy, dx = y[i] - y[j] - off_y[j], x[i] - x[j] - off_x[j]
                             if dy * dy + dx * dx <= widest * widest:
                                 sy, sx = vy[i] + mean_vy[j], vx[i] + mean_vx[j]
                                 q = dy * dy / sy + dx * dx / sx
@@ -177,16 +178,16 @@ def link_rows(
             if j < 0:
                 group[i] = n_groups
                 n_groups += 1
-                mean_y[i], mean_x[i], mean_vy[i], mean_vx[i] = y[i], x[i], vy[i], vx[i]
+                mean_vy[i], mean_vx[i] = vy[i], vx[i]
             else:
                 is_last[j] = False
                 group[i] = group[j]
                 share_y, share_x = mean_vy[j] / (mean_vy[j] + vy[i]), mean_vx[j] / (mean_vx[j] + vx[i])
-                mean_y[i] = mean_y[j] + share_y * (y[i] - mean_y[j])
-                mean_x[i] = mean_x[j] + share_x * (x[i] - mean_x[j])
+                off_y[i] = (1 - share_y) * (y[j] + off_y[j] - y[i])
+                off_x[i] = (1 - share_x) * (x[j] + off_x[j] - x[i])
                 mean_vy[i] = max((1 - share_y) * mean_vy[j], vy[i] / MEMORY_ROWS)
                 mean_vx[i] = max((1 - share_x) * mean_vx[j], vx[i] / MEMORY_ROWS)
-            at = cell_index(mean_y[i], mean_x[i], cell, down, across)
+            at = cell_index(y[i] + off_y[i], x[i] + off_x[i], cell, down, across)
             older[i], head[at] = head[at], i
         first = stop
     return n_groups

@@ -34,6 +34,8 @@ FEWEST_STARTS = 1e-3
 DISTANCE_IN_SIGMAS = 4.0
 #: Uncertainties that are wrong by more than this factor are a warning.
 SUSPICIOUS_FACTOR = 1.25
+#: Rows that are enough for a median.
+MEDIAN_ROWS = 1_000_000
 #: Column of the rows' molecules.
 GROUP = "group"
 
@@ -174,10 +176,14 @@ class _Spread:
             # Where only one axis has an uncertainty, it counts for both.
             known = name if usable.get(name, np.zeros(1, bool)).any() else next(n for n in names if usable[n].any())
             sigma, good = table[known], usable[known]
-            median = np.median(sigma[good])
-            n_bad = max(n_bad, len(good) - int(good.sum()))
-            sigma = np.where(good, np.minimum(sigma, LARGEST_UNCERTAINTY * median), median).astype(np.float32)
-            variances.append((sigma if order is None else sigma[order]) ** 2)
+            every = _every(int(np.count_nonzero(good)))
+            median = np.float32(np.median(sigma[every] if good.all() else sigma[good][every]))
+            sigma = np.minimum(sigma, np.float32(LARGEST_UNCERTAINTY) * median)
+            if not good.all():
+                n_bad = max(n_bad, int(np.count_nonzero(~good)))
+                sigma[~good] = median
+            sigma = sigma if order is None else sigma[order]
+            variances.append(np.multiply(sigma, sigma, out=sigma))
         words = (f"{n_bad:,} rows have no uncertainty and were linked with the median of the others",) if n_bad else ()
         return cls(variances[0], variances[1], True, words)
 
@@ -207,9 +213,11 @@ def _linked(
     frame: Any, y: Any, x: Any, spread: _Spread, found: Statistics, widest_px: float | None, group: NDArray[np.int32]
 ) -> int:
     """Fill in the group of each row, in the order of frames, and return how many there are."""
-    square = np.float32(found.uncertainty_factor**2)
-    vy, vx = spread.vy * square, spread.vx * square
-    sigma = math.sqrt(float(np.median(np.maximum(vy, vx))))
+    vy, vx = spread.vy, spread.vx
+    for variance in (vy, vx):  # in place: there may be many rows
+        variance *= np.float32(found.uncertainty_factor**2)
+    every = _every(len(y))
+    sigma = math.sqrt(float(np.median(np.maximum(vy[every], vx[every]))))
     widest = math.sqrt(2 * LARGEST_SQUARED * float(max(vy.max(), vx.max())))
     widest = widest if widest_px is None else min(widest, widest_px)
     starts, corner, map_cell = _density(frame, y, x, sigma, float(1 - found.again[0]))
@@ -233,6 +241,11 @@ def _density(
     unseen = min(UNSEEN_STARTS, max(FEWEST_STARTS, per_block))
     starts = np.maximum(rows * np.float32(ending) - 1, 0) + np.float32(unseen)
     return (starts / np.float32(9 * cell * cell * n_frames)).astype(np.float32), corner, cell
+
+
+def _every(n_rows: int) -> slice:
+    """Return about `MEDIAN_ROWS` rows, evenly spread."""
+    return slice(0, n_rows, max(n_rows // MEDIAN_ROWS, 1))
 
 
 def _nothing(dark: int | None) -> Statistics:

@@ -30,6 +30,9 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("simulate")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="MOVIE.tif", help="movie to write")
     parser.add_argument("--truth", type=Path, required=True, metavar="TRUTH.csv", help="table of the truth to write")
+    parser.add_argument(
+        "--trace", type=Path, metavar="TRACE.csv", help="also write the drift, for --drift-nm: a row for each frame"
+    )
     parser.add_argument("--frames", type=int, metavar="N", help=f"number of frames ({default.n_frames})")
     height, width = default.frame_shape
     parser.add_argument(
@@ -88,8 +91,10 @@ def run(arguments: argparse.Namespace) -> int:
     import numpy as np
 
     from napari_subpixel import formats
+    from napari_subpixel._util.files import check_can_write
+    from napari_subpixel.analysis.drift_curve import DriftCurve
     from napari_subpixel.localizations import Localizations, concat
-    from napari_subpixel.simulation.simulate import Simulation, simulate_chunks
+    from napari_subpixel.simulation.simulate import Simulation, simulate_chunks, simulated_drift
     from napari_subpixel.stacks.writing import check_movie_output, write_movie
 
     simulation = simulation_from(arguments, Simulation(), frame_shape=arguments.shape_px, n_frames=arguments.frames)
@@ -97,6 +102,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(f"the seed must not be negative, got {arguments.seed}")
     check_movie_output(arguments.output, overwrite=arguments.overwrite)
     formats.check_can_write(arguments.truth, overwrite=arguments.overwrite)
+    if arguments.trace:
+        check_can_write(arguments.trace, overwrite=arguments.overwrite)
     tables: list[Localizations] = []
 
     def frames(bar: Any) -> Iterator[NDArray[np.uint16]]:
@@ -120,5 +127,8 @@ def run(arguments: argparse.Namespace) -> int:
         )
     truth = concat(tables)
     formats.write(arguments.truth, truth, overwrite=arguments.overwrite)
+    if arguments.trace:
+        y, x = simulated_drift(simulation, np.random.default_rng(arguments.seed)).T
+        DriftCurve(x, y, np.zeros(len(x)), np.zeros(len(y))).write(arguments.trace, overwrite=arguments.overwrite)
     say(f"{arguments.output}: {simulation.n_frames} frames; {arguments.truth}: {len(truth)} molecules")
     return 0

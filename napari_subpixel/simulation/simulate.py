@@ -18,6 +18,7 @@ from napari_subpixel.coordinates import HALF_PIXEL, checked_frame_shape, within_
 from napari_subpixel.errors import InputError, suggest
 from napari_subpixel.localizations import Localizations, concat
 from napari_subpixel.psf import GaussianPSF, draw_gaussians
+from napari_subpixel.simulation.stage import place_fiducials, random_drift
 
 #: What molecules may sit on.
 STRUCTURES = ("uniform", "filaments", "rings")
@@ -27,6 +28,8 @@ MARGIN_SIGMA = 3.0
 FILAMENT_STEP_NM = 20.0
 #: Columns of the truth.
 TRUTH_COLUMNS = ("frame", "y", "x", "photons", "background", "sigma")
+#: Column of the truth that is 1 for fiducials, where there are any.
+FIDUCIAL = "fiducial"
 #: A molecule while it is on: which one, photons per whole frame, and from when to when, in frames.
 _LIT = np.dtype([("molecule", np.int64), ("photons", np.float64), ("start", np.float64), ("stop", np.float64)])
 
@@ -75,6 +78,19 @@ class Simulation:
         A molecule that gives fewer photons in a frame has no row in the truth of this frame; its light is there.
     background : float
         Background, in photons per pixel and frame.
+    drift_nm : float
+        Standard deviation, along an axis and over movies, of how far the sample drifts from the first frame to the
+        last. The truth has the places where the light was; `simulated_drift` returns the drift.
+    fiducials : int
+        Beads that are on in every frame and drift with the sample; they have rows in the truth, marked by 1 in its
+        column ``fiducial``, on top of `emitters_per_frame`.
+    fiducial_photons : float
+        Photons of a bead in a frame.
+    bleaching_frames : float
+        Mean time after which a molecule is bleached and not on again, in frames; 0: never. The molecules on in a frame
+        become fewer accordingly; `emitters_per_frame` is their mean over the movie.
+    dark_fraction : float
+        Share of the frames of its time on in which a molecule is dark, each by chance.
 
     Examples
     --------
@@ -102,6 +118,11 @@ class Simulation:
     on_time_frames: float = described(2.0, "mean time on, in frames; 0 for exactly one frame")
     min_photons: float = 100.0
     background: float = described(15.0, "background, photons per pixel")
+    drift_nm: float = described(0.0, "drift of the sample over the movie, nm: standard deviation along an axis")
+    fiducials: int = described(0, "number of beads that are on in every frame")
+    fiducial_photons: float = described(10_000.0, "photons of a bead in a frame")
+    bleaching_frames: float = described(0.0, "mean time after which a molecule is bleached, in frames; 0: never")
+    dark_fraction: float = described(0.0, "share of the frames of its time on in which a molecule is dark")
 
     def __post_init__(self) -> None:
         with records.naming("simulation"):
@@ -114,8 +135,15 @@ class Simulation:
             _check_count(name, getattr(self, name))
         for name in ("photons", "persistence_length_um", "ring_radius_nm"):
             records.set_field(self, name, _checked_number(name, getattr(self, name), positive=True))
-        for name in ("width_nm", "emitters_per_frame", "photons_spread", "on_time_frames", "min_photons", "background"):
+        if not _is_count(self.fiducials, least=0):
+            raise InputError(f"simulation: fiducials must be a whole number from 0, got {self.fiducials!r}")
+        for name in (
+            "width_nm", "emitters_per_frame", "photons_spread", "on_time_frames", "min_photons", "background",
+            "drift_nm", "fiducial_photons", "bleaching_frames", "dark_fraction",
+        ):  # fmt: skip
             records.set_field(self, name, _checked_number(name, getattr(self, name), positive=False))
+        if self.dark_fraction >= 1:
+            raise InputError(f"simulation: dark_fraction must be below 1, got {self.dark_fraction:g}")
         if self.min_photons >= self.photons:
             raise InputError(
                 f"simulation: min_photons must be below photons, got {self.min_photons:g} and {self.photons:g}"
@@ -257,6 +285,7 @@ def simulate_chunks(simulation: Simulation, rng: np.random.Generator, chunk_fram
     child = rng.spawn(1)[0]
     seeds: Any = child.bit_generator.seed_seq
     structure_rng, blink_rng, camera_rng = child.spawn(3)
+    stage_rng, bead_rng, bleach_rng = child.spawn(3)
     molecules = draw_molecules(simulation, structure_rng)
     starts = _starts_per_frame(simulation, molecules)
     about = {
@@ -270,8 +299,43 @@ def simulate_chunks(simulation: Simulation, rng: np.random.Generator, chunk_fram
             "spawn_key": list(seeds.spawn_key),
         },
     }
-    blinking = _blink(simulation, len(molecules), starts, blink_rng)
-    return _chunks(simulation, molecules, blinking, camera_rng, int(chunk_frames), about)
+    bleached = _bleached_at(simulation, len(molecules), bleach_rng)
+    blinking = _blink(simulation, len(molecules), starts, bleached, blink_rng)
+    sample = _Sample(
+        molecules,
+        place_fiducials(simulation.fiducials, simulation.frame_shape, bead_rng),
+        random_drift(simulation.n_frames, simulation.drift_nm, stage_rng) / simulation.pixel_size_nm,
+    )
+    return _chunks(simulation, sample, blinking, camera_rng, int(chunk_frames), about)
+
+
+def simulated_drift(simulation: Simulation, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return the drift of the movie that `simulate` makes with an equal generator.
+
+    Parameters
+    ----------
+    simulation : Simulation
+        What is simulated.
+    rng : numpy.random.Generator
+        One in the state that `simulate` is given.
+
+    Returns
+    -------
+    ndarray of float64, shape (T, 2)
+        Along y and x, in nm; 0 in the first frame.
+    """
+    child = rng.spawn(1)[0]
+    stage_rng = child.spawn(4)[3]
+    return random_drift(simulation.n_frames, simulation.drift_nm, stage_rng)
+
+
+@dataclass(frozen=True, eq=False)
+class _Sample:
+    """Places of molecules (N, 2) and fiducials (F, 2), and the drift by frame (T, 2), in pixels."""
+
+    molecules: NDArray[np.float64]
+    fiducials: NDArray[np.float64]
+    drift: NDArray[np.float64]
 
 
 # -- where the molecules are --------------------------------------------------------------------------------------
@@ -360,8 +424,8 @@ def _starts_per_frame(simulation: Simulation, molecules: NDArray[np.float64]) ->
             f"simulation: with on_time_frames {simulation.on_time_frames:g}, hardly a molecule gives min_photons "
             f"{simulation.min_photons:g} in a frame"
         )
-    starts = simulation.emitters_per_frame / (visible * rows)
-    needed = int(np.ceil(2 * starts * (1 + simulation.on_time_frames)))
+    starts = simulation.emitters_per_frame / (visible * rows * (1 - simulation.dark_fraction))
+    needed = int(np.ceil(2 * starts * _share_alive(simulation, 0) * (1 + simulation.on_time_frames)))
     if needed > len(molecules):
         raise InputError(
             f"simulation: {len(molecules)} molecules are too few for {simulation.emitters_per_frame:g} emitters per "
@@ -383,29 +447,52 @@ def _rows_per_start(simulation: Simulation) -> float:
     return float(np.where(share <= 1, rows, 0.0).mean())
 
 
+def _share_alive(simulation: Simulation, frame: float) -> float:
+    """Return how many molecules are not bleached by a frame, over their mean number in the movie."""
+    if not simulation.bleaching_frames:
+        return 1.0
+    lives = simulation.n_frames / simulation.bleaching_frames
+    return float(np.exp(-frame / simulation.bleaching_frames) * lives / -np.expm1(-lives))
+
+
+def _bleached_at(simulation: Simulation, n_molecules: int, rng: np.random.Generator) -> NDArray[np.float64] | None:
+    """Return when each molecule is bleached, in frames, shape (n_molecules,); None where none ever is."""
+    return rng.exponential(simulation.bleaching_frames, n_molecules) if simulation.bleaching_frames else None
+
+
 def _blink(
-    simulation: Simulation, n_molecules: int, starts_per_frame: float, rng: np.random.Generator
+    simulation: Simulation,
+    n_molecules: int,
+    starts_per_frame: float,
+    bleached: NDArray[np.float64] | None,
+    rng: np.random.Generator,
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
     """Yield, for every frame, which molecules are on in it and their photons, both of shape (n,)."""
     # The movie starts in the steady state; what is left of an exponential time has the same law as the whole.
-    n_lit = rng.poisson(starts_per_frame * simulation.on_time_frames)
-    lit = _with_more_on(simulation, np.empty(0, _LIT), np.zeros(n_lit), n_molecules, rng)
+    n_lit = rng.poisson(starts_per_frame * _share_alive(simulation, 0) * simulation.on_time_frames)
+    lit = _with_more_on(simulation, np.empty(0, _LIT), np.zeros(n_lit), np.arange(n_molecules), rng)
     for frame in range(simulation.n_frames):
-        within = rng.uniform(size=rng.poisson(starts_per_frame))
+        alive = np.arange(n_molecules) if bleached is None else np.flatnonzero(bleached > frame)
+        within = rng.uniform(size=rng.poisson(starts_per_frame * _share_alive(simulation, frame)))
         start = frame + (within if simulation.on_time_frames else np.zeros_like(within))
-        lit = _with_more_on(simulation, lit, start, n_molecules, rng)
+        lit = _with_more_on(simulation, lit, start, alive, rng)
         time_on = np.minimum(lit["stop"], frame + 1) - np.maximum(lit["start"], frame)
-        yield lit["molecule"], lit["photons"] * time_on
+        shines = rng.random(len(lit)) >= simulation.dark_fraction if simulation.dark_fraction else slice(None)
+        yield lit["molecule"][shines], (lit["photons"] * time_on)[shines]
         lit = lit[lit["stop"] > frame + 1]
 
 
 def _with_more_on(
-    simulation: Simulation, lit: NDArray[Any], start: NDArray[np.float64], n_molecules: int, rng: np.random.Generator
+    simulation: Simulation,
+    lit: NDArray[Any],
+    start: NDArray[np.float64],
+    molecules: NDArray[np.int64],
+    rng: np.random.Generator,
 ) -> NDArray[Any]:
-    """Let as many dark molecules go on as there are moments in `start`; the molecules in `lit` stay on."""
-    new = np.empty(min(len(start), n_molecules - len(lit)), _LIT)
+    """Let as many dark ones of some molecules go on as there are moments in `start`; those in `lit` stay on."""
+    new = np.empty(max(min(len(start), len(molecules) - len(lit)), 0), _LIT)
     # As many again as are on: whichever of these were drawn, enough dark ones are left.
-    drawn = rng.choice(n_molecules, size=len(new) + len(lit), replace=False)
+    drawn = molecules[rng.choice(len(molecules), size=min(len(new) + len(lit), len(molecules)), replace=False)]
     new["molecule"] = drawn[~np.isin(drawn, lit["molecule"])][: len(new)]
     new["photons"] = simulation.photons * np.exp(simulation.photons_spread * rng.normal(size=len(new)))
     new["start"] = start[: len(new)]
@@ -419,7 +506,7 @@ def _with_more_on(
 
 def _chunks(
     simulation: Simulation,
-    molecules: NDArray[np.float64],
+    sample: _Sample,
     blinking: Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]],
     rng: np.random.Generator,
     chunk_frames: int,
@@ -430,10 +517,13 @@ def _chunks(
         frames, tables = [], []
         for frame in range(first, min(first + chunk_frames, simulation.n_frames)):
             which, photons = next(blinking)
-            y, x = molecules[which].T
+            n_beads = len(sample.fiducials)
+            y, x = (np.concatenate([sample.molecules[which], sample.fiducials]) + sample.drift[frame]).T
+            photons = np.concatenate([photons, np.full(n_beads, simulation.fiducial_photons)])
+            is_bead = np.arange(len(y)) >= len(y) - n_beads
             frames.append(_exposed(simulation, y, x, photons, rng))
             seen = within_frame(y, x, simulation.frame_shape) & (photons >= simulation.min_photons)
-            tables.append(np.column_stack([np.full(len(y), frame), y, x, photons])[seen])
+            tables.append(np.column_stack([np.full(len(y), frame), y, x, photons, is_bead])[seen])
         yield np.stack(frames), _truth(simulation, np.concatenate(tables), about)
 
 
@@ -451,11 +541,12 @@ def _exposed(
 
 
 def _truth(simulation: Simulation, rows: NDArray[np.float64], about: dict[str, Any]) -> Localizations:
-    """Return the truth from rows of frame, y, x, photons, shape (N, 4)."""
-    frame, y, x, photons = rows.T
+    """Return the truth from rows of frame, y, x, photons and whether it is a fiducial, shape (N, 5)."""
+    frame, y, x, photons, is_bead = rows.T
     background, sigma = np.full(len(rows), simulation.background), np.full(len(rows), simulation.sigma_px)
     values = (frame, y, x, photons, background, sigma)
-    return Localizations(dict(zip(TRUTH_COLUMNS, values, strict=True)), **about)
+    extra = {FIDUCIAL: is_bead.astype(np.int64)} if simulation.fiducials else {}
+    return Localizations(dict(zip(TRUTH_COLUMNS, values, strict=True)), extra=extra, **about)
 
 
 # -- checks -------------------------------------------------------------------------------------------------------
@@ -466,8 +557,8 @@ def _check_count(name: str, value: Any) -> None:
         raise InputError(f"simulation: {name} must be a whole number from 1, got {value!r}")
 
 
-def _is_count(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and bool(value >= 1)
+def _is_count(value: Any, least: int = 1) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and bool(value >= least)
 
 
 def _checked_number(name: str, value: Any, *, positive: bool) -> float:

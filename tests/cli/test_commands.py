@@ -381,3 +381,18 @@ def test_every_command_is_parsed_by_itself_as_among_all():
     for name in COMMANDS:
         usages = [command_parser(parser, name).format_help() for parser in (build_parser([name]), every)]
         assert usages[0] == usages[1]
+
+
+def test_simulate_writes_the_drift_that_the_movie_has(run, tmp_path):
+    names = ("movie.tif", "truth.csv", "trace.csv")
+    movie, truth, trace = (tmp_path / name for name in names)
+    flags = ("--drift-nm", 200, "--fiducials", 2, "--frames", 20, "--shape-px", "32,48", "--seed", 3)
+    assert run("simulate", "-o", movie, "--truth", truth, "--trace", trace, *flags).status == 0
+    table = formats.read(truth)
+    beads = table[table["fiducial"] == 1]
+    drift = np.loadtxt(trace, delimiter=",", skiprows=1)
+    assert drift[:, 0].tolist() == list(range(20))
+    first = beads.yx[beads.frame == 0]
+    for frame in range(20):
+        moved = (beads.yx[beads.frame == frame] - first) * table.pixel_size_nm
+        np.testing.assert_allclose(moved, np.tile(drift[frame, [2, 1]], (2, 1)), atol=0.02)

@@ -13,7 +13,14 @@ from napari_subpixel.camera import Camera
 from napari_subpixel.coordinates import within_frame
 from napari_subpixel.errors import InputError
 from napari_subpixel.psf import GaussianPSF
-from napari_subpixel.simulation.simulate import STRUCTURES, Simulation, draw_molecules, simulate, simulate_chunks
+from napari_subpixel.simulation.simulate import (
+    STRUCTURES,
+    Simulation,
+    draw_molecules,
+    simulate,
+    simulate_chunks,
+    simulated_drift,
+)
 
 PLAIN = Camera(pixel_size_nm=100.0, baseline=100.0)
 
@@ -353,3 +360,73 @@ def test_a_sample_with_nothing_on_the_frame_is_refused():
 def test_a_piece_of_no_frames_is_refused(chunk_frames):
     with pytest.raises(InputError, match="chunk_frames must be a whole number from 1, got"):
         simulate_chunks(small(), np.random.default_rng(1), chunk_frames)
+
+
+# -- drift, fiducials, bleaching, blinks ---------------------------------------------------------------------------
+
+
+def test_the_sample_drifts_as_its_trace_says():
+    drifting = small(n_frames=400, drift_nm=400.0, on_time_frames=0.0, molecules=20_000)
+    steady = simulate(replace(drifting, drift_nm=0.0), np.random.default_rng(5))[1]
+    moved = simulate(drifting, np.random.default_rng(5))[1]
+    drift = simulated_drift(drifting, np.random.default_rng(5)) / drifting.pixel_size_nm
+    assert drift.shape == (400, 2)
+    assert not drift[0].any()
+    assert np.abs(drift).max() > 0.5
+    assert np.abs(np.diff(drift, axis=0)).max() < 0.2
+    far = 12.0
+    inside = {name: np.abs(t.yx - np.array(drifting.frame_shape) / 2).max(axis=1) < far - np.abs(drift).max()
+              for name, t in (("steady", steady), ("moved", moved))}  # fmt: skip
+    assert inside["steady"].any()
+    back = {tuple(row) for row in np.column_stack([moved.frame, (moved.yx - drift[moved.frame]).round(6)]).tolist()}
+    at = np.column_stack([steady.frame, steady.yx.round(6)])[inside["steady"]]
+    assert np.mean([tuple(row) in back for row in at.tolist()]) > 0.99
+
+
+def test_the_drift_over_movies_has_the_size_asked():
+    ends = [simulated_drift(small(n_frames=300, drift_nm=100.0), np.random.default_rng(seed))[-1] for seed in range(60)]
+    assert np.sqrt(np.mean(np.square(ends))) == pytest.approx(100, rel=0.25)
+
+
+def test_fiducials_are_on_in_every_frame_and_marked():
+    beads = small(n_frames=30, fiducials=3, fiducial_photons=5000.0, drift_nm=20.0)
+    _, truth = simulate(beads, np.random.default_rng(1))
+    marked = truth[truth["fiducial"] == 1]
+    assert np.bincount(marked.frame).tolist() == [3] * 30
+    np.testing.assert_allclose(marked["photons"], 5000)
+    assert "fiducial" not in simulate(small(), np.random.default_rng(1))[1]
+
+
+def test_molecules_bleach_and_their_mean_number_stays():
+    fading = small(n_frames=600, bleaching_frames=150.0, emitters_per_frame=40.0, molecules=20_000)
+    _, truth = simulate(fading, np.random.default_rng(2))
+    rows = np.bincount(truth.frame, minlength=600)
+    assert rows.mean() == pytest.approx(40, rel=0.1)
+    early, late = rows[50:100].mean(), rows[350:400].mean()
+    assert early / late == pytest.approx(np.exp(300 / 150), rel=0.25)
+
+
+def test_a_molecule_is_dark_in_a_share_of_its_frames():
+    settings = {
+        "n_frames": 300,
+        "on_time_frames": 20.0,
+        "molecules": 20_000,
+        "emitters_per_frame": 30.0,
+        "min_photons": 1.0,
+    }
+    for dark in (0.0, 0.4):
+        _, truth = simulate(small(**settings, dark_fraction=dark), np.random.default_rng(3))
+        assert len(truth) / 300 == pytest.approx(30, rel=0.15)
+        molecule = np.unique(truth.yx, axis=0, return_inverse=True)[1]
+        order = np.lexsort([truth.frame, molecule])
+        gap = np.diff(truth.frame[order])[np.diff(molecule[order]) == 0]
+        assert (gap == 1).mean() == pytest.approx(1 - dark, abs=0.08)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("drift_nm", -1), ("fiducials", -1), ("fiducials", 1.5), ("bleaching_frames", -2), ("dark_fraction", 1)],
+)
+def test_an_impossible_sample_is_refused_by_name(field, value):
+    with pytest.raises(InputError, match=f"simulation: {field}"):
+        small(**{field: value})
