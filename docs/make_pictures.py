@@ -59,7 +59,7 @@ def _movie_and_truth(folder: Path) -> tuple[Path, Path]:
 
 
 def _load(viewer: Any, movie: Path, truth: Path) -> None:
-    panel = _dock(viewer, "Load SMLM stack")
+    panel = _dock(viewer, "Load")
     panel.choose(movie)
     _wait()
     panel.act()
@@ -71,7 +71,7 @@ def _load(viewer: Any, movie: Path, truth: Path) -> None:
 
 
 def _preview(viewer: Any, movie: Path, truth: Path) -> None:
-    panel = _dock(viewer, "Detect molecules")
+    panel = _dock(viewer, "Detect")
     _until(lambda: panel.device_text.text().startswith("Runs on"))
     panel.preview.value = True
     _until(lambda: f"in frame {FRAME} (" in panel.preview_text.text())
@@ -79,7 +79,7 @@ def _preview(viewer: Any, movie: Path, truth: Path) -> None:
 
 
 def _run(viewer: Any, movie: Path, truth: Path) -> None:
-    panel = _panel(viewer, "Detect molecules")
+    panel = _panel(viewer, "Detect")
     panel.run()
     _until(lambda: panel.progress.bar.value() > 0)
     _take(viewer, "run")
@@ -87,7 +87,7 @@ def _run(viewer: Any, movie: Path, truth: Path) -> None:
 
 
 def _threshold(viewer: Any, movie: Path, truth: Path) -> None:
-    panel = _panel(viewer, "Detect molecules")
+    panel = _panel(viewer, "Detect")
     panel.threshold.setValue(0.75)
     viewer.dims.set_current_step(0, FRAME)
     _take(viewer, "threshold")
@@ -95,7 +95,7 @@ def _threshold(viewer: Any, movie: Path, truth: Path) -> None:
 
 
 def _render(viewer: Any, movie: Path, truth: Path) -> None:
-    panel = _dock(viewer, "Render super-resolution")
+    panel = _dock(viewer, "Render")
     panel.render_now()
     _wait()
     image = panel.image
@@ -110,7 +110,7 @@ def _render(viewer: Any, movie: Path, truth: Path) -> None:
 
 
 def _evaluate(viewer: Any, movie: Path, truth: Path) -> None:
-    panel = _dock(viewer, "Evaluate against ground truth")
+    panel = _dock(viewer, "Evaluate")
     panel.truth.value = None
     panel.truth_file.value = truth
     panel.evaluate_now()
@@ -129,7 +129,7 @@ def _batch(viewer: Any, movie: Path, truth: Path) -> None:
         path = folder / f"cell{number}.tif"
         write_movie(path, [frames], shape=frames.shape, pixel_size_nm=simulation.pixel_size_nm)
     os.truncate(folder / "cell3.tif", 100_000)
-    panel = _dock(viewer, "Batch process")
+    panel = _dock(viewer, "Batch")
     panel.folder.value = folder
     _wait()
     panel.run()

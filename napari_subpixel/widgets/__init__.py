@@ -2,11 +2,11 @@
 
 The five widgets
 
-- ``load``: *Load SMLM stack*, a movie with its pixel size and camera
-- ``detect``: *Detect molecules*, a preview of the frame in view and runs over the movie
-- ``render``: *Render super-resolution*, an image over the movie that follows the threshold
-- ``evaluate``: *Evaluate against ground truth*, scores and coloured matches
-- ``batch``: *Batch process*, a folder of movies into a folder of tables
+- ``load``: *Load*, a movie with its pixel size and camera
+- ``detect``: *Detect*, a preview of the frame in view and runs over the movie
+- ``render``: *Render*, an image over the movie that follows the threshold
+- ``evaluate``: *Evaluate*, scores and coloured matches
+- ``batch``: *Batch*, a folder of movies into a folder of tables
 
 The other contributions that ``napari.yaml`` lists
 

@@ -1,4 +1,4 @@
-"""The widget *Batch process*: a folder of movies into a folder of tables, with a table of their outcomes."""
+"""The widget *Batch*: a folder of movies into a folder of tables, with a table of their outcomes."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ from napari_subpixel.widgets.controls.model_form import ModelForm
 from napari_subpixel.widgets.controls.movie_table import MovieTable, tip_of
 from napari_subpixel.widgets.controls.panel import Panel
 from napari_subpixel.widgets.controls.progress import ProgressRow, duration
+from napari_subpixel.widgets.controls.words import Words
 from napari_subpixel.widgets.layers.movies import LayerData, MovieLayer
 from napari_subpixel.widgets.layers.points import points_layer
 
@@ -132,14 +133,14 @@ class BatchProcess(Panel):
         self.pattern.textChanged.connect(self._places_changed)
 
     def _build_run(self) -> None:
-        self.about = QLabel(wordWrap=True)
+        self.about = Words()
         self.run_button = QPushButton("Detect")
         self.run_button.setToolTip("Detect the molecules of these movies in the background, one movie after the other")
         self.run_button.clicked.connect(lambda _: self.run())
         self.progress = ProgressRow()
         self.progress.cancel.setToolTip("Stop after the current frames; what is finished is kept")
         self.progress.cancel_clicked.connect(self.cancel)
-        self.status = QLabel(wordWrap=True)
+        self.status = Words()
         self.table = MovieTable()
         self.table.setToolTip("Double-click a movie to open it, with its localizations if it has any")
         self.table.opened.connect(self.open_row)

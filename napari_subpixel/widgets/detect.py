@@ -1,4 +1,4 @@
-"""The widget *Detect molecules*: a live preview of the frame in view, and runs over the movie in the background."""
+"""The widget *Detect*: a live preview of the frame in view, and runs over the movie in the background."""
 
 from __future__ import annotations
 
@@ -15,14 +15,18 @@ from napari_subpixel.coordinates import Roi
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.widgets.background.detection import DetectionRun, RunSettings, RunSummary
-from napari_subpixel.widgets.background.detector_cache import DetectorChoice, floor_for
+from napari_subpixel.widgets.background.detector_cache import LOADING, DetectorChoice, floor_for
 from napari_subpixel.widgets.background.preview import PreviewRequest
 from napari_subpixel.widgets.background.worker import Work
 from napari_subpixel.widgets.controls.live_preview import LivePreview
 from napari_subpixel.widgets.controls.messages import report
 from napari_subpixel.widgets.controls.model_form import ModelForm
 from napari_subpixel.widgets.controls.panel import Panel
+from napari_subpixel.widgets.controls.pixel_size import SET_PIXEL_SIZE, ask_pixel_size
 from napari_subpixel.widgets.controls.progress import ProgressRow, duration
+from napari_subpixel.widgets.controls.refusals import Refusal, reason_first
+from napari_subpixel.widgets.controls.run_cost import RunCost
+from napari_subpixel.widgets.controls.words import Words
 from napari_subpixel.widgets.layers.movies import KEY, MovieLayer, belongs_to, is_movie
 from napari_subpixel.widgets.layers.points import PointNotes, notes_of, set_threshold
 from napari_subpixel.widgets.layers.results import snapshot
@@ -37,9 +41,11 @@ SETTLE_MS = 40
 #: Filter of the dialog for files.
 TABLE_FILTER = ";;".join(f"{f.title} ({' '.join('*' + s for s in f.suffixes)})" for f in formats.FORMATS.values())
 #: Shown where the viewer has no image.
-NO_MOVIE = "Open a movie first: drop a file on the viewer, or use Load SMLM stack."
+NO_MOVIE = "Open a movie first: drop a file on the viewer, or use Load."
 #: Shown where the viewer has images, but no movie.
 NONE_FITS = "None of the images is a movie: a movie has one axis besides y and x, and no colours."
+#: Shown for a movie without a pixel size.
+NO_PIXEL_SIZE = "The pixel size is not known: positions will be in pixels, and an image or scores need it in nm."
 #: Tooltip of the threshold.
 THRESHOLD_TIP = (
     "Minimum probability of the points that are shown. It acts at once on the preview and on the results of this "
@@ -61,6 +67,7 @@ class DetectMolecules(Panel):
         self._run: DetectionRun | None = None
         self._summary: RunSummary | None = None
         self._applying = False
+        self._cost = RunCost()
         self._links, self._region_links = self.new_links(), self.new_links()
         self._settle = QTimer(self, singleShot=True, interval=SETTLE_MS)
         self._settle.timeout.connect(self._apply_threshold)
@@ -69,6 +76,7 @@ class DetectMolecules(Panel):
         self._build_extent()
         self._build_run()
         napari_viewer.dims.events.current_step.connect(self._ask_preview)
+        napari_viewer.dims.events.current_step.connect(self._offer_to_go)
         napari_viewer.layers.events.inserted.connect(self._follow_results)
         napari_viewer.layers.events.removed.connect(self._layer_removed)
         self._movie_changed()
@@ -82,7 +90,7 @@ class DetectMolecules(Panel):
         self.form = ModelForm(self, threshold_tip=THRESHOLD_TIP)
         self.device_text, self.threshold = self.form.device_text, self.form.threshold
         self.device = self.form.device
-        self.about = QLabel(wordWrap=True)
+        self.about = Words()
         self.column.addWidget(self.about)
         self.add_form(self.movie, *self.form.rows)
         self.movie.changed.connect(self._movie_changed)
@@ -119,14 +127,24 @@ class DetectMolecules(Panel):
         self.run_button = QPushButton("Detect")
         self.run_button.setToolTip("Detect the molecules of these frames in the background")
         self.run_button.clicked.connect(self.run)
+        self.cost = Words()
+        self.cost.hide()
+        self.refusal = Refusal()
+        self.pixel_size = Refusal()
         self.progress = ProgressRow()
         self.progress.cancel_clicked.connect(self.cancel)
-        self.status = QLabel(wordWrap=True)
+        self.status = Words()
         self.save_button = QPushButton("Save table...")
         self.save_button.setToolTip("Write the shown localizations of the topmost result of this movie")
         self.save_button.clicked.connect(self.ask_and_save)
-        for widget in (self.run_button, self.progress, self.status, self.save_button):
+        self.go_button = QPushButton()
+        self.go_button.setToolTip("Go to the first frame of the result: the frame in view was not detected")
+        self.go_button.clicked.connect(self._go_to_result)
+        self.go_button.hide()
+        below = (self.progress, self.status, self.go_button, self.save_button)
+        for widget in (self.pixel_size, self.run_button, self.cost, self.refusal, *below):
             self.column.addWidget(widget)
+        self.live.timed.connect(self._frame_timed)
 
     # -- what is chosen -----------------------------------------------------------------------------------------------
 
@@ -152,9 +170,32 @@ class DetectMolecules(Panel):
         if self._run is None:
             self._summary = None
             self.status.setText("")
+        self._say_pixel_size()
         self._extent_changed()
         self._adopt_threshold()
         self._ask_preview()
+
+    def reset_choices(self, *_: object) -> None:
+        """List the layers again; where none of them is a movie, say what is missing."""
+        super().reset_choices()
+        if self.movie.value is None and hasattr(self, "live") and self._run is None:
+            self.about.setText(self._without_movie())
+
+    def _say_pixel_size(self) -> None:
+        """Say before a run that its result will be in pixels, where that is so."""
+        movie = self._chosen_movie()
+        if movie is None or movie.camera.pixel_size_nm is not None:
+            self.pixel_size.clear()
+            return
+        self.pixel_size.say(NO_PIXEL_SIZE, (SET_PIXEL_SIZE, self.set_pixel_size))
+
+    def set_pixel_size(self) -> None:
+        """Ask for the pixel size of the chosen movie, and set it."""
+        movie = self._chosen_movie()
+        if movie is not None and ask_pixel_size(self, movie, self.viewer.layers) is not None:
+            self.viewer.reset_view()
+            self._say_pixel_size()
+            self._ask_preview()
 
     def _without_movie(self) -> str:
         from napari.layers import Image
@@ -167,13 +208,36 @@ class DetectMolecules(Panel):
 
     def _model_changed(self) -> None:
         self._adopt_threshold()
+        self._say_cost()
         self._ask_preview()
 
     def _extent_changed(self, _: object = None) -> None:
         n = self.last.value() - self.first.value() + 1
         words = f"Detect in {n:,} frame{'s'[: n != 1]}" if n > 0 else "The first frame comes after the last"
         self.run_button.setText("Detect" if self.about.text() else words)
+        self._say_cost()
         self._allow_run()
+
+    def _where(self, region: Roi | None) -> tuple[object, ...]:
+        """Return what, besides the model, the time of a frame depends on."""
+        movie = self._chosen_movie()
+        return (movie.notes.key if movie is not None else "", str(region), self.form.device_name)
+
+    def _frame_timed(self, request: PreviewRequest, seconds: float) -> None:
+        self._cost.note(self._where(request.roi), request.choice.model, seconds)
+        self._say_cost()
+
+    def _say_cost(self) -> None:
+        """Show how long the run will take, once that is known."""
+        movie, n = self._chosen_movie(), self.last.value() - self.first.value() + 1
+        words = ""
+        if movie is not None and self._run is None and not self.about.text():
+            try:
+                words = self._cost.words(self._where(self._region_of(movie)), self.form.model_name, n)
+            except InputError:
+                words = ""  # the run says what is wrong with the region
+        self.cost.setText(words)
+        self.cost.setVisible(bool(words))
 
     @property
     def choice(self) -> DetectorChoice:
@@ -267,15 +331,19 @@ class DetectMolecules(Panel):
             settings = RunSettings(self.choice, (first, last + 1), self._region_of(movie))
             run = DetectionRun(self.viewer, movie, settings, self.threshold.value())
         except InputError as error:
+            self.refusal.say(reason_first(error))
             report(error)
             return
+        self.refusal.clear()
+        self.cost.hide()
+        run.preparing.connect(self._preparing)
         run.began.connect(self._run_began)
         run.progressed.connect(self._progressed)
         run.ended.connect(self._run_ended)
         self._run = run
         self.run_button.setEnabled(False)
         self.status.setText("")
-        self.progress.begin(last + 1 - first, "frames", f"{movie.name}: loading the model ...")
+        self.progress.begin(last + 1 - first, "frames", LOADING)
         self.begin(run.work)
 
     def cancel(self) -> None:
@@ -307,9 +375,14 @@ class DetectMolecules(Panel):
         super().dock_closed()
         self.live.stop()
 
+    def _preparing(self, words: str) -> None:
+        if self.progress.cancel.isEnabled():
+            self.progress.text.setText(words)
+
     def _run_began(self, device: str) -> None:
         """Count the time from now on: the model is loaded."""
         self.form.show_device(device)
+        self.progress.text.setText("detecting ...")
         self.progress.restart()
 
     def _progressed(self, frames: int, localizations: int) -> None:
@@ -321,6 +394,10 @@ class DetectMolecules(Panel):
         self.progress.end()
         self._allow_run()
         self._summary = summary
+        if summary.n_frames and summary.seconds and self._chosen_movie() is not None:
+            where = self._where(summary.roi)
+            self._cost.note(where, self.form.model_name, summary.seconds / summary.n_frames)
+        self._say_cost()
         self._say_result()
         if summary.layer is not None:
             self.preview.value = False
@@ -329,6 +406,23 @@ class DetectMolecules(Panel):
         """Show how the last run ended, and how many of its localizations are shown now."""
         if self._summary is not None and self._run is None:
             self.status.setText(_describe(self._summary))
+        self._offer_to_go()
+
+    def _offer_to_go(self, _: object = None) -> None:
+        """Offer to go to the result where the frame in view is not one of its frames."""
+        summary, movie = self._summary, self._chosen_movie()
+        there = summary is not None and summary.layer is not None and summary.layer in self.viewer.layers
+        away = False
+        if there and movie is not None and summary is not None:
+            first, stop = summary.frames
+            away = not first <= movie.current_frame(self.viewer) < stop
+            self.go_button.setText(f"Go to frame {first}")
+        self.go_button.setVisible(away)
+
+    def _go_to_result(self) -> None:
+        movie = self._chosen_movie()
+        if self._summary is not None and movie is not None:
+            movie.go_to(self.viewer, self._summary.frames[0])
 
 
 def _describe(summary: RunSummary) -> str:
@@ -341,7 +435,8 @@ def _describe(summary: RunSummary) -> str:
     frames = f"{summary.n_frames:,} frame{'s'[: summary.n_frames != 1]}"
     of = "" if summary.is_whole else f" of {summary.of_frames:,}"
     found, took = f"{summary.layer.shown.sum():,} localizations", duration(summary.seconds)
-    words = f"{found} in {frames}{of}, {took}, {rate:,.0f} frames/s."
+    speed = f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
+    words = f"{found} in {frames}{of}{_which(summary)}, {took}, {speed} frames/s."
     notes = notes_of(summary.layer)
     if notes.floor is not None and notes.threshold is not None and notes.threshold < notes.floor:
         words += f" Points below {notes.floor:g} were not kept: detect again to see them."
@@ -349,6 +444,12 @@ def _describe(summary: RunSummary) -> str:
     if summary.assumed:
         words += f" Estimated: {'; '.join(summary.assumed)}."
     return how + words
+
+
+def _which(summary: RunSummary) -> str:
+    """Say which frames were done, where these are a part of the movie."""
+    first, stop = summary.frames
+    return "" if summary.of_movie == stop - first else f" ({first} to {stop - 1} of {summary.of_movie:,})"
 
 
 def _written(table: Callable[[], Localizations], path: Path) -> Generator[None, None, Path]:

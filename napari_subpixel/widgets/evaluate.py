@@ -1,4 +1,4 @@
-"""The widget *Evaluate against ground truth*: a table of scores, and coloured matches, false positives and misses."""
+"""The widget *Evaluate*: a table of scores, and coloured matches, false positives and misses."""
 
 from __future__ import annotations
 
@@ -13,15 +13,22 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QSpinB
 from napari_subpixel.errors import InputError
 from napari_subpixel.evaluation.matching import PAIRINGS
 from napari_subpixel.evaluation.scores import Evaluation, Match
-from napari_subpixel.widgets.background.evaluation import EvaluationRequest, EvaluationResult, describe_evaluation
+from napari_subpixel.widgets.background.evaluation import (
+    EvaluationRequest,
+    EvaluationResult,
+    describe_evaluation,
+    warnings_beyond,
+)
 from napari_subpixel.widgets.background.latest_request import LatestWork
 from napari_subpixel.widgets.controls.messages import reported, show_warning
 from napari_subpixel.widgets.controls.panel import Panel
 from napari_subpixel.widgets.controls.progress import ProgressRow
+from napari_subpixel.widgets.controls.refusals import Refusal, reason_first
 from napari_subpixel.widgets.controls.scores import SCORES, parsed_tolerances, save_scores
 from napari_subpixel.widgets.controls.staleness import Outdated
 from napari_subpixel.widgets.controls.table import ReadOnlyTable
-from napari_subpixel.widgets.layers.matches import KINDS, show_matches
+from napari_subpixel.widgets.controls.words import Colour, Words, background_now
+from napari_subpixel.widgets.layers.matches import FALSE_POSITIVES, KINDS, MISSES, TRUE_POSITIVES, show_matches
 from napari_subpixel.widgets.layers.points import notes_of
 from napari_subpixel.widgets.layers.results import (
     ground_of,
@@ -52,6 +59,8 @@ SETTINGS = "the settings above"
 THRESHOLD = "the threshold"
 #: The points of the result or the truth.
 POINTS = "the points"
+#: Colours of the legend; those of the markers are made for dark images.
+LEGEND_COLOURS = {TRUE_POSITIVES: Colour.DONE, FALSE_POSITIVES: Colour.FALSE_POSITIVES, MISSES: Colour.MISSES}
 #: The scores follow the threshold once that has not moved for this long, in milliseconds.
 REST_MS = 150
 
@@ -179,15 +188,18 @@ class EvaluateAgainstTruth(Panel):
         self.latest: LatestWork[EvaluationRequest] = LatestWork(self, self.progress)
         self.latest.began.connect(self._began)
         self.latest.returned.connect(self._deliver)
+        self.refusal = Refusal()
+        self.latest.failed.connect(self._refuse)
         self.column.addWidget(self.evaluate_button)
+        self.column.addWidget(self.refusal)
         self.column.addWidget(self.progress)
 
     def _build_scores(self) -> None:
         self.scores = QWidget()
-        self.summary = QLabel(wordWrap=True)
+        self.summary = Words()
         self.outdated = Outdated()
         self.table = ReadOnlyTable()
-        self.warnings = QLabel(wordWrap=True)
+        self.warnings = Words(colour=Colour.WARNING)
         self.show_matches = CheckBox(
             text="Show matches, hide result and truth",
             value=True,
@@ -197,11 +209,7 @@ class EvaluateAgainstTruth(Panel):
         self.shown_tolerance = ComboBox(
             label="Matches within", choices=[], tooltip="The tolerance whose matches are shown"
         )
-        words = (f"<b>{kind.sign}</b> {kind.role}".replace(" ", "&nbsp;") for kind in KINDS)
-        colours = (kind.colour for kind in KINDS)
-        pairs = zip(colours, words, strict=True)
-        self.legend = QLabel(" &nbsp;".join(f'<span style="color:{colour}">{text}</span>' for colour, text in pairs))
-        self.legend.setWordWrap(True)
+        self.legend = _Legend()
         self.save_button = QPushButton("Save scores...")
         self.save_button.setToolTip("Write the scores as csv or JSON")
         self.save_button.clicked.connect(self.ask_and_save)
@@ -276,8 +284,12 @@ class EvaluateAgainstTruth(Panel):
 
     def evaluate_now(self) -> None:
         """Score the shown points with the settings of the form."""
-        with reported():
+        with self.refusal.shown(lambda _: None):
             self.latest.ask(self._new_request())
+
+    def _refuse(self, error: Exception) -> None:
+        """Show why there are no scores."""
+        self.refusal.say(reason_first(error))
 
     def dock_closed(self) -> None:
         """Stop, no longer follow the threshold, hide the match, and show again the layers that it replaced."""
@@ -314,6 +326,7 @@ class EvaluateAgainstTruth(Panel):
 
     def _deliver(self, request: EvaluationRequest, outcome: EvaluationResult) -> None:
         self._shown = request, outcome
+        self.refusal.clear()
         self._show_scores(request, outcome)
         self.outdated.delivered()
         if self.show_matches.value:
@@ -333,8 +346,9 @@ class EvaluateAgainstTruth(Panel):
             row_names=[score.heading for score in SCORES],
             row_tips=[score.meaning for score in SCORES],
         )
-        self.warnings.setText("\n".join(f"Warning: {warning}" for warning in evaluation.warnings))
-        self.warnings.setVisible(bool(evaluation.warnings))
+        warnings = (*evaluation.warnings, *warnings_beyond(request, outcome))
+        self.warnings.setText("\n".join(f"Warning: {warning}" for warning in warnings))
+        self.warnings.setVisible(bool(warnings))
         before = self.shown_tolerance.value
         tolerances = [m.tolerance_nm for m in evaluation]
         with self.shown_tolerance.changed.blocked():
@@ -426,3 +440,16 @@ class EvaluateAgainstTruth(Panel):
             if self.evaluation is None:
                 raise InputError("there are no up-to-date scores to save: evaluate first")
             save_scores(path, self.evaluation)
+
+
+class _Legend(Words):
+    """What the colours and symbols of a match are, in colours that are legible on the theme."""
+
+    def _recolour(self) -> None:
+        background = background_now()
+        words = (f"<b>{kind.sign}</b>&nbsp;{kind.role}".replace(" ", "&nbsp;") for kind in KINDS)
+        colours = (LEGEND_COLOURS[kind].on(background) for kind in KINDS)
+        pairs = zip(colours, words, strict=True)
+        text = " &nbsp;".join(f'<span style="color:{colour}">{words}</span>' for colour, words in pairs)
+        if text != self.text():
+            self.setText(text)

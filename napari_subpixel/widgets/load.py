@@ -1,4 +1,4 @@
-"""The widget *Load SMLM stack*: a movie with its pixel size and camera, from a file or an open layer."""
+"""The widget *Load*: a movie with its pixel size and camera, from a file or an open layer."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from napari_subpixel.widgets.controls.advice import advised
 from napari_subpixel.widgets.controls.camera_form import CameraForm
 from napari_subpixel.widgets.controls.messages import reported
 from napari_subpixel.widgets.controls.panel import Panel
+from napari_subpixel.widgets.controls.words import Words
 from napari_subpixel.widgets.layers.movies import LayerData, MovieLayer, is_movie, movie_layer_data
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ FROM_FILE = "a file or folder"
 MOVIE_FILTER = "Movies (*.tif *.tiff *.btf *.tf2 *.tf8 *.lsm *.stk *.zip);;All files (*)"
 #: What the numbers of the camera are for.
 CAMERA_HELP = (
-    "The pixel size converts pixels to nm. The model 'paper' needs nothing else of the camera; models that count "
-    "photons estimate the rest from the movie if you leave it as it is."
+    "The pixel size converts pixels to nm. Leave the rest as it is if you do not know it: the models estimate it from "
+    "the movie."
 )
 
 
@@ -61,8 +62,8 @@ class LoadStack(Panel):
         self._build_form()
         self.button = QPushButton("Load")
         self.button.clicked.connect(self.act)
-        self.status = QLabel(wordWrap=True)
-        for widget in (QLabel(CAMERA_HELP, wordWrap=True), self.button, self.status):
+        self.status = Words()
+        for widget in (Words(CAMERA_HELP), self.button, self.status):
             self.column.addWidget(widget)
         self.form.recall()
         self._source_changed()
@@ -76,7 +77,7 @@ class LoadStack(Panel):
         self.path = QLineEdit(placeholderText="TIFF, Zarr, or a folder of frames")
         self.path.setToolTip("The movie; its frames stay in the file until they are viewed")
         self.path.editingFinished.connect(self._path_typed)
-        self.about = QLabel(wordWrap=True)
+        self.about = Words()
         source = QHBoxLayout()
         source.addWidget(QLabel("Movie"))
         source.addWidget(self.source.native, stretch=1)

@@ -148,7 +148,7 @@ def _words_on_assumed(path: str, size_nm: float | None) -> str:
     return (
         f"{name} gives no pixel size: {NOMINAL_PIXEL_NM:g} nm is assumed. Distances are right in nm all the "
         "same; to lay the points exactly on their movie, first open the movie and, where it is not known, set its "
-        "pixel size with Load SMLM stack"
+        "pixel size with Load"
     )
 
 

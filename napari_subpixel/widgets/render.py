@@ -1,4 +1,4 @@
-"""The widget *Render super-resolution*: an image over the movie that follows the threshold."""
+"""The widget *Render*: an image over the movie that follows the threshold."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton
 
-from napari_subpixel.errors import InputError
+from napari_subpixel.errors import InputError, PixelSizeError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.rendering.image_files import save_image
 from napari_subpixel.rendering.render import METHODS, SuperResolutionImage, render
@@ -17,9 +17,12 @@ from napari_subpixel.widgets.background.latest_request import LatestWork
 from napari_subpixel.widgets.background.worker import Work
 from napari_subpixel.widgets.controls.messages import reported
 from napari_subpixel.widgets.controls.panel import Panel
+from napari_subpixel.widgets.controls.pixel_size import SET_PIXEL_SIZE, ask_pixel_size
 from napari_subpixel.widgets.controls.progress import ProgressRow
+from napari_subpixel.widgets.controls.refusals import Refusal
 from napari_subpixel.widgets.controls.saving import with_suffix
-from napari_subpixel.widgets.layers.movies import is_movie
+from napari_subpixel.widgets.controls.words import Words
+from napari_subpixel.widgets.layers.movies import MovieLayer, is_movie
 from napari_subpixel.widgets.layers.points import notes_of
 from napari_subpixel.widgets.layers.renderings import fill, rendered_image, rendering_layer_data, rendering_of
 from napari_subpixel.widgets.layers.results import (
@@ -27,6 +30,7 @@ from napari_subpixel.widgets.layers.results import (
     ground_of,
     is_result,
     is_table,
+    movie_of,
     needs_movie,
     snapshot,
 )
@@ -159,9 +163,10 @@ class RenderSuperResolution(Panel):
         self.progress.cancel.setToolTip("Leave the image as it is")
         self.latest: LatestWork[RenderRequest] = LatestWork(self, self.progress)
         self.latest.returned.connect(self._deliver)
-        self.status = QLabel(wordWrap=True)
-        self.column.addWidget(self.progress)
-        self.column.addWidget(self.status)
+        self.status = Words()
+        self.refusal = Refusal()
+        for widget in (self.refusal, self.progress, self.status):
+            self.column.addWidget(widget)
 
     # -- what is chosen -----------------------------------------------------------------------------------------------
 
@@ -211,7 +216,7 @@ class RenderSuperResolution(Panel):
 
     def render_now(self) -> None:
         """Render the shown points with the settings of the form."""
-        with reported():
+        with self.refusal.shown(self._cure_of):
             points = self._chosen_points()
             if not len(points.data):
                 raise InputError(f"{points.name}: there are no points to render")
@@ -219,6 +224,23 @@ class RenderSuperResolution(Panel):
             ground.check_known(points)
             self._listen()
             self.latest.ask(RenderRequest(points, ground, self.settings, by_hand=True))
+
+    def _cure_of(self, error: BaseException) -> tuple[str, Callable[[], object]] | None:
+        return (SET_PIXEL_SIZE, self.set_pixel_size) if isinstance(error, PixelSizeError) and self._movie() else None
+
+    def _movie(self) -> MovieLayer | None:
+        """Return the movie of the chosen points."""
+        points = self.points.value
+        movie = movie_of(points, self.viewer.layers) if points is not None else None
+        chosen = self.frames_of.value
+        return MovieLayer(chosen) if movie is None and chosen is not None else movie
+
+    def set_pixel_size(self) -> None:
+        """Ask for the pixel size of the movie of the chosen points, set it, and render."""
+        movie = self._movie()
+        if movie is not None and ask_pixel_size(self, movie, self.viewer.layers) is not None:
+            self.viewer.reset_view()
+            self.render_now()
 
     def dock_closed(self) -> None:
         """Stop, and no longer follow the threshold."""

@@ -114,7 +114,7 @@ def _write(path: str, data: NDArray[Any], meta: dict[str, Any], format_name: str
     except PixelSizeError:
         raise OSError(
             f"{target}: a {formats.format_for(target).title} is in nm, and the pixel size of {meta['name']!r} is not "
-            "known: set that of its movie with Load SMLM stack, or save it as .hdf5 or .parquet, which are in pixels"
+            "known: set that of its movie with Load, or save it as .hdf5 or .parquet, which are in pixels"
         ) from None
     except InputError as error:
         raise OSError(advised(error)) from error

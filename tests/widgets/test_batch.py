@@ -1,4 +1,4 @@
-"""The widget *Batch process* in a real viewer: a folder of movies, good and bad, stopped and resumed."""
+"""The widget *Batch* in a real viewer: a folder of movies, good and bad, stopped and resumed."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def widget(viewer, qtbot):
     widget = BatchProcess(viewer)
     widget.form.model.value = "paper"  # fast, and asks nothing of the microscope
     widget._rest.setInterval(1)
-    viewer.window.add_dock_widget(widget, name="Batch process")
+    viewer.window.add_dock_widget(widget, name="Batch")
     at_rest(qtbot, widget)
     return widget
 
@@ -636,7 +636,7 @@ def test_a_double_click_on_a_movie_without_a_table_opens_the_movie(viewer, widge
 
 
 def test_the_widget_opens_from_naparis_menu_and_knows_its_viewer(viewer, two, qtbot):
-    _, widget = viewer.window.add_plugin_dock_widget("napari-subpixel", "Batch process")
+    _, widget = viewer.window.add_plugin_dock_widget("napari-subpixel", "Batch")
     at_rest(qtbot, widget)
     choose(qtbot, widget, two)
     widget.open_row(0)

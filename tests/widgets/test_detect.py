@@ -1,4 +1,4 @@
-"""The widget *Detect molecules* in a real viewer: preview, run, cancel, other layers, closing."""
+"""The widget *Detect* in a real viewer: preview, run, cancel, other layers, closing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from napari_subpixel.localizations import Localizations
 from napari_subpixel.runs.pipeline import detect_all
 from napari_subpixel.simulation.simulate import simulate
 from napari_subpixel.stacks import open_stack
-from napari_subpixel.widgets.background import detection
+from napari_subpixel.widgets.background import detection, detector_cache
 from napari_subpixel.widgets.background.worker import Work
 from napari_subpixel.widgets.detect import DetectMolecules
 from napari_subpixel.widgets.layers.movies import MovieLayer, movie_layer_data
@@ -56,7 +56,7 @@ def movie(viewer, simulated):
 def widget(viewer, movie, qtbot):
     widget = DetectMolecules(viewer)
     widget.form.model.value = "paper"  # fast, and asks nothing of the microscope
-    viewer.window.add_dock_widget(widget, name="Detect molecules")
+    viewer.window.add_dock_widget(widget, name="Detect")
     qtbot.waitUntil(lambda: widget.device_text.text().startswith("Runs on"), timeout=20_000)
     return widget
 
@@ -535,3 +535,61 @@ def test_frames_the_wrong_way_round_are_refused(viewer, widget, shown):
     assert widget.run_button.text() == "The first frame comes after the last"
     widget.run()
     assert ("ERROR", "the first frame, 9, comes after the last, 4") in shown()
+
+
+def test_a_run_and_a_preview_say_what_comes_before_the_first_frame(viewer, widget, simulated, qtbot, monkeypatch):
+    detector_cache._estimates.clear()
+    detector_cache._ready.clear()
+    widget.form.model.value = models.DEFAULT
+    said = []
+    show = widget.live.text.setText
+    monkeypatch.setattr(widget.live.text, "setText", lambda words: (said.append(words), show(words)))
+    widget.preview.value = True
+    qtbot.waitUntil(lambda: "in frame" in widget.preview_text.text(), timeout=30_000)
+    assert said[:2] == [detector_cache.LOADING, detector_cache.ESTIMATING]
+    widget.preview.value = False
+    detector_cache._estimates.clear()
+    monkeypatch.setattr(widget.progress.text, "setText", said.append)
+    said.clear()
+    widget.run()
+    finished(qtbot, widget)
+    assert detector_cache.ESTIMATING in said
+
+
+def test_the_time_of_a_run_is_said_before_it_once_a_frame_was_detected(viewer, widget, qtbot):
+    assert widget.cost.isHidden()
+    widget.preview.value = True
+    qtbot.waitUntil(lambda: "in frame" in widget.preview_text.text(), timeout=30_000)
+    assert widget.cost.text().startswith("About ")
+    widget.form.model.value = "fast"
+    assert widget.cost.isHidden(), "nothing is known of this model yet"
+
+
+def test_a_part_of_the_movie_is_named_and_can_be_gone_to(viewer, widget, qtbot):
+    widget.first.setValue(1)
+    widget.last.setValue(2)
+    viewer.dims.set_point(0, 4)
+    widget.run()
+    finished(qtbot, widget)
+    assert f"2 frames (1 to 2 of {N_FRAMES})" in widget.status.text()
+    assert widget.go_button.isVisibleTo(widget)
+    widget.go_button.click()
+    assert viewer.dims.current_step[0] == 1
+    assert not widget.go_button.isVisibleTo(widget)
+
+
+def test_a_movie_without_pixel_size_is_noted_before_the_run_and_cured(viewer, widget, simulated, qtbot, monkeypatch):
+    layer = viewer.add_image(simulated[0], name="no size")
+    widget.movie.value = layer
+    assert widget.pixel_size.isVisibleTo(widget)
+    monkeypatch.setattr("napari_subpixel.widgets.controls.pixel_size.QInputDialog.getDouble", lambda *_: (108.5, True))
+    widget.pixel_size.button.click()
+    assert not widget.pixel_size.isVisibleTo(widget)
+    assert MovieLayer(layer).camera.pixel_size_nm == 108.5
+
+
+def test_images_that_are_no_movies_are_named_as_such(viewer, qtbot):
+    widget = DetectMolecules(viewer)
+    viewer.window.add_dock_widget(widget, name="Detect")
+    viewer.add_image(np.zeros((4, 5, 30, 3)), rgb=True)
+    assert "None of the images is a movie" in widget.about.text()

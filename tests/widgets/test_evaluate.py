@@ -1,4 +1,4 @@
-"""*Evaluate against ground truth* in a viewer: the function's numbers, the colours, what is out of date, refusals."""
+"""*Evaluate* in a viewer: the function's numbers, the colours, what is out of date, refusals."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def layers(add):
 def make_widget(viewer):
     def make():
         widget = EvaluateAgainstTruth(viewer)
-        viewer.window.add_dock_widget(widget, name="Evaluate against ground truth")
+        viewer.window.add_dock_widget(widget, name="Evaluate")
         return widget
 
     return make
@@ -410,7 +410,7 @@ def test_hits_false_alarms_and_misses_lie_on_the_movie_in_three_colours(make_wid
     assert len(colours) == len(symbols) == 3
     np.testing.assert_allclose(shown[TRUE_POSITIVES.role].features["distance_nm"], match.distances_nm)
     for kind in KINDS:
-        assert kind.colour in widget.legend.text()
+        assert f"{kind.sign}</b>" in widget.legend.text()
     assert not layers[0].visible
     assert not layers[1].visible
     assert [layer in widget.result.choices for layer in shown.values()] == [False] * 3
@@ -563,10 +563,10 @@ def test_an_unknown_pixel_size_is_refused_and_says_where_to_set_it(make_widget, 
     path = tmp_path / "truth.csv"
     path.write_text("Ground-truth,frame,xnano,ynano,znano,intensity \n1,1,50,50,0,100 ")
     widget.truth_file.value = path
-    assert "set it with Load SMLM stack" in refused(widget)
+    assert "set it with Load" in refused(widget)
     viewer.add_layer(points_layer(truth.with_about(pixel_size_nm=None), pixels, name="truth"))
     widget.truth.value = viewer.layers["truth"]
-    assert "set it with Load SMLM stack" in refused(widget)
+    assert "set it with Load" in refused(widget)
 
 
 def test_a_border_without_a_shape_of_the_frames_is_refused(make_widget, add, refused):
@@ -653,3 +653,34 @@ def test_closing_the_viewer_does_not_wait_for_the_whole_evaluation(make_widget, 
     qtbot.waitUntil(lambda: widget.progress.bar.value() > 0, timeout=10_000)
     viewer.close()
     assert not Work.running
+
+
+def test_the_truth_of_frames_of_another_shape_is_refused_in_the_panel(make_widget, add, refused):
+    found, truth = tables()
+    add(found, "found")
+    height, width = truth.frame_shape
+    add(truth.with_about(frame_shape=(height + 1, width)), "other truth", None)
+    widget = make_widget()
+    message = refused(widget)
+    assert f"result and truth are of frames of {height} x {width} px and {height + 1} x {width} px" in message
+    assert widget.refusal.isVisibleTo(widget)
+    assert "another movie" in widget.refusal.words.text()
+
+
+def test_scores_of_hardly_any_match_ask_whether_it_is_the_truth(make_widget, add, qtbot):
+    found, truth = tables()
+    add(found, "found")
+    add(truth.with_columns(y=(truth.y + 7.0) % truth.frame_shape[0]), "truth")
+    widget = make_widget()
+    evaluated(qtbot, widget)
+    assert "is this the truth of this movie?" in widget.warnings.text()
+
+
+def test_a_score_of_zero_has_no_minus():
+    from napari_subpixel.widgets.controls.scores import Score
+
+    assert [Score("", "+.1f", "", lambda _, v=v: v).written(None) for v in (-0.04, 0.04, -0.06)] == [
+        "+0.0",
+        "+0.0",
+        "-0.1",
+    ]

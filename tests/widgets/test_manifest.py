@@ -11,11 +11,11 @@ from npe2.manifest.utils import import_python_name
 PLUGIN = "napari-subpixel"
 #: Where each widget is found, besides the menu Plugins.
 MENUS = {
-    "Load SMLM stack": "napari/file/io_utilities",
-    "Detect molecules": "napari/layers/measure",
-    "Render super-resolution": "napari/layers/visualize",
-    "Evaluate against ground truth": "napari/layers/measure",
-    "Batch process": "napari/file/io_utilities",
+    "Load": "napari/file/io_utilities",
+    "Detect": "napari/layers/measure",
+    "Render": "napari/layers/visualize",
+    "Evaluate": "napari/layers/measure",
+    "Batch": "napari/file/io_utilities",
 }
 
 

@@ -1,4 +1,4 @@
-"""*Render super-resolution* in a real viewer: the image in its place, following the threshold, and every refusal."""
+"""*Render* in a real viewer: the image in its place, following the threshold, and every refusal."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def points(viewer, movie):
 def make_widget(viewer):
     def make():
         widget = RenderSuperResolution(viewer)
-        viewer.window.add_dock_widget(widget, name="Render super-resolution")
+        viewer.window.add_dock_widget(widget, name="Render")
         return widget
 
     return make
@@ -418,7 +418,7 @@ def test_an_unknown_pixel_size_is_refused_and_says_where_to_set_it(make_widget, 
     movie = viewer.add_image(MOVIE)
     table = found(pixel_size_nm=None)
     viewer.add_layer(points_layer(table, MovieLayer(movie), name="found"))
-    assert "set it with Load SMLM stack" in refused(qtbot, viewer, make_widget(), shown)
+    assert "set it with Load" in refused(qtbot, viewer, make_widget(), shown)
 
 
 def test_an_unknown_shape_of_the_frames_is_refused(make_widget, qtbot, viewer, shown):

@@ -13,7 +13,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_subpixel.coordinates import Roi
 from napari_subpixel.detection.options import DetectionOptions
 from napari_subpixel.localizations import Localizations, concat
-from napari_subpixel.widgets.background.detector_cache import DetectorChoice, preparing_job
+from napari_subpixel.widgets.background.detector_cache import LOADING, DetectorChoice, is_loaded, preparing_job
 from napari_subpixel.widgets.background.worker import Work
 from napari_subpixel.widgets.controls.messages import report, show_warning
 from napari_subpixel.widgets.layers.movies import MovieLayer
@@ -55,6 +55,11 @@ class RunSummary(NamedTuple):
     assumed : tuple of str
         What was estimated of the microscope.
     warnings : tuple of str
+    first : int
+        The first frame.
+    of_movie : int
+        Frames of the movie.
+    roi : Roi, optional
     """
 
     layer: Points | None
@@ -64,6 +69,14 @@ class RunSummary(NamedTuple):
     ending: str
     assumed: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    first: int = 0
+    of_movie: int = 0
+    roi: Roi | None = None
+
+    @property
+    def frames(self) -> tuple[int, int]:
+        """The first frame that was done, and the one after the last."""
+        return self.first, self.first + self.n_frames
 
     @property
     def is_whole(self) -> bool:
@@ -86,6 +99,8 @@ class DetectionRun(QObject):
 
     Attributes
     ----------
+    preparing : Signal(str)
+        What is done before the first frame.
     began : Signal(str)
         The detector is loaded; the device it runs on, and why.
     progressed : Signal(int, int)
@@ -94,6 +109,7 @@ class DetectionRun(QObject):
         `RunSummary`; the last signal.
     """
 
+    preparing = Signal(str)
     began = Signal(str)
     progressed = Signal(int, int)
     ended = Signal(object)
@@ -118,9 +134,11 @@ class DetectionRun(QObject):
         """Say whether this is a run over a movie, with a model."""
         return self.movie.notes.key == movie.notes.key and self.settings.choice.model == model
 
-    def _take(self, arrived: DetectionJob | Chunk | None) -> None:
-        if arrived is None:
-            return  # the microscope is being estimated
+    def _take(self, arrived: DetectionJob | Chunk | str | None) -> None:
+        if arrived is None or isinstance(arrived, str):
+            if arrived is not None:
+                self.preparing.emit(arrived)
+            return
         from napari_subpixel.detection.chunks import Chunk  # loaded by the thread, with torch
 
         if not isinstance(arrived, Chunk):
@@ -146,7 +164,11 @@ class DetectionRun(QObject):
             ending = "failed"
         assumed = self._job.assumed if self._job is not None else ()
         n_done, warnings = self._frames_done, tuple(self._warnings)
-        self.ended.emit(RunSummary(layer, n_done, last - first, seconds, ending, assumed, warnings))
+        of_movie = self.movie.stack().n_frames
+        summary = RunSummary(
+            layer, n_done, last - first, seconds, ending, assumed, warnings, first, of_movie, self.settings.roi
+        )
+        self.ended.emit(summary)
         self.deleteLater()
 
     def _add_layer(self) -> Points | None:
@@ -181,11 +203,13 @@ class DetectionRun(QObject):
 
 def _chunks(
     key: str, stack: Stack, camera: Camera, settings: RunSettings
-) -> Generator[DetectionJob | Chunk | None, None, None]:
-    """Yield nothing while the job is prepared, then the job, then every chunk."""
+) -> Generator[DetectionJob | Chunk | str | None, None, None]:
+    """Yield what is done while the job is prepared, then the job, then every chunk."""
     from napari_subpixel.runs.pipeline import detect
 
     options = DetectionOptions(camera, frames=settings.frames, roi=settings.roi)
+    if not is_loaded(settings.choice):
+        yield LOADING
     job = yield from preparing_job(key, stack, settings.choice.load(), options)
     job = replace(job, chunk_pixels=CHUNK_PIXELS)
     yield job

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 #: Minimum probabilities of the points that are kept, so that a threshold can be lowered without detecting again.
 FLOORS = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005)
 _lock = threading.Lock()
+#: What is said while a detector is loaded.
+LOADING = "loading the model ..."
+#: What is said while a movie's microscope is estimated.
+ESTIMATING = "estimating camera and PSF from the movie ..."
 #: Fields of a job that belong to one run; the others describe the microscope.
 RUN_FIELDS = ("stack", "detector", "frames", "roi")
 
@@ -52,7 +56,13 @@ class DetectorChoice:
         """
         path = models.find(self.model)
         with _lock:
-            return _loaded(self, path.stat().st_mtime_ns)
+            detector = _loaded(self, path.stat().st_mtime_ns)
+        _ready.add(self)
+        return detector
+
+
+#: Detectors that were loaded.
+_ready: set[DetectorChoice] = set()
 
 
 @lru_cache(maxsize=4)
@@ -76,7 +86,7 @@ _estimates: dict[tuple[str, str], _Estimates] = {}
 
 def preparing_job(
     key: str, stack: Stack, detector: Detector, options: DetectionOptions
-) -> Generator[None, None, DetectionJob]:
+) -> Generator[str | None, None, DetectionJob]:
     """Make a job over a movie, step by step; its microscope is estimated only once.
 
     Parameters
@@ -85,6 +95,11 @@ def preparing_job(
         Of the movie.
     stack, detector, options
         As in `napari_subpixel.detection.job.job_for`, which this replaces.
+
+    Yields
+    ------
+    str or None
+        What is being done, where that takes long, and None where the work can be stopped.
     """
     from napari_subpixel.detection.job import DetectionJob, job_for
 
@@ -95,6 +110,7 @@ def preparing_job(
         if known.refusal is not None:
             raise known.refusal
         if known.fields is None:
+            yield ESTIMATING
             try:
                 whole = yield from job_for.steps(stack, detector, replace(options, frames=None, roi=None))
             except InputError as error:
@@ -104,6 +120,11 @@ def preparing_job(
                 field.name: getattr(whole, field.name) for field in fields(whole) if field.name not in RUN_FIELDS
             }
     return DetectionJob(stack, detector, frames=options.span(stack.n_frames), roi=options.roi, **known.fields)
+
+
+def is_loaded(choice: DetectorChoice) -> bool:
+    """Say whether a detector was loaded before, so that it is there at once."""
+    return choice in _ready
 
 
 def floor_for(threshold: float, model_threshold: float) -> float:

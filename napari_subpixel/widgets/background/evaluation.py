@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from napari.layers import Points
 
 
+#: With a Jaccard index below this, result and truth are probably not of one movie.
+HARDLY_ANY = 0.02
+
+
 class EvaluationRequest(NamedTuple):
     """What to compare, and how; the tables are made when the work begins."""
 
@@ -80,6 +84,17 @@ def describe_evaluation(request: EvaluationRequest, outcome: EvaluationResult) -
     return f"{words}."
 
 
+def warnings_beyond(request: EvaluationRequest, outcome: EvaluationResult) -> tuple[str, ...]:
+    """Return warnings on the scores besides their own: whose pixel size it is, and that hardly anything matches."""
+    warnings = []
+    if request.ground.pixel_size_nm is None and outcome.found.pixel_size_nm is None:
+        warnings.append(f"the pixel size, {outcome.truth.pixel_size_nm:g} nm, is that of the truth")
+    best = max((match.jaccard for match in outcome.evaluation), default=1.0)
+    if best < HARDLY_ANY and len(outcome.found) and len(outcome.truth):
+        warnings.append(f"hardly anything matches (Jaccard {best:.3f}): is this the truth of this movie?")
+    return tuple(warnings)
+
+
 def _describe_frames(outcome: EvaluationResult) -> str:
     detected, scored = detected_frames(outcome.found), outcome.evaluation.frames
     if detected is None or scored is None or reaches_beyond(detected, scored):
@@ -128,6 +143,10 @@ def _read_truth(path: Path, pixel_size_nm: float | None) -> Localizations:
 def _check_known(request: EvaluationRequest, found: Localizations, truth: Localizations) -> None:
     if found.pixel_size_nm is None and truth.pixel_size_nm is None:
         raise PixelSizeError(f"{request.result.name}: the pixel size of the camera is not known")
+    shapes = found.frame_shape, truth.frame_shape
+    if None not in shapes and shapes[0] != shapes[1]:
+        listed = " and ".join("{} x {} px".format(*shape) for shape in shapes if shape is not None)
+        raise InputError(f"result and truth are of frames of {listed}: this is the truth of another movie")
     if request.settings["border_nm"] and found.frame_shape is None and truth.frame_shape is None:
         raise InputError(
             f"{request.result.name}: a border needs the shape of the frames, which is not known: open their movie, and "

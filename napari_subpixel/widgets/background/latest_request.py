@@ -50,12 +50,18 @@ class LatestWork(QObject, Generic[R]):
     ----------
     began : Signal(object)
         A request whose work begins.
+    said : Signal(str)
+        What the work is at, where it yields that.
     returned : Signal(object, object)
         A request and what its work returned.
+    failed : Signal(object)
+        The error that ended the work.
     """
 
     began = Signal(object)
+    said = Signal(str)
     returned = Signal(object, object)
+    failed = Signal(object)
 
     def __init__(self, panel: Panel, progress: ProgressRow | None = None) -> None:
         super().__init__(panel)
@@ -87,6 +93,7 @@ class LatestWork(QObject, Generic[R]):
         work = request.work()
         work.yielded.connect(self._show_share)
         work.returned.connect(self._deliver)
+        work.failed.connect(self.failed)
         work.finished.connect(self._finished)
         self.request, self._work = request, work
         self._wanted, self._share = True, None
@@ -104,6 +111,9 @@ class LatestWork(QObject, Generic[R]):
             self._show_share(self._share)
 
     def _show_share(self, share: object) -> None:
+        if isinstance(share, str):
+            self.said.emit(share)
+            return
         self._share = share
         if self._progress is not None and isinstance(share, float) and share > 0:
             self._progress.bar.setRange(0, 100)

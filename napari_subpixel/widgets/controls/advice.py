@@ -17,7 +17,7 @@ from napari_subpixel.errors import (
     UnfinishedRunError,
 )
 
-#: What *Batch process* does where tables are there already, as its form puts it.
+#: What *Batch* does where tables are there already, as its form puts it.
 REFUSE = "refuse to run"
 SKIP = "skip finished movies"
 REPLACE = "replace them"
@@ -28,8 +28,8 @@ ADVICE: Mapping[type[InputError], str] = {
     IncompleteMovieError: "on the command line, detect can take the frames that are there",
     ChannelsError: "on the command line, detect can choose one",
     SeriesError: "drop the file on the viewer, where each becomes a layer",
-    PixelSizeError: "set it with Load SMLM stack",
-    CameraMismatchError: "choose its camera with Load SMLM stack",
+    PixelSizeError: "set it with Load",
+    CameraMismatchError: "choose its camera with Load",
     FrameShapeError: "open their movie and choose it at 'On the frames of'",
 }
 #: Where a widget has another control for it.

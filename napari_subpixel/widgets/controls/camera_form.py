@@ -28,6 +28,7 @@ from napari_subpixel.errors import InputError
 from napari_subpixel.widgets.controls.camera_list import CameraList, ask_camera_file
 from napari_subpixel.widgets.controls.messages import reported
 from napari_subpixel.widgets.controls.number_box import Field, NumberBox
+from napari_subpixel.widgets.controls.words import Words
 
 #: The entry of the list for values that belong to no camera of that list.
 OWN_VALUES = "own values"
@@ -103,7 +104,7 @@ class CameraForm(QObject):
         for name, label in self.maps.items():
             label.setToolTip(FIELDS[name].tooltip)
             label.hide()
-        self.note = QLabel(wordWrap=True)
+        self.note = Words()
         self.note.hide()
         for name, box in self.boxes.items():
             box.show_value(getattr(self._base, name) or 0.0)

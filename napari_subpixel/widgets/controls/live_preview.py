@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from magicgui.widgets import CheckBox
-from qtpy.QtCore import QObject
-from qtpy.QtWidgets import QLabel
+from qtpy.QtCore import QObject, Signal
 
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
@@ -16,6 +15,7 @@ from napari_subpixel.widgets.background.preview import Preview, PreviewRequest
 from napari_subpixel.widgets.controls.advice import advised
 from napari_subpixel.widgets.controls.messages import REFUSALS, report
 from napari_subpixel.widgets.controls.panel import Panel
+from napari_subpixel.widgets.controls.words import Words
 from napari_subpixel.widgets.layers.movies import MovieLayer, belongs_to
 from napari_subpixel.widgets.layers.points import fill, notes_of, points_layer, set_threshold
 
@@ -39,11 +39,15 @@ class LivePreview(QObject):
 
     Attributes
     ----------
+    timed : Signal(object, float)
+        A `PreviewRequest` and the seconds that its frame took.
     switch : magicgui.widgets.CheckBox
         Turns it on and off.
     text : QLabel
         How many molecules were detected, or why none were.
     """
+
+    timed = Signal(object, float)
 
     def __init__(
         self,
@@ -55,15 +59,21 @@ class LivePreview(QObject):
         super().__init__(panel)
         self._panel, self._movie, self._request, self._threshold = panel, movie, request, threshold
         self._latest: LatestWork[PreviewRequest] = LatestWork(self._panel)
+        self._latest.said.connect(self._say_stage)
         self._latest.returned.connect(self._show)
         self._on = False
         self._layer: Points | None = None
         self.switch = CheckBox(
             text="Preview on the frame in view", tooltip="Detect the molecules of each frame that you go to"
         )
-        self.text = QLabel(wordWrap=True)
+        self.text = Words()
         self.text.hide()
         self.switch.changed.connect(self._switched)
+
+    def _say_stage(self, words: str) -> None:
+        """Show what the preview is at, unless it was turned off meanwhile."""
+        if self._on:
+            self._say(words)
 
     def ask(self, *_: object) -> None:
         """Detect the frame in view, unless the preview is off."""
@@ -103,6 +113,7 @@ class LivePreview(QObject):
         if preview.table is None:
             self._refuse(preview)
             return
+        self.timed.emit(request, preview.seconds)
         layer = self._fill_layer(preview.table, movie)
         n_shown, milliseconds = int(layer.shown.sum()), max(1, round(1000 * preview.seconds))
         molecules = f"{n_shown:,} molecule{'s'[: n_shown != 1]}"

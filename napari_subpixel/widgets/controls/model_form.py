@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Generator
 
 from magicgui.widgets import ComboBox
 from qtpy.QtCore import QObject, Qt, Signal
-from qtpy.QtWidgets import QFileDialog, QLabel
+from qtpy.QtWidgets import QFileDialog
 from superqt import QLabeledDoubleSlider
 
 from napari_subpixel import models
@@ -14,6 +15,7 @@ from napari_subpixel.widgets.background.worker import Work
 from napari_subpixel.widgets.controls.choices import OrderedChoice
 from napari_subpixel.widgets.controls.messages import reported
 from napari_subpixel.widgets.controls.panel import Panel, Row
+from napari_subpixel.widgets.controls.words import Words
 
 #: Devices as a detector calls them, by the text that is shown.
 DEVICE_LABELS = {"automatic": "auto", "CPU": "cpu", "CUDA (NVIDIA)": "cuda", "MPS (Apple)": "mps"}
@@ -56,7 +58,7 @@ class ModelForm(QObject):
         self.model = OrderedChoice(label="Model", choices=lambda _: self._choices(), value=models.DEFAULT)
         panel.keep_listed(self.model)
         self.device = ComboBox(label="Device", choices=list(DEVICE_LABELS), tooltip="Where the network runs")
-        self.device_text = QLabel(wordWrap=True)
+        self.device_text = Words()
         self.threshold = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
         self.threshold.setRange(0.01, 0.99)
         self.threshold.setSingleStep(0.01)  # type: ignore[arg-type] # annotated as if it were a slider of integers
@@ -89,7 +91,9 @@ class ModelForm(QObject):
 
     def show_device(self, description: str) -> None:
         """Show the device in use, and why."""
-        self.device_text.setText(f"Runs on: {description}")
+        device, _, why = description.partition(" ")
+        self.device_text.setText(f"Runs on {device.upper() if device.isalpha() else device}")
+        self.device_text.setToolTip(f"<p>{html.escape(description)}</p>" if why else "")
 
     def _choices(self) -> list[str]:
         """List the models, including any that was trained meanwhile."""

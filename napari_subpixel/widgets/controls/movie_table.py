@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QHeaderView, QSizePolicy
 from napari_subpixel.runs.batch import MovieProgress, Outcome
 from napari_subpixel.widgets.controls.advice import advised
 from napari_subpixel.widgets.controls.table import ReadOnlyTable
+from napari_subpixel.widgets.controls.words import Colour, background_now
 
 #: Headings of the columns.
 HEADINGS = ("Movie", "State", "Frames", "Localizations", "Time [s]", "Frames/s", "Remarks")
@@ -28,8 +29,6 @@ WIDEST = {"State": "working 100 %", "Frames": "100,000", "Localizations": "10,00
 NAME_WIDTH = 130
 #: Width of a cell beyond its text, in screen pixels.
 CELL_MARGIN = 12
-#: Colour of the state of a movie that failed.
-FAILED_COLOUR = "#E69F00"
 #: At least this many rows are visible; more if there is room.
 MIN_ROWS = 4
 
@@ -108,7 +107,7 @@ class MovieTable(ReadOnlyTable):
         for column in (STATE_COLUMN, REMARKS_COLUMN):
             # Plain text would make a tooltip of one line, however long.
             self.cell(row, column).setToolTip(f"<p>{html.escape(tip or remark)}</p>" if tip or remark else "")
-        colour = QBrush(QColor(FAILED_COLOUR)) if state == "failed" else QBrush()
+        colour = QBrush(QColor(Colour.WARNING.on(background_now()))) if state == "failed" else QBrush()
         self.cell(row, STATE_COLUMN).setForeground(colour)
         if frames is not None:
             self.set_cell(row, FRAMES_COLUMN, f"{frames:,}")

@@ -7,8 +7,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from magicgui.widgets import ComboBox, Widget
-from qtpy.QtCore import QEvent, Qt, QTimer
-from qtpy.QtWidgets import QFormLayout, QLayout, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent, QMargins, QSize, Qt, QTimer
+from qtpy.QtWidgets import (
+    QComboBox,
+    QDockWidget,
+    QFormLayout,
+    QFrame,
+    QLayout,
+    QMainWindow,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_subpixel.widgets.background.worker import Work
 from napari_subpixel.widgets.controls.links import Links
@@ -17,6 +27,10 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Layer
 
+#: A panel is at least so high, in screen pixels; what is beyond scrolls.
+LEAST_HEIGHT = 92
+#: A choice is as wide as so many letters at least; longer names are elided.
+LEAST_LETTERS = 12
 #: A row of a form: a magicgui widget, or a label and a Qt widget or layout.
 Row: TypeAlias = Widget | tuple[str, QWidget | QLayout]
 
@@ -41,7 +55,17 @@ class Panel(QWidget):
         super().__init__()
         # From its menus napari passes a proxy, which nothing keeps alive.
         self._viewer = weakref.ref(getattr(viewer, "__wrapped__", viewer))
-        self.column = QVBoxLayout(self)
+        self._area = QScrollArea()
+        self._area.setFrameShape(QFrame.Shape.NoFrame)
+        self._area.setWidgetResizable(True)
+        self._area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._inner = QWidget()
+        self._inner.setObjectName("subpixel_panel")
+        self._area.setWidget(self._inner)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(self._area)
+        self.column = QVBoxLayout(self._inner)
         self.column.setAlignment(Qt.AlignmentFlag.AlignTop)
         self._choices: list[ComboBox] = []
         self._preferences: dict[ComboBox, _Preference] = {}
@@ -52,8 +76,23 @@ class Panel(QWidget):
         self.destroyed.connect(lambda *_: _abandon(works))
         self._timers: list[QTimer] = []
         self._links_made: list[Links] = []
+        self._docked = QTimer(self, singleShot=True, interval=0)
+        self._docked.timeout.connect(self._join_tabs)
         for event in ("inserted", "removed", "reordered", "renamed"):
             getattr(viewer.layers.events, event).connect(self.reset_choices)
+
+    def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """Ask for room for all parts; they scroll where there is less."""
+        return self._inner.sizeHint().grownBy(QMargins(0, 0, self._bar_width, 0))
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """Ask for the width of all parts, which do not scroll sideways, and for a few rows."""
+        hint = self._inner.minimumSizeHint()
+        return QSize(hint.width() + self._bar_width, min(hint.height(), LEAST_HEIGHT))
+
+    @property
+    def _bar_width(self) -> int:
+        return self._area.verticalScrollBar().sizeHint().width()
 
     @property
     def viewer(self) -> Viewer:
@@ -95,6 +134,8 @@ class Panel(QWidget):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         for row in rows:
             label, field = row if isinstance(row, tuple) else (row.label, row.native)
+            if isinstance(field, QComboBox):
+                elide(field)
             form.addRow(label, field)
         if to is None:
             self.column.addLayout(form)
@@ -136,6 +177,7 @@ class Panel(QWidget):
 
         # magicgui does not signal a change to None unless that is its own null choice.
         choice = ComboBox(label=label, choices=choices, nullable=none is not None, tooltip=tooltip)
+        elide(choice.native)
         if none is not None:
             choice.null_string = none
             choice.reset_choices()
@@ -194,8 +236,31 @@ class Panel(QWidget):
         if event.type() == QEvent.Type.ParentChange:
             if self.parent() is None and self._was_docked:
                 self.dock_closed()
+            if self.parent() is not None and not self._was_docked:
+                self._docked.start()
             self._was_docked = self.parent() is not None
         return super().event(event)
+
+    def _join_tabs(self) -> None:
+        """Become a tab with the panels that are there already, in front of them."""
+        dock = self.parent()
+        window = dock.parent() if isinstance(dock, QDockWidget) else None
+        if not isinstance(window, QMainWindow) or not isinstance(dock, QDockWidget) or dock.isFloating():
+            return
+        dock.setWindowTitle(dock.windowTitle().partition(" (")[0])
+        others = [other for other in window.findChildren(QDockWidget) if isinstance(other.widget(), Panel)]
+        area = window.dockWidgetArea(dock)
+        beside = [other for other in others if other is not dock and window.dockWidgetArea(other) == area]
+        docked = [other for other in beside if not other.isFloating() and other.isVisible()]
+        if docked:
+            window.tabifyDockWidget(docked[-1], dock)
+            dock.raise_()
+
+
+def elide(box: QComboBox) -> None:
+    """Keep a choice from being as wide as its longest entry."""
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(LEAST_LETTERS)
 
 
 def _abandon(works: list[Work]) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from napari_subpixel.widgets.controls.words import Words
 
 
 class ProgressRow(QWidget):
@@ -26,8 +28,7 @@ class ProgressRow(QWidget):
         self.cancel = QPushButton("Cancel")
         self.cancel.setToolTip("Stop after the current frames; what was detected so far is kept")
         self.cancel.clicked.connect(self._clicked)
-        self.text = QLabel()
-        self.text.setWordWrap(True)
+        self.text = Words()
         row = QHBoxLayout()
         row.addWidget(self.bar, stretch=1)
         row.addWidget(self.cancel)

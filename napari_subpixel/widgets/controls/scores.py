@@ -27,7 +27,10 @@ class Score(NamedTuple):
     def written(self, match: Match) -> str:
         """Return the score as text."""
         value = self.of(match)
-        return UNDEFINED if math.isnan(value) else format(value, self.form)
+        if math.isnan(value):
+            return UNDEFINED
+        text = format(value, self.form)
+        return text.replace("-", "+") if not text.strip("+-0.") else text  # no "-0.0"
 
 
 #: The rows of the table.

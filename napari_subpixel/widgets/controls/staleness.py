@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QLabel
 
-#: Legible on napari's light and dark themes.
-STYLE = "font-weight: bold; color: #E69F00"
+from napari_subpixel.widgets.controls.words import Colour, Words
 
 
-class Outdated(QLabel):
+class Outdated(Words):
     """A line that says what changed since the shown results were requested; hidden while nothing did.
 
     Attributes
@@ -23,8 +21,7 @@ class Outdated(QLabel):
     current_changed = Signal(bool)
 
     def __init__(self) -> None:
-        super().__init__(wordWrap=True)
-        self.setStyleSheet(STYLE)
+        super().__init__(colour=Colour.WARNING)
         self.since_shown: list[str] = []
         self.since_latest: list[str] = []
         self.hide()

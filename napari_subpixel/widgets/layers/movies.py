@@ -120,6 +120,14 @@ class MovieLayer:
         place = self.layer.world_to_data(viewer.dims.point[-self.layer.ndim :])[self.time]
         return int(np.clip(round(float(place)), 0, self._data.shape[self.time] - 1))
 
+    def go_to(self, viewer: Viewer, frame: int) -> None:
+        """Show a frame."""
+        if self.time is not None:
+            place = np.zeros(self.layer.ndim)
+            place[self.time] = frame
+            axis = viewer.dims.ndim - self.layer.ndim + self.time
+            viewer.dims.set_point(axis, float(self.layer.data_to_world(place)[self.time]))
+
     # -- its place ---------------------------------------------------------------------------------------------------
 
     def placement(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ WITHOUT_ADVICE = {
     errors.OriginError,
     errors.TooFewMoleculesError,
 }
-#: What only *Batch process* comes upon: it alone writes files that a run could leave unfinished.
+#: What only *Batch* comes upon: it alone writes files that a run could leave unfinished.
 OF_BATCHES = {errors.UnfinishedRunError, errors.ChangedRunError, errors.FollowedRunError}
 #: No widget follows a movie or has workers of a cluster.
 NEVER = {errors.NotFollowedRunError, errors.LostWorkersError}
