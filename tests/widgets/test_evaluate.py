@@ -679,8 +679,5 @@ def test_scores_of_hardly_any_match_ask_whether_it_is_the_truth(make_widget, add
 def test_a_score_of_zero_has_no_minus():
     from napari_subpixel.widgets.controls.scores import Score
 
-    assert [Score("", "+.1f", "", lambda _, v=v: v).written(None) for v in (-0.04, 0.04, -0.06)] == [
-        "+0.0",
-        "+0.0",
-        "-0.1",
-    ]
+    texts = [Score("", "+.1f", "", lambda _, v=value: v).written(None) for value in (-0.04, 0.04, -0.06)]
+    assert texts == ["+0.0", "+0.0", "-0.1"]
