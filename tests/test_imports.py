@@ -37,15 +37,17 @@ ROOMS = {
     "evaluation": "_util coordinates errors localizations",
     "rendering": "_util coordinates errors localizations psf",
     "analysis": "_util coordinates errors localizations rendering",
+    "reports": "_util analysis errors localizations rendering",
     "calibration": "_util camera coordinates errors psf stacks",
     "detection": "_util calibration camera coordinates errors localizations models psf stacks",
-    "runs": "_util calibration camera coordinates detection errors formats localizations models psf rendering stacks",
+    "runs": "_util analysis calibration camera coordinates detection errors formats localizations models psf "
+    "rendering reports stacks",
     "training": "_util camera coordinates detection errors evaluation formats localizations models psf "
     "simulation stacks",
     "widgets": "_util camera cameras coordinates detection errors evaluation formats localizations models "
     "rendering runs simulation stacks",
     "cli": "_util analysis calibration camera cameras detection errors evaluation formats localizations models psf "
-    "rendering runs simulation stacks training widgets",
+    "rendering reports runs simulation stacks training widgets",
     "__main__": "cli",
 }
 MAY_IMPORT = {room: set(others.split()) for room, others in ROOMS.items()}

@@ -150,14 +150,14 @@ def _run(arguments: argparse.Namespace) -> int:
     from napari_subpixel.runs.movie_lists import check_inputs_stay
 
     pairs, summary = _pairs(arguments)
-    options = _options(arguments)
+    options = options_from(arguments)
     also_written = filter(None, [arguments.image, arguments.save_camera])
     check_inputs_stay(pairs, also_read=_also_read(arguments), also_written=also_written)
     _check_one_movie(arguments, len(pairs))
     if len(pairs) == 1 and arguments.follow is None:
         _check_pixel_size(*pairs[0], options)
     with _cluster(arguments) as cluster:
-        detector = _detector(arguments)
+        detector = detector_from(arguments)
         if arguments.save_camera is not None and not detector.measures:
             raise InputError(f"--save-camera: the model {detector.card.name} needs no camera, and estimates none")
         if arguments.follow is not None:
@@ -189,7 +189,8 @@ def _run(arguments: argparse.Namespace) -> int:
     return SOME_FAILED if n_failed else DONE
 
 
-def _options(arguments: argparse.Namespace) -> DetectionOptions:
+def options_from(arguments: argparse.Namespace) -> DetectionOptions:
+    """Return the options of a detection that the flags give."""
     from napari_subpixel.detection.options import DetectionOptions
 
     return DetectionOptions(
@@ -332,7 +333,8 @@ def _also_read(arguments: argparse.Namespace) -> Iterator[Path]:
         yield from (model, model.with_suffix(CARD_SUFFIX))
 
 
-def _detector(arguments: argparse.Namespace) -> Detector:
+def detector_from(arguments: argparse.Namespace) -> Detector:
+    """Return the detector that the flags name."""
     from napari_subpixel.detection.detector import Detector
 
     # Where others detect, this machine may lack what they have.

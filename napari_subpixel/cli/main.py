@@ -22,6 +22,8 @@ from napari_subpixel.errors import InputError, suggest
 #: Every command, a module of its name beside this one, and what it does.
 COMMANDS = {
     "detect": "find the molecules of one or several movies",
+    "figure": "from a movie to its figure: detect, correct drift, filter, link, measure, render, report",
+    "report": "write a report on a table: one page of HTML",
     "render": "render a table of localizations into a super-resolution image",
     "evaluate": "score a result against ground truth",
     "resolution": "measure localization precision and resolution of a table",
@@ -127,6 +129,7 @@ def _parsed(argv: Sequence[str]) -> argparse.Namespace:
     added = default_arguments(parser.commands[command], command, tuple(COMMANDS), rest)
     arguments = parser.parse_args([command, *added, *rest])
     arguments.from_defaults = added
+    arguments.argv = list(argv)
     return arguments
 
 

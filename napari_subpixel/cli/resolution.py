@@ -40,20 +40,12 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure and print."""
-    from napari_subpixel.analysis.resolution import resolution
-
     if arguments.plot:
         from napari_subpixel._util.figures import check_plot_output
 
         check_plot_output(arguments.plot, overwrite=arguments.overwrite)
     table = kept_rows(table_in_nm(arguments), arguments.keep, arguments.table)
-    steps = resolution.steps(table)
-    while True:
-        try:
-            detail(f"{arguments.table}: {next(steps)}")
-        except StopIteration as end:
-            measured: Resolution = end.value
-            break
+    measured = measured_with_details(table, arguments.table)
     if arguments.plot:
         from napari_subpixel.analysis.resolution_plots import plot_resolution
 
@@ -66,6 +58,19 @@ def run(arguments: argparse.Namespace) -> int:
     for warning in measured.warnings:
         warn(f"{arguments.table}: {warning}")
     return 0
+
+
+def measured_with_details(table: Localizations, path: Path) -> Resolution:
+    """Measure the resolution of a file's table, with a detail for every step."""
+    from napari_subpixel.analysis.resolution import resolution
+
+    steps = resolution.steps(table)
+    while True:
+        try:
+            detail(f"{path}: {next(steps)}")
+        except StopIteration as end:
+            measured: Resolution = end.value
+            return measured
 
 
 def table_in_nm(arguments: argparse.Namespace) -> Localizations:

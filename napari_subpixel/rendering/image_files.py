@@ -144,6 +144,30 @@ def save_preview(
         draft.write_bytes(imagecodecs.png_encode(picture, level=1))
 
 
+def preview_png(
+    rendered: SuperResolutionImage, *, colormap: str = "hot", full_at: float = PREVIEW_QUANTILE, side_px: int = 1640
+) -> tuple[bytes, float]:
+    """Return an 8-bit PNG for viewing, and how many points per pixel of the image are shown fully bright.
+
+    Parameters
+    ----------
+    rendered : SuperResolutionImage
+        What to show; an image of more than `side_px` pixels a side is shown smaller.
+    colormap : {"hot", "gray"}
+        Colours from dark to bright.
+    full_at : float
+        The quantile of the lit pixels that is shown fully bright.
+    side_px : int
+        Longest side of the picture, in pixels.
+    """
+    import imagecodecs
+
+    shrink = -(-max(rendered.image.shape) // side_px)
+    image = _shrunk(rendered.image, shrink)
+    picture = _coloured(image, COLORMAPS[colormap], full_at)
+    return bytes(imagecodecs.png_encode(picture, level=6)), _full_level(image, full_at) / shrink**2
+
+
 def fitting_scale_bar_nm(rendered: SuperResolutionImage) -> float | None:
     """Return a round length for a scale bar, up to a fifth of an image's width; None where the image is tiny.
 
@@ -172,12 +196,16 @@ def _shrunk(image: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
 
 def _coloured(image: NDArray[np.float32], colours: Sequence[Sequence[float]], full_at: float) -> NDArray[np.uint8]:
     """Return an RGB picture, shape (height, width, 3), full bright at a quantile of the lit pixels."""
-    lit = image[image > 1e-3 * image.max()]
-    full = np.quantile(lit, full_at) if lit.size else 1.0
-    level = np.rint(np.clip(image / full, 0, 1) * 255).astype(np.uint8)
+    level = np.rint(np.clip(image / _full_level(image, full_at), 0, 1) * 255).astype(np.uint8)
     places = np.linspace(0, 255, len(colours))
     table = np.column_stack([np.interp(np.arange(256), places, channel) for channel in zip(*colours, strict=True)])
     return np.rint(table * 255).astype(np.uint8)[level]
+
+
+def _full_level(image: NDArray[np.float32], full_at: float) -> float:
+    """Return the points per pixel that are shown fully bright."""
+    lit = image[image > 1e-3 * image.max()]
+    return float(np.quantile(lit, full_at)) if lit.size else 1.0
 
 
 def _draw_scale_bar(picture: NDArray[np.uint8], length_nm: float, pixel_size_nm: float) -> None:

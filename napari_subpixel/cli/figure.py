@@ -1,0 +1,132 @@
+"""``napari-subpixel figure``: a movie in; tables, image and report out."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_subpixel.cli.common import add_camera_arguments, add_movie_arguments, frame_range, progress_bar, region
+from napari_subpixel.cli.detect import detector_from, options_from
+from napari_subpixel.cli.filtering import add_keep_argument
+from napari_subpixel.cli.messages import say, warn
+from napari_subpixel.cli.report import command_of
+from napari_subpixel.cli.simulate import add_psf_argument
+from napari_subpixel.cli.tables import print_json
+
+if TYPE_CHECKING:
+    from napari_subpixel.runs.batch import Outcome
+    from napari_subpixel.runs.figure import Figure
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command."""
+    from napari_subpixel.detection.devices import DEVICES
+
+    parser = subparsers.add_parser("figure")
+    parser.add_argument("movie", metavar="MOVIE", help="TIFF, OME-TIFF, Zarr, or a folder of single frames")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="folder for what is made")
+    parser.add_argument("--model", default="default", metavar="NAME|PATH", help="shipped model or model file (default)")
+    parser.add_argument("--threshold", type=float, metavar="P", help="lowest probability reported (the model's)")
+    parser.add_argument("--device", default="auto", choices=DEVICES, help="where to run (auto)")
+    parser.add_argument("--frames", type=frame_range, metavar="A:B", help="some frames: from 0, B excluded")
+    parser.add_argument("--roi", type=region, metavar="Y0:Y1,X0:X1", help="part of the frame, in pixels")
+    add_keep_argument(parser)
+    add_movie_arguments(parser)
+    parser.add_argument("--resume", action="store_true", help="continue an interrupted detection, keep a finished one")
+    parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    add_psf_argument(parser)
+    add_camera_arguments(parser)
+    parser.set_defaults(run=run, scheduler=None)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Detect, then make the figure."""
+    from napari_subpixel import formats
+    from napari_subpixel.runs.figure import DETECTED, FILES, check_figure_outputs, figure
+    from napari_subpixel.runs.movie_lists import check_inputs_stay
+
+    folder: Path = arguments.output
+    # The figure is made again from a detection that is resumed.
+    overwrite = arguments.overwrite or arguments.resume
+    also_written = [folder / name for name in FILES.values()]
+    check_inputs_stay([(arguments.movie, folder / DETECTED)], also_written=also_written)
+    check_figure_outputs(folder, overwrite=overwrite)
+    outcome = _detected(arguments, folder / DETECTED)
+    table = formats.read(folder / DETECTED)
+    name = Path(arguments.movie).name
+    for warning in outcome.warnings:
+        warn(warning)
+    steps = figure.steps(
+        table,
+        folder,
+        name=name,
+        command=command_of(arguments),
+        keep=arguments.keep,
+        warnings=tuple(table.provenance.get("warnings", ())),
+        overwrite=overwrite,
+    )
+    made = _watched(steps, name)
+    _report(made, name)
+    if arguments.json:
+        resolution = made.contents.resolution
+        print_json(
+            {
+                "files": [str(path) for path in made.files],
+                "steps": dict(made.contents.steps),
+                "skipped": dict(made.contents.skipped),
+                **(resolution.to_dict() if resolution else {}),
+                "warnings": list(made.contents.warnings),
+            }
+        )
+    return 0
+
+
+def _detected(arguments: argparse.Namespace, table: Path) -> Outcome:
+    from napari_subpixel.runs.batch import Outcome, detect_batch
+
+    detector = detector_from(arguments)
+    events = detect_batch(
+        [(arguments.movie, table)],
+        detector,
+        options_from(arguments),
+        resume=arguments.resume,
+        overwrite=arguments.overwrite,
+    )
+    with closing(events):
+        done = None
+        with progress_bar(1, "frame", Path(arguments.movie).name) as bar:
+            for event in events:
+                if isinstance(event, Outcome):
+                    done = event
+                else:
+                    bar.total = event.n_frames
+                    bar.update(event.n_done - bar.n)
+    assert done is not None, "a movie has an outcome"
+    if done.error is not None:
+        raise done.error
+    say(f"{done.movie.name}: {done.n_molecules:,} localizations in {done.n_frames:,} frames, {done.seconds:.0f} s")
+    return done
+
+
+def _watched(steps: Any, name: str) -> Figure:
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            made: Figure = end.value
+            return made
+        say(f"{name}: {step} ...")
+
+
+def _report(made: Figure, name: str) -> None:
+    for step, what in made.contents.steps.items():
+        say(f"{step}: {what}")
+    for step, why in made.contents.skipped.items():
+        say(f"{step}: left out: {why}")
+    for warning in made.contents.warnings:
+        warn(f"{name}: {warning}")
+    for path in made.files:
+        say(f"wrote {path}")

@@ -1,0 +1,160 @@
+"""The plots of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_subpixel.analysis.frc import THRESHOLD
+from napari_subpixel.reports.charts import BLUE, GREEN, GREY, VERMILION, Bars, Line, Mark, chart, value_text
+from napari_subpixel.reports.contents import Contents
+
+#: Bins of a histogram.
+N_BINS = 80
+#: A histogram ends at this quantile, so that a few extreme rows do not flatten it.
+SHOWN_QUANTILE = 0.995
+#: Parts of the movie that the number of molecules a frame is averaged over, at most.
+N_PARTS = 200
+#: Side of the squares that rows are counted in, in nm.
+SQUARE_NM = 100.0
+#: Columns whose values are plotted, with a title and what they are.
+COLUMNS_SHOWN = (
+    ("photons", "photons", "photons a molecule and frame"),
+    ("background", "background", "background [photons a pixel]"),
+    ("probability", "probability", "probability"),
+)
+
+
+def plots(contents: Contents) -> Iterator[str]:
+    """Yield the plots that there is something for, as SVG.
+
+    Parameters
+    ----------
+    contents : Contents
+    """
+    if len(contents.table):
+        yield _molecules_a_frame(contents)
+        for column, title, label in COLUMNS_SHOWN:
+            if column in contents.table and _varies(values := _finite(contents.table[column])):
+                yield _histogram(title, label, values)
+        if _varies(uncertainty := _uncertainty_nm(contents)):
+            yield _histogram("uncertainty", "uncertainty [nm]", uncertainty)
+        yield _density(contents)
+    if contents.linked is not None:
+        yield _on_times(contents)
+    if contents.drift is not None:
+        yield _drift(contents)
+    if contents.resolution is not None:
+        yield from _resolution(contents)
+
+
+def _finite(values: NDArray[Any]) -> NDArray[np.float64]:
+    values = values.astype(np.float64)
+    return values[np.isfinite(values)]
+
+
+def _varies(values: NDArray[np.float64]) -> bool:
+    return bool(values.size and values.min() < values.max())
+
+
+def _histogram(title: str, label: str, values: NDArray[np.float64]) -> str:
+    low, high = float(values.min()), float(np.quantile(values, SHOWN_QUANTILE))
+    if high <= low:
+        low, high = low - 0.5, high + 0.5
+    counts, edges = np.histogram(values, N_BINS, (low, high))
+    median = float(np.median(values))
+    return chart(
+        title, label, "rows", [Bars(edges, counts), Mark(median, f"median {value_text(median)}")], x_range=(low, high)
+    )
+
+
+def _uncertainty_nm(contents: Contents) -> NDArray[np.float64]:
+    names = [name for name in ("y_uncertainty", "x_uncertainty") if name in contents.table]
+    if not names or contents.table.pixel_size_nm is None:
+        return np.zeros(0)
+    squares = [contents.table[name].astype(np.float64) ** 2 for name in names]
+    return _finite(np.sqrt(np.mean(squares, axis=0)) * contents.table.pixel_size_nm)
+
+
+def _molecules_a_frame(contents: Contents) -> str:
+    n_frames = contents.n_frames
+    first = min(int(contents.table.frame.min()), 0)
+    edges = np.linspace(first, n_frames, min(n_frames - first, N_PARTS) + 1)
+    counts = np.histogram(contents.table.frame, edges)[0] / np.diff(np.ceil(edges)).clip(1)
+    steps = np.repeat(edges, 2)[1:-1], np.repeat(counts, 2)
+    return chart("molecules a frame", "frame", "rows a frame", [Line(*steps)], y_range=(0, 1.1 * float(counts.max())))
+
+
+def _density(contents: Contents) -> str:
+    """Rows in squares of a tenth of a micrometre: how crowded the places are that have any."""
+    table = contents.table
+    places = np.floor(table.yx * table.known_pixel_size_nm() / SQUARE_NM).astype(np.int64)
+    _, counts = np.unique(places, axis=0, return_counts=True)
+    top = max(float(np.quantile(counts, SHOWN_QUANTILE)), 2.0)
+    number, edges = np.histogram(counts, min(N_BINS, int(top)), (0.5, top + 0.5))
+    median = float(np.median(counts))
+    parts = [Bars(edges, number), Mark(median, f"median {value_text(median)}")]
+    return chart("density", f"rows in a square of {SQUARE_NM:g} nm that has any", "squares", parts)
+
+
+def _on_times(contents: Contents) -> str:
+    assert contents.linked is not None
+    frames = np.bincount(contents.linked.group)
+    top = max(int(np.quantile(frames, SHOWN_QUANTILE)), 2)
+    counts, edges = np.histogram(frames, min(top, N_BINS), (0.5, top + 0.5))
+    mean = float(frames.mean())
+    parts = [Bars(edges, counts), Mark(mean, f"mean {mean:.3g}")]
+    return chart("rows of a molecule", "rows that were linked", "molecules", parts)
+
+
+def _drift(contents: Contents) -> str:
+    drift = contents.drift
+    assert drift is not None
+    frame = np.arange(len(drift))
+    parts = [
+        Line(frame, y, colour, label, low=y - error, high=y + error)
+        for y, error, colour, label in (
+            (drift.x_nm, drift.x_error_nm, BLUE, "x"),
+            (drift.y_nm, drift.y_error_nm, VERMILION, "y"),
+        )
+    ]
+    return chart("drift, with its error", "frame", "drift [nm]", parts)
+
+
+def _resolution(contents: Contents) -> Iterator[str]:
+    assert contents.resolution is not None
+    nena, frc = contents.resolution.nena, contents.resolution.frc
+    if nena.fit is not None and nena.nena_nm is not None:
+        fit = nena.fit
+        middle = (fit.edges[1:] + fit.edges[:-1]) / 2
+        same, strangers = fit.expected()
+        promised = middle * np.exp(-(middle**2) / 2)
+        promised *= same.sum() / promised.sum()
+        yield chart(
+            f"NeNA: {nena.nena_nm:.2f} nm, uncertainties times {nena.uncertainty_factor:.3f}",
+            "distance in the next frame [standard deviations]",
+            "pairs",
+            [
+                Bars(fit.edges, fit.counts.sum(axis=0), label="measured"),
+                Line(middle, promised, VERMILION, "as promised", dash="6 4"),
+                Line(middle, same + strangers, BLUE, "fit"),
+                Line(middle, strangers, GREEN, "strangers", dash="2 3"),
+            ],
+            x_range=(0.0, float(fit.edges[-1])),
+        )
+    if len(frc.frequency) and frc.frc_nm is not None:
+        mean, spread = frc.curves.mean(axis=0), frc.curves.std(axis=0)
+        end = min(2.5 / frc.frc_nm, float(frc.frequency[-1]))
+        shown = frc.frequency <= end
+        frequency = frc.frequency[shown]
+        parts: list[Bars | Line | Mark] = [Line(np.array([0, end]), np.full(2, THRESHOLD), GREY, "1/7", dash="6 4")]
+        if frc.is_corrected:
+            parts.append(Line(frequency, frc.uncorrected_curves.mean(axis=0)[shown], GREEN, "uncorrected", dash="2 3"))
+        mean, spread = mean[shown], spread[shown]
+        parts.append(Line(frequency, mean, BLUE, "mean of 20 splits", low=mean - spread, high=mean + spread))
+        parts.append(Mark(1 / frc.frc_nm, f"{frc.frc_nm:.1f} nm"))
+        title = f"Fourier ring correlation: {value_text(frc.frc_nm, frc.frc_error_nm)} nm"
+        yield chart(title, "spatial frequency [1 / nm]", "correlation", parts, x_range=(0, end), y_range=(-0.1, 1.05))
