@@ -223,7 +223,8 @@ def _legend(parts: Sequence[Any]) -> str:
     lines = []
     for k, part in enumerate(named):
         y = MARGINS[2] + 12 + 15 * k
-        dash = ' stroke-dasharray="5 4"' if isinstance(part, Mark) or getattr(part, "dash", "") else ""
+        is_dashed = isinstance(part, Mark) or (isinstance(part, Line) and part.dash)
+        dash = ' stroke-dasharray="5 4"' if is_dashed else ""
         width = 8 if isinstance(part, Bars) else 2
         x = WIDTH - MARGINS[1] - 8
         lines.append(

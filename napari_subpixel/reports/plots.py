@@ -96,7 +96,7 @@ def _density(contents: Contents) -> str:
     top = max(float(np.quantile(counts, SHOWN_QUANTILE)), 2.0)
     number, edges = np.histogram(counts, min(N_BINS, int(top)), (0.5, top + 0.5))
     median = float(np.median(counts))
-    parts = [Bars(edges, number), Mark(median, f"median {value_text(median)}")]
+    parts: list[Bars | Line | Mark] = [Bars(edges, number), Mark(median, f"median {value_text(median)}")]
     return chart("density", f"rows in a square of {SQUARE_NM:g} nm that has any", "squares", parts)
 
 
@@ -106,7 +106,7 @@ def _on_times(contents: Contents) -> str:
     top = max(int(np.quantile(frames, SHOWN_QUANTILE)), 2)
     counts, edges = np.histogram(frames, min(top, N_BINS), (0.5, top + 0.5))
     mean = float(frames.mean())
-    parts = [Bars(edges, counts), Mark(mean, f"mean {mean:.3g}")]
+    parts: list[Bars | Line | Mark] = [Bars(edges, counts), Mark(mean, f"mean {mean:.3g}")]
     return chart("rows of a molecule", "rows that were linked", "molecules", parts)
 
 

@@ -1,0 +1,171 @@
+"""Reports and figures: what they show, what they leave out and say so, and that they are the same each time."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_subpixel import formats
+from napari_subpixel.analysis.filters import Filter
+from napari_subpixel.analysis.resolution import resolution
+from napari_subpixel.errors import InputError, OutputExistsError, PixelSizeError
+from napari_subpixel.localizations import Localizations
+from napari_subpixel.rendering.render import render
+from napari_subpixel.reports.charts import Bars, Line, Mark, chart, round_ticks
+from napari_subpixel.reports.contents import Contents
+from napari_subpixel.reports.page import page, write_report
+from napari_subpixel.runs.figure import FILES, figure
+
+TODAY = datetime.date(2026, 2, 3)
+
+
+def drifting(n_molecules: int = 1500, *, n_frames: int = 1000, drift_nm: float = 80.0) -> Localizations:
+    """Molecules on sites that are visited again, in a sample that drifts along x."""
+    rng = np.random.default_rng(7)
+    sites = rng.uniform(5, 45, (150, 2))
+    place = np.repeat(sites[rng.integers(len(sites), size=n_molecules)], 3, axis=0)
+    frame = np.repeat(rng.integers(0, n_frames - 3, n_molecules), 3) + np.tile(np.arange(3), n_molecules)
+    yx = place + rng.normal(0, 0.1, place.shape)
+    yx[:, 1] += drift_nm / 100 * frame / n_frames
+    n = len(frame)
+    columns = {"frame": frame, "y": yx[:, 0], "x": yx[:, 1], "photons": rng.uniform(500, 900, n)}
+    columns |= {f"{axis}_uncertainty": np.where(np.arange(n) % 50, 0.1, 0.9) for axis in "yx"}
+    return Localizations(columns, pixel_size_nm=100, frame_shape=(50, 50), n_frames=n_frames)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple:
+    folder = tmp_path_factory.mktemp("figure")
+    return figure(drifting(), folder, name="<b>m</b>.tif", command="napari-subpixel figure"), folder
+
+
+# -- figures ------------------------------------------------------------------------------------------------------
+
+
+def test_a_figure_has_all_its_steps_and_files(made) -> None:
+    result, folder = made
+    contents = result.contents
+    assert set(contents.steps) == {"detection", "drift", "filter", "resolution", "linking", "image"}
+    assert not contents.skipped
+    assert {path.name for path in result.files} == set(FILES.values())
+    assert contents.drift.extent_nm[1] == pytest.approx(80, rel=0.15)
+    assert contents.resolution.nena.nena_nm == pytest.approx(10, rel=0.05)
+    assert 1300 < len(contents.linked.molecules) < 1700
+    # Rows of nine times the uncertainty of most are left out.
+    assert len(contents.table) == 4500 * 49 // 50
+    assert len(formats.read(folder / FILES["molecules"], pixel_size_nm=100)) == len(contents.linked.molecules)
+
+
+def test_a_figure_made_again_is_the_same(made, tmp_path) -> None:
+    _, folder = made
+    figure(drifting(), tmp_path, name="<b>m</b>.tif", command="napari-subpixel figure")
+    for name in FILES.values():
+        first, again = (where.joinpath(name).read_bytes() for where in (folder, tmp_path))
+        if name == FILES["report"]:
+            first, again = (re.sub(rb"<time>.*?</time>", b"", text) for text in (first, again))
+        assert first == again, name
+
+
+def test_a_figure_replaces_nothing_unless_asked(made) -> None:
+    _, folder = made
+    with pytest.raises(OutputExistsError, match=r"localizations\.csv: exists already"):
+        figure(drifting(60), folder, name="m")
+
+
+@pytest.mark.parametrize("n_rows", [0, 1, 40])
+def test_a_movie_of_few_molecules_has_a_figure_that_says_what_was_left_out(tmp_path, n_rows) -> None:
+    contents = figure(drifting()[:n_rows], tmp_path, name="few.tif").contents
+    assert "drift" in contents.skipped
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert f"left out: {contents.skipped['drift'][:20]}" in text
+    assert (tmp_path / "localizations.csv").exists()
+
+
+def test_a_figure_takes_another_filter(tmp_path) -> None:
+    contents = figure(drifting(), tmp_path, name="m", keep=Filter.of("photons > 700")).contents
+    assert contents.table["photons"].min() > 700
+    assert "photons > 700" in contents.steps["filter"]
+
+
+def test_a_figure_needs_the_pixel_size(tmp_path) -> None:
+    with pytest.raises(PixelSizeError):
+        figure(drifting().with_about(pixel_size_nm=None), tmp_path, name="m")
+
+
+# -- pages --------------------------------------------------------------------------------------------------------
+
+
+def test_a_page_needs_no_other_file_and_shows_every_part(made) -> None:
+    result, folder = made
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    links = set(re.findall(r'(?:src|href)="([^"]{0,30})', text))
+    assert all(link.startswith("data:image/png;base64,") for link in links)
+    assert "<script" not in text
+    assert "<h1>&lt;b&gt;m&lt;/b&gt;.tif</h1>" in text
+    for title in (
+        "molecules a frame",
+        "photons",
+        "uncertainty",
+        "density",
+        "rows of a molecule",
+        "drift",
+        "NeNA",
+        "Fourier",
+    ):
+        assert f'class="title" x="64" y="18">{title}' in text
+    assert "localizations per µm²" in text
+    assert "napari-subpixel figure" in text
+    assert f"{len(result.contents.table):,}" in text
+    assert "nan" not in re.sub(r"base64,[^\"]*", "", text).lower().replace("napari", "")
+
+
+def test_the_same_contents_give_the_same_page() -> None:
+    table = drifting(200)
+    pages = [
+        page(Contents("t", table, resolution=resolution(table), image=render(table, pixel_size_nm=20)), TODAY)
+        for _ in range(2)
+    ]
+    assert pages[0] == pages[1]
+    assert "<time>2026-02-03</time>" in pages[0]
+
+
+def test_settings_and_warnings_are_escaped() -> None:
+    contents = Contents(
+        "t", drifting(50), warnings=("a < b",), settings={"camera": {"name": "<x>", "gain": 0.123456789}}
+    )
+    text = page(contents, TODAY)
+    assert "<li>a &lt; b</li>" in text
+    assert "<th>camera, name</th><td>&lt;x&gt;</td>" in text
+    assert "<td>0.123457</td>" in text
+
+
+def test_a_report_is_html(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"must end in \.html"):
+        write_report(tmp_path / "report.pdf", Contents("t", drifting(50)))
+
+
+# -- charts -------------------------------------------------------------------------------------------------------
+
+
+def test_a_chart_puts_numbers_where_they_belong() -> None:
+    svg = chart("t", "x", "y", [Line([0, 10], [0, 5]), Mark(5)], x_range=(0, 10), y_range=(0, 5))
+    assert "M64.0 246.0 444.0 30.0" in svg
+    assert "M254.0 30V246" in svg
+
+
+@pytest.mark.parametrize("parts", [[], [Bars([0, 1], [0])], [Line([3], [7])], [Line([0, 1], [np.nan, np.nan])]])
+def test_a_chart_of_hardly_anything_is_still_one(parts) -> None:
+    svg = chart("t", "x", "y", parts)
+    assert svg.startswith("<svg") and svg.endswith("</svg>")  # noqa: PT018
+    assert "nan" not in svg
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (-3e-5, 7e-5), (17, 17.5), (0, 123456)])
+def test_ticks_are_a_few_round_numbers_within(low, high) -> None:
+    ticks = round_ticks(low, high)
+    assert 2 <= len(ticks) <= 7
+    assert low - 1e-9 <= ticks[0] < ticks[-1] <= high + 1e-9
