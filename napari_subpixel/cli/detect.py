@@ -89,6 +89,15 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--save-camera", type=Path, metavar="FILE.yaml", help="write the camera and the PSF, as given or estimated"
     )
+    add_left_out_arguments(parser)
+    add_cluster_arguments(parser)
+    add_psf_argument(parser)
+    add_camera_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def add_left_out_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``--bad-pixels`` and ``--drop-static``."""
     parser.add_argument(
         "--bad-pixels",
         type=_bad_pixels,
@@ -102,10 +111,6 @@ def add_parser(subparsers: Any) -> None:
         default=None,
         help="leave out points that never move: at fiducial beads, dirt, the edge of a field stop or an image splitter",
     )
-    add_cluster_arguments(parser)
-    add_psf_argument(parser)
-    add_camera_arguments(parser)
-    parser.set_defaults(run=run)
 
 
 def add_cluster_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_subpixel.cli.common import add_camera_arguments, add_movie_arguments, frame_range, progress_bar, region
-from napari_subpixel.cli.detect import detector_from, options_from
+from napari_subpixel.cli.detect import add_left_out_arguments, detector_from, options_from
 from napari_subpixel.cli.filtering import add_keep_argument
 from napari_subpixel.cli.messages import say, warn
 from napari_subpixel.cli.report import command_of
@@ -32,6 +32,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--device", default="auto", choices=DEVICES, help="where to run (auto)")
     parser.add_argument("--frames", type=frame_range, metavar="A:B", help="some frames: from 0, B excluded")
     parser.add_argument("--roi", type=region, metavar="Y0:Y1,X0:X1", help="part of the frame, in pixels")
+    add_left_out_arguments(parser)
     add_keep_argument(parser)
     add_movie_arguments(parser)
     parser.add_argument("--resume", action="store_true", help="continue an interrupted detection, keep a finished one")

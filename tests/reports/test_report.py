@@ -23,7 +23,7 @@ from napari_subpixel.runs.figure import FILES, figure
 TODAY = datetime.date(2026, 2, 3)
 
 
-def drifting(n_molecules: int = 1500, *, n_frames: int = 1000, drift_nm: float = 80.0) -> Localizations:
+def drifting(n_molecules: int = 800, *, n_frames: int = 1000, drift_nm: float = 80.0) -> Localizations:
     """Molecules on sites that are visited again, in a sample that drifts along x."""
     rng = np.random.default_rng(7)
     sites = rng.uniform(5, 45, (150, 2))
@@ -52,11 +52,11 @@ def test_a_figure_has_all_its_steps_and_files(made) -> None:
     assert set(contents.steps) == {"detection", "drift", "filter", "resolution", "linking", "image"}
     assert not contents.skipped
     assert {path.name for path in result.files} == set(FILES.values())
-    assert contents.drift.extent_nm[1] == pytest.approx(80, rel=0.15)
-    assert contents.resolution.nena.nena_nm == pytest.approx(10, rel=0.05)
-    assert 1300 < len(contents.linked.molecules) < 1700
+    assert contents.drift.extent_nm[1] == pytest.approx(80, rel=0.25)
+    assert contents.resolution.nena.nena_nm == pytest.approx(10, rel=0.08)
+    assert 650 < len(contents.linked.molecules) < 950
     # Rows of nine times the uncertainty of most are left out.
-    assert len(contents.table) == 4500 * 49 // 50
+    assert len(contents.table) == 2400 * 49 // 50
     assert len(formats.read(folder / FILES["molecules"], pixel_size_nm=100)) == len(contents.linked.molecules)
 
 
