@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 VIEWERS = {"make_napari_viewer", "viewer_window"}
 #: What trains, optimises or compares computed numbers: by folder or module.
 NUMBERS = {"training", "models", "detection", "calibration", "test_examples", "test_fine_tuning"}
+#: Environment variable; where it is "required" a test that needs a screen fails without one instead of being skipped.
+SCREEN = "NAPARI_SUBPIXEL_SCREEN"
 _SCREEN = pytest.StashKey[subprocess.Popen[str]]()
 
 
@@ -60,7 +62,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Without a screen Qt would end the process, already when it is loaded for a fixture."""
     is_there = sys.platform != "linux" or {"DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"} & os.environ.keys()
     if not is_there and {"viewer", "qapp"} & {*item.keywords, *getattr(item, "fixturenames", ())}:
-        pytest.skip("no screen: install xvfb and run scripts/with-screen")
+        _without_screen("no screen: install xvfb and run scripts/with-screen")
+
+
+def _without_screen(why: str) -> None:
+    """Skip a test that needs a screen, or fail it where a screen is required."""
+    if os.environ.get(SCREEN) == "required":
+        pytest.fail(f"{why} ({SCREEN}=required)", pytrace=False)
+    pytest.skip(why)
 
 
 @functools.cache
@@ -85,7 +94,7 @@ def skip_without_opengl(request: pytest.FixtureRequest) -> None:
     if request.node.get_closest_marker("viewer"):
         request.getfixturevalue("qapp")
         if not draws_viewers():
-            pytest.skip("no screen with OpenGL: install xvfb and run scripts/with-screen")
+            _without_screen("no screen with OpenGL: install xvfb and run scripts/with-screen")
 
 
 @pytest.fixture(autouse=True)
@@ -103,6 +112,29 @@ def one_thread_afterwards() -> Iterator[None]:
 def no_own_files(monkeypatch, tmp_path_factory) -> None:
     """Whoever runs the tests has kept no camera and no model of their own."""
     monkeypatch.setenv(CONFIG, str(tmp_path_factory.mktemp("own-files")))
+
+
+class Clock:
+    """A clock that only moves while its user sleeps, so that a busy machine does not end a movie."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch) -> Clock:
+    """Watch growing movies by a clock of the test's own."""
+    from napari_subpixel.stacks import growing
+
+    clock = Clock()
+    monkeypatch.setattr(growing, "time", clock)
+    return clock
 
 
 @pytest.fixture

@@ -169,7 +169,20 @@ def _inside(place: NDArray[np.int64], shape: tuple[int, ...], reach: int) -> NDA
 
 
 def cut_out(frame: NDArray, place: NDArray[np.int64], reach: int) -> NDArray[np.float32]:
-    """Return the windows round pixels of a frame, shape (K, n, n); NaN where they leave the frame."""
+    """Return the windows round pixels of a frame; NaN where they leave it.
+
+    Parameters
+    ----------
+    frame : ndarray, shape (Y, X)
+    place : ndarray of int64, shape (K, 2)
+        Row and column of each pixel.
+    reach : int
+        Pixels to each side of it.
+
+    Returns
+    -------
+    ndarray of float32, shape (K, 2 reach + 1, 2 reach + 1)
+    """
     padded = np.pad(np.asarray(frame, np.float32), reach, constant_values=np.nan)
     window = np.arange(2 * reach + 1)
     return padded[place[:, 0, None, None] + window[:, None], place[:, 1, None, None] + window]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_subpixel.cli.common import add_table_arguments, read_table, without_pixel_size
 from napari_subpixel.cli.messages import say, warn
+from napari_subpixel.cli.tables import print_json
 from napari_subpixel.errors import InputError, PixelSizeError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def add_parser(subparsers: Any) -> None:
     )
     add_table_arguments(parser, "TABLE")
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
     parser.set_defaults(run=run)
 
 
@@ -56,10 +58,19 @@ def run(arguments: argparse.Namespace) -> int:
     formats.write(output, table, overwrite=arguments.overwrite)
     if notice := without_pixel_size(output, table.pixel_size_nm):
         warn(notice)
-    if lost := _lost(table, output):
+    lost = _lost(table, output)
+    if lost:
         warn(f"{output}: the format has no column for {', '.join(lost)}, which were left out")
     size = "unknown" if table.pixel_size_nm is None else f"{table.pixel_size_nm:g} nm"
     say(f"{output}: {len(table):,} rows, pixel size {size}")
+    if arguments.json:
+        print_json({
+            "table": str(output),
+            "rows": len(table),
+            "pixel_size_nm": table.pixel_size_nm,
+            "columns": [name for name in table.columns if name not in lost],
+            "left_out": lost,
+        })  # fmt: skip
     return 0
 
 

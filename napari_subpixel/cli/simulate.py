@@ -12,6 +12,7 @@ from napari_subpixel import __version__
 from napari_subpixel.cli.common import add_camera_arguments, camera_from, progress_bar, shape
 from napari_subpixel.cli.messages import say
 from napari_subpixel.cli.record_flags import add_record_flags, default_text, given, help_of
+from napari_subpixel.cli.tables import print_json
 from napari_subpixel.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same movie (0)")
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
     add_simulation_arguments(parser, default)
     add_camera_arguments(parser, default.camera)
     parser.set_defaults(run=run)
@@ -131,4 +133,12 @@ def run(arguments: argparse.Namespace) -> int:
         y, x = simulated_drift(simulation, np.random.default_rng(arguments.seed)).T
         DriftCurve(x, y, np.zeros(len(x)), np.zeros(len(y))).write(arguments.trace, overwrite=arguments.overwrite)
     say(f"{arguments.output}: {simulation.n_frames} frames; {arguments.truth}: {len(truth)} molecules")
+    if arguments.json:
+        print_json({
+            "movie": str(arguments.output),
+            "truth": str(arguments.truth),
+            "n_frames": simulation.n_frames,
+            "n_molecules": len(truth),
+            "seed": arguments.seed,
+        })  # fmt: skip
     return 0

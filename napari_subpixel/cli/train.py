@@ -13,6 +13,7 @@ from napari_subpixel.cli.messages import say, warn
 from napari_subpixel.cli.parsing import StoppedError
 from napari_subpixel.cli.record_flags import add_record_flags, flag, given, help_of
 from napari_subpixel.cli.simulate import add_simulation_arguments, psf_from, simulation_from
+from napari_subpixel.cli.tables import print_json
 from napari_subpixel.errors import InputError
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--device", default="auto", choices=DEVICES, help="where to train (auto)")
     parser.add_argument("--resume", action="store_true", help="continue an interrupted run")
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
     group = parser.add_argument_group("training")
     fine_tuning = f"with --from {fine_tuning_settings().iterations}"
     notes = {"iterations": fine_tuning, "cooldown": "with --from half of the iterations"}
@@ -73,6 +75,9 @@ def _add_request_arguments(parser: argparse.ArgumentParser) -> None:
     add(parser, "method", metavar="NAME")
     add(parser, "movie", metavar="MOVIE")
     add(parser, "truth", metavar="TRUTH")
+    add(parser, "series", type=int, metavar="N")
+    add(parser, "channel", metavar="N|NAME")
+    add(parser, "join", action="store_true")
     add(parser, "held_out", f"0; with --from {request.HELD_OUT_SHARE:g}", type=float, metavar="SHARE")
     add(parser, "crop_px", f"{request.CROP_PX}; with --from {request.FINE_TUNING_CROP_PX}", type=int, metavar="PX")
     add(parser, "crops_per_frame", f"{request.CROPS_PER_FRAME}", type=int, metavar="N")
@@ -99,7 +104,16 @@ def run(arguments: argparse.Namespace) -> int:
     _, reason = choose_device(arguments.device)
     with _in_flags():
         plan = plan_training(_request(arguments), arguments.device)
-    _train(plan, arguments, output, reason)
+    model = _train(plan, arguments, output, reason)
+    if arguments.json and model is not None:
+        print_json({
+            "model": str(model.path),
+            "iterations": plan.settings.iterations,
+            "held_out_jaccard": model.jaccard,
+            "is_better": model.is_better if plan.base is not None and model.jaccard is not None else None,
+            "notes": list(plan.notes),
+            "warnings": [*plan.warnings, *model.warnings],
+        })  # fmt: skip
     return 0
 
 
@@ -120,9 +134,9 @@ def _request(arguments: argparse.Namespace) -> TrainingRequest:
     elif not arguments.movie:
         shape = camera_from(arguments).map_shape
         simulation = simulation_from(arguments, Simulation(structure="uniform"), frame_shape=shape)
-    same = ("base", "method", "movie", "truth", "held_out", "crop_px", "threshold", "summary", "limits")
+    same = ("base", "method", "movie", "series", "channel", "join", "truth", "held_out", "crop_px", "threshold")
     return TrainingRequest(
-        **{name: getattr(arguments, name) for name in (*same, *OF_CROPS, *OF_RANGES)},
+        **{name: getattr(arguments, name) for name in (*same, "summary", "limits", *OF_CROPS, *OF_RANGES)},
         camera=camera_from(arguments),
         psf=psf_from(arguments),
         estimate_camera=unknown_gain(arguments),
@@ -160,12 +174,13 @@ def _check_output(arguments: argparse.Namespace, output: Path) -> None:
     check_can_train(output, resume=arguments.resume, overwrite=arguments.overwrite)
 
 
-def _train(plan: TrainingPlan, arguments: argparse.Namespace, output: Path, where: str) -> None:
-    """Train as planned, and say how it goes."""
+def _train(plan: TrainingPlan, arguments: argparse.Namespace, output: Path, where: str) -> TrainedModel | None:
+    """Train as planned, say how it goes, and return what became of it."""
     from napari_subpixel.training.train_model import BaseScore, TrainedModel, TrainingStart, train_model
     from napari_subpixel.training.trainer import kept_iterations
 
     start: TrainingStart | None = None
+    model: TrainedModel | None = None
     bar: Any = None  # from the start on, so that its rate is right at the first report
     n_iterations = plan.settings.iterations
     events = train_model(plan, output, resume=arguments.resume, overwrite=arguments.overwrite)
@@ -182,6 +197,7 @@ def _train(plan: TrainingPlan, arguments: argparse.Namespace, output: Path, wher
                     bar.unpause()
                 elif isinstance(event, TrainedModel):
                     bars.close()
+                    model = event
                     _say_end(plan, event)
                 else:
                     _show(bar, event, n_iterations)
@@ -192,6 +208,7 @@ def _train(plan: TrainingPlan, arguments: argparse.Namespace, output: Path, wher
             raise StoppedError(
                 f"{kept} of {n_iterations} iterations are kept in {start.folder}; --resume continues the run"
             ) from None
+    return model
 
 
 def _held_out() -> str:

@@ -56,7 +56,20 @@ def gaps(found: Localizations, frames: Frames, roi: Roi | None = None) -> tuple[
 
 
 def left_out(found: Localizations, truth: Localizations, frames: Frames) -> tuple[str, ...]:
-    """Warn of a truth that continues after the end of the movie, in frames that are not scored."""
+    """Warn of a truth that continues after the end of the movie, in frames that are not scored.
+
+    Parameters
+    ----------
+    found, truth : Localizations
+        The result, which says how long its movie is, and the ground truth.
+    frames : (start, stop) or None
+        The frames that are scored.
+
+    Returns
+    -------
+    tuple of str
+        The warning, if there is one.
+    """
     stop = None if frames is None else frames[1]
     if stop is None or found.n_frames != stop or not len(truth) or truth.frame.max() < stop:
         return ()

@@ -130,7 +130,20 @@ def pixel_size_from(value: float | str | None, unit: str | None) -> float | None
 def pixel_sizes_from(
     y: float | str | None, y_unit: str | None, x: float | str | None, x_unit: str | None
 ) -> tuple[float, float] | float | None:
-    """Convert height and width of a pixel to nm as `pixel_size_from` does; what is known of one only holds for both."""
+    """Convert height and width of a pixel to nm as `pixel_size_from` does.
+
+    Parameters
+    ----------
+    y, x : float or str or None
+        Its height and width.
+    y_unit, x_unit : str or None
+        Their units.
+
+    Returns
+    -------
+    (float, float) or float or None
+        Both in nm; one number where the width alone is known, None where it is not.
+    """
     height, width = pixel_size_from(y, y_unit), pixel_size_from(x, x_unit)
     return (height, width) if height is not None and width is not None else width
 

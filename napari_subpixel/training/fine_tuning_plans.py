@@ -85,7 +85,7 @@ def plan_from_simulation(request: TrainingRequest, base: Model, device: str) -> 
         rng = np.random.default_rng(settings.seed)
         if request.like is None:
             return example_frames(domain, camera, rng)
-        with open_stack(request.like) as stack:
+        with open_stack(request.like, **request.opening) as stack:
             return example_frames(domain, camera, rng, stack)
 
     size = camera.pixel_size_nm
@@ -188,7 +188,7 @@ def _card(
 def _job(request: TrainingRequest, base: Model, movie: MovieSource, device: str) -> Iterator[DetectionJob]:
     """Open a movie and yield how the base model would detect it; what is not given of its microscope is estimated."""
     camera = request.camera or Camera()
-    with open_stack(movie) as stack:
+    with open_stack(movie, **request.opening) as stack:
         size = camera.pixel_size_nm or stack.pixel_size_nm
         if size is None:
             raise stack.pixel_size_error("a simulation of it")

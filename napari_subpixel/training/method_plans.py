@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from napari_subpixel._util.records import naming
 from napari_subpixel.camera import Camera
 from napari_subpixel.errors import PixelSizeError
 from napari_subpixel.localizations import Localizations
@@ -116,7 +117,8 @@ def movie_with_truth(request: TrainingRequest, stack: Stack, camera: Camera) -> 
         truth = formats.read(request.truth, pixel_size_nm=camera.pixel_size_nm or stack.pixel_size_nm)
     frames = stack.read(0, stack.n_frames)
     check_finite(frames, 0, stack.name)
-    check_movie_with_truth(frames, truth)
+    with naming(f"{stack.name} with {_truth_name(request)}"):
+        check_movie_with_truth(frames, truth)
     return frames, truth
 
 
@@ -132,9 +134,15 @@ def movie_card(request: TrainingRequest, stack: Stack, movie: HeldOut) -> dict[s
     movie : HeldOut
         All of its frames, and the truth.
     """
-    truth = "its truth" if isinstance(request.truth, Localizations) else str(request.truth).replace("\\", "/")
-    names = f"{stack.name} with {truth.rpartition('/')[2]}"
+    names = f"{stack.name} with {_truth_name(request)}"
     return {"data": names, "frames": len(movie.frames), "emitters": len(movie.truth)}
+
+
+def _truth_name(request: TrainingRequest) -> str:
+    """Return the name of the truth's file, without its folder."""
+    if isinstance(request.truth, Localizations):
+        return "its truth"
+    return str(request.truth).replace("\\", "/").rpartition("/")[2]
 
 
 def _method_of(base: Model) -> str:
@@ -144,7 +152,7 @@ def _method_of(base: Model) -> str:
 
 def _from_movie(request: TrainingRequest, seed: int) -> _Source:
     camera = request.camera or Camera()
-    with open_stack(request.movie) as stack:
+    with open_stack(request.movie, **request.opening) as stack:
         frames, truth = movie_with_truth(request, stack, camera)
     size = camera.pixel_size_nm or stack.pixel_size_nm or truth.pixel_size_nm
     if request.held_out and size is None:

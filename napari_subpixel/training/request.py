@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_subpixel._util.records import described
-from napari_subpixel.errors import InputError
+from napari_subpixel.errors import InputError, suggest
 from napari_subpixel.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -72,6 +72,9 @@ class TrainingRequest:
         Network to train from scratch, one of `napari_subpixel.training.methods.METHODS`; ``points`` if not given.
     movie : path-like or array-like, optional
         Movie to learn from, as `open_stack` takes it.
+    series, channel, join : optional
+        Which image and channel of the movie, and of the movie to imitate, and whether it is a folder of its parts, as
+        `open_stack` takes them.
     truth : path-like or Localizations, optional
         Its true molecules.
     held_out : float, optional
@@ -109,12 +112,15 @@ class TrainingRequest:
     Raises
     ------
     InputError
-        If there is a movie without truth, or a truth without movie.
+        If there is a movie without truth, or a truth without movie, or a setting that there is not.
     """
 
     base: str | Path | Model | None = described(None, "model to fine-tune, such as default")
     method: str | None = described(None, "what to train from scratch: points (the paper's), dark, h3r, ...")
     movie: MovieSource | None = described(None, "movie to learn from")
+    series: int | None = described(None, "which image, where a movie's file holds several, such as positions: from 0")
+    channel: int | str | None = described(None, "which channel, where there are several: its number or its name")
+    join: bool | None = described(None, "the movie is a folder whose TIFF files are the parts of one")
     truth: str | Path | Localizations | None = described(None, "its true molecules")
     held_out: float | None = described(None, "share of the movie's frames, the last, to measure on")
     crop_px: int | None = described(None, "side of a training sample, in pixels")
@@ -140,6 +146,15 @@ class TrainingRequest:
         if (self.movie is None) != (self.truth is None):
             given, needed = ("movie", "truth") if self.truth is None else ("truth", "movie")
             raise InputError(f"training from a {given} needs its {needed}")
+        known = [each.name for each in fields(TrainingSettings)]
+        for name in self.settings:
+            if name not in known:
+                raise InputError(f"training: unknown setting {name!r}{suggest(str(name), known)}")
+
+    @property
+    def opening(self) -> dict[str, Any]:
+        """The arguments of `open_stack` that say which movie of a file or folder is meant."""
+        return {"series": self.series, "channel": self.channel, "join": bool(self.join)}
 
     @property
     def card(self) -> dict[str, Any]:

@@ -229,7 +229,7 @@ class BatchProcess(Panel):
         """Detect the listed movies."""
         if self._work is not None or self._scan is None:
             return
-        with reported():
+        with reported("batch"):
             self._begin(self._chosen(self._scan))
 
     def cancel(self) -> None:
@@ -250,7 +250,7 @@ class BatchProcess(Panel):
         self._say("")
         _show_words(self.status, "")
         self.progress.begin(0, "", "loading the model ...")
-        work = self._work = Work(run, settings)
+        work = self._work = Work(run, settings, widget="batch")
         work.yielded.connect(self._arrived)
         work.returned.connect(lambda _: self._ended("", ""))
         work.cancelled.connect(lambda: self._ended("Stopped", ""))

@@ -194,6 +194,19 @@ def test_a_table_for_picasso_without_a_pixel_size_says_so(run, movie, tmp_path):
     assert "Picasso asks for" not in run(*detect, "-o", tmp_path / "c.hdf5", "--pixel-size-nm", 100).err
 
 
+def test_simulate_convert_and_train_print_json_and_nothing_else(run, tmp_path):
+    movie, truth = tmp_path / "m.tif", tmp_path / "t.csv"
+    done = run("simulate", "-o", movie, "--truth", truth, "--frames", 3, "--shape-px", "20,24", "--json")
+    simulated = json.loads(done.out)
+    assert (simulated["movie"], simulated["n_frames"]) == (str(movie), 3)
+    done = run("convert", truth, "-o", tmp_path / "t.parquet", "--json")
+    assert json.loads(done.out)["rows"] == simulated["n_molecules"]
+    short = ("--iterations", 1, "--batch-size", 2, "--crop-px", 16)
+    done = run("train", "-o", tmp_path / "m.safetensors", *short, "--json")
+    trained = json.loads(done.out)
+    assert (trained["model"], trained["iterations"]) == (str(tmp_path / "m.safetensors"), 1)
+
+
 @pytest.mark.parametrize(
     ("roi", "message"),
     [

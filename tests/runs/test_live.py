@@ -30,7 +30,7 @@ from napari_subpixel.runs.checkpoints import PartialResults
 from napari_subpixel.runs.live import FollowedMovie, Growth, follow_to_file
 from napari_subpixel.runs.live_options import Follow
 from napari_subpixel.runs.pipeline import detect_to_file
-from napari_subpixel.stacks import Stack, growing, open_stack
+from napari_subpixel.stacks import Stack, open_stack
 
 CAMERA = Camera(pixel_size_nm=100)
 #: Seconds without a byte after which a movie is complete, by a clock that only sleep moves.
@@ -42,23 +42,9 @@ def frames(thirty_frames) -> np.ndarray:
     return thirty_frames[:18]
 
 
-class Clock:
-    """A clock that stands still but for sleep, so that a busy machine does not end a movie."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-
 @pytest.fixture(autouse=True)
-def small_and_quick(monkeypatch):
+def small_and_quick(monkeypatch, clock):
     """Chunks of 4 frames, a microscope that is known after 6, and no waiting."""
-    monkeypatch.setattr(growing, "time", Clock())
     monkeypatch.setattr(chunks, "CHUNK_PIXELS", 4 * 40 * 52)
     monkeypatch.setattr(live, "FIRST_FRAMES", 6)
     monkeypatch.setattr(live, "MIN_WRITE_PAUSE_S", 0.0)

@@ -19,22 +19,9 @@ OME = """<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/
 SizeZ="1" SizeT="18">{}</Pixels></Image></OME>"""
 
 
-class Clock:
-    """A clock that stands still but for sleep, so that a busy machine does not end a movie."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-
 @pytest.fixture(autouse=True)
-def no_waiting(monkeypatch):
-    monkeypatch.setattr(growing, "time", Clock())
+def no_waiting(clock):
+    """By a clock of the tests' own."""
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tifffile
 
 from napari_subpixel import (
     Camera,
@@ -27,6 +28,7 @@ from napari_subpixel.training.trainer import TrainingProgress
 
 CAMERA = Camera(pixel_size_nm=100, baseline=100, electrons_per_adu=0.5)
 SHORT = {"iterations": 2, "batch_size": 2}
+CROPS = {"held_out": 0.2, "crop_px": 16, "crops_per_frame": 3}
 FROM_RANGES = TrainingRequest(
     base="fast", camera=CAMERA, psf=GaussianPSF(120), photons_range=(500, 1500), background_range=(5, 20),
     density_um2=(0.5, 2), crop_px=16, settings=SHORT,
@@ -153,3 +155,39 @@ def test_a_refused_field_is_named():
 def test_names_of_fields_are_those_of_the_records():
     assert {*OF_CROPS, *OF_RANGES} <= TrainingRequest.__dataclass_fields__.keys()
     assert set(FINE_TUNING_SETTINGS) <= TrainingSettings.__dataclass_fields__.keys()
+
+
+def test_a_misspelt_setting_is_refused_with_the_one_that_was_meant():
+    with pytest.raises(InputError, match="unknown setting 'iteratons'; did you mean 'iterations'"):
+        TrainingRequest(settings={"iteratons": 3})
+
+
+def test_a_truth_that_does_not_fit_is_refused_with_the_names_of_both(movie):
+    frames, truth = movie
+    later = truth.with_columns(frame=truth.frame + 100)
+    with pytest.raises(InputError, match=r"^array with its truth: the truth names frame"):
+        plan_training(TrainingRequest(movie=frames, truth=later, camera=CAMERA), "cpu")
+
+
+def test_of_a_file_with_several_movies_and_channels_one_is_learned_from(movie, tmp_path):
+    frames, truth = movie
+    path = tmp_path / "channels.ome.tif"
+    tifffile.imwrite(path, np.stack([np.zeros_like(frames), frames], 1), ome=True, metadata={"axes": "TCYX"})
+    request = TrainingRequest(
+        movie=path, truth=truth, camera=CAMERA, held_out=0.2, crops_per_frame=3, crop_px=16, channel=1
+    )
+    (held,) = plan_training(request, "cpu").held_out
+    np.testing.assert_array_equal(held.frames, frames[-len(held.frames) :])
+    with pytest.raises(InputError, match="2 channels"):
+        plan_training(replace(request, channel=None), "cpu")
+
+
+def test_a_movie_in_parts_is_learned_from_as_one(movie, tmp_path):
+    frames, truth = movie
+    for number, part in enumerate(np.array_split(frames, 2)):
+        tifffile.imwrite(tmp_path / f"part_{number}.tif", part, photometric="minisblack", metadata=None)
+    request = TrainingRequest(
+        movie=tmp_path, truth=truth, camera=CAMERA, held_out=0.2, crops_per_frame=3, crop_px=16, join=True
+    )
+    (held,) = plan_training(request, "cpu").held_out
+    np.testing.assert_array_equal(held.frames, frames[-len(held.frames) :])

@@ -376,3 +376,12 @@ def test_each_image_of_a_file_becomes_a_layer(tmp_path: Path) -> None:
     layers = reader(str(tmp_path / "two.ome.tif"))
     assert [layer[1]["name"] for layer in layers] == ["two.ome.tif (series 0)", "two.ome.tif (series 1)"]
     np.testing.assert_array_equal(layers[1][0], MOVIE[2:])
+
+
+@pytest.mark.parametrize("suffix", ["txt", "tsv"])
+def test_text_tables_under_other_names_are_read_too(make_napari_viewer, suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"table.{suffix}"
+    path.write_text("frame\tx [nm]\ty [nm]\n1\t250\t150\n2\t350\t450\n")
+    viewer = make_napari_viewer()
+    (points,) = viewer.open(path, plugin="napari-subpixel")
+    assert len(points.data) == 2

@@ -31,9 +31,13 @@ class Work(QObject):
         Returns the generator; called on the thread, so that slow imports do not hold up the viewer.
     *arguments
         Its arguments.
+    widget : str
+        The widget whose advice an error is shown with, where it has its own.
 
     Attributes
     ----------
+    widget : str
+        As given.
     yielded, returned : Signal(object)
         What the generator yields and returns.
     failed : Signal(object)
@@ -54,8 +58,11 @@ class Work(QObject):
     #: Work under way, kept here so that it does not vanish with the widget that started it.
     running: ClassVar[set[Work]] = set()
 
-    def __init__(self, function: Callable[..., Generator[Any, None, Any]], *arguments: object) -> None:
+    def __init__(
+        self, function: Callable[..., Generator[Any, None, Any]], *arguments: object, widget: str = ""
+    ) -> None:
         super().__init__()
+        self.widget = widget
         self._function, self._arguments = function, arguments
         self._stop = threading.Event()
         self._abandoned = False
@@ -138,7 +145,7 @@ class Work(QObject):
         elif kind == "cancelled":
             self.cancelled.emit()
         elif isinstance(value, BaseException):
-            report(value)
+            report(value, self.widget)
             self.failed.emit(value)
         self.finished.emit()
 

@@ -16,18 +16,18 @@ REFUSALS = (InputError, OSError, MemoryError)
 __all__ = ["REFUSALS", "report", "reported", "show_error", "show_info", "show_warning"]
 
 
-def report(error: BaseException) -> None:
-    """Show an error: a refusal on one line, a bug with its traceback."""
+def report(error: BaseException, widget: str = "") -> None:
+    """Show an error: a refusal on one line with a widget's advice, a bug with its traceback."""
     if isinstance(error, REFUSALS):
-        show_error(advised(error))
+        show_error(advised(error, widget))
     else:
         notification_manager.receive_error(type(error), error, error.__traceback__)
 
 
 @contextmanager
-def reported() -> Iterator[None]:
-    """Show a refusal raised in the block, and continue after it."""
+def reported(widget: str = "") -> Iterator[None]:
+    """Show a refusal raised in the block, with a widget's advice, and continue after it."""
     try:
         yield
     except REFUSALS as error:
-        report(error)
+        report(error, widget)
