@@ -14,7 +14,7 @@ from napari_subpixel import formats, models
 from napari_subpixel.cli.main import build_parser
 from napari_subpixel.cli.parsing import COMMON_OPTIONS
 from napari_subpixel.formats import picasso
-from napari_subpixel.formats.csv_table import Unit
+from napari_subpixel.formats.flavours import Unit
 from napari_subpixel.localizations import COLUMNS, REQUIRED
 
 #: What a column of a csv file holds.

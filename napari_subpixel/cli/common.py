@@ -141,7 +141,7 @@ def shape(text: str) -> tuple[int, int]:
 
 def origin(text: str) -> str | tuple[float, int]:
     """Parse the name of an origin, or ``CENTRE,FRAME``."""
-    from napari_subpixel.formats.csv_table import ORIGINS, origin_of
+    from napari_subpixel.formats.flavours import ORIGINS, origin_of
 
     centre, _, first = text.partition(",")
     try:

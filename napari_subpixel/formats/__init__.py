@@ -1,7 +1,10 @@
 """Files of localizations: `read` recognises the format by the content, `write` by the suffix.
 
 - `text_table`: how a text table is written: encoding, separator, header
-- `csv_table`: the one reader and the one writer of all text tables
+- `flavours`: columns, units and origins of the text tables of each program
+- `recognition`: which flavour a header is
+- `csv_reading`, `csv_numbers`, `csv_writing`: the one reader and the one writer of all text tables
+- `protocol`: the file beside a text table that holds what it cannot
 - `thunderstorm`, `challenge`, `nairr`, `smap`, `liteloc`, `nanoimager`, `elyra`, `rapidstorm`, `picasso_csv`: what is
   particular to each text table
 - `hdf5_file`: opening HDF5 files
@@ -34,8 +37,11 @@ from napari_subpixel.formats import (
     smap,
     thunderstorm,
 )
-from napari_subpixel.formats.csv_table import ORIGINS, csv_about, is_flavoured, read_csv
+from napari_subpixel.formats.csv_reading import read_csv
+from napari_subpixel.formats.flavours import ORIGINS
 from napari_subpixel.formats.hdf5_file import open_hdf5
+from napari_subpixel.formats.protocol import csv_about
+from napari_subpixel.formats.recognition import is_flavoured
 from napari_subpixel.localizations import LocalizationParts, Localizations
 
 __all__ = ["FORMATS", "ORIGINS", "Format", "check_can_write", "format_for", "read", "read_about", "recognises", "write"]

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from napari_subpixel.coordinates import CENTRE_FROM_CORNER
-from napari_subpixel.formats.csv_table import Column, Flavour, Unit, outputs, read_csv, write_csv
+from napari_subpixel.formats.csv_reading import read_csv
+from napari_subpixel.formats.csv_writing import write_csv
+from napari_subpixel.formats.flavours import Column, Flavour, Unit
+from napari_subpixel.formats.protocol import outputs
 from napari_subpixel.localizations import LocalizationParts, Localizations
 
 __all__ = ["FLAVOUR", "outputs", "read", "write"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from napari_subpixel.coordinates import CENTRE_FROM_CORNER
-from napari_subpixel.formats.csv_table import Column, Flavour, Unit
+from napari_subpixel.formats.flavours import Column, Flavour, Unit
 
 #: ``Position X`` runs from 0 to the number of pixels times their size, that is from corner to corner.
 FLAVOUR = Flavour(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from napari_subpixel.coordinates import CENTRE_AT_ZERO
-from napari_subpixel.formats.csv_table import Column, Flavour, Unit
+from napari_subpixel.formats.flavours import Column, Flavour, Unit
 
 #: ``Amplitude-0-0`` and ``LocalBackground-0-0`` are in ADU, not photons, and keep their names.
 FLAVOUR = Flavour(

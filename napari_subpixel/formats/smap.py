@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from napari_subpixel.formats.csv_table import Column, Flavour, Unit, read_csv
+from napari_subpixel.formats.csv_reading import read_csv
+from napari_subpixel.formats.flavours import Column, Flavour, Unit
 from napari_subpixel.localizations import Localizations
 
 #: Distinguished from LiteLoc's csv, which measures from another origin, by the name of the photons column.
