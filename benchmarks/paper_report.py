@@ -68,14 +68,14 @@ best on a simulated movie of filaments (seed {SEED}), not on the test movie. *Pu
 Jaccard at 25 and at 50 nm. The shipped model `paper` is the row `points` trained for 24,000 steps, over the last 10,000
 of which the weight of counting rises from 0.1 to 4: at 0.1 alone, counting changes little."""
 WORDS = """\
-*p >=* is the threshold; *J* is the Jaccard index, at two tolerances, of the optimal pairing: the most pairs, then the least total
-distance. *greedy* are both by the rule of the challenge's own tool, all pairs within the tolerance, shortest first; a dash
-is a row that has not been measured since this column came. In the study of decoders *standard* is the
-shift by a quarter of a pixel that the row `quarter` has, and *dark* is *taylor* behind a low-pass filter. That study is
-of one point in each heatmap, where the filter helps against noise; in crowds it takes in the neighbours. The kernel of
-the rows `points` is 0.2 px, the paper's. Rows with 10,000 steps of training may stay below what is published for longer
-ones. Times vary by a half from run to run on this machine: what counts is their ratio, which *Speed* takes in one
-run."""
+*p >=* is the threshold; *J* is the Jaccard index, at two tolerances, of the optimal pairing: the most pairs, then the
+least total distance. *greedy* are both by the rule of the challenge's own tool, all pairs within the tolerance,
+shortest first; a dash is a row that has not been measured since this column came. In the study of decoders *standard*
+is the shift by a quarter of a pixel that the row `quarter` has, and *dark* is *taylor* behind a low-pass filter. That
+study is of one point in each heatmap, where the filter helps against noise; in crowds it takes in the neighbours. The
+kernel of the rows `points` is 0.2 px, the paper's. Rows with 10,000 steps of training may stay below what is
+published for longer ones. Times vary by a half from run to run on this machine: what counts is their ratio, which
+*Speed* takes in one run."""
 TABLE_1_WORDS = (
     "As the paper judges them; *(yes)*: to a degree. *Several molecules* means more than one in a frame, *crowds* more "
     "than one in a pixel or its neighbour."
