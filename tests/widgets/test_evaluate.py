@@ -172,7 +172,7 @@ def test_a_truth_in_a_file_in_nm_takes_the_pixel_size_of_the_result(make_widget,
     path = tmp_path / "truth.csv"
     nm = (truth.yx + 0.5) * 110.0
     rows = [f"{i + 1},{truth.frame[i] + 1},{nm[i, 1]:.6f},{nm[i, 0]:.6f},0,1000 " for i in range(len(truth))]
-    path.write_text("\n".join(["Ground-truth,frame,xnano,ynano,znano,intensity ", *rows]))
+    path.write_text("\n".join(["Ground-truth,frame,xnano,ynano,znano,intensity ", *rows, ""]))
     widget = make_widget()
     assert widget.truth.value is None
     widget.truth_file.value = path

@@ -340,8 +340,8 @@ def test_only_names_of_movies_and_tables_are_claimed(viewer, movie_file: Path) -
         return [reader.command for reader in readers if reader.plugin_name == PLUGIN]
 
     assert claims("a.tif") == claims("b.ome.TIF") == claims(str(movie_file.parent)) == [f"{PLUGIN}.get_movie_reader"]
-    assert claims("a.csv") == claims("a.hdf5") == [f"{PLUGIN}.get_table_reader"]
-    assert claims("a.png") == claims("a.npy") == claims("a.txt") == []
+    assert claims("a.csv") == claims("a.hdf5") == claims("a.txt") == [f"{PLUGIN}.get_table_reader"]
+    assert claims("a.png") == claims("a.npy") == []
 
 
 def test_what_is_noticed_in_the_files_of_a_movie_is_shown(monkeypatch, tmp_path: Path) -> None:

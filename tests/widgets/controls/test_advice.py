@@ -14,15 +14,13 @@ WITHOUT_ADVICE = {
     errors.FilterError,
     errors.ImplausibleError,
     errors.NoEstimateError,
-    errors.InvalidRowsError,
     errors.LinkDistanceError,
-    errors.OriginError,
     errors.TooFewMoleculesError,
 }
 #: What only *Batch* comes upon: it alone writes files that a run could leave unfinished.
 OF_BATCHES = {errors.UnfinishedRunError, errors.ChangedRunError, errors.FollowedRunError}
-#: No widget follows a movie or has workers of a cluster.
-NEVER = {errors.NotFollowedRunError, errors.LostWorkersError}
+#: No widget follows a movie, has workers of a cluster, or refuses a whole batch.
+NEVER = {errors.NotFollowedRunError, errors.LostWorkersError, errors.OutputsExistError}
 KINDS = {
     kind
     for name, kind in vars(errors).items()

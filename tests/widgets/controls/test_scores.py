@@ -15,6 +15,8 @@ from napari_subpixel.widgets.controls.scores import SCORES, parsed_tolerances, s
 TRUTH = Localizations({"frame": [0, 0, 1], "y": [2.0, 5.0, 3.0], "x": [3.0, 7.0, 8.0]}, pixel_size_nm=100)
 FOUND = Localizations({"frame": [0, 1], "y": [2.3, 12.0], "x": [3.4, 9.0]}, pixel_size_nm=100)
 EVALUATION = evaluate(FOUND, TRUTH, (25, 50))
+#: Scores of what a table need not have.
+ERRORS = ("Photons / true", "Spread of that", "Error / uncertainty", "The same, robust", "Calibration error")
 
 
 def written(match):
@@ -48,6 +50,7 @@ def test_every_score_is_written_with_its_digits():
         "Offset y [nm]": "+30.0",
         "Offset x [nm]": "+40.0",
         "Efficiency": "9.9",
+        **dict.fromkeys(ERRORS, "-"),
         "True positives": "1",
         "False positives": "1",
         "Misses": "2",
@@ -56,7 +59,17 @@ def test_every_score_is_written_with_its_digits():
 
 def test_a_score_that_is_not_defined_is_a_dash():
     dashes = [name for name, text in written(EVALUATION[0]).items() if text == "-"]
-    assert dashes == ["RMSE [nm]", "Offset y [nm]", "Offset x [nm]", "Efficiency"]
+    assert dashes == ["RMSE [nm]", "Offset y [nm]", "Offset x [nm]", "Efficiency", *ERRORS]
+
+
+def test_errors_of_what_both_tables_have_are_scored_as_on_the_command_line():
+    columns = {"photons": [500.0, 900.0, 700.0], "probability": [0.9, 0.8, 0.7]}
+    found = TRUTH.with_columns(**columns, y_uncertainty=[0.1, 0.1, 0.1], x_uncertainty=[0.1, 0.1, 0.1])
+    (match,) = evaluate(found, TRUTH.with_columns(photons=[1000.0, 1000.0, 1000.0]), 50)
+    scores = written(match)
+    assert scores["Photons / true"] == f"{match.photon_ratio:.2f}" == "0.70"
+    assert scores["Error / uncertainty"] == f"{match.error_over_uncertainty:.2f}"
+    assert scores["Calibration error"] == f"{match.calibration_error:.3f}"
 
 
 def test_json_is_the_document_of_the_command_line(tmp_path):
