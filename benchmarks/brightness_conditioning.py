@@ -17,7 +17,7 @@ from common import machine, markdown
 from numpy.typing import NDArray
 
 from napari_subpixel.camera import Camera
-from napari_subpixel.detection.brightness import estimate_molecule_photons
+from napari_subpixel.detection.brightness import estimate_brightness
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.evaluation.evaluate import evaluate
 from napari_subpixel.localizations import Localizations
@@ -50,7 +50,7 @@ def row(detector: Detector, density: float, name: str) -> list[str]:
     for molecule_photons in (0.0, float(f"{np.median(photons):.2g}")):
         found = detector.detect(movie, camera=CAMERA, sigma_px=SIGMA_PX, molecule_photons=molecule_photons)
         scores.append(evaluate(found, truth, 50.0)[0].jaccard)
-    estimated = estimate_molecule_photons(open_stack(movie), detector, CAMERA, SIGMA_PX)
+    estimated = estimate_brightness(open_stack(movie), detector, CAMERA, SIGMA_PX).photons
     gain = scores[1] - scores[0]
     return [f"{density:g}", name, f"{scores[0]:.3f}", f"{scores[1]:.3f}", f"{gain:+.3f}", f"{estimated:.0f}"]
 

@@ -203,24 +203,27 @@ def checked_roi(roi: Roi | None, frame_shape: tuple[int, int]) -> Roi:
 
 @dataclass(frozen=True)
 class SuperResolutionGrid:
-    """The pixels of a super-resolution image laid exactly over the frames of a movie.
+    """The pixels of a super-resolution image laid exactly over the frames of a movie, or over a part of them.
 
-    The outer corner of the image's first pixel is the outer corner of the frame's first pixel; the last row and
-    column reach at least to the frame's far edge.
+    The outer corner of the image's first pixel is the outer corner of the frame's first pixel, or the part's; the last
+    row and column reach at least to the far edge.
 
     Attributes
     ----------
     frame_shape : tuple of int
-        (height, width) of the frames, in camera pixels.
+        (height, width) of the frames, or of the part, in camera pixels.
     frame_pixel_size_nm : float
         Width of a camera pixel in nm.
     pixel_size_nm : float
         Width of a pixel of the super-resolution image in nm.
+    first_px : tuple of int
+        The part's first camera pixel, (y, x).
     """
 
     frame_shape: tuple[int, int]
     frame_pixel_size_nm: float
     pixel_size_nm: float
+    first_px: tuple[int, int] = (0, 0)
 
     def __post_init__(self) -> None:
         set_field = object.__setattr__
@@ -241,15 +244,15 @@ class SuperResolutionGrid:
         return max(height, 1), max(width, 1)
 
     def from_frame(self, px: ArrayLike) -> NDArray[np.float64]:
-        """Convert camera-pixel coordinates to super-resolution pixel coordinates (centres at integers)."""
+        """Convert coordinates in camera pixels from `first_px` on to super-resolution pixels (centres at integers)."""
         return (np.asarray(px, dtype=np.float64) + HALF_PIXEL) * self.zoom - HALF_PIXEL
 
     def to_frame(self, px: ArrayLike) -> NDArray[np.float64]:
-        """Convert super-resolution pixel coordinates to camera-pixel coordinates; the inverse of `from_frame`."""
+        """Convert super-resolution pixels to coordinates in camera pixels from `first_px` on, as `from_frame` takes."""
         return (np.asarray(px, dtype=np.float64) + HALF_PIXEL) / self.zoom - HALF_PIXEL
 
     @property
     def translate_nm(self) -> tuple[float, float]:
         """Place of the image's first pixel centre in nm, where the frame's first pixel centre is at 0 nm."""
-        place = float(self.to_frame(0.0)) * self.frame_pixel_size_nm
-        return place, place
+        y, x = ((first + float(self.to_frame(0.0))) * self.frame_pixel_size_nm for first in self.first_px)
+        return y, x

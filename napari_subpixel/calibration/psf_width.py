@@ -9,7 +9,7 @@ from napari_subpixel.calibration.frame_pairs import changes_and_light
 from napari_subpixel.errors import NoEstimateError
 
 #: Smallest and largest plausible width of the PSF, in pixels.
-SIGMA_PX = (0.5, 4.0)
+SIGMA_PX = (0.3, 4.0)
 #: Width assumed where it cannot be estimated, in pixels.
 DEFAULT_SIGMA_PX = 1.3
 #: The width is estimated where the molecules' light is at least this share of the noise, at the coarsest scale,

@@ -43,6 +43,8 @@ class Announcements:
 
     def announce(self, at: MovieProgress) -> None:
         """Say what was estimated of the microscope, and where what was given does not fit; write the camera file."""
+        from napari_subpixel.runs.quality_warnings import early_warnings
+
         job = at.job
         if job is None or at.movie in self._movies:
             return
@@ -50,7 +52,7 @@ class Announcements:
         name = at.movie.name
         for what in job.assumed:
             self.say(f"{name}: {what}")
-        warnings = [f"{job.stack.name}: {warning}" for warning in job.warnings]
+        warnings = [f"{job.stack.name}: {warning}" for warning in early_warnings(job)]
         for warning in warnings:
             self.warn(warning)
         if notice := without_pixel_size(at.output, job.pixel_size_nm):
@@ -58,7 +60,7 @@ class Announcements:
         if job.suggested_camera is not None:
             self._misfits[at.movie] = [line for line in warnings if "the movie looks like" in line]
             say(f"{name}: what the movie looks like, as flags: {self._flags(job, job.suggested_camera)}")
-        elif any(what.startswith(("camera", "PSF")) for what in job.assumed):
+        elif job.assumed:
             say(f"{name}: as flags: {self._flags(job, job.camera)}")
         if self.save_to is not None:
             self._save(job, self.save_to)
@@ -81,7 +83,7 @@ class Announcements:
             warn(f"{line}, and the table was made with it")
 
     def _flags(self, job: DetectionJob, camera: Camera) -> str:
-        """Return the flags that give a camera, and the pixel size and the PSF of a job."""
+        """Return the flags that give a camera, and the pixel size, the PSF and the brightness of a job."""
         camera = replace(camera, pixel_size_nm=job.pixel_size_nm)
         default = type(camera)()
         texts = []
@@ -93,6 +95,8 @@ class Announcements:
                 texts.append(f"{flag(name)} {_text(value)}")
         if (sigma_nm := _sigma_nm(job)) is not None:
             texts.append(f"--psf-sigma-nm {_text(sigma_nm)}")
+        if job.molecule_photons:
+            texts.append(f"--molecule-photons {_text(job.molecule_photons)}")
         return " ".join(texts)
 
     def _save(self, job: DetectionJob, path: Path) -> None:

@@ -22,7 +22,7 @@ from napari_subpixel.cli.common import (
 from napari_subpixel.cli.exit_status import DONE, SOME_FAILED
 from napari_subpixel.cli.messages import detail, fail, say, warn
 from napari_subpixel.cli.parsing import StoppedError
-from napari_subpixel.cli.record_flags import flag
+from napari_subpixel.cli.record_flags import add_record_flags, flag
 from napari_subpixel.cli.simulate import add_psf_argument, psf_from
 from napari_subpixel.cli.tables import print_json
 from napari_subpixel.errors import InputError, OutputExistsError, OutputsExistError
@@ -63,7 +63,7 @@ def add_parser(subparsers: Any) -> None:
         "--like",
         type=Path,
         metavar="TABLE",
-        help="settings as for this table: model, threshold, camera, PSF, frames, region",
+        help="settings as for this table: model, threshold, camera, PSF, brightness, frames, region",
     )
     parser.add_argument("--threshold", type=float, metavar="P", help="lowest probability reported (the model's)")
     parser.add_argument("--device", default="auto", choices=DEVICES, help="where to run (auto)")
@@ -97,7 +97,9 @@ def add_parser(subparsers: Any) -> None:
 
 
 def add_left_out_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add ``--bad-pixels`` and ``--drop-static``."""
+    """Add ``--bad-pixels`` and ``--drop-static``, and ``--molecule-photons``."""
+    from napari_subpixel.detection.options import DetectionOptions
+
     parser.add_argument(
         "--bad-pixels",
         type=_bad_pixels,
@@ -111,6 +113,7 @@ def add_left_out_arguments(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="leave out points that never move: at fiducial beads, dirt, the edge of a field stop or an image splitter",
     )
+    add_record_flags(parser, DetectionOptions, notes={"molecule_photons": "estimated from the movie"})
 
 
 def add_cluster_arguments(parser: argparse.ArgumentParser) -> None:
@@ -202,6 +205,7 @@ def options_from(arguments: argparse.Namespace) -> DetectionOptions:
         camera_from(arguments),
         psf=psf_from(arguments),
         estimate_camera=unknown_gain(arguments),
+        molecule_photons=arguments.molecule_photons,
         frames=arguments.frames,
         roi=arguments.roi,
         series=arguments.series,

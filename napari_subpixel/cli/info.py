@@ -119,7 +119,7 @@ def _movie(path: Path, opening: Mapping[str, Any]) -> dict[str, Any]:
             "frames": stack.n_frames,
             "pixel_size_nm": stack.pixel_size_nm,
             "pixel_shape_nm": list(stack.pixel_shape_nm) if stack.pixel_shape_nm else None,
-            "warnings": list(stack.warnings) or None,
+            "warnings": [*stack.warnings, *_spot_warnings(stack)] or None,
             "series": stack.n_series,
             "files": len(stack.files),
             "bytes": sum(file.stat().st_size for file in stack.files),
@@ -127,6 +127,20 @@ def _movie(path: Path, opening: Mapping[str, Any]) -> dict[str, Any]:
             "first_frame": _levels(stack),
             "metadata": _tags(stack),
         }
+
+
+def _spot_warnings(stack: Stack) -> list[str]:
+    """Return which frames are unlike the others, and in what respect spots are not round."""
+    from napari_subpixel.calibration import measure_elongation
+    from napari_subpixel.calibration.microscope import microscope_of
+    from napari_subpixel.camera import Camera
+
+    try:
+        known = microscope_of(stack, Camera(), None)
+        spots = measure_elongation(stack, known.camera, known.sigma_px)
+    except InputError:  # too small a movie, or one that cannot be read to its end
+        return []
+    return [*known.warnings, *([] if spots is None or spots.is_round else [spots.text])]
 
 
 def _levels(stack: Stack) -> dict[str, float]:

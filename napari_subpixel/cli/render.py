@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_subpixel._util.records import naming
-from napari_subpixel.cli.common import add_table_arguments, read_table, shape
+from napari_subpixel.cli.common import add_table_arguments, read_table, region, shape
 from napari_subpixel.cli.filtering import add_keep_argument, kept_rows
 from napari_subpixel.cli.messages import say
 from napari_subpixel.cli.tables import print_json
+
+if TYPE_CHECKING:
+    from napari_subpixel.coordinates import Roi
+    from napari_subpixel.localizations import Localizations
 
 
 def add_parser(subparsers: Any) -> None:
@@ -35,6 +39,14 @@ def add_parser(subparsers: Any) -> None:
         metavar="NM",
         help="pixel size of the frames, if not in the table",
     )
+    part = parser.add_mutually_exclusive_group()
+    part.add_argument(
+        "--roi",
+        type=region,
+        metavar="Y0:Y1,X0:X1",
+        help="part of the frame, in camera pixels (the part that was detected)",
+    )
+    part.add_argument("--whole-frame", action="store_true", help="draw the whole frame, though a part was detected")
     add_table_arguments(parser)
     add_keep_argument(parser)
     parser.add_argument("--preview", type=Path, metavar="PICTURE.png", help="also write a coloured picture to look at")
@@ -49,7 +61,8 @@ def add_parser(subparsers: Any) -> None:
         "--contrast",
         type=float,
         metavar="QUANTILE",
-        help="contrast of the picture: the quantile of the lit pixels that is shown fully bright (0.995)",
+        help="contrast of the picture: the quantile of the lit pixels that is shown fully bright (0.995, or 0.9 where "
+        "points are few)",
     )
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
@@ -79,12 +92,14 @@ def run(arguments: argparse.Namespace) -> int:
     with naming(arguments.localizations):
         table.known_pixel_size_nm()
     table = kept_rows(table, arguments.keep, arguments.localizations)
+    roi = _part(arguments, table)
     image = render(
         table,
         pixel_size_nm=arguments.pixel_size_nm,
         method=arguments.method,
         sigma_nm=arguments.sigma_nm,
         frame_shape=arguments.shape_px,
+        roi=roi,
     )
     save_image(arguments.output, image, overwrite=arguments.overwrite)
     bar_nm = None
@@ -100,8 +115,10 @@ def run(arguments: argparse.Namespace) -> int:
             **contrast,
         )
     height, width = image.image.shape
-    outside = f"; {image.n_outside} points outside the frames left out" if image.n_outside else ""
-    say(f"{arguments.output}: {height} x {width} pixels of {arguments.pixel_size_nm:g} nm{outside}")
+    where = "" if roi is None else " of the region {}:{},{}:{}".format(*roi[0], *roi[1])
+    beyond = "the frames" if roi is None else "it"
+    outside = f"; {image.n_outside} points outside {beyond} left out" if image.n_outside else ""
+    say(f"{arguments.output}: {height} x {width} pixels of {arguments.pixel_size_nm:g} nm{where}{outside}")
     if arguments.preview:
         bar = f", with a scale bar of {bar_nm:g} nm" if bar_nm else ""
         say(f"{arguments.preview}: picture to look at{bar}")
@@ -112,6 +129,7 @@ def run(arguments: argparse.Namespace) -> int:
                 "shape": [height, width],
                 "pixel_size_nm": arguments.pixel_size_nm,
                 "method": arguments.method,
+                "roi": roi and [list(side) for side in roi],
                 "n_localizations": len(table),
                 "n_outside": image.n_outside,
                 "preview": None if arguments.preview is None else str(arguments.preview),
@@ -119,3 +137,14 @@ def run(arguments: argparse.Namespace) -> int:
             }
         )
     return 0
+
+
+def _part(arguments: argparse.Namespace, table: Localizations) -> Roi | None:
+    """Return the part of the frame that is drawn: the one that was detected, where the table says so."""
+    if arguments.roi is not None or arguments.whole_frame or arguments.shape_px is not None:
+        return arguments.roi
+    detected = table.provenance.get("roi")
+    if not detected or table.frame_shape is None:
+        return None
+    (y0, y1), (x0, x1) = detected
+    return (int(y0), int(y1)), (int(x0), int(x1))

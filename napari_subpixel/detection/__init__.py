@@ -5,7 +5,7 @@ options          how movies are detected, besides the detector
 mending          bad pixels interpolated from good ones
 saturated        molecules that hold saturated pixels
 chunks           how many frames are read, detected and kept at once
-brightness       how bright a typical molecule of a movie is
+brightness       how bright a movie's molecules are, and how far they stand out of the noise
 detector         `Detector`: the steps below, in their order
 devices          the devices that a network can run on
 candidates       where something stands out of the noise of a frame, and squares round it
@@ -14,5 +14,6 @@ inference        a network on its device: crops in, points out
 points           the points between these steps, as named arrays
 merging          points that are alternatives of one molecule become one
 refinement       the last steps of isolated molecules: Fisher scoring
+significance     how far points stand out of the noise
 torch_threads    threads side by side, each of which runs PyTorch's layers alone
 """

@@ -1,31 +1,41 @@
-"""How bright a typical molecule of a movie is, from a first detection in some of its frames.
+"""How bright a movie's molecules are, and from which significance on points are molecules: a first detection.
 
 Where molecules overlap, their number and their brightness are inferred from the same light. What the clearer ones of
 the whole movie give in a frame says much about the crowded ones, as long as they are about equally bright: where some
 give many times as much as others, a bright one would be taken for several typical ones.
+
+A model is trained on frames with more molecules than many movies have: where these are sparse and bright, most of what
+is as dim as noise is noise.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Generator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_subpixel._util.generators import stepwise
 from napari_subpixel.camera import Camera
 from napari_subpixel.coordinates import Roi
-from napari_subpixel.detection.points import Points
+from napari_subpixel.detection.points import MeasuredPoints, Points
 from napari_subpixel.detection.refinement import ISOLATED_SIGMA, is_isolated
+from napari_subpixel.detection.significance import least_significance, significance
 from napari_subpixel.localizations import Localizations, concat
+from napari_subpixel.models.input_scaling import Optics, counts
 from napari_subpixel.stacks import Stack, check_finite
 
 if TYPE_CHECKING:
     from napari_subpixel.detection.detector import Detector
 
-#: Frames that are detected at most, spread over the movie.
+#: Frames that are detected at most, spread over the movie,
 MAX_FRAMES = 12
+#: and where molecules are sparse.
+MAX_SPARSE_FRAMES = 36
+#: Molecules are sparse where fewer than this many are found in `MAX_FRAMES`.
+SPARSE_MOLECULES = 40
 #: Longest side of their part in the middle that is detected, in pixels.
 PART_PX = 256
 #: No more frames are detected when this many molecules are found.
@@ -40,11 +50,27 @@ PASSES = 2
 MAX_SPREAD = 0.45
 
 
+class Brightness(NamedTuple):
+    """How bright the molecules of a movie are.
+
+    Attributes
+    ----------
+    photons : float
+        Photons that a typical molecule gives in a frame; 0 where they are not known.
+    min_significance : float
+        Isolated points that stand out of the noise by less, in standard deviations, are noise; 0 where there is no such
+        limit.
+    """
+
+    photons: float
+    min_significance: float
+
+
 @stepwise
-def estimate_molecule_photons(
-    stack: Stack, detector: Detector, camera: Camera, sigma_px: float
-) -> Generator[None, None, float]:
-    """Estimate how many photons a typical molecule gives in a frame.
+def estimate_brightness(
+    stack: Stack, detector: Detector, camera: Camera, sigma_px: float, molecule_photons: float | None = None
+) -> Generator[None, None, Brightness]:
+    """Estimate how many photons a typical molecule gives in a frame, and how far it stands out of the noise at least.
 
     Parameters
     ----------
@@ -55,36 +81,58 @@ def estimate_molecule_photons(
     camera : Camera
     sigma_px : float
         Standard deviation of the point spread function, in pixels.
+    molecule_photons : float, optional
+        Photons of a typical molecule in a frame, where they are known.
 
     Yields
     ------
     None
-        Before every frame, from ``estimate_molecule_photons.steps``.
+        Before every frame, from ``estimate_brightness.steps``.
 
     Returns
     -------
-    float
-        The median of the molecules in the middle of some frames, to two digits, so that it does not depend on rounding;
-        0 where there are too few to estimate it, and where they are not about equally bright (`MAX_SPREAD`).
+    Brightness
+        The photons are the median of the molecules in the middle of some frames, to two digits, so that they do not
+        depend on rounding; 0 where there are too few to estimate it, and where they are not about equally bright
+        (`MAX_SPREAD`).
     """
     detector = copy.copy(detector)
     detector.threshold = detector.card.threshold
-    typical = 0.0
-    for _ in range(PASSES):
-        found = yield from _detected(stack, detector, camera, sigma_px, typical)
-        if len(found) < MIN_MOLECULES or (not typical and _spread_of(found, sigma_px) > MAX_SPREAD):
-            return 0.0
-        typical = float(f"{np.median(found['photons']):.2g}")
-    return typical
+    first = yield from _detected(stack, detector, camera, sigma_px, 0.0)
+    limit = least_significance(first.significance, first.n_pixels, sigma_px)
+    if molecule_photons is not None:
+        return Brightness(molecule_photons, limit)
+    found = first.table.select(first.significance >= limit)
+    if len(found) < MIN_MOLECULES or _spread_of(found, sigma_px) > MAX_SPREAD:
+        return Brightness(0.0, limit)
+    for _ in range(PASSES - 1):
+        again = yield from _detected(stack, detector, camera, sigma_px, _typical(found))
+        found = again.table.select(again.significance >= limit)
+        if len(found) < MIN_MOLECULES:
+            return Brightness(0.0, limit)
+    return Brightness(_typical(found), limit)
+
+
+class _Found(NamedTuple):
+    """The molecules of some frames, how far each stands out of the noise, and how many pixels were searched."""
+
+    table: Localizations
+    significance: NDArray[np.float64]
+    n_pixels: int
 
 
 def _detected(
     stack: Stack, detector: Detector, camera: Camera, sigma_px: float, typical: float
-) -> Generator[None, None, Localizations]:
+) -> Generator[None, None, _Found]:
     """Return the molecules of some frames, given how many photons a typical one gives; 0 where that is not known."""
     roi = _middle(stack.frame_shape)
     tables: list[Localizations] = []
-    for frame in spread(stack.n_frames, MAX_FRAMES):
+    levels: list[NDArray[np.float64]] = []
+    sparse_ones = (n for n in spread(stack.n_frames, MAX_SPARSE_FRAMES) if n not in spread(stack.n_frames, MAX_FRAMES))
+    for frame in (*spread(stack.n_frames, MAX_FRAMES), *sparse_ones):
+        n_found = sum(map(len, tables))
+        if n_found >= (SPARSE_MOLECULES if len(tables) >= MAX_FRAMES else ENOUGH_MOLECULES):
+            break
         yield
         frames = stack.read(frame, frame + 1)
         check_finite(frames, frame, stack.name)
@@ -93,9 +141,28 @@ def _detected(
                 frames, first_frame=frame, roi=roi, camera=camera, sigma_px=sigma_px, molecule_photons=typical
             )
         )
-        if sum(map(len, tables)) >= ENOUGH_MOLECULES:
-            break
-    return concat(tables)
+        levels.append(_significance_of(tables[-1], frames, camera, sigma_px))
+    (y0, y1), (x0, x1) = roi
+    return _Found(concat(tables), np.concatenate(levels), len(tables) * (y1 - y0) * (x1 - x0))
+
+
+def _significance_of(table: Localizations, frames: NDArray, camera: Camera, sigma_px: float) -> NDArray[np.float64]:
+    """Return how far the molecules of a single frame stand out of its noise."""
+    scaled = counts(camera.to_photons(frames), Optics.of(camera, sigma_px))
+    columns = {name: table[name].astype(np.float64) for name in ("probability", "y_uncertainty", "x_uncertainty")}
+    points = MeasuredPoints(
+        np.zeros(len(table), np.int64),
+        table.y,
+        table.x,
+        molecule_counts=table["photons"].astype(np.float64) / camera.variance_per_photon,
+        background_counts=table["background"].astype(np.float64) / camera.variance_per_photon,
+        **columns,
+    )
+    return significance(scaled[:, 0], scaled[:, 2], sigma_px, points)
+
+
+def _typical(found: Localizations) -> float:
+    return float(f"{np.median(found['photons']):.2g}")
 
 
 def _spread_of(found: Localizations, sigma_px: float) -> float:

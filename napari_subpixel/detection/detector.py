@@ -20,6 +20,7 @@ from napari_subpixel.detection.inference import predict_points
 from napari_subpixel.detection.merging import MIN_PROBABILITY, merge_alternatives
 from napari_subpixel.detection.points import ClassifiedPoints, MeasuredPoints, Points
 from napari_subpixel.detection.refinement import refine
+from napari_subpixel.detection.significance import significance
 from napari_subpixel.detection.tiling import (
     CONTEXT_PX,
     SCREENING_CONTEXT_PX,
@@ -33,6 +34,7 @@ from napari_subpixel.detection.torch_threads import n_threads, one_thread_each
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.models import DEFAULT, Model, checked_threshold, load_model
+from napari_subpixel.models.domain import Domain
 from napari_subpixel.models.input_scaling import Optics, counts, is_constant, minmax
 from napari_subpixel.models.pixel_network import lay_out
 
@@ -96,6 +98,7 @@ class Detector:
         camera: Camera | None = None,
         sigma_px: float | None = None,
         molecule_photons: float = 0.0,
+        min_significance: float = 0.0,
     ) -> Localizations:
         """Find the molecules of some frames.
 
@@ -115,6 +118,8 @@ class Detector:
             Standard deviation of the point spread function, in pixels; a model that takes photons needs it.
         molecule_photons : float
             Typical photons of a molecule in a frame, which help such a model in crowds; 0 if unknown.
+        min_significance : float
+            Isolated points that stand out of the noise by fewer standard deviations are left out, with such a model.
 
         Returns
         -------
@@ -135,11 +140,11 @@ class Detector:
         roi = checked_roi(roi, (frames.shape[1], frames.shape[2]))
         not_constant = np.flatnonzero(~is_constant(frames)) if frames.size else np.empty(0, np.int64)
         camera = camera or Camera()
-        optics = None if sigma_px is None else Optics.of(camera, sigma_px, molecule_photons)
+        optics = None if sigma_px is None else Optics.of(camera, self._known_width(sigma_px), molecule_photons)
         self._check_optics(optics)
 
         def detect_some(numbers: NDArray[np.int64]) -> Points:
-            points = self._detect_scaled(self._scaled(frames[numbers], camera, optics), roi, sigma_px)
+            points = self._detect_scaled(self._scaled(frames[numbers], camera, optics), roi, sigma_px, min_significance)
             return replace(points, frame=numbers[points.frame] + first_frame)
 
         parts = self._in_parallel(detect_some, not_constant) if not_constant.size else ()
@@ -176,7 +181,9 @@ class Detector:
         with one_thread_each(threads) as pool:
             yield from pool.map(detect_some, parts)
 
-    def _detect_scaled(self, scaled: NDArray[np.float32], roi: Roi, sigma_px: float | None) -> Points:
+    def _detect_scaled(
+        self, scaled: NDArray[np.float32], roi: Roi, sigma_px: float | None, min_significance: float
+    ) -> Points:
         """Return the points of scaled frames, numbered as these."""
         if not (self.measures and sigma_px):
             return self._kind.concatenate(self._predict(crops, self.threshold) for crops in self._tiles(scaled, roi))
@@ -190,6 +197,8 @@ class Detector:
         predicted = (self._predict(crops, min_probability) for crops in all_crops)
         points = merge_alternatives(MeasuredPoints.concatenate(cast("Iterator[MeasuredPoints]", predicted)))
         points = refine(scaled[:, 0], scaled[:, 2], sigma_px, points, threshold=self.threshold)
+        if min_significance > 0:
+            points = points.take(significance(scaled[:, 0], scaled[:, 2], sigma_px, points) >= min_significance)
         y, x = home_pixel(points.y), home_pixel(points.x)
         (y0, y1), (x0, x1) = roi
         return points.take((y >= y0) & (y < y1) & (x >= x0) & (x < x1))
@@ -223,6 +232,12 @@ class Detector:
 
     def _predict(self, crops: Crops, min_probability: float) -> Points:
         return predict_points(self.network, self.device, crops, min_probability)
+
+    def _known_width(self, sigma_px: float) -> float:
+        """Return the width that the network is given: narrower ones than it knows make it report next to nothing."""
+        if not self.card.domain or not sigma_px > 0:
+            return sigma_px
+        return max(sigma_px, Domain.from_dict(self.card.domain).sigma_px[0])
 
     def _check_optics(self, optics: Optics | None) -> None:
         if self.measures and (optics is None or not optics.sigma_px > 0):

@@ -19,7 +19,7 @@ from napari_subpixel.calibration.saturation import find_saturation
 from napari_subpixel.camera import Camera
 from napari_subpixel.coordinates import Roi, checked_roi
 from napari_subpixel.detection import chunks
-from napari_subpixel.detection.brightness import estimate_molecule_photons
+from napari_subpixel.detection.brightness import estimate_brightness
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.mending import mended
 from napari_subpixel.detection.options import DetectionOptions, checked_options
@@ -28,10 +28,6 @@ from napari_subpixel.stacks import Stack
 
 #: What the identity of a job has that follows a movie while it is written: the first frame of those detected.
 FOLLOWED = "followed from"
-#: Single spots whose axes typically differ from their mean by more than this share are not round: the
-#: widths of a quarter of the samples that a model for many microscopes was trained on scatter by up to 0.2, half of
-#: them by less than 0.135.
-MAX_ELONGATION = 0.15
 #: A given pixel size that differs by more than this share from that of the movie's metadata is reported.
 MAX_SIZE_DIFFERENCE = 0.05
 
@@ -55,6 +51,8 @@ class DetectionJob:
         Standard deviation of the point spread function in pixels, for a model that asks for it.
     molecule_photons : float
         Photons that a typical molecule gives in a frame, for the same; 0 where they are not known.
+    min_significance : float
+        Isolated points that stand out of the noise by fewer standard deviations are left out, as noise.
     assumed : tuple of str
         What was estimated of the microscope and not given, as text, for the provenance.
     cautions : tuple of str
@@ -81,6 +79,7 @@ class DetectionJob:
     roi: Roi | None = None
     sigma_px: float | None = None
     molecule_photons: float = 0.0
+    min_significance: float = 0.0
     assumed: tuple[str, ...] = ()
     cautions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -165,8 +164,11 @@ class DetectionJob:
     @property
     def _microscope(self) -> dict[str, Any]:
         return {
-            "sigma_px": self.sigma_px, "molecule_photons": self.molecule_photons, "assumed": list(self.assumed)
-        }  # fmt: skip
+            "sigma_px": self.sigma_px,
+            "molecule_photons": self.molecule_photons,
+            "min_significance": self.min_significance,
+            "assumed": list(self.assumed),
+        }
 
     @property
     def about(self) -> dict[str, Any]:
@@ -240,17 +242,22 @@ def job_for(
     movie = draft.movie
     sigma_px = psf.sigma_px(size) if psf is not None and size is not None else None
     known = microscope_of(movie, camera, sigma_px, unknown=options.estimated)
-    photons = yield from estimate_molecule_photons.steps(movie, detector, known.camera, known.sigma_px)
-    brightness = f"brightness from the movie: a molecule gives {photons:,.0f} photons in a frame"
+    brightness = yield from estimate_brightness.steps(
+        movie, detector, known.camera, known.sigma_px, options.molecule_photons
+    )
+    estimated = options.molecule_photons is None and brightness.photons > 0
+    from_movie = f"brightness from the movie: a molecule gives {brightness.photons:,.0f} photons in a frame"
+    spots = yield from in_silence(measure_elongation.steps(movie, known.camera, known.sigma_px))
     return replace(
         draft,
         camera=known.camera,
         sigma_px=known.sigma_px,
-        molecule_photons=photons,
-        assumed=(*listed, *known.assumed, *([brightness] if photons else [])),
+        molecule_photons=brightness.photons,
+        min_significance=brightness.min_significance,
+        assumed=(*listed, *known.assumed, *([from_movie] if estimated else [])),
         warnings=(*draft.warnings, *known.warnings),
         suggested_camera=known.suggested,
-        cautions=_cautions((yield from in_silence(measure_elongation.steps(movie, known.camera)))),
+        cautions=_cautions(spots),
     )
 
 
@@ -263,9 +270,8 @@ def _pixel_size_warnings(stack: Stack, camera: Camera) -> tuple[str, ...]:
 
 def _cautions(spots: Elongation | None) -> tuple[str, ...]:
     """Return in what respects a movie is not what a model of round molecules expects."""
-    if spots is None or spots.half_log_ratio <= MAX_ELONGATION:
+    if spots is None or spots.is_round:
         return ()
     return (
-        f"single spots are not round, but typically {spots.long_px:.1f} by {spots.short_px:.1f} px wide, as through an "
-        "astigmatic lens or out of focus: one may be taken for several molecules",
+        f"{spots.text}, as through an astigmatic lens, out of focus or moving: one molecule may be reported as several",
     )

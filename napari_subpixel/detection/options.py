@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from napari_subpixel._util.records import set_field
+from napari_subpixel._util import records
+from napari_subpixel._util.records import described, set_field
 from napari_subpixel.calibration.bad_pixels import BadPixels
 from napari_subpixel.camera import GAIN, Camera
 from napari_subpixel.coordinates import Roi
@@ -29,6 +30,9 @@ class DetectionOptions:
     estimate_camera : bool or tuple of str, optional
         Whether the camera's baseline and gain are unknown, and estimated from the movie where the model needs them; or
         which of both are, by the names of the camera's fields. If not given, each is that has its default.
+    molecule_photons : float, optional
+        Photons that a typical molecule gives in a frame, 0 for unknown; estimated from the movie if not given, where
+        the model needs them. They distinguish a bright molecule from several close together.
     frames : (int or None, int or None), optional
         First frame and the one after the last, counted from 0; None for the movie's own.
     roi : ((y0, y1), (x0, x1)), optional
@@ -57,6 +61,7 @@ class DetectionOptions:
     camera: Camera = field(default_factory=Camera)
     psf: GaussianPSF | None = None
     estimate_camera: bool | tuple[str, ...] | None = None
+    molecule_photons: float | None = described(None, "photons of a typical molecule in a frame, 0 for unknown")
     frames: tuple[int | None, int | None] | None = None
     roi: Roi | None = None
     series: int | None = None
@@ -71,6 +76,8 @@ class DetectionOptions:
         if isinstance(self.estimate_camera, tuple) and not set(self.estimate_camera) <= set(GAIN):
             raise InputError(f"estimate_camera: expected some of {', '.join(GAIN)}, got {shown(self.estimate_camera)}")
         self.camera.check_plausible()
+        if self.molecule_photons is not None:
+            set_field(self, "molecule_photons", _checked_photons(self.molecule_photons))
         if self.frames is not None:
             set_field(self, "frames", _checked_frames(self.frames))
         if self.roi is not None:
@@ -125,6 +132,13 @@ def checked_options(options: DetectionOptions | None) -> DetectionOptions:
     if not isinstance(options, DetectionOptions):
         raise InputError(f"expected DetectionOptions, such as DetectionOptions(camera), got {shown(options)}")
     return options
+
+
+def _checked_photons(photons: Any) -> float:
+    value = records.number("options", "molecule_photons", photons)
+    if value < 0:
+        raise InputError(f"options: molecule_photons must be 0 or more, got {value:g}")
+    return value
 
 
 def _checked_frames(frames: Any) -> tuple[int | None, int | None]:

@@ -11,6 +11,14 @@ import numpy as np
 from napari_subpixel._util import records
 from napari_subpixel.errors import InputError, shown
 
+#: How a value of each range is named.
+WORDS = {
+    "sigma_px": "PSF: sigma {} px",
+    "photons": "brightness: a median of {} photons",
+    "background": "background: a median of {} photons a pixel",
+    "density_per_px": "density: {} molecules a pixel",
+}
+
 
 @dataclass(frozen=True)
 class Domain:
@@ -30,7 +38,7 @@ class Domain:
     Examples
     --------
     >>> Domain().outside(sigma_px=3.0, photons=1000.0)
-    ['sigma_px 3 is above 2']
+    ['PSF: sigma 3 px is above 2']
     """
 
     sigma_px: tuple[float, float] = (0.8, 2.0)
@@ -46,14 +54,14 @@ class Domain:
                 raise InputError(f"domain: {name} must be positive, got {getattr(self, name)[0]:g}")
 
     def outside(self, **values: float) -> list[str]:
-        """Return a text for each of these values that lies outside its range."""
+        """Return a text for each of these values, by the names of the fields, that lies outside its range."""
         texts = []
         for name, value in values.items():
             low, high = getattr(self, name)
             if value < low:
-                texts.append(f"{name} {value:g} is below {low:g}")
+                texts.append(f"{WORDS[name].format(_rounded(value))} is below {_rounded(low)}")
             elif value > high:
-                texts.append(f"{name} {value:g} is above {high:g}")
+                texts.append(f"{WORDS[name].format(_rounded(value))} is above {_rounded(high)}")
         return texts
 
     def as_text(self, pixel_size_nm: float) -> str:

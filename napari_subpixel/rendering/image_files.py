@@ -25,6 +25,13 @@ COLORMAPS = {
 }
 #: A preview shows this share of the lit pixels below full brightness.
 PREVIEW_QUANTILE = 0.995
+#: A preview is sparse where fewer of its pixels than this share are lit: its points are widened, so that they are
+#: visible when the whole picture is on a screen,
+SPARSE_SHARE = 0.02
+#: by a Gaussian of this share of its longer side,
+WIDENING_SHARE = 1 / 1000
+#: and it shows this share of the lit pixels below full brightness.
+SPARSE_QUANTILE = 0.9
 #: A smaller image, in pixels, gets no scale bar of its own accord.
 MIN_SCALE_BAR_SIDE_PX = 64
 #: A preview has no longer side than this, in pixels.
@@ -102,10 +109,12 @@ def save_preview(
     *,
     colormap: str = "hot",
     scale_bar_nm: float | None = None,
-    full_at: float = PREVIEW_QUANTILE,
+    full_at: float | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write an 8-bit PNG for viewing: bright, in false colours; not for measurement.
+
+    Where points are few, they are drawn wider than they are.
 
     Parameters
     ----------
@@ -117,8 +126,9 @@ def save_preview(
         Colours from dark to bright.
     scale_bar_nm : float, optional
         Length of a white bar in the lower right corner, in nm.
-    full_at : float
-        Contrast: the quantile of the lit pixels, above 0 and at most 1, that is shown fully bright.
+    full_at : float, optional
+        Contrast: the quantile of the lit pixels, above 0 and at most 1, that is shown fully bright; 0.995 if not given,
+        0.9 where points are few.
     overwrite : bool
         Replace an existing file.
 
@@ -134,10 +144,15 @@ def save_preview(
     if colormap not in COLORMAPS:
         hint = suggest(str(colormap), COLORMAPS)
         raise InputError(f"colormap must be one of {', '.join(COLORMAPS)}, got {colormap!r}{hint}")
-    if not 0 < records.number("preview", "full_at", full_at) <= 1:
+    if full_at is not None and not 0 < records.number("preview", "full_at", full_at) <= 1:
         raise InputError(f"the contrast is a quantile above 0 and at most 1, got {full_at:g}")
     shrink = -(-max(rendered.image.shape) // PREVIEW_SIDE_PX)
-    picture = _coloured(_shrunk(rendered.image, shrink), COLORMAPS[colormap], full_at)
+    image = _shrunk(rendered.image, shrink)
+    if sparse := bool(np.count_nonzero(_lit(image)) < SPARSE_SHARE * image.size):
+        image = _widened(image)
+    if full_at is None:
+        full_at = SPARSE_QUANTILE if sparse else PREVIEW_QUANTILE
+    picture = _coloured(image, COLORMAPS[colormap], full_at)
     if scale_bar_nm is not None:
         _draw_scale_bar(picture, scale_bar_nm, rendered.grid.pixel_size_nm * shrink)
     with atomic_output(path) as draft:
@@ -194,6 +209,19 @@ def _shrunk(image: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
     return image if factor == 1 else np.add.reduceat(np.add.reduceat(image, starts[0], axis=0), starts[1], axis=1)
 
 
+def _lit(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the values of the pixels that are lit."""
+    return image[image > 1e-3 * image.max()]
+
+
+def _widened(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return an image whose points are visible when the whole of it is on a screen."""
+    from scipy import ndimage
+
+    wide: NDArray[np.float32] = ndimage.gaussian_filter(image, WIDENING_SHARE * max(image.shape), mode="constant")
+    return wide
+
+
 def _coloured(image: NDArray[np.float32], colours: Sequence[Sequence[float]], full_at: float) -> NDArray[np.uint8]:
     """Return an RGB picture, shape (height, width, 3), full bright at a quantile of the lit pixels."""
     level = np.rint(np.clip(image / _full_level(image, full_at), 0, 1) * 255).astype(np.uint8)
@@ -204,7 +232,7 @@ def _coloured(image: NDArray[np.float32], colours: Sequence[Sequence[float]], fu
 
 def _full_level(image: NDArray[np.float32], full_at: float) -> float:
     """Return the points per pixel that are shown fully bright."""
-    lit = image[image > 1e-3 * image.max()]
+    lit = _lit(image)
     return float(np.quantile(lit, full_at)) if lit.size else 1.0
 
 

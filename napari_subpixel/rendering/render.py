@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_subpixel import __version__
 from napari_subpixel._util import records
 from napari_subpixel._util.generators import stepwise
-from napari_subpixel.coordinates import SuperResolutionGrid, checked_frame_shape, within_frame
+from napari_subpixel.coordinates import Roi, SuperResolutionGrid, checked_frame_shape, checked_roi, within_frame
 from napari_subpixel.errors import FrameShapeError, InputError, suggest
 from napari_subpixel.localizations import Localizations
 
@@ -89,8 +89,9 @@ def render(
     method: str = "gaussian",
     sigma_nm: float | None = None,
     frame_shape: Sequence[int] | None = None,
+    roi: Roi | None = None,
 ) -> Generator[int, None, SuperResolutionImage]:
-    """Render localizations into an image laid exactly over the frames that they came from.
+    """Render localizations into an image laid exactly over the frames that they came from, or over a part of these.
 
     `render.steps` yields the number of points drawn so far.
 
@@ -108,11 +109,13 @@ def render(
         where they are not positive numbers the median of the others. Where it has not, one pixel of the image.
     frame_shape : (int, int), optional
         (height, width) of the frames in camera pixels; without it, the table's.
+    roi : ((y0, y1), (x0, x1)), optional
+        Part of the frames to draw, in camera pixels, ends excluded; all of them if not given.
 
     Returns
     -------
     SuperResolutionImage
-        Points that do not lie on the frames are left out and counted.
+        Points that do not lie on the frames, or on the part, are left out and counted.
 
     Raises
     ------
@@ -131,7 +134,7 @@ def render(
         raise InputError(f"method must be one of {', '.join(METHODS)}, got {method!r}{hint}")
     if sigma_nm is not None:
         sigma_nm = _checked_sigma(sigma_nm, method)
-    grid = _grid(localizations, pixel_size_nm, frame_shape)
+    grid = _grid(localizations, pixel_size_nm, frame_shape, roi)
     if sigma_nm is not None and sigma_nm > (width := max(grid.frame_shape) * grid.frame_pixel_size_nm):
         raise InputError(f"render: sigma_nm {sigma_nm:g} is wider than the frames, {width:g} nm")
     image = np.zeros(grid.shape, np.float32)
@@ -140,6 +143,8 @@ def render(
         n_outside = yield from _add_counts(image, localizations, grid)
     else:
         n_outside, about["sigma_nm"] = yield from _add_points(image, localizations, grid, sigma_nm)
+    if roi is not None:
+        about["roi"] = [list(side) for side in roi]
     about |= {"points": len(localizations) - n_outside, "points_outside": n_outside}
     provenance = {"program": f"napari-subpixel {__version__}", **localizations.provenance, "render": about}
     return SuperResolutionImage(image, grid, n_outside, provenance)
@@ -154,17 +159,23 @@ def _checked_sigma(sigma_nm: Any, method: str) -> float:
     return sigma_nm
 
 
-def _grid(localizations: Localizations, pixel_size_nm: float, frame_shape: Sequence[int] | None) -> SuperResolutionGrid:
+def _grid(
+    localizations: Localizations, pixel_size_nm: float, frame_shape: Sequence[int] | None, roi: Roi | None
+) -> SuperResolutionGrid:
     shape = localizations.frame_shape if frame_shape is None else checked_frame_shape(frame_shape)
     if shape is None:
         raise FrameShapeError("the shape of the frames is not known")
-    return image_grid(shape, localizations.known_pixel_size_nm(), pixel_size_nm)
+    return image_grid(shape, localizations.known_pixel_size_nm(), pixel_size_nm, roi=roi)
 
 
 def image_grid(
-    frame_shape: tuple[int, int], frame_pixel_size_nm: float, pixel_size_nm: float = PIXEL_SIZE_NM
+    frame_shape: tuple[int, int],
+    frame_pixel_size_nm: float,
+    pixel_size_nm: float = PIXEL_SIZE_NM,
+    *,
+    roi: Roi | None = None,
 ) -> SuperResolutionGrid:
-    """Return the grid of an image over frames.
+    """Return the grid of an image over frames, or over a part of them.
 
     Parameters
     ----------
@@ -172,13 +183,16 @@ def image_grid(
         (height, width) of the frames in camera pixels.
     frame_pixel_size_nm, pixel_size_nm : float
         Widths of a pixel of the frames and of the image, in nm.
+    roi : ((y0, y1), (x0, x1)), optional
+        The part, in camera pixels, ends excluded.
 
     Raises
     ------
     InputError
-        If the image would be too large.
+        If the image would be too large, or the part does not lie on the frames.
     """
-    grid = SuperResolutionGrid(frame_shape, frame_pixel_size_nm, pixel_size_nm)
+    (y0, y1), (x0, x1) = checked_roi(roi, frame_shape)
+    grid = SuperResolutionGrid((y1 - y0, x1 - x0), frame_pixel_size_nm, pixel_size_nm, (y0, x0))
     height, width = grid.shape
     if (size := 4.0 * height * width) > MAX_IMAGE_BYTES:
         raise InputError(
@@ -207,7 +221,7 @@ def _drawn(
     for start in range(0, len(localizations), CHUNK_POINTS):
         rows: Any = slice(start, min(start + CHUNK_POINTS, len(localizations)))
         stop = rows.stop
-        y, x = localizations.y[rows], localizations.x[rows]
+        y, x = localizations.y[rows] - grid.first_px[0], localizations.x[rows] - grid.first_px[1]
         on_field = within_frame(y, x, grid.frame_shape)
         if not on_field.all():
             n_outside += int(np.count_nonzero(~on_field))
@@ -250,7 +264,8 @@ class _PointSigmas:
         # NaN fails this too: the minimum is NaN then.
         if uncertainty.size and uncertainty.min() > 0 and uncertainty.max() < np.inf:
             return cls(uncertainty, grid.zoom, DEFAULT_SIGMA_PX)
-        usable = _usable(uncertainty) & within_frame(localizations.y, localizations.x, grid.frame_shape)
+        y, x = localizations.y - grid.first_px[0], localizations.x - grid.first_px[1]
+        usable = _usable(uncertainty) & within_frame(y, x, grid.frame_shape)
         substitute = np.median(uncertainty[usable].astype(np.float64) * grid.zoom) if usable.any() else DEFAULT_SIGMA_PX
         return cls(uncertainty, grid.zoom, float(substitute))
 

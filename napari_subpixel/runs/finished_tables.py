@@ -79,6 +79,8 @@ def _compared(
     dropped = bool((provenance.get("static_points") or {}).get("dropped"))
     yield "treatment of points that never move", _treatment(dropped), _treatment(options.drop_static)
     yield "choice of bad pixels", *_bad_pixels(provenance.get("bad_pixels"), about, options)
+    if options.molecule_photons is not None and "molecule_photons" in provenance:
+        yield "brightness of a molecule", provenance["molecule_photons"], options.molecule_photons
     size, sigma_px = about.get("pixel_size_nm"), provenance.get("sigma_px")
     if options.psf is not None and size is not None and sigma_px is not None:
         given = options.psf.sigma_px(size)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from napari_subpixel import formats
+from napari_subpixel.coordinates import Roi
 from napari_subpixel.detection.job import DetectionJob
 from napari_subpixel.detection.saturated import without_unused
 from napari_subpixel.errors import InputError
@@ -66,7 +67,7 @@ class Outputs:
             raise InputError(f"{self.image}: is, or lies among, the files of the movie, which is read")
         if job.pixel_size_nm is None:
             raise stack.pixel_size_error("an image")
-        image_grid(stack.frame_shape, job.pixel_size_nm)
+        image_grid(stack.frame_shape, job.pixel_size_nm, roi=job.roi)
 
     def write(self, job: DetectionJob, tables: Callable[[int], Iterable[Localizations]]) -> Detected:
         """Write the table, and draw what was not drawn before.
@@ -90,16 +91,18 @@ class Outputs:
         parts = LocalizationParts(lambda: _as_written(tables(0), summary), about)
         formats.write(self.table, parts, overwrite=self.overwrite)
         if self.image is not None:
-            save_image(self.image, self._draw(about, tables), overwrite=self.overwrite)
+            save_image(self.image, self._draw(about, tables, job.roi), overwrite=self.overwrite)
         self.overwrite = True
         return Detected(summary.n_points, about["provenance"], summary.median_per_frame(*job.span))
 
-    def _draw(self, about: dict[str, Any], tables: Callable[[int], Iterable[Localizations]]) -> SuperResolutionImage:
+    def _draw(
+        self, about: dict[str, Any], tables: Callable[[int], Iterable[Localizations]], roi: Roi | None
+    ) -> SuperResolutionImage:
         drawn = self._drawn
-        if drawn is not None and drawn.grid != image_grid(about["frame_shape"], about["pixel_size_nm"]):
+        if drawn is not None and drawn.grid != image_grid(about["frame_shape"], about["pixel_size_nm"], roi=roi):
             drawn, self._n_drawn = None, 0  # the pixel size was known only at the movie's end
         for n_tables, table in _batches(tables(self._n_drawn)):
-            part = render(table.with_about(**about))
+            part = render(table.with_about(**about), roi=roi)
             drawn = part if drawn is None else drawn.plus(part)
             self._n_drawn += n_tables
         assert drawn is not None, "there is at least one table"

@@ -240,6 +240,7 @@ def _detected(job: DetectionJob, frames: NDArray[np.generic], first_frame: int) 
         camera=job.camera,
         sigma_px=job.sigma_px,
         molecule_photons=job.molecule_photons,
+        min_significance=job.min_significance,
     )
     if job.saturation_adu is None:
         return table

@@ -18,6 +18,12 @@ from napari_subpixel.runs.static_points import StaticPoints, find_static_points,
 
 #: More points than this per pixel and frame are noise: the most crowded training data have 0.06.
 TOO_CROWDED = 0.12
+#: What follows where spots are narrower or wider than those that a model knows.
+TOO_NARROW = (
+    "the pixels are too large for such narrow spots, so that molecules are missed, and positions, photons and what is "
+    "estimated of the camera are less exact than stated"
+)
+TOO_WIDE = "molecules are missed, or reported as several; the sum of two by two pixels would have half that width"
 #: Columns whose medians a model's domain has a range for.
 MEDIANS = ("photons", "background")
 #: Rows of a table that its medians are taken of, at most.
@@ -123,8 +129,24 @@ class TableSummary:
         return float(np.median(counts))
 
 
+def early_warnings(job: DetectionJob) -> list[str]:
+    """Return the warnings about a movie that are known before its first frame is detected, one sentence each.
+
+    Parameters
+    ----------
+    job : DetectionJob
+
+    Returns
+    -------
+    list of str
+        What does not fit of the microscope that was given, then in what respects the movie's spots are not what the
+        model was trained on: the same sentences as in the provenance of the result.
+    """
+    return [*job.warnings, *(_outside(job, what) for what in _unlike_spots(job))]
+
+
 def out_of_domain(job: DetectionJob, summary: TableSummary) -> list[str]:
-    """Return in what respects a movie lies outside the domain of the model that detected it, one phrase each.
+    """Return in what respects a movie lies outside the domain of the model that detected it, one sentence each.
 
     Parameters
     ----------
@@ -135,21 +157,35 @@ def out_of_domain(job: DetectionJob, summary: TableSummary) -> list[str]:
     Returns
     -------
     list of str
-        Empty where all lies within, and for a model without a domain.
+        Causes before what may follow from them; empty where all lies within, and for a model without a domain.
     """
-    outside = [*job.cautions, *_outside(job, summary)]
-    return [f"outside what the model {job.detector.card.name} was trained on: {what}" for what in outside]
+    causes = _unlike_spots(job)
+    measured = [f"{what}, which may follow from the spots" if causes else what for what in _unlike_table(job, summary)]
+    return [_outside(job, what) for what in (*causes, *measured)]
 
 
-def _outside(job: DetectionJob, summary: TableSummary) -> list[str]:
+def _outside(job: DetectionJob, what: str) -> str:
+    return f"outside what the model {job.detector.card.name} was trained on: {what}"
+
+
+def _unlike_spots(job: DetectionJob) -> list[str]:
+    """Return in what respects the spots are not those that the model knows: their width, then their shape."""
+    if not job.detector.card.domain or not job.detector.measures or job.sigma_px is None:
+        return list(job.cautions)
+    domain = Domain.from_dict(job.detector.card.domain)
+    consequence = TOO_NARROW if job.sigma_px < domain.sigma_px[0] else TOO_WIDE
+    return [*(f"{what}: {consequence}" for what in domain.outside(sigma_px=job.sigma_px)), *job.cautions]
+
+
+def _unlike_table(job: DetectionJob, summary: TableSummary) -> list[str]:
     card = job.detector.card
     if not card.domain or not job.detector.measures:
         return []
     (y0, y1), (x0, x1) = checked_roi(job.roi, job.stack.frame_shape)
     start, stop = job.span
     density = summary.n_points / ((stop - start) * (y1 - y0) * (x1 - x0))
-    values = {"sigma_px": float(job.sigma_px or 0), "density_per_px": density, **summary.medians}
-    return Domain.from_dict(card.domain).outside(**values)
+    medians = {name: summary.medians[name] for name in reversed(MEDIANS) if name in summary.medians}
+    return Domain.from_dict(card.domain).outside(density_per_px=density, **medians)
 
 
 def with_warnings(job: DetectionJob, table: Localizations, threshold: float = 0.0) -> Localizations:

@@ -215,7 +215,7 @@ def _beyond(base: Model, domain: Domain) -> list[str]:
         return []
     known = Domain.from_dict(base.card.domain)
     ends = [{name: span[k] for name, span in domain.to_dict().items()} for k in (0, 1)]
-    outside = {text for end in ends for text in known.outside(**end) if not text.startswith("density_per_px 0 ")}
+    outside = {text for end in ends for text in known.outside(**end) if not text.startswith("density: 0 ")}
     return [f"outside what {base.card.name} was trained on: {text}" for text in sorted(outside)]
 
 

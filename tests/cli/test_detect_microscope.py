@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from napari_subpixel import formats
 from napari_subpixel.camera import Camera
-from napari_subpixel.psf import GaussianPSF
+from napari_subpixel.psf import GaussianPSF, add_gaussians
 from napari_subpixel.simulation.simulate import Simulation, simulate
 from napari_subpixel.stacks.writing import write_movie
 
@@ -54,8 +57,56 @@ def test_estimates_come_as_flags_and_as_a_camera_file(detect, tmp_path):
     assert lines.index(f"{camera_file}: written") < len(lines) - 1
     assert " molecules, 6" in lines[-1]
     assert " in the median frame; 40 frames in " in lines[-1]
-    for again in (detect("--camera", camera_file), detect(*flags)):
-        assert not any("from the movie" in line and "brightness" not in line for line in again)
+    assert given["--molecule-photons"] == pytest.approx(1500, rel=0.2)
+    assert not any("from the movie" in line for line in detect(*flags))
+    assert not any("from the movie" in line and "brightness" not in line for line in detect("--camera", camera_file))
+
+
+def test_the_brightness_that_is_given_is_used_and_repeated(detect, run, movie, tmp_path):
+    flags = ("--baseline", 100, "--electrons-per-adu", 0.5, "--psf-sigma-nm", 130)
+    lines = detect("--molecule-photons", 800, *flags)
+    assert not [line for line in lines if "brightness from the movie" in line]
+    assert formats.read(tmp_path / "f.csv").provenance["molecule_photons"] == 800
+    status, _, err = run("detect", movie, "-o", tmp_path / "again.csv", "--like", tmp_path / "f.csv")
+    assert status == 0
+    assert "molecule_photons 800" in err
+    assert formats.read(tmp_path / "again.csv").provenance["molecule_photons"] == 800
+    flags += ("--model", "fast", "--molecule-photons", 2)
+    status, _, err = run("detect", movie, "-o", tmp_path / "f.csv", "--resume", *flags)
+    assert status == 2
+    assert "made with another brightness of a molecule (800, now 2)" in err
+
+
+def test_spots_narrower_than_the_model_knows_are_named_before_the_first_frame_and_before_what_follows(run, tmp_path):
+    narrow = replace(SPARSE, psf=GaussianPSF(50.0), photons=130.0, min_photons=50.0, background=2.0)
+    frames, truth = simulate(narrow, np.random.default_rng(4))
+    write_movie(tmp_path / "n.tif", [frames], shape=frames.shape, pixel_size_nm=100)
+    flags = ("--baseline", 100, "--electrons-per-adu", 0.5, "--model", "fast")
+    status, _, err = run("detect", tmp_path / "n.tif", "-o", tmp_path / "n.csv", *flags)
+    assert status == 0
+    warnings = [line for line in err.splitlines() if line.startswith("warning: ")]
+    assert re.search(r"PSF: sigma 0\.[45]\d* px is below 0\.8: the pixels are too large", warnings[0])
+    assert "PSF assumed" not in err
+    assert warnings[1].endswith("photons is below 200, which may follow from the spots")
+    found = formats.read(tmp_path / "n.csv")
+    assert [line.split(": ", 2)[2] for line in warnings] == found.provenance["warnings"]
+    assert len(found) > 0.7 * len(truth)
+
+
+def test_long_spots_are_named_by_detect_before_the_first_frame_and_by_info(run, tmp_path, rng):
+    at = np.tile(np.mgrid[15:100:30, 15:100:30].reshape(2, -1).T, (10, 1)) + rng.uniform(-2, 2, (90, 2))
+    long = rng.random(90) < 0.4
+    light = np.zeros((10, 95, 100), np.float32)
+    sigma_y, sigma_x = np.full(90, 1.2), np.where(long, 2.1, 1.2)
+    add_gaussians(light, np.repeat(np.arange(10), 9), *at.T, np.full(90, 3000.0), sigma_y, sigma_x)
+    movie = tmp_path / "long.tif"
+    write_movie(movie, [TRUE.expose(light + 10, rng)], shape=light.shape, pixel_size_nm=100)
+    status, _, err = run("detect", movie, "-o", tmp_path / "long.csv", "--model", "fast")
+    assert status == 0
+    (warning,) = (line for line in err.splitlines() if "not round" in line)
+    assert re.search(r"3\d%|4\d% of \d+ isolated spots are not round, but typically 2\.\d by 1\.\d px wide", warning)
+    assert any("not round" in line for line in formats.read(tmp_path / "long.csv").provenance["warnings"])
+    assert "isolated spots are not round" in run("info", movie).out
 
 
 @pytest.mark.parametrize(

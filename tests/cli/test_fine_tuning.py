@@ -161,7 +161,7 @@ def test_a_truth_with_more_frames_than_the_movie_is_refused(base, refuse, movie,
 def test_ranges_beyond_those_of_the_base_model_are_reported(base, run, camera, tmp_path):
     flags = ("--camera", camera, *RANGES, "--psf-sigma-nm", 400)
     err = run("train", "-q", "-o", tmp_path / "m.safetensors", "--from", base, *SHORT, *flags).err
-    assert "warning: outside what base was trained on: sigma_px" in err
+    assert "warning: outside what base was trained on: PSF: sigma" in err
 
 
 def test_a_model_that_did_not_learn_is_no_better(base, run, camera, tmp_path):

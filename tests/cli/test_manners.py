@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tifffile
 
@@ -217,3 +218,22 @@ def test_simulate_convert_and_train_print_json_and_nothing_else(run, tmp_path):
 )
 def test_a_region_that_is_none_is_refused_by_what_is_wrong_with_it(refuse, movie, tmp_path, roi, message):
     assert message in refuse("detect", movie, "-o", tmp_path / "a.csv", "--roi", roi)
+
+
+def test_a_table_of_a_region_is_rendered_over_that_region(run, movie, tmp_path):
+    flags = ("--model", "fast", "--threshold", 0.1, "--roi", "8:28,10:40")
+    image = tmp_path / "at-once.tif"
+    run("detect", movie, "-o", tmp_path / "part.parquet", "--image", image, *flags)
+    run("render", tmp_path / "part.parquet", "-o", tmp_path / "part.tif")
+    run("render", tmp_path / "part.parquet", "-o", tmp_path / "whole.tif", "--whole-frame")
+    part, whole = tifffile.imread(tmp_path / "part.tif"), tifffile.imread(tmp_path / "whole.tif")
+    assert part.shape == (200, 300)
+    assert whole.shape == (400, 520)
+    np.testing.assert_allclose(part, whole[80:280, 100:400], atol=1e-4)
+    np.testing.assert_allclose(part, tifffile.imread(image), atol=1e-4)
+    status, out, err = run(
+        "render", tmp_path / "part.parquet", "-o", tmp_path / "b.tif", "--roi", "8:18,10:20", "--json"
+    )
+    assert status == 0
+    assert json.loads(out)["roi"] == [[8, 18], [10, 20]]
+    assert "of the region 8:18,10:20; " in err

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_subpixel.camera import Camera
-from napari_subpixel.detection.brightness import MIN_MOLECULES, estimate_molecule_photons, spread
+from napari_subpixel.detection.brightness import MIN_MOLECULES, estimate_brightness, spread
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.job import job_for
 from napari_subpixel.detection.options import DetectionOptions
@@ -32,7 +32,7 @@ def detector() -> Detector:
 
 def estimate(settings: Simulation, detector: Detector) -> float:
     movie, _ = simulate(settings, np.random.default_rng(4))
-    return estimate_molecule_photons(open_stack(movie), detector, settings.camera, settings.sigma_px)
+    return estimate_brightness(open_stack(movie), detector, settings.camera, settings.sigma_px).photons
 
 
 def test_photons_of_molecules_apart_are_estimated(detector):

@@ -35,6 +35,8 @@ from napari_subpixel.stacks import open_stack
         ({"frames": (-3, None)}, "frames -3: hold none: they count from 0"),
         ({"frames": (5, 3)}, "frames 5:3 hold none"),
         ({"frames": (None, 0)}, "frames 0:0 hold none"),
+        ({"molecule_photons": "many"}, "options: molecule_photons must be a number, got 'many'"),
+        ({"molecule_photons": -1}, "options: molecule_photons must be 0 or more, got -1"),
         ({"roi": (0, 10)}, r"roi: expected \(\(y0, y1\), \(x0, x1\)\) in pixels, got \(0, 10\)"),
         ({"roi": ((0, 10.5), (0, 20))}, "roi: expected"),
     ],

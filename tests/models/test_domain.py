@@ -13,8 +13,8 @@ def test_what_lies_outside_is_returned_as_text():
     domain = Domain()
     assert domain.outside(sigma_px=1.0, photons=500.0, background=20.0, density_per_px=0.0) == []
     assert domain.outside(sigma_px=0.5, density_per_px=0.3) == [
-        "sigma_px 0.5 is below 0.8",
-        "density_per_px 0.3 is above 0.12",
+        "PSF: sigma 0.5 px is below 0.8",
+        "density: 0.3 molecules a pixel is above 0.12",
     ]
 
 

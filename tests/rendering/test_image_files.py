@@ -140,3 +140,19 @@ def test_a_preview_that_cannot_be_is_refused(tmp_path, rendered, changes, messag
     with pytest.raises(InputError, match=message):
         save_preview(tmp_path / "image.png", rendered, **changes)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_preview_of_few_points_is_not_black(tmp_path):
+    """On a screen of a thousand pixels; bright molecules are drawn sharper, and do not outshine the others."""
+    rng = np.random.default_rng(3)
+    y, x = rng.uniform(0, 255, (2, 900))
+    spread = np.exp(rng.normal(np.log(0.1), 0.8, 900)).astype(np.float32)
+    table = Localizations(
+        {"frame": np.zeros(900), "y": y, "x": x, "y_uncertainty": spread, "x_uncertainty": spread},
+        pixel_size_nm=100, frame_shape=(256, 256),
+    )  # fmt: skip
+    save_preview(tmp_path / "few.png", render(table))
+    picture = imagecodecs.png_decode((tmp_path / "few.png").read_bytes()).max(axis=2).astype(float)
+    screen = picture.reshape(640, 4, 640, 4).mean(axis=(1, 3))
+    at = np.clip((np.column_stack([y, x]) + 0.5) * 2.5, 0, 639).astype(int)
+    assert np.mean(screen[at[:, 0], at[:, 1]] > 60) > 0.8

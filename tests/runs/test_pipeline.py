@@ -252,8 +252,8 @@ def test_what_lies_outside_the_domain_is_a_warning_kept_in_the_table(job, measur
     detector = Detector(Model(card, measuring.model.network), device="cpu")
     run(replace(job, detector=detector, sigma_px=2.5), tmp_path / "out.parquet")
     warnings = formats.read(tmp_path / "out.parquet").provenance["warnings"]
-    assert warnings[0] == "outside what the model many was trained on: sigma_px 2.5 is above 2"
-    assert any("density_per_px" in line for line in warnings)
+    assert warnings[0].startswith("outside what the model many was trained on: PSF: sigma 2.5 px is above 2: ")
+    assert any("density: " in line for line in warnings)
 
 
 @pytest.mark.parametrize(("widths", "warned"), [((1.1, 2.0), True), ((1.3, 1.3), False)])

@@ -140,8 +140,8 @@ def test_a_movie_outside_the_domain_brings_a_warning(viewer, widget, simulated, 
     widget.form.model.value = models.DEFAULT
     widget.run()
     finished(qtbot, widget)
-    assert "outside what the model default was trained on: sigma_px" in widget.status.text()
-    assert any("sigma_px" in warning for warning in table_of(results(viewer)[0]).provenance["warnings"])
+    assert "outside what the model default was trained on: PSF: sigma" in widget.status.text()
+    assert any("PSF: sigma" in warning for warning in table_of(results(viewer)[0]).provenance["warnings"])
 
 
 def test_points_lie_on_their_molecules(viewer, widget, movie, simulated, qtbot):

@@ -1,0 +1,74 @@
+"""Elongation: round spots are round however bright, and a fifth of long ones is noticed, in whatever direction."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from napari_subpixel.calibration.elongation import MAX_SHARE, Elongation, measure_elongation
+from napari_subpixel.camera import Camera
+from napari_subpixel.stacks import open_stack
+
+CAMERA = Camera(100.0, 100.0, 0.5, 0.9, read_noise_e=1.5)
+EMCCD = Camera(100.0, 100.0, 40.0, 0.9, em_gain=300.0)
+
+
+def spot(y: float, x: float, sigma: float, ratio: float, angle: float) -> NDArray[np.float64]:
+    """Light of 1 photon on 41 by 41 pixels, sampled at 5 by 5 places in each."""
+    fine = (np.arange(41 * 5) + 0.5) / 5 - 0.5 - 20
+    v, u = fine[:, None] - y, fine[None] - x
+    along, across = np.cos(angle) * u + np.sin(angle) * v, np.cos(angle) * v - np.sin(angle) * u
+    light = np.exp(-0.5 * (along**2 / ratio + across**2 * ratio) / sigma**2)
+    return light.reshape(41, 5, 41, 5).sum(axis=(1, 3)) / light.sum()
+
+
+def elongation(
+    rng: np.random.Generator, *, ratio: float, share: float, photons: float, sigma: float = 1.3, camera: Camera = CAMERA
+) -> Elongation:
+    """Of 120 spots, that share of which is long, in any direction."""
+    light = np.full((6, 5 * 41, 4 * 41), 20.0)
+    long = np.arange(120) % 20 < round(20 * share)
+    for k, is_long in enumerate(rng.permutation(long)):
+        frame, row, column = k // 20, k % 20 // 4, k % 4
+        place = spot(*rng.uniform(-3, 3, 2), sigma, ratio if is_long else 1.0, rng.uniform(0, np.pi))
+        light[frame, row * 41 : (row + 1) * 41, column * 41 : (column + 1) * 41] += photons * place
+    measured = measure_elongation(open_stack(camera.expose(light, rng)), camera, sigma)
+    assert measured is not None
+    return measured
+
+
+@pytest.mark.parametrize(
+    ("photons", "sigma", "camera"),
+    [(800, 1.3, CAMERA), (2000, 0.9, CAMERA), (20_000, 1.3, CAMERA), (5000, 1.9, CAMERA), (2000, 1.3, EMCCD)],
+)
+def test_round_spots_are_round(rng, photons, sigma, camera):
+    measured = elongation(rng, ratio=1.0, share=0.0, photons=photons, sigma=sigma, camera=camera)
+    assert measured.is_round
+    assert measured.share < 0.1
+    assert measured.sigma_px == pytest.approx(sigma, rel=0.06)
+
+
+@pytest.mark.parametrize(("ratio", "photons"), [(1.5, 2000), (2.0, 2000), (1.5, 20_000), (2.0, 13_500)])
+@pytest.mark.parametrize("camera", [CAMERA, EMCCD])
+def test_a_quarter_of_long_spots_among_round_ones_is_noticed(rng, ratio, photons, camera):
+    measured = elongation(rng, ratio=ratio, share=0.25, photons=photons, camera=camera)
+    assert not measured.is_round
+    assert measured.share == pytest.approx(0.25, abs=0.05)
+    assert measured.long_px / measured.short_px == pytest.approx(ratio, rel=0.12)
+
+
+def test_a_tenth_is_not(rng):
+    assert 0.05 < elongation(rng, ratio=2.0, share=0.1, photons=5000).share < MAX_SHARE
+
+
+def test_spots_too_dim_to_count_singly_are_noticed_where_all_are_long(rng):
+    measured = elongation(rng, ratio=1.6, share=1.0, photons=450)
+    assert not measured.is_round
+    assert "isolated spots are not round, but typically" in measured.text
+
+
+def test_nothing_is_said_of_too_few_spots(rng):
+    empty = open_stack(CAMERA.expose(np.full((4, 64, 70), 20.0), rng))
+    assert measure_elongation(empty, CAMERA, 1.3) is None
+    assert measure_elongation(open_stack(np.zeros((2, 5, 6), np.uint16)), CAMERA, 1.3) is None
