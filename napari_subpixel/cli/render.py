@@ -13,7 +13,6 @@ from napari_subpixel.cli.messages import say
 from napari_subpixel.cli.tables import print_json
 
 if TYPE_CHECKING:
-    from napari_subpixel.coordinates import Roi
     from napari_subpixel.localizations import Localizations
 
 
@@ -139,7 +138,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _part(arguments: argparse.Namespace, table: Localizations) -> Roi | None:
+def _part(arguments: argparse.Namespace, table: Localizations) -> tuple[tuple[int, int], tuple[int, int]] | None:
     """Return the part of the frame that is drawn: the one that was detected, where the table says so."""
     if arguments.roi is not None or arguments.whole_frame or arguments.shape_px is not None:
         return arguments.roi
