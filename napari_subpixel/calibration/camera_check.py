@@ -81,4 +81,4 @@ def unchecked(fit: NoiseFit, unknown: Collection[str]) -> str:
         return ""
     how = f"only to {fit.uncertainty:.0%}" if fit.uncertainty < 1 else "hardly at all"
     words = {"baseline": "baseline", "electrons_per_adu": "gain"}
-    return f"not checked: the given {' and '.join(words[name] for name in given)}, since the movie shows the gain {how}"
+    return f"the given {' and '.join(words[name] for name in given)} not checked: the movie shows the gain {how}"

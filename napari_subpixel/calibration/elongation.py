@@ -59,6 +59,8 @@ class Elongation(NamedTuple):
         Typical standard deviations along both axes, in pixels, of the spots that are not round; of all where few are.
     sigma_px : float
         Typical standard deviation of all, the root mean square of both axes, in pixels.
+    photons : float
+        Median light of all, to two digits.
     """
 
     n_spots: int
@@ -67,6 +69,7 @@ class Elongation(NamedTuple):
     long_px: float
     short_px: float
     sigma_px: float
+    photons: float
 
     @property
     def is_round(self) -> bool:
@@ -127,11 +130,12 @@ def measure_elongation(stack: Stack, camera: Camera, sigma_px: float) -> Generat
 
 
 class _Shapes(NamedTuple):
-    """The shapes of spots: mean square width, half the logarithm of long over short axis, and what noise makes of 0."""
+    """Shapes of spots: mean square width, half the logarithm of long over short axis, what noise makes of 0, light."""
 
     square: NDArray[np.float64]
     half_log_ratio: NDArray[np.float64]
     noise: NDArray[np.float64]
+    photons: NDArray[np.float64]
 
 
 def _summary(shapes: _Shapes) -> Elongation:
@@ -145,8 +149,15 @@ def _summary(shapes: _Shapes) -> Elongation:
         share = max(float((long[clear].sum() - by_noise) / (clear.sum() - by_noise)), 0.0)
     some = long & clear if share >= MAX_SHARE else np.ones_like(long)
     middle, ratio = np.sqrt(np.median(shapes.square[some])), np.exp(np.median(shapes.half_log_ratio[some]))
-    widths = (middle * ratio, middle / ratio, np.sqrt(np.median(shapes.square)))
-    return Elongation(len(long), share, float(typical), *map(float, widths))
+    return Elongation(
+        n_spots=len(long),
+        share=share,
+        half_log_ratio=float(typical),
+        long_px=float(middle * ratio),
+        short_px=float(middle / ratio),
+        sigma_px=float(np.sqrt(np.median(shapes.square))),
+        photons=float(f"{np.median(shapes.photons):.2g}"),
+    )
 
 
 def _shapes_in(adu: NDArray, camera: Camera, sigma_px: float) -> _Shapes:
@@ -199,4 +210,4 @@ def _shapes_of(
     even = variance_per_photon * np.maximum(background, 0) + read_variance
     of_light = variance_per_photon * 4 * photons / 27
     noise = 2 / photons * np.sqrt(np.pi * square * even + of_light)
-    return _Shapes(square[sound], np.arctanh(ellipticity[sound]) / 2, noise[sound])
+    return _Shapes(square[sound], np.arctanh(ellipticity[sound]) / 2, noise[sound], photons[sound])

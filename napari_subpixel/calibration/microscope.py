@@ -115,7 +115,7 @@ def _left_out(left_out: NDArray[np.bool_], numbers: NDArray[np.int64]) -> list[s
         return []
     which = f"{n} of {len(left_out)} frames are" if n > 1 else f"1 of {len(left_out)} frames is"
     first = int(numbers[left_out][0])
-    return [f"{which} blank or far from the others (first: {first}), and left out of the estimates"]
+    return [f"{which} blank, or far brighter or darker than the others (first: {first}): left out of the estimates"]
 
 
 def _camera_of(fit: NoiseFit, camera: Camera, unknown: Collection[str]) -> tuple[Camera, str, str]:
@@ -126,19 +126,19 @@ def _camera_of(fit: NoiseFit, camera: Camera, unknown: Collection[str]) -> tuple
         source = "camera from the movie"
         error = f" +/- {max(uncertainty, 0.01):.0%}"
         if uncertainty > UNCERTAIN:
-            uncertain = f"the movie shows the camera's gain only to {uncertainty:.0%}, and so the photons"
+            uncertain = f"the movie shows the camera's gain only to {uncertainty:.0%}: photons are as uncertain"
     except NoEstimateError:
         known = replace(camera, electrons_per_adu=camera.em_gain * camera.excess_noise_factor, name=ASSUMED)
         if "baseline" in unknown:
             known = replace(known, baseline=max(fit.mean_light - fit.mean_variance, 0.0))
-        source = "camera assumed, since it cannot be estimated from the movie"
-        uncertain = "the movie does not show the camera's gain: photons and uncertainties rest on an assumed one"
+        source = "camera assumed, since the movie does not show it"
+        uncertain = "the movie does not show the camera's gain: photons and uncertainties are those of an assumed one"
     values = []
     known = _typable(known, unknown)
     if "baseline" in unknown:
         values.append(f"baseline {known.baseline:.1f} ADU")
     if "electrons_per_adu" in unknown:
-        emccd_words = "assuming no electron multiplication (after it, photons are twice as many)"
+        emccd_words = "assuming no EM gain (of an EMCCD, photons would be twice as many)"
         how = "an EMCCD, as its gain says" if known.em_gain > 1 else emccd_words
         values += [f"{float(np.mean(known.electrons_per_adu)):.3g} electrons per ADU{error}", how]
     return known, f"{source}: {', '.join(values)}", uncertain

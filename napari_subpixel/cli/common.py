@@ -158,7 +158,7 @@ def origin(text: str) -> str | tuple[float, int]:
 #: What an option for an origin means.
 ORIGIN_HELP = (
     "where {} counts from, if it is a text table: thunderstorm (first pixel's centre at 0.5 px, first frame 1), "
-    "picasso (0 px, 0), smap (1 px, 1), or the two numbers CENTRE,FRAME; in place of its own custom"
+    "picasso (0 px, 0), smap (1 px, 1), or the two numbers CENTRE,FRAME; instead of what its program does"
 )
 
 

@@ -48,7 +48,7 @@ def add_parser(subparsers: Any) -> None:
     part.add_argument("--whole-frame", action="store_true", help="draw the whole frame, though a part was detected")
     add_table_arguments(parser)
     add_keep_argument(parser)
-    parser.add_argument("--preview", type=Path, metavar="PICTURE.png", help="also write a coloured picture to look at")
+    parser.add_argument("--preview", type=Path, metavar="PICTURE.png", help="also write a coloured picture for viewing")
     parser.add_argument(
         "--scale-bar-nm",
         type=float,
@@ -120,7 +120,7 @@ def run(arguments: argparse.Namespace) -> int:
     say(f"{arguments.output}: {height} x {width} pixels of {arguments.pixel_size_nm:g} nm{where}{outside}")
     if arguments.preview:
         bar = f", with a scale bar of {bar_nm:g} nm" if bar_nm else ""
-        say(f"{arguments.preview}: picture to look at{bar}")
+        say(f"{arguments.preview}: picture for viewing{bar}")
     if arguments.json:
         print_json(
             {

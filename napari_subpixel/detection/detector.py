@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from napari_subpixel.camera import Camera
 from napari_subpixel.coordinates import Roi, checked_roi, home_pixel
 from napari_subpixel.detection.devices import choose_device
+from napari_subpixel.detection.fragments import join_fragments
 from napari_subpixel.detection.inference import predict_points
 from napari_subpixel.detection.merging import MIN_PROBABILITY, merge_alternatives
 from napari_subpixel.detection.points import ClassifiedPoints, MeasuredPoints, Points
@@ -99,6 +100,7 @@ class Detector:
         sigma_px: float | None = None,
         molecule_photons: float = 0.0,
         min_significance: float = 0.0,
+        joins_fragments: bool = False,
     ) -> Localizations:
         """Find the molecules of some frames.
 
@@ -120,6 +122,9 @@ class Detector:
             Typical photons of a molecule in a frame, which help such a model in crowds; 0 if unknown.
         min_significance : float
             Isolated points that stand out of the noise by fewer standard deviations are left out, with such a model.
+        joins_fragments : bool
+            Molecules are not round, and give about `molecule_photons`: points near each other that together give no
+            more than one molecule are one. The model, which knows round ones only, is not given the photons then.
 
         Returns
         -------
@@ -140,11 +145,15 @@ class Detector:
         roi = checked_roi(roi, (frames.shape[1], frames.shape[2]))
         not_constant = np.flatnonzero(~is_constant(frames)) if frames.size else np.empty(0, np.int64)
         camera = camera or Camera()
-        optics = None if sigma_px is None else Optics.of(camera, self._known_width(sigma_px), molecule_photons)
+        to_model = 0.0 if joins_fragments else molecule_photons
+        optics = None if sigma_px is None else Optics.of(camera, self._known_width(sigma_px), to_model)
+        molecule_counts = molecule_photons / camera.variance_per_photon if joins_fragments else 0.0
         self._check_optics(optics)
 
         def detect_some(numbers: NDArray[np.int64]) -> Points:
-            points = self._detect_scaled(self._scaled(frames[numbers], camera, optics), roi, sigma_px, min_significance)
+            points = self._detect_scaled(
+                self._scaled(frames[numbers], camera, optics), roi, sigma_px, min_significance, molecule_counts
+            )
             return replace(points, frame=numbers[points.frame] + first_frame)
 
         parts = self._in_parallel(detect_some, not_constant) if not_constant.size else ()
@@ -182,7 +191,12 @@ class Detector:
             yield from pool.map(detect_some, parts)
 
     def _detect_scaled(
-        self, scaled: NDArray[np.float32], roi: Roi, sigma_px: float | None, min_significance: float
+        self,
+        scaled: NDArray[np.float32],
+        roi: Roi,
+        sigma_px: float | None,
+        min_significance: float,
+        joined_counts: float,
     ) -> Points:
         """Return the points of scaled frames, numbered as these."""
         if not (self.measures and sigma_px):
@@ -197,6 +211,10 @@ class Detector:
         predicted = (self._predict(crops, min_probability) for crops in all_crops)
         points = merge_alternatives(MeasuredPoints.concatenate(cast("Iterator[MeasuredPoints]", predicted)))
         points = refine(scaled[:, 0], scaled[:, 2], sigma_px, points, threshold=self.threshold)
+        if joined_counts > 0:
+            sure = points.probability >= self.card.threshold
+            joined = join_fragments(points.take(sure), sigma_px, joined_counts)
+            points = MeasuredPoints.concatenate([joined, points.take(~sure)])
         if min_significance > 0:
             points = points.take(significance(scaled[:, 0], scaled[:, 2], sigma_px, points) >= min_significance)
         y, x = home_pixel(points.y), home_pixel(points.x)

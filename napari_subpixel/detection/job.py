@@ -53,6 +53,8 @@ class DetectionJob:
         Photons that a typical molecule gives in a frame, for the same; 0 where they are not known.
     min_significance : float
         Isolated points that stand out of the noise by fewer standard deviations are left out, as noise.
+    joins_fragments : bool
+        Whether molecules are not round, and points that together give no more than one of them become one.
     assumed : tuple of str
         What was estimated of the microscope and not given, as text, for the provenance.
     cautions : tuple of str
@@ -80,6 +82,7 @@ class DetectionJob:
     sigma_px: float | None = None
     molecule_photons: float = 0.0
     min_significance: float = 0.0
+    joins_fragments: bool = False
     assumed: tuple[str, ...] = ()
     cautions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -167,6 +170,7 @@ class DetectionJob:
             "sigma_px": self.sigma_px,
             "molecule_photons": self.molecule_photons,
             "min_significance": self.min_significance,
+            **({"joins_fragments": True} if self.joins_fragments else {}),
             "assumed": list(self.assumed),
         }
 
@@ -248,6 +252,7 @@ def job_for(
     estimated = options.molecule_photons is None and brightness.photons > 0
     from_movie = f"brightness from the movie: a molecule gives {brightness.photons:,.0f} photons in a frame"
     spots = yield from in_silence(measure_elongation.steps(movie, known.camera, known.sigma_px))
+    joins = bool(options.molecule_photons) and spots is not None and not spots.is_round
     return replace(
         draft,
         camera=known.camera,
@@ -257,7 +262,8 @@ def job_for(
         assumed=(*listed, *known.assumed, *([from_movie] if estimated else [])),
         warnings=(*draft.warnings, *known.warnings),
         suggested_camera=known.suggested,
-        cautions=_cautions(spots),
+        joins_fragments=joins,
+        cautions=_cautions(spots, joins),
     )
 
 
@@ -268,10 +274,12 @@ def _pixel_size_warnings(stack: Stack, camera: Camera) -> tuple[str, ...]:
     return (f"the given pixel size is {given:g} nm, that of the movie's metadata {metadata:g} nm",)
 
 
-def _cautions(spots: Elongation | None) -> tuple[str, ...]:
+def _cautions(spots: Elongation | None, joins: bool) -> tuple[str, ...]:
     """Return in what respects a movie is not what a model of round molecules expects."""
     if spots is None or spots.is_round:
         return ()
-    return (
-        f"{spots.text}, as through an astigmatic lens, out of focus or moving: one molecule may be reported as several",
-    )
+    what = f"{spots.text}, as through an astigmatic lens, out of focus or moving"
+    if joins:
+        return (f"{what}: points that together give no more light than one molecule, as bright as given, are joined",)
+    brightness = f"the photons of one, about {spots.photons:,.0f} here, help against that where they are given"
+    return (f"{what}: one molecule may be reported as several; {brightness}",)

@@ -196,7 +196,7 @@ def read(
         Width of a camera pixel in nm. Needed for positions in nm where the file does not give it; overrides the file
         where it does.
     origin : str or (float, int), optional
-        Where a text table counts from, in place of its program's custom: ``"thunderstorm"``, ``"picasso"`` or
+        Where a text table counts from, instead of what its program does: ``"thunderstorm"``, ``"picasso"`` or
         ``"smap"``, or the coordinate in pixels of the first pixel's centre and the number of the first frame.
     skip_invalid : bool
         Whether rows without a finite frame, x or y are left out, with a warning; else they are an error.

@@ -241,6 +241,7 @@ def _detected(job: DetectionJob, frames: NDArray[np.generic], first_frame: int) 
         sigma_px=job.sigma_px,
         molecule_photons=job.molecule_photons,
         min_significance=job.min_significance,
+        joins_fragments=job.joins_fragments,
     )
     if job.saturation_adu is None:
         return table

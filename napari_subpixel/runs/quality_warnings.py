@@ -69,8 +69,8 @@ def crowding_warning(job: DetectionJob, n_points: int, n_frames: int) -> str | N
         return None
     card = job.detector.card
     return (
-        f"{job.stack.name}: too many points: {per_frame:.0f} a frame, {crowding:.2f} a pixel, are more than can be "
-        f"resolved. Is this movie like those that the model {card.name} was trained on? Its limits: {card.limits}"
+        f"{job.stack.name}: too many points: {per_frame:.0f} per frame, {crowding:.2f} per pixel, are more than can be "
+        f"resolved; the movie may not be like those that the model {card.name} was trained on: {card.limits}"
     )
 
 

@@ -65,7 +65,7 @@ def test_a_movie_completes_what_is_known(tmp_path, rng):
         estimated = microscope_of(stack, Camera(100.0), None, unknown=GAIN)
         assert estimated.sigma_px == pytest.approx(1.3, rel=0.04)
         assert [line.split(":")[0] for line in estimated.assumed] == ["camera from the movie", "PSF from the movie"]
-        assert "assuming no electron multiplication" in estimated.assumed[0]
+        assert "assuming no EM gain" in estimated.assumed[0]
         em = microscope_of(stack, Camera(100.0, em_gain=300.0), 1.3, unknown=GAIN)
         assert em.camera.em_gain > 1
         assert "an EMCCD" in em.assumed[0]
@@ -109,10 +109,10 @@ def test_of_a_movie_without_molecules_plain_values_are_assumed_and_said(rng):
     assert found.sigma_px == DEFAULT_SIGMA_PX
     assert found.camera.to_photons(noise).mean() == pytest.approx(42, rel=0.1)
     assert [line.split(":")[0] for line in found.assumed] == [
-        "camera assumed, since it cannot be estimated from the movie", "PSF assumed, since no molecules stand out",
+        "camera assumed, since the movie does not show it", "PSF assumed, since no molecules stand out",
     ]  # fmt: skip
     (note,) = given.assumed
-    assert note == "not checked: the given baseline and gain, since the movie shows the gain hardly at all"
+    assert note == "the given baseline and gain not checked: the movie shows the gain hardly at all"
 
 
 def test_copies_of_a_frame_are_one_frame(rng):
@@ -224,7 +224,8 @@ def test_frames_unlike_the_others_are_left_out_and_reported(spoil, first, rng):
     with open_stack(movie) as stack:
         found = microscope_of(stack, Camera(100.0), None)
     assert found.warnings == (
-        f"10 of 100 frames are blank or far from the others (first: {first}), and left out of the estimates",
+        f"10 of 100 frames are blank, or far brighter or darker than the others (first: {first}): left out of the "
+        "estimates",
     )
     assert found.camera.electrons_per_adu == pytest.approx(0.5, rel=0.2)
     assert found.camera.baseline == pytest.approx(100.0, abs=10)
@@ -289,7 +290,7 @@ def test_a_movie_that_shows_the_gain_poorly_says_so(rng):
         given = microscope_of(stack, LAB.camera, 1.0, unknown=())
     assert "the movie " in found.warnings[0]
     assert "the camera's gain" in found.warnings[0]
-    assert [note.split(",")[0] for note in given.assumed] == ["not checked: the given baseline and gain"]
+    assert [note.split(":")[0] for note in given.assumed] == ["the given baseline and gain not checked"]
 
 
 @pytest.mark.parametrize("baseline", [0.0, 60.0, 140.0])

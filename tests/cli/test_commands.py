@@ -351,7 +351,7 @@ def test_detect_warns_of_more_points_than_molecules_can_be_told_apart(run, tmp_p
     noise = np.random.default_rng(0).poisson(100, (4, 40, 52)).astype(np.uint16)
     write_movie(tmp_path / "noise.tif", [noise], shape=noise.shape, pixel_size_nm=100)
     err = run("detect", tmp_path / "noise.tif", "-o", tmp_path / "a.csv", "--model", "paper", "--threshold", "0.01").err
-    assert re.search(r"warning: noise.tif: too many points: \d+ a frame, 0.\d+ a pixel", err)
+    assert re.search(r"warning: noise.tif: too many points: \d+ per frame, 0.\d+ per pixel", err)
 
 
 def command_parser(parser: argparse.ArgumentParser, command: str) -> argparse.ArgumentParser:
