@@ -95,7 +95,8 @@ class Announcements:
                 texts.append(f"{flag(name)} {_text(value)}")
         if (sigma_nm := _sigma_nm(job)) is not None:
             texts.append(f"--psf-sigma-nm {_text(sigma_nm)}")
-        if job.molecule_photons:
+        # An estimate from spots that are not round is made again: given, it would join their fragments.
+        if job.molecule_photons and (job.joins_fragments or not job.cautions):
             texts.append(f"--molecule-photons {_text(job.molecule_photons)}")
         return " ".join(texts)
 

@@ -52,7 +52,9 @@ def take_settings(arguments: argparse.Namespace, table: Path) -> None:
     size, sigma_px = about.get("pixel_size_nm"), provenance.get("sigma_px")
     if size and sigma_px:
         taken["psf_sigma_nm"] = sigma_in_nm(sigma_px, size)
-    if provenance.get("molecule_photons"):
+    # An estimate from spots that are not round is made again: given, it would join their fragments.
+    unlike = any("are not round" in warning for warning in provenance.get("warnings") or ())
+    if provenance.get("molecule_photons") and (provenance.get("joins_fragments") or not unlike):
         taken["molecule_photons"] = provenance["molecule_photons"]
     taken = {name: value for name, value in taken.items() if getattr(arguments, name) is None}
     for name, value in taken.items():
