@@ -23,12 +23,13 @@ from napari_subpixel.widgets.controls.messages import report
 from napari_subpixel.widgets.controls.model_form import ModelForm
 from napari_subpixel.widgets.controls.panel import Panel
 from napari_subpixel.widgets.controls.pixel_size import SET_PIXEL_SIZE, ask_pixel_size
+from napari_subpixel.widgets.controls.probability_bar import ProbabilityBar
 from napari_subpixel.widgets.controls.progress import ProgressRow, duration
 from napari_subpixel.widgets.controls.refusals import Refusal, reason_first
 from napari_subpixel.widgets.controls.run_cost import RunCost
 from napari_subpixel.widgets.controls.words import Words
 from napari_subpixel.widgets.layers.movies import KEY, MovieLayer, belongs_to, is_movie
-from napari_subpixel.widgets.layers.points import PointNotes, notes_of, set_threshold
+from napari_subpixel.widgets.layers.points import PointNotes, column_of, notes_of, set_threshold
 from napari_subpixel.widgets.layers.results import snapshot
 
 if TYPE_CHECKING:
@@ -92,7 +93,8 @@ class DetectMolecules(Panel):
         self.device = self.form.device
         self.about = Words()
         self.column.addWidget(self.about)
-        self.add_form(self.movie, *self.form.rows)
+        self.probabilities = ProbabilityBar()
+        self.add_form(self.movie, *self.form.rows, ("", self.probabilities))
         self.movie.changed.connect(self._movie_changed)
         self.form.model_changed.connect(self._model_changed)
         self.form.device_known.connect(self._ask_preview)
@@ -145,6 +147,7 @@ class DetectMolecules(Panel):
         for widget in (self.pixel_size, self.run_button, self.cost, self.refusal, *below):
             self.column.addWidget(widget)
         self.live.timed.connect(self._frame_timed)
+        self.live.changed.connect(self._show_probabilities)
 
     # -- what is chosen -----------------------------------------------------------------------------------------------
 
@@ -271,7 +274,14 @@ class DetectMolecules(Panel):
 
     # -- threshold ----------------------------------------------------------------------------------------------------
 
-    def _threshold_moved(self, _: float) -> None:
+    def _show_probabilities(self) -> None:
+        """Show the probabilities of what the threshold acts on: the topmost result, else the preview."""
+        layer = next(iter(self._results()), None) or self.live.layer
+        self.probabilities.show_probabilities(None if layer is None else column_of(layer, "probability"))
+        self.probabilities.show_threshold(self.threshold.value())
+
+    def _threshold_moved(self, threshold: float) -> None:
+        self.probabilities.show_threshold(threshold)
         self._settle.start()
 
     def _apply_threshold(self) -> None:
@@ -310,6 +320,7 @@ class DetectMolecules(Panel):
         self._links.clear()
         results = self._results()
         self.save_button.setEnabled(bool(results))
+        self._show_probabilities()
         for layer in results:
             self._links.connect(notes_of(layer).threshold_changed, self._threshold_set)
 

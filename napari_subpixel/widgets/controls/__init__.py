@@ -17,6 +17,10 @@ What they show
 - ``table``: a read-only table to copy from
 - ``movie_table``: the table of a batch
 - ``scores``: the scores as rows of a table, and their files
+- ``probability_bar``: a histogram of probabilities in the colours of the markers, with the threshold
+- ``run_cost``: how long a run will take
+- ``refusals``: why something cannot be done, next to its button, with a button that cures it
+- ``words``: lines of text, never wider than the panel, legible on every theme
 - ``staleness``: a line that says what changed since the results were requested
 
 Without a face of their own
@@ -24,5 +28,6 @@ Without a face of their own
 - ``messages``: notifications
 - ``advice``: what to do about an error, in controls of the widgets
 - ``links``: connections with layers, which outlive a widget
+- ``pixel_size``: the pixel size of a movie, asked for where it is missed
 - ``saving``: file names from dialogs
 """

@@ -41,6 +41,10 @@ class LivePreview(QObject):
     ----------
     timed : Signal(object, float)
         A `PreviewRequest` and the seconds that its frame took.
+    changed : Signal()
+        The layer shows other molecules, or is gone.
+    layer : TablePoints, optional
+        The molecules of the frame in view.
     switch : magicgui.widgets.CheckBox
         Turns it on and off.
     text : QLabel
@@ -48,6 +52,7 @@ class LivePreview(QObject):
     """
 
     timed = Signal(object, float)
+    changed = Signal()
 
     def __init__(
         self,
@@ -75,6 +80,11 @@ class LivePreview(QObject):
         if self._on:
             self._say(words)
 
+    @property
+    def layer(self) -> Points | None:
+        """The molecules of the frame in view, if they are shown."""
+        return self._layer
+
     def ask(self, *_: object) -> None:
         """Detect the frame in view, unless the preview is off."""
         movie = self._movie() if self._on else None
@@ -93,6 +103,7 @@ class LivePreview(QObject):
         layer, self._layer = self._layer, None
         if layer is not None and layer in self._panel.viewer.layers:
             self._panel.viewer.layers.remove(layer)
+        self.changed.emit()
 
     def forget(self, layer: object) -> None:
         """Note that a layer was removed from the viewer."""
@@ -115,6 +126,7 @@ class LivePreview(QObject):
             return
         self.timed.emit(request, preview.seconds)
         layer = self._fill_layer(preview.table, movie)
+        self.changed.emit()
         n_shown, milliseconds = int(layer.shown.sum()), max(1, round(1000 * preview.seconds))
         molecules = f"{n_shown:,} molecule{'s'[: n_shown != 1]}"
         self._say(f"{molecules} in frame {request.frame} ({milliseconds:,} ms)")
