@@ -1,4 +1,4 @@
-"""The histogram of probabilities: every molecule in its bar, in the colours of the markers, pale below the threshold."""
+"""The histogram of probabilities: each molecule in its bar, in the colours of the markers, pale below the threshold."""
 
 from __future__ import annotations
 
