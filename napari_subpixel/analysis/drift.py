@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_subpixel._util.blas_threads import one_blas_thread
 from napari_subpixel.analysis.blinks import RADIUS_SIGMAS as SCATTER_SIGMAS
 from napari_subpixel.analysis.blinks import Events, linked_scatter, merge_blinks, scatter_over_uncertainty
 from napari_subpixel.analysis.curve_fitting import MAX_KNOTS, Fit, best_fit, disagreement, refined
@@ -99,9 +100,10 @@ def estimate_drift(localizations: Localizations, *, fiducials: bool | ArrayLike 
     rows = _rows_of(localizations)
     n_frames = max(localizations.n_frames or 0, int(rows.frame.max()) + 1)
     picks = None if isinstance(fiducials, bool) else checked_picks(fiducials) * localizations.known_pixel_size_nm()
-    if fiducials is False:
-        return _by_molecules(rows, n_frames, np.random.default_rng(seed))
-    return _by_fiducials(rows, n_frames, picks)
+    with one_blas_thread():
+        if fiducials is False:
+            return _by_molecules(rows, n_frames, np.random.default_rng(seed))
+        return _by_fiducials(rows, n_frames, picks)
 
 
 def checked_picks(picks: ArrayLike) -> NDArray[np.float64]:

@@ -35,6 +35,14 @@ def test_scoring_is_timed_and_agrees_with_the_plain_way() -> None:
 
 
 @pytest.mark.slow
+def test_drift_is_compared_with_the_truth() -> None:
+    (ours,) = printed("bench_drift")
+    cells = ours.split(" | ")
+    assert cells[2] == "ours"
+    assert max(float(cells[3]), float(cells[4])) < 2
+
+
+@pytest.mark.slow
 def test_every_format_that_is_written_is_timed() -> None:
     assert [line.split(" | ")[0] for line in printed("bench_formats")] == [
         "| ThunderSTORM csv",
