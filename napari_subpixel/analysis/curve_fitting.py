@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -78,9 +79,9 @@ class Fit:
     gap: float
     background: float = 0.01
 
-    @property
+    @cached_property
     def nodes(self) -> Nodes:
-        """Where on the curve the events are."""
+        """Where on the curve the events are; neither these nor the knots of a fit change."""
         return self.knots.nodes(self.events.time)
 
     @property
