@@ -40,8 +40,8 @@ ROOMS = {
     "reports": "_util analysis errors localizations rendering",
     "calibration": "_util camera coordinates errors psf stacks",
     "detection": "_util calibration camera coordinates errors localizations models psf stacks",
-    "runs": "_util analysis calibration camera coordinates detection errors formats localizations models psf "
-    "rendering reports stacks",
+    "runs": "_util analysis camera coordinates detection errors formats localizations models psf rendering reports "
+    "stacks",
     "training": "_util camera coordinates detection errors evaluation formats localizations models psf "
     "simulation stacks",
     "widgets": "_util camera cameras coordinates detection errors evaluation formats localizations models "

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from napari_subpixel import __version__
 from napari_subpixel._util import records
 from napari_subpixel._util.generators import in_silence, stepwise
@@ -16,12 +19,13 @@ from napari_subpixel.calibration.frame_sample import sampled_frames
 from napari_subpixel.calibration.microscope import microscope_of
 from napari_subpixel.calibration.psf_width import DEFAULT_SIGMA_PX
 from napari_subpixel.calibration.saturation import find_saturation
+from napari_subpixel.calibration.static_edges import find_static_edges
 from napari_subpixel.camera import Camera
 from napari_subpixel.coordinates import Roi, checked_roi
 from napari_subpixel.detection import chunks
 from napari_subpixel.detection.brightness import estimate_brightness
 from napari_subpixel.detection.detector import Detector
-from napari_subpixel.detection.mending import mended
+from napari_subpixel.detection.mending import Mending, mended
 from napari_subpixel.detection.options import DetectionOptions, checked_options
 from napari_subpixel.errors import InputError, PixelSizeError
 from napari_subpixel.stacks import Stack
@@ -70,6 +74,8 @@ class DetectionJob:
         Value from which on a pixel is saturated; the molecules that hold such are marked.
     drop_static : bool
         Whether points that never move are left out of the table.
+    edges : ndarray of bool, shape (Y, X), optional
+        Where the movie's light has edges that do not move.
     chunk_pixels : int, optional
         Pixels of a chunk; `chunks.CHUNK_PIXELS` if not given.
     """
@@ -90,6 +96,7 @@ class DetectionJob:
     bad_pixels: BadPixels | None = None
     saturation_adu: float | None = None
     drop_static: bool = False
+    edges: NDArray[np.bool_] | None = field(default=None, compare=False)
     chunk_pixels: int | None = None
 
     def __post_init__(self) -> None:
@@ -231,6 +238,7 @@ def job_for(
     sample = sampled_frames(stack)
     bad_pixels = bad_pixels or find_bad_pixels(sample, camera)
     saturation = find_saturation(sample, bit_depth=camera.bit_depth, bad=bad_pixels.mask)
+    edges = find_static_edges(Mending(bad_pixels).mend(sample))
     del sample
     listed = (bad_pixels.text,) if bad_pixels.text else ()
     draft = replace(
@@ -238,6 +246,7 @@ def job_for(
         bad_pixels=bad_pixels if bad_pixels.matters else None,
         saturation_adu=saturation.level,
         drop_static=options.drop_static,
+        edges=edges,
         assumed=listed,
         warnings=(*draft.warnings, *([saturation.text] if saturation.text else [])),
     )

@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_subpixel.calibration.frame_sample import sampled_frames
 from napari_subpixel.coordinates import home_pixel
 from napari_subpixel.detection.job import DetectionJob
-from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
 
 #: In shorter movies a molecule may be there in most frames.
@@ -22,20 +20,6 @@ MOST_FRAMES = 0.5
 MIN_DENSITY_RATIO = 4.0
 #: Side of the blocks of pixels that are near, in pixels.
 BLOCK_PX = 16
-#: Levels on both sides of an edge are those this far from it, in pixels,
-SIDES_PX = 5
-#: and the edge itself is not wider than this in both directions.
-EDGE_PX = 2
-#: The levels differ by at least this many standard errors,
-SURE_EDGE = 12.0
-#: stay as they are for so many pixels more, within this share of the difference,
-FARTHER_PX, LEVEL_WITHIN = 2, 0.3
-#: by this share of the whole range between them, so that a bright line is no edge,
-EDGE_OF_RANGE = 0.7
-#: and most of it within the edge itself, so that a slope is none.
-EDGE_STEEPNESS = 0.6
-#: Smaller ones, in pixels, are noise.
-MIN_EDGE_AREA = 8
 #: Points that far from an edge belong to it, in pixels,
 EDGE_REACH_PX = 2
 #: and those farther, up to this, show how many there would be without it.
@@ -148,58 +132,13 @@ def static_places(counts: NDArray[np.int64], n_frames: int) -> NDArray[np.bool_]
     return ndimage.binary_dilation(static, np.ones((3, 3), bool)) if static.any() else static
 
 
-def static_edges(image: NDArray[np.float32], error: float) -> NDArray[np.bool_]:
-    """Return where an image has steps: levels that differ on both sides, and change within a few pixels.
-
-    Parameters
-    ----------
-    image : ndarray, shape (Y, X)
-        The median of a movie over time.
-    error : float
-        Standard error of a pixel.
-    """
-    from scipy import ndimage
-
-    smooth = ndimage.uniform_filter(np.asarray(image, np.float64), 3, mode="nearest")
-    found = np.zeros(image.shape, bool)
-    far = SIDES_PX + FARTHER_PX
-    for axis in (0, 1):
-        before, after = (_shifted(smooth, sign * SIDES_PX, axis) for sign in (-1, 1))
-        step = np.abs(after - before)
-        within = LEVEL_WITHIN * step
-        window = [2 * SIDES_PX + 1 if k == axis else 1 for k in (0, 1)]
-        extent = ndimage.maximum_filter(smooth, window) - ndimage.minimum_filter(smooth, window)
-        is_edge = (
-            (step > SURE_EDGE * error)
-            & (step > EDGE_OF_RANGE * extent)
-            & (np.abs(_shifted(smooth, EDGE_PX, axis) - _shifted(smooth, -EDGE_PX, axis)) > EDGE_STEEPNESS * step)
-            & (np.abs(_shifted(smooth, -far, axis) - before) < within)
-            & (np.abs(_shifted(smooth, far, axis) - after) < within)
-        )
-        of_axis = np.moveaxis(is_edge, axis, 0)
-        of_axis[:SIDES_PX] = of_axis[-SIDES_PX:] = False  # there is no level on one side
-        found |= is_edge
-    labels, n = ndimage.label(found, np.ones((3, 3), int))
-    return np.isin(labels, np.flatnonzero(np.bincount(labels.ravel(), minlength=n + 1)[1:] >= MIN_EDGE_AREA) + 1)
-
-
 def _static_edges(job: DetectionJob, counts: NDArray[np.int64], n_frames: int) -> NDArray[np.bool_]:
     """Return the pixels near edges along which there are points in most frames, and more than on either side."""
     from scipy import ndimage
 
-    none = np.zeros(counts.shape, bool)
-    try:
-        sample = sampled_frames(job.movie)
-    except (InputError, ValueError):  # a movie that is gone or closed by now
-        return none
-    if len(sample) < 2:
-        return none
-    image = np.median(sample, axis=0).astype(np.float32)
-    changes = np.abs(np.diff(sample[:: max(1, len(sample) // 8)].astype(np.float32), axis=0))
-    error = 1.4826 * float(np.median(changes)) / np.sqrt(2) * 1.2533 / np.sqrt(len(sample)) / 3
-    edges = static_edges(image, max(error, 1e-6))
-    if not edges.any():
-        return none
+    edges = job.edges
+    if edges is None:
+        return np.zeros(counts.shape, bool)
     near = ndimage.binary_dilation(edges, np.ones((3, 3), bool), EDGE_REACH_PX)
     around = ndimage.binary_dilation(edges, np.ones((3, 3), bool), AROUND_PX) & ~near
     labels, n = ndimage.label(near, np.ones((3, 3), int))
@@ -220,12 +159,6 @@ def _typical(near: NDArray[np.float64]) -> NDArray[np.float64]:
     rows, columns = (np.minimum(np.arange(side) // BLOCK_PX, n - 1) for side, n in zip(near.shape, size, strict=True))
     blocks = near[: size[0] * BLOCK_PX, : size[1] * BLOCK_PX].reshape(size[0], BLOCK_PX, size[1], BLOCK_PX)
     return np.median(blocks, axis=(1, 3))[np.ix_(rows, columns)]
-
-
-def _shifted(image: NDArray[np.float64], distance: int, axis: int) -> NDArray[np.float64]:
-    """Return the values that far after every pixel along an axis; those of the border beyond it."""
-    n = image.shape[axis]
-    return image.take((np.arange(n) + distance).clip(0, n - 1), axis)
 
 
 def _places(mask: NDArray[np.bool_], counts: NDArray[np.int64]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from napari_subpixel import formats
+from napari_subpixel.calibration.static_edges import static_edges
 from napari_subpixel.camera import Camera
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.job import DetectionJob, job_for
@@ -15,7 +16,7 @@ from napari_subpixel.detection.options import DetectionOptions
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.psf import GaussianPSF, draw_gaussians
 from napari_subpixel.runs.pipeline import detect_all, detect_to_file
-from napari_subpixel.runs.static_points import find_static_points, per_pixel, static_edges, static_places
+from napari_subpixel.runs.static_points import find_static_points, per_pixel, static_places
 from napari_subpixel.stacks import open_stack
 
 SHAPE, N = (64, 80), 40
