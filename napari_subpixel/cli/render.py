@@ -10,10 +10,13 @@ from napari_subpixel._util.records import naming
 from napari_subpixel.cli.common import add_table_arguments, read_table, region, shape
 from napari_subpixel.cli.filtering import add_keep_argument, kept_rows
 from napari_subpixel.cli.messages import say
+from napari_subpixel.cli.parsing import UsageError
 from napari_subpixel.cli.tables import print_json
 
 if TYPE_CHECKING:
     from napari_subpixel.localizations import Localizations
+    from napari_subpixel.rendering.colours import ColouredImage
+    from napari_subpixel.rendering.render import SuperResolutionImage
 
 
 def add_parser(subparsers: Any) -> None:
@@ -55,7 +58,22 @@ def add_parser(subparsers: Any) -> None:
         metavar="NM",
         help="length of the picture's bar (a fifth of its width); 0: none",
     )
-    parser.add_argument("--colormap", default="hot", metavar="NAME", help="colours of the picture: hot or gray (hot)")
+    parser.add_argument(
+        "--colormap",
+        metavar="NAME",
+        help="colours of the picture: hot, gray, magma, viridis or rainbow (hot; rainbow with --color-by)",
+    )
+    parser.add_argument(
+        "--color-by",
+        metavar="COLUMN",
+        help="colour each point of the picture by a column, such as frame, z or photons",
+    )
+    parser.add_argument(
+        "--color-range",
+        type=value_range,
+        metavar="A:B",
+        help="value of the first and of the last colour (the 1%% and the 99%% quantile)",
+    )
     parser.add_argument(
         "--contrast",
         type=float,
@@ -70,6 +88,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Render and save."""
+    from napari_subpixel.rendering.colours import ColouredImage, checked_colormap
     from napari_subpixel.rendering.image_files import (
         check_image_output,
         check_preview_output,
@@ -79,6 +98,12 @@ def run(arguments: argparse.Namespace) -> int:
     )
     from napari_subpixel.rendering.render import render
 
+    if (arguments.color_by or arguments.color_range) and not arguments.preview:
+        raise UsageError("render: --color-by and --color-range are for the picture of --preview (--help explains)")
+    if arguments.color_range and not arguments.color_by:
+        raise UsageError("render: --color-range needs --color-by (--help explains)")
+    if arguments.colormap is not None:
+        checked_colormap(arguments.colormap)
     check_image_output(arguments.output, overwrite=arguments.overwrite)
     if arguments.preview:
         check_preview_output(arguments.preview, overwrite=arguments.overwrite)
@@ -100,6 +125,10 @@ def run(arguments: argparse.Namespace) -> int:
         frame_shape=arguments.shape_px,
         roi=roi,
     )
+    picture: SuperResolutionImage | ColouredImage = image
+    if arguments.preview and arguments.color_by:
+        with naming(arguments.localizations):
+            picture = coloured(table, arguments, roi)
     save_image(arguments.output, image, overwrite=arguments.overwrite)
     bar_nm = None
     if arguments.preview:
@@ -107,8 +136,8 @@ def run(arguments: argparse.Namespace) -> int:
         contrast = {} if arguments.contrast is None else {"full_at": arguments.contrast}
         save_preview(
             arguments.preview,
-            image,
-            colormap=arguments.colormap,
+            picture,
+            colormap=arguments.colormap or "hot",
             scale_bar_nm=bar_nm,
             overwrite=arguments.overwrite,
             **contrast,
@@ -120,7 +149,7 @@ def run(arguments: argparse.Namespace) -> int:
     say(f"{arguments.output}: {height} x {width} pixels of {arguments.pixel_size_nm:g} nm{where}{outside}")
     if arguments.preview:
         bar = f", with a scale bar of {bar_nm:g} nm" if bar_nm else ""
-        say(f"{arguments.preview}: picture for viewing{bar}")
+        say(f"{arguments.preview}: picture for viewing{bar}{_described_colours(picture, arguments.color_by)}")
     if arguments.json:
         print_json(
             {
@@ -133,6 +162,8 @@ def run(arguments: argparse.Namespace) -> int:
                 "n_outside": image.n_outside,
                 "preview": None if arguments.preview is None else str(arguments.preview),
                 "scale_bar_nm": bar_nm,
+                "color_by": arguments.color_by,
+                "color_range": list(picture.value_range) if isinstance(picture, ColouredImage) else None,
             }
         )
     return 0
@@ -147,3 +178,43 @@ def _part(arguments: argparse.Namespace, table: Localizations) -> tuple[tuple[in
         return None
     (y0, y1), (x0, x1) = detected
     return (int(y0), int(y1)), (int(x0), int(x1))
+
+
+def value_range(text: str) -> tuple[float | None, float | None]:
+    """Parse ``A:B``, either end of which may be left out."""
+    try:
+        low, high = (float(part) if part.strip() else None for part in text.split(":"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"a range is A:B, got {text!r}") from None
+    return low, high
+
+
+def coloured(
+    table: Localizations, arguments: argparse.Namespace, roi: tuple[tuple[int, int], tuple[int, int]] | None
+) -> ColouredImage:
+    """Return the image whose points have the colour of the column that the flags name."""
+    from napari_subpixel.analysis.quantities import source_of, values_in
+    from napari_subpixel.rendering.colours import BY_VALUE, render_coloured
+
+    values, _ = values_in(table, source_of(table, arguments.color_by))
+    return render_coloured(
+        table,
+        values,
+        colormap=arguments.colormap or BY_VALUE,
+        value_range=arguments.color_range or (None, None),
+        pixel_size_nm=arguments.pixel_size_nm,
+        method=arguments.method,
+        sigma_nm=arguments.sigma_nm,
+        frame_shape=arguments.shape_px,
+        roi=roi,
+    )
+
+
+def _described_colours(picture: SuperResolutionImage | ColouredImage, color_by: str | None) -> str:
+    from napari_subpixel.rendering.colours import ColouredImage
+
+    if not isinstance(picture, ColouredImage):
+        return ""
+    low, high = picture.value_range
+    without = f" ({picture.n_without:,} points without it are left out)" if picture.n_without else ""
+    return f", in colours by {color_by} from {low:g} to {high:g}{without}"

@@ -2,5 +2,6 @@
 
 render         `render`: the image, on a grid that lies exactly over the frames
 image_files    its files: OME-TIFF to measure in, PNG to look at
+colours        colormaps, and images in which points have the colour of a quantity
 kernels        compiled loops that draw points
 """

@@ -6,7 +6,6 @@ import hashlib
 import json
 import math
 import uuid
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,10 @@ from numpy.typing import NDArray
 
 from napari_subpixel._util import records
 from napari_subpixel._util.files import atomic_output, check_can_write
-from napari_subpixel.errors import InputError, suggest
+from napari_subpixel.errors import InputError
+from napari_subpixel.rendering.colours import ColouredImage, checked_colormap, colour_table
 from napari_subpixel.rendering.render import SuperResolutionImage
 
-#: Colours at equal steps from dark to bright, red, green and blue from 0 to 1.
-COLORMAPS = {
-    "hot": ((0, 0, 0), (0.7, 0, 0), (1, 0.45, 0), (1, 0.85, 0.1), (1, 1, 1)),
-    "gray": ((0, 0, 0), (1, 1, 1)),
-}
 #: A preview shows this share of the lit pixels below full brightness.
 PREVIEW_QUANTILE = 0.995
 #: A preview is sparse where fewer of its pixels than this share are lit: its points are widened, so that they are
@@ -105,7 +100,7 @@ def _ome_metadata(rendered: SuperResolutionImage) -> dict[str, Any]:
 
 def save_preview(
     path: str | Path,
-    rendered: SuperResolutionImage,
+    rendered: SuperResolutionImage | ColouredImage,
     *,
     colormap: str = "hot",
     scale_bar_nm: float | None = None,
@@ -120,10 +115,10 @@ def save_preview(
     ----------
     path : path-like
         Ends in .png.
-    rendered : SuperResolutionImage
+    rendered : SuperResolutionImage or ColouredImage
         What to show; an image of more than 4096 pixels a side is shown smaller.
-    colormap : {"hot", "gray"}
-        Colours from dark to bright.
+    colormap : str
+        Colours from dark to bright, one of `colours.COLORMAPS`; an image that has colours keeps them.
     scale_bar_nm : float, optional
         Length of a white bar in the lower right corner, in nm.
     full_at : float, optional
@@ -141,18 +136,20 @@ def save_preview(
     import imagecodecs
 
     check_preview_output(path, overwrite=overwrite)
-    if colormap not in COLORMAPS:
-        hint = suggest(str(colormap), COLORMAPS)
-        raise InputError(f"colormap must be one of {', '.join(COLORMAPS)}, got {colormap!r}{hint}")
+    colours = checked_colormap(colormap)
     if full_at is not None and not 0 < records.number("preview", "full_at", full_at) <= 1:
         raise InputError(f"the contrast is a quantile above 0 and at most 1, got {full_at:g}")
-    shrink = -(-max(rendered.image.shape) // PREVIEW_SIDE_PX)
-    image = _shrunk(rendered.image, shrink)
+    whole = rendered.points if isinstance(rendered, ColouredImage) else rendered.image
+    shrink = -(-max(whole.shape) // PREVIEW_SIDE_PX)
+    image = _shrunk(whole, shrink)
+    light = _shrunk(rendered.light, shrink) if isinstance(rendered, ColouredImage) else None
     if sparse := bool(np.count_nonzero(_lit(image)) < SPARSE_SHARE * image.size):
         image = _widened(image)
+        light = None if light is None else np.stack([_widened(light[..., k]) for k in range(3)], axis=-1)
     if full_at is None:
         full_at = SPARSE_QUANTILE if sparse else PREVIEW_QUANTILE
-    picture = _coloured(image, COLORMAPS[colormap], full_at)
+    level = _level(image, full_at)
+    picture = _in_colours(level, colours) if light is None else _in_own_colours(level, image, light)
     if scale_bar_nm is not None:
         _draw_scale_bar(picture, scale_bar_nm, rendered.grid.pixel_size_nm * shrink)
     with atomic_output(path) as draft:
@@ -168,8 +165,8 @@ def preview_png(
     ----------
     rendered : SuperResolutionImage
         What to show; an image of more than `side_px` pixels a side is shown smaller.
-    colormap : {"hot", "gray"}
-        Colours from dark to bright.
+    colormap : str
+        Colours from dark to bright, one of `colours.COLORMAPS`.
     full_at : float
         The quantile of the lit pixels that is shown fully bright.
     side_px : int
@@ -179,18 +176,18 @@ def preview_png(
 
     shrink = -(-max(rendered.image.shape) // side_px)
     image = _shrunk(rendered.image, shrink)
-    picture = _coloured(image, COLORMAPS[colormap], full_at)
+    picture = _in_colours(_level(image, full_at), checked_colormap(colormap))
     return bytes(imagecodecs.png_encode(picture, level=6)), _full_level(image, full_at) / shrink**2
 
 
-def fitting_scale_bar_nm(rendered: SuperResolutionImage) -> float | None:
+def fitting_scale_bar_nm(rendered: SuperResolutionImage | ColouredImage) -> float | None:
     """Return a round length for a scale bar, up to a fifth of an image's width; None where the image is tiny.
 
     Parameters
     ----------
-    rendered : SuperResolutionImage
+    rendered : SuperResolutionImage or ColouredImage
     """
-    height, width = rendered.image.shape
+    height, width = rendered.grid.shape
     if min(height, width) < MIN_SCALE_BAR_SIDE_PX:
         return None
     longest_nm = width * rendered.grid.pixel_size_nm / 5
@@ -205,7 +202,7 @@ def _check_suffix(path: str | Path, suffixes: tuple[str, ...]) -> None:
 
 def _shrunk(image: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
     """Return the sums over blocks of `factor` x `factor` pixels; the last ones may be cut."""
-    starts = [np.arange(0, n, factor) for n in image.shape]
+    starts = [np.arange(0, n, factor) for n in image.shape[:2]]
     return image if factor == 1 else np.add.reduceat(np.add.reduceat(image, starts[0], axis=0), starts[1], axis=1)
 
 
@@ -222,12 +219,22 @@ def _widened(image: NDArray[np.float32]) -> NDArray[np.float32]:
     return wide
 
 
-def _coloured(image: NDArray[np.float32], colours: Sequence[Sequence[float]], full_at: float) -> NDArray[np.uint8]:
-    """Return an RGB picture, shape (height, width, 3), full bright at a quantile of the lit pixels."""
-    level = np.rint(np.clip(image / _full_level(image, full_at), 0, 1) * 255).astype(np.uint8)
-    places = np.linspace(0, 255, len(colours))
-    table = np.column_stack([np.interp(np.arange(256), places, channel) for channel in zip(*colours, strict=True)])
-    return np.rint(table * 255).astype(np.uint8)[level]
+def _level(image: NDArray[np.float32], full_at: float) -> NDArray[np.float32]:
+    """Return brightness from 0 to 1, which is that of a quantile of the lit pixels."""
+    return np.clip(image / np.float32(_full_level(image, full_at)), 0, 1)
+
+
+def _in_colours(level: NDArray[np.float32], colours: Sequence[Sequence[float]]) -> NDArray[np.uint8]:
+    """Return an RGB picture, shape (height, width, 3), of brightness from 0 to 1."""
+    return np.rint(colour_table(colours) * 255).astype(np.uint8)[np.rint(level * 255).astype(np.uint8)]
+
+
+def _in_own_colours(
+    level: NDArray[np.float32], points: NDArray[np.float32], light: NDArray[np.float32]
+) -> NDArray[np.uint8]:
+    """Return an RGB picture, shape (height, width, 3): the mean colour of a pixel's points, as bright as its level."""
+    share = level / np.where(points > 0, points, 1)
+    return np.rint(np.clip(light * share[..., None], 0, 1) * 255).astype(np.uint8)
 
 
 def _full_level(image: NDArray[np.float32], full_at: float) -> float:

@@ -396,3 +396,18 @@ def test_simulate_writes_the_drift_that_the_movie_has(run, tmp_path):
     for frame in range(20):
         moved = (beads.yx[beads.frame == frame] - first) * table.pixel_size_nm
         np.testing.assert_allclose(moved, np.tile(drift[frame, [2, 1]], (2, 1)), atol=0.02)
+
+
+def test_render_colours_points_by_a_column(run, refuse, truth, tmp_path):
+    files = ("-o", tmp_path / "a.tif", "--preview", tmp_path / "a.png", "--json")
+    status, out, err = run("render", truth, *files, "--color-by", "frame", "--color-range", "0:11")
+    assert status == 0
+    assert json.loads(out)["color_range"] == [0, 11]
+    assert "in colours by frame from 0 to 11" in err
+    assert (tmp_path / "a.png").stat().st_size > 500
+    again = (*files, "--overwrite")
+    assert "unknown column 'phtons'; did you mean 'photons'" in refuse("render", truth, *again, "--color-by", "phtons")
+    assert "colormap must be one of" in refuse("render", truth, *again, "--colormap", "jet")
+    assert "--preview" in refuse("render", truth, "-o", tmp_path / "b.tif", "--color-by", "frame")
+    assert "a range is A:B" in refuse("render", truth, *again, "--color-by", "frame", "--color-range", "5")
+    assert not (tmp_path / "b.tif").exists()
