@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -330,3 +331,46 @@ def test_picasso_s_linked_groups_and_picks_go_through_this_program_unchanged(
     for name in ["frame", "x", "y", "group", *names]:
         np.testing.assert_array_equal(back[name], rows[name], err_msg=name)
         assert back[name].dtype.kind == rows[name].dtype.kind, name
+
+
+#: The Python of an environment with Picasso, where it is not this one.
+OTHER_PYTHON = os.environ.get("NAPARI_SUBPIXEL_PICASSO_PYTHON")
+LINK_AND_SAVE = """
+import sys
+from picasso import io, postprocess
+locs, info = io.load_locs(sys.argv[1])
+linked = postprocess.link(locs, info, r_max=0.5, max_dark_time=1, remove_ambiguous_lengths=False)
+linked["group"] = range(5, 5 + len(linked))
+io.save_locs(sys.argv[2], linked, info)
+io.save_locs(sys.argv[3], io.load_locs(sys.argv[4])[0], info)
+"""
+
+
+@pytest.mark.skipif(
+    not OTHER_PYTHON and importlib.util.find_spec("picasso") is None,
+    reason="Picasso is not installed here, and NAPARI_SUBPIXEL_PICASSO_PYTHON names no Python that has it",
+)
+def test_picasso_and_this_program_hand_linked_molecules_to_each_other(tmp_path: Path) -> None:
+    frame = np.repeat(np.arange(40), 2)
+    rows = {
+        "frame": frame,
+        "y": np.tile([3.0, 9.0], 40) + frame // 10,
+        "x": np.full(80, 5.0),
+        "photons": np.full(80, 900.0),
+    }
+    table = Localizations(
+        {**rows, "y_uncertainty": np.full(80, 0.1), "x_uncertainty": np.full(80, 0.1)},
+        pixel_size_nm=130, frame_shape=(20, 33), n_frames=40,
+    )  # fmt: skip
+    files = [tmp_path / name for name in ("rows.hdf5", "linked.hdf5", "back.hdf5", "ours.hdf5")]
+    picasso.write(files[0], table)
+    picasso.write(files[3], LINKED)
+    command = [OTHER_PYTHON or sys.executable, "-c", LINK_AND_SAVE, *map(str, files)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    linked = picasso.read(files[1])
+    assert linked["n_frames"].tolist() == [10] * 8
+    assert linked["group"].tolist() == list(range(5, 13))
+    back = picasso.read(files[2])
+    for name in LINKED.columns:
+        np.testing.assert_array_equal(back[name], LINKED[name], err_msg=name)

@@ -129,7 +129,10 @@ def test_a_scale_bar_has_its_length(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"colormap": "hott"}, "colormap must be one of hot, gray, got 'hott'; did you mean 'hot'"),
+        (
+            {"colormap": "hott"},
+            "colormap must be one of hot, gray, magma, viridis, rainbow, got 'hott'; did you mean 'hot'",
+        ),
         ({"scale_bar_nm": 1e6}, r"a scale bar of 1e\+06 nm does not fit a picture of 94 x 148 pixels"),
         ({"scale_bar_nm": 1}, "a scale bar of 1 nm does not fit"),
         ({"scale_bar_nm": -500}, "a scale bar of -500 nm does not fit"),
