@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 
-from napari_subpixel.rendering.image_files import COLORMAPS, fitting_scale_bar_nm, preview_png
+from napari_subpixel.rendering.colours import COLORMAPS
+from napari_subpixel.rendering.image_files import fitting_scale_bar_nm, preview_png
 from napari_subpixel.rendering.render import SuperResolutionImage
 from napari_subpixel.reports.charts import number_text
 
