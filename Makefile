@@ -81,7 +81,7 @@ wheel: $(STAMPS)/check ## build the wheel and test it outside the checkout
 	TORCH_ARGS="$(TORCH_ARGS)" scripts/test-wheel $(BIN)/python
 
 bench: $(STAMPS)/test ## run the benchmarks
-	@set -e; for file in benchmarks/bench_*.py; do echo "$$file"; $(BIN)/python "$$file"; done
+	@set -e; for file in benchmarks/bench_*.py; do echo "$$file"; scripts/with-screen $(BIN)/python "$$file"; done
 
 bench-paper: $(STAMPS)/test ## train and compare the methods of the papers: hours; resumes where it stopped
 	$(BIN)/python benchmarks/compare_methods.py $(BENCH_WORK) --report docs/benchmarks
