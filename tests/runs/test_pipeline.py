@@ -215,7 +215,7 @@ def test_more_points_than_can_be_resolved_bring_a_warning(job):
     assert crowding_warning(job, 0, 0) is None
     warning = crowding_warning(job, int(0.2 * pixels) * 30, 30)
     assert warning.startswith("movie.tif: too many points: 416 per frame, 0.20 per pixel, are more than")
-    assert "that the model paper was trained on? Its limits: knows one PSF" in warning
+    assert "that the model paper was trained on: knows one PSF" in warning
     part = DetectionJob(job.stack, job.detector, roi=((0, 10), (0, 20)))
     assert crowding_warning(part, 30, 1)
     assert not crowding_warning(job, 30, 1)
