@@ -12,19 +12,17 @@ from numpy.typing import NDArray
 from napari_subpixel.calibration.camera_misfit import (
     LIKELY_READ_NOISE_ADU,
     LIKELY_READ_NOISE_E,
+    MAX_UNCERTAINTY,
     baseline_is_off,
     baseline_range,
     gain_is_off,
     gain_of,
     read_noise_range,
-    shows_gain,
 )
 from napari_subpixel.calibration.noise_growth import NoiseFit, fit_noise
 from napari_subpixel.camera import GAIN, Camera
 from napari_subpixel.errors import NoEstimateError
 
-#: The noise grows with the light where the slope's standard error is below this share of it.
-MAX_UNCERTAINTY = 0.5
 #: Read noise is at most so much that this share of the slope without it is left.
 LEAST_SLOPE = 0.2
 #: Name of a camera that was estimated, and of one that could not be.
@@ -108,7 +106,7 @@ def camera_of_movie(fit: NoiseFit, known: Camera) -> Camera:
 
 def given_baseline_is_off(fit: NoiseFit, known: Camera) -> bool:
     """Return whether a given baseline differs from that which the movie shows by itself."""
-    if not shows_gain(fit):
+    if not fit.uncertainty < MAX_UNCERTAINTY:
         return False
     gain = gain_of(fit.slope, known)
     return baseline_is_off(fit, replace(known.uniform(), electrons_per_adu=gain), fit.baseline_error)

@@ -7,6 +7,8 @@ import numpy as np
 from napari_subpixel.calibration.noise_growth import NoiseFit
 from napari_subpixel.camera import Camera
 
+#: The noise grows with the light where the slope's standard error is below this share of it.
+MAX_UNCERTAINTY = 0.5
 #: A gain does not fit where it is off by more than this factor,
 MAX_GAIN_FACTOR = 1.5
 #: and nothing is off by less than this many standard errors.
@@ -46,7 +48,9 @@ def shows_gain(fit: NoiseFit) -> bool:
 
 def gain_is_off(fit: NoiseFit, camera: Camera) -> bool:
     """Return whether a camera's gain differs from that which the movie shows."""
-    return shows_gain(fit) and abs(np.log(fit.slope / slope_of(camera))) > np.log(MAX_GAIN_FACTOR)
+    if not fit.uncertainty < MAX_UNCERTAINTY:
+        return False
+    return abs(np.log(fit.slope / slope_of(camera))) > max(np.log(MAX_GAIN_FACTOR), SURE_SIGMA * fit.uncertainty)
 
 
 def baseline_range(fit: NoiseFit, camera: Camera) -> tuple[float, float]:

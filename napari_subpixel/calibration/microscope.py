@@ -103,7 +103,9 @@ def microscope_of(
             notes.append(note)
             warnings += [uncertain] if uncertain else []
         warnings += [misfit] if misfit else []
-        notes += [note for note in (width_note, unchecked(fit, unknown)) if note]
+        not_checked = unchecked(fit, unknown)
+        notes += [note for note in (width_note, "" if unknown else not_checked) if note]
+        warnings += [not_checked] if unknown and not_checked else []  # something rests on what is not checked
     suggested = suggested and _typable(suggested, GAIN)
     return Microscope(camera, width, tuple(notes), tuple(warnings), suggested)
 

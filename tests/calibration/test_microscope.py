@@ -293,6 +293,12 @@ def test_a_movie_that_shows_the_gain_poorly_says_so(rng):
     assert [note.split(":")[0] for note in given.assumed] == ["the given baseline and gain not checked"]
 
 
+def test_an_estimate_that_rests_on_an_unchecked_number_is_a_warning(rng):
+    with open_stack(rng.poisson(100.0, (6, 40, 40)) + 100) as stack:
+        found = microscope_of(stack, Camera(100.0, 0.0), 1.3, unknown=("electrons_per_adu",))
+    assert found.warnings[-1].startswith("not checked: the given baseline, since the movie shows the gain ")
+
+
 @pytest.mark.parametrize("baseline", [0.0, 60.0, 140.0])
 def test_a_wrong_baseline_alone_leaves_the_gain_right(baseline, rng):
     with open_stack(taken("plain", "ccd", rng)) as stack:
