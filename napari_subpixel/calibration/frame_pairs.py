@@ -54,3 +54,12 @@ def changes_and_light(frames: NDArray) -> tuple[NDArray[np.float64], NDArray[np.
     if np.array_equal(first, second):  # a movie of copies of a frame is that frame
         return first, first
     return (second - first) / np.sqrt(2), (first + second) / 2
+
+
+def saturated_pixels(frames: NDArray, n_pairs: int) -> NDArray[np.bool_]:
+    """Return where a frame of a pair has the highest value of all, if more than one pixel has it, (K, Y, X)."""
+    frames = np.asarray(frames)
+    high = frames == frames.max()
+    if high.sum() < 2:
+        high[:] = False
+    return high if n_pairs == len(frames) else (high[::2] | high[1::2])[:n_pairs]

@@ -38,10 +38,6 @@ LEAK_ERROR = 0.4
 #: In windows that are brighter or darker by noise alone, the variance follows by a slope that differs from the gain by
 #: up to this share: less with much read noise, more after electron multiplication.
 NOISE_SLOPE_ERROR = 0.5
-#: Share of the windows of even light that noise takes out of the class around the median, on either side,
-TAIL_SHARE = 0.00135
-#: and how far these are from the median, in standard deviations.
-TAIL_SIGMA = 3.3
 #: Parts of the movie of which each is left out in turn, for the errors.
 PARTS = 16
 #: Times that the weights are made from the line that they gave.
@@ -154,7 +150,7 @@ class _Classes(NamedTuple):
     leak, size : ndarray, shape (B,)
         Of the bands up to each.
     tail : ndarray, shape (C,)
-        How far the light of a class is from the median, on average, by noise alone.
+        By how much noise moved the light of a class away from the median, on average.
     """
 
     number: NDArray[np.float64]
@@ -190,12 +186,6 @@ def _classes(spectra: WindowSpectra) -> _Classes:
 
     size = np.cumsum(spectra.sizes)
     fine = np.cumsum(spectra.fine * spectra.sizes, axis=1) / size
-    number = np.bincount(by_light, minlength=len(edges) + 1)
-    tail = np.zeros(len(edges) + 1)
-    for side in (-1, 1):
-        if 0 <= middle + side < len(tail) and number[middle + side]:
-            share = min(1.0, TAIL_SHARE * number[middle] / number[middle + side])
-            tail[middle + side] = side * share * TAIL_SIGMA * spread
     return _Classes(
         total(),
         total(light),
@@ -203,7 +193,7 @@ def _classes(spectra: WindowSpectra) -> _Classes:
         np.stack([total(band) for band in fine.T], axis=-1),
         np.cumsum(spectra.leak * spectra.sizes) / size,
         size,
-        np.repeat(tail, shares),
+        np.repeat(_noisy_light(light, by_light, edges, middle) * spread**2, shares),
     )
 
 
@@ -218,6 +208,28 @@ def _edges(light: NDArray[np.float64], spread: float) -> tuple[NDArray[np.float6
             edges.append(edges[-1] + step)
         sides.append(np.array(edges))
     return np.concatenate([median - sides[0][::-1], median + sides[1]]), len(sides[0])
+
+
+def _noisy_light(
+    light: NDArray[np.float64], by_light: NDArray[np.int64], edges: NDArray[np.float64], middle: int
+) -> NDArray[np.float64]:
+    """Return how far noise moved the light of the classes, on average, over its variance.
+
+    That is the negative slope of the logarithm of the density (Tweedie's formula). Where windows become fewer away from
+    the median their density falls off exponentially over about their mean distance from the nearer edge.
+    """
+    n_classes = len(edges) + 1
+    number = np.bincount(by_light, minlength=n_classes)
+    mean = np.bincount(by_light, light, n_classes) / number.clip(1)
+    moved = np.zeros(n_classes)
+    for k in np.flatnonzero(number):
+        if k == middle:
+            continue
+        side = 1 if k > middle else -1
+        near, far = (edges[k - 1], k) if side > 0 else (edges[k], k - 1)
+        width = abs(edges[far] - near) if 0 <= far < len(edges) else np.inf
+        moved[k] = side * max(1 / max(abs(mean[k] - near), 1e-9) - 2 / width, 0.0)
+    return moved
 
 
 class _Line(NamedTuple):

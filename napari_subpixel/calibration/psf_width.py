@@ -5,13 +5,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_subpixel.calibration.frame_pairs import changes_and_light
+from napari_subpixel.calibration.frame_pairs import changes_and_light, saturated_pixels
 from napari_subpixel.errors import NoEstimateError
 
 #: Smallest and largest plausible width of the PSF, in pixels.
 SIGMA_PX = (0.3, 4.0)
 #: Width assumed where it cannot be estimated, in pixels.
 DEFAULT_SIGMA_PX = 1.3
+#: Weights fall off over about twice as many pixels around a saturated one.
+FALL_PX = 5
+#: Nothing is left out where less than this share would be left.
+MIN_UNSATURATED = 0.1
 #: The width is estimated where the molecules' light is at least this share of the noise, at the coarsest scale,
 MIN_LIGHT_SHARE = 0.02
 #: and the log likelihood of the spectrum is higher with molecules than without by at least this.
@@ -43,6 +47,9 @@ def estimate_sigma_px(frames: NDArray) -> float:
     from scipy.optimize import minimize
 
     changing = changes_and_light(frames)[0]
+    saturated = saturated_pixels(frames, len(changing))
+    if saturated.any() and (weights := _apart_from(saturated)).mean() > MIN_UNSATURATED:
+        changing = changing * weights
     power, square, pixel = _spectrum(changing)
     floor = float(np.median(power[square > np.quantile(square, 0.8)]))
     top = max(float(power[square < np.quantile(square, 0.1)].mean()) - floor, 1e-3 * floor)
@@ -62,6 +69,16 @@ def estimate_sigma_px(frames: NDArray) -> float:
     if not SIGMA_PX[0] < sigma < SIGMA_PX[1] or light < MIN_LIGHT_SHARE * noise or evidence < MIN_EVIDENCE:
         raise NoEstimateError("no molecules stand out in the movie's differences: give the width of the PSF")
     return float(sigma)
+
+
+def _apart_from(saturated: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return weights of pixels that fall off smoothly to 0 around saturated ones: molecules cut off look wide."""
+    from scipy.ndimage import maximum_filter, uniform_filter
+
+    weights = 1.0 - maximum_filter(saturated, (1, 4 * FALL_PX + 1, 4 * FALL_PX + 1))
+    for _ in range(2):
+        weights = uniform_filter(weights, (0, FALL_PX, FALL_PX))
+    return weights
 
 
 def _spectrum(frames: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_subpixel.calibration.frame_pairs import changes_and_light
+from napari_subpixel.calibration.frame_pairs import changes_and_light, saturated_pixels
 
 #: Side of a window, in pixels; that of smaller frames is theirs.
 WINDOW_PX = 20
@@ -83,7 +83,7 @@ def window_spectra(frames: NDArray, sigma_px: float) -> WindowSpectra:
     window = np.outer(taper, taper)
     bands, sizes, leak = _bands(side, sigma_px)
     folded = _folded(bands, side).astype(np.float32)
-    saturated = _saturated(np.asarray(frames), len(changing))
+    saturated = saturated_pixels(frames, len(changing))
     whole = np.stack([~np.any(_windows(pixels, side, step), axis=(2, 3)) for pixels in saturated])
     whole |= not whole.any()  # of a movie that is clipped everywhere
     lights, powers = [], []
@@ -143,11 +143,3 @@ def _folded(weights: NDArray[np.float64], side: int) -> NDArray[np.float64]:
     twin = np.arange(1, (side + 1) // 2)
     half[:, twin] += weights[-np.arange(side) % side][:, side - twin]
     return half.reshape(-1, weights.shape[-1])
-
-
-def _saturated(frames: NDArray, n_pairs: int) -> NDArray[np.bool_]:
-    """Return where a frame of a pair has the highest value of all, if more than one pixel has it."""
-    high = frames == frames.max()
-    if high.sum() < 2:
-        high[:] = False
-    return high if n_pairs == len(frames) else (high[::2] | high[1::2])[:n_pairs]
