@@ -296,7 +296,7 @@ def test_a_movie_that_shows_the_gain_poorly_says_so(rng):
 def test_an_estimate_that_rests_on_an_unchecked_number_is_a_warning(rng):
     with open_stack(rng.poisson(100.0, (6, 40, 40)) + 100) as stack:
         found = microscope_of(stack, Camera(100.0, 0.0), 1.3, unknown=("electrons_per_adu",))
-    assert found.warnings[-1].startswith("not checked: the given baseline, since the movie shows the gain ")
+    assert "the given baseline not checked: the movie shows the gain " in found.warnings[-1]
 
 
 @pytest.mark.parametrize("baseline", [0.0, 60.0, 140.0])
