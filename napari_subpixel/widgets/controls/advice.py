@@ -33,8 +33,8 @@ ADVICE: Mapping[type[InputError], str] = {
     PixelSizeError: "set it with Load",
     CameraMismatchError: "choose its camera with Load",
     FrameShapeError: "open their movie and choose it at 'On the frames of'",
-    InvalidRowsError: "on the command line, convert --skip-invalid writes a table without them",
-    OriginError: "on the command line, convert --origin says where the table counts from",
+    InvalidRowsError: "on the command line, convert can write a table without them",
+    OriginError: "on the command line, convert can be given where the table counts from",
 }
 #: Where a widget has another control for it.
 ADVICE_OF_WIDGETS: Mapping[str, Mapping[type[InputError], str]] = {
