@@ -40,6 +40,10 @@ STEP_CURVATURE = 0.5
 ROUNDS = 2
 #: Width of the blocks of space that count as independent, in reaches of a pair.
 BLOCK_REACHES = 6.0
+#: Fewest blocks whose scatter says something.
+MIN_BLOCKS = 4
+#: Parts of the events where there are fewer.
+N_PARTS_OF_EVENTS = 32
 #: Times that the blocks are split into those fitted and those held out.
 N_SPLITS = 3
 #: By how much a jump must raise the log likelihood of held-out molecules.
@@ -359,10 +363,10 @@ def _quadratic(fit: Fit, pairs: Pairs, calibration: Calibration) -> Quadratic:
 
 
 def _blocks(fit: Fit) -> NDArray[np.int64]:
-    """Return the number of each event's block of space, shape (N,)."""
+    """Return the number of each event's block of space, shape (N,); of few molecules, events are parted instead."""
     cell = np.floor(fit.place()[:, :2] / (BLOCK_REACHES * REACH)).astype(np.int64)
     _, block = np.unique(cell[:, 0] * (1 + np.ptp(cell[:, 1])) + cell[:, 1], return_inverse=True)
-    return np.asarray(block)
+    return np.asarray(block) if block.max() + 1 >= MIN_BLOCKS else np.arange(len(block)) % N_PARTS_OF_EVENTS
 
 
 def _loose_prior(knots: Knots, stiffness: Stiffness, information: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -17,6 +17,8 @@ WANDERINGS = np.geomspace(0.005, 1000.0, 43)
 ORDERS = (1, 2)
 #: What is added to the information on every knot, as a part of the mean: some have no events.
 RIDGE = 1e-8
+#: Information on a knot, at least: half of a few molecules may hold no pair.
+LEAST_INFORMATION = 1e-9
 #: Part of the gain that a weight follows from: half of the molecules are held out at a time.
 TEMPER = 0.5
 #: Stiffnesses of less weight than this are left out of the mean.
@@ -110,7 +112,7 @@ class _Spectrum:
 def held(information: NDArray[np.float64], gauge: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return an information matrix that also holds the mean over the movie at 0, of which the overlap says nothing."""
     n = len(information)
-    scale = float(np.trace(information)) / n
+    scale = max(float(np.trace(information)) / n, LEAST_INFORMATION)
     result = information + n * scale * np.outer(gauge, gauge)
     result[np.diag_indices(n)] += RIDGE * scale
     return result

@@ -134,6 +134,13 @@ def test_drift_along_the_optical_axis_is_found_too(rng):
     assert 0.5 < rms / np.sqrt(np.mean(curve.z_error_nm**2)) < 2
 
 
+@pytest.mark.parametrize("n_sites", [1, 2])
+def test_one_molecule_that_comes_back_is_enough(rng, n_sites):
+    truth = drift_of("walk", rng)
+    curve = estimate_drift(paint(truth, rng, n_events=3000, n_sites=n_sites))
+    assert np.sqrt((errors_of(curve, truth) ** 2).mean()) < 2.5
+
+
 def test_the_same_table_gives_the_same_curve(rng):
     table = paint(drift_of("walk", rng), rng, n_events=3000)
     one, other = estimate_drift(table), estimate_drift(table)
