@@ -72,7 +72,7 @@ def test_what_cannot_be_is_one_line(refuse, path, tmp_path):
     assert "nothing to filter by" in refuse("filter", path, "-o", out)
     assert "given together" in refuse("filter", path, "-o", out, "--radius-nm", 5)
     assert "are none" in refuse("filter", path, "-o", out, "--frames=5:5")
-    assert "has no pixels" in refuse("filter", path, "-o", out, "--roi", "5:5,0:9")
+    assert "holds no pixel" in refuse("filter", path, "-o", out, "--roi", "5:5,0:9")
     assert str(path) in refuse("filter", path, "-o", path, "--keep", "photons > 5", "--overwrite")
     assert not out.exists()
 
