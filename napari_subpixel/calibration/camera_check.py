@@ -79,6 +79,6 @@ def unchecked(fit: NoiseFit, unknown: Collection[str]) -> str:
     given = [name for name in GAIN if name not in unknown]
     if not given or shows_gain(fit):
         return ""
-    how = f"only to {fit.uncertainty:.0%}" if fit.uncertainty < 1 else "hardly at all"
+    why = f"shows the gain only to {fit.uncertainty:.0%}" if fit.uncertainty < 1 else "hardly shows the gain"
     words = {"baseline": "baseline", "electrons_per_adu": "gain"}
-    return f"the given {' and '.join(words[name] for name in given)} not checked: the movie shows the gain {how}"
+    return f"the given {' and '.join(words[name] for name in given)} could not be checked: the movie {why}"

@@ -46,6 +46,8 @@ class Microscope:
         Where the movie and the given camera differ, and which frames are unlike the others, as text.
     suggested : Camera, optional
         What the movie looks like, where the given camera does not fit.
+    left_out : tuple of str
+        Which frames are unlike the others, as text; of the warnings.
     """
 
     camera: Camera
@@ -53,6 +55,7 @@ class Microscope:
     assumed: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     suggested: Camera | None = None
+    left_out: tuple[str, ...] = ()
 
 
 def microscope_of(
@@ -92,7 +95,8 @@ def microscope_of(
         frames = pairs_without(frames, left_out)
         if min(frames.shape[1:]) < MIN_SIDE_PX and not estimates:
             return Microscope(camera, sigma_px or DEFAULT_SIGMA_PX)
-        warnings, notes = _left_out(left_out, numbers), []
+        unlike = _left_out(left_out, numbers)
+        warnings, notes = [*unlike], []
         width, width_note = (sigma_px, "") if sigma_px is not None else _sigma_of(frames)
         fit = fit_noise(frames, camera, width if not width_note.startswith(ASSUMED_PSF) else NARROW_PX)
         if "baseline" not in unknown:
@@ -107,7 +111,7 @@ def microscope_of(
         notes += [note for note in (width_note, "" if unknown else not_checked) if note]
         warnings += [not_checked] if unknown and not_checked else []  # something rests on what is not checked
     suggested = suggested and _typable(suggested, GAIN)
-    return Microscope(camera, width, tuple(notes), tuple(warnings), suggested)
+    return Microscope(camera, width, tuple(notes), tuple(warnings), suggested, tuple(unlike))
 
 
 def _left_out(left_out: NDArray[np.bool_], numbers: NDArray[np.int64]) -> list[str]:

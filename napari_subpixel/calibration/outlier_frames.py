@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 FAR_SIGMA = 8.0
 #: and by more than this many standard deviations of the noise of a pixel.
 FAR_NOISE = 3.0
+#: So is its median, by more than this many of these: one bright molecule in a small frame changes its mean alone.
+FAR_MEDIAN_NOISE = 1.0
 #: Where more than this share of the frames are far from the others, as with a lamp that is switched, they are not.
 MAX_FAR_SHARE = 1 / 3
 
 
 def outlier_frames(frames: NDArray) -> NDArray[np.bool_]:
-    """Return which frames are of one value, or have a mean that lies far from those of the others.
+    """Return which frames are of one value, or have a mean and a median that lie far from those of the others.
 
     Parameters
     ----------
@@ -34,10 +36,13 @@ def outlier_frames(frames: NDArray) -> NDArray[np.bool_]:
     means = pixels.mean(axis=1, dtype=np.float64)
     distance = np.abs(means - np.median(means[~blank]))
     # Neighbouring pixels differ by the noise, but for the few where a molecule's light falls off.
-    steps = np.diff(frames[~blank][:100], axis=2).astype(np.float64)
+    steps = np.diff(frames[~blank][:100].astype(np.float64), axis=2)
     noise = 1.4826 * float(np.median(np.abs(steps))) / np.sqrt(2)
     spread = 1.4826 * float(np.median(distance[~blank]))
     far = distance > max(FAR_SIGMA * spread, FAR_NOISE * noise)
+    if far.any():
+        medians = np.median(pixels, axis=1)
+        far &= np.abs(medians - np.median(medians[~blank])) > FAR_MEDIAN_NOISE * noise
     if far[~blank].mean() > MAX_FAR_SHARE:
         return blank
     return blank | far

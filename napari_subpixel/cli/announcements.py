@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,7 +61,7 @@ class Announcements:
         if job.suggested_camera is not None:
             self._misfits[at.movie] = [line for line in warnings if "the movie looks like" in line]
             say(f"{name}: what the movie looks like, as flags: {self._flags(job, job.suggested_camera)}")
-        elif job.assumed:
+        elif job.has_estimates:
             say(f"{name}: as flags: {self._flags(job, job.camera)}")
         if self.save_to is not None:
             self._save(job, self.save_to)
@@ -88,7 +89,7 @@ class Announcements:
         default = type(camera)()
         texts = []
         if self.camera_file is not None and camera.map_shape is not None:
-            texts.append(f"--camera {self.camera_file}")
+            texts.append(f"--camera {shlex.quote(str(self.camera_file))}")
         for name in flags_of(camera):
             value = getattr(camera, name)
             if not np.ndim(value) and (name in ALWAYS or value != getattr(default, name)):
@@ -96,13 +97,14 @@ class Announcements:
         if (sigma_nm := _sigma_nm(job)) is not None:
             texts.append(f"--psf-sigma-nm {_text(sigma_nm)}")
         # An estimate from spots that are not round is made again: given, it would join their fragments.
-        if job.molecule_photons and (job.joins_fragments or not job.cautions):
+        if job.molecule_photons and (job.joins_fragments or job.spots_round):
             texts.append(f"--molecule-photons {_text(job.molecule_photons)}")
         return " ".join(texts)
 
     def _save(self, job: DetectionJob, path: Path) -> None:
         from napari_subpixel._util import records
         from napari_subpixel.calibration.camera_estimate import ASSUMED
+        from napari_subpixel.calibration.microscope import ASSUMED_PSF
         from napari_subpixel.camera import GAIN
         from napari_subpixel.psf import GaussianPSF
 
@@ -117,7 +119,7 @@ class Announcements:
         # A baseline of 0 is given in the file, and not left to be estimated.
         given = {name: value for name in GAIN if not np.ndim(value := getattr(camera, name))}
         records.write_section(path, "camera", {**given, **records.read_section(path, "camera")})
-        if (sigma_nm := _sigma_nm(job)) is not None and not any(what.startswith("PSF assumed") for what in job.assumed):
+        if (sigma_nm := _sigma_nm(job)) is not None and not any(what.startswith(ASSUMED_PSF) for what in job.assumed):
             GaussianPSF(sigma_nm).to_yaml(path)
         say(f"{path}: written")
 

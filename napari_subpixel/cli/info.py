@@ -140,7 +140,7 @@ def _spot_warnings(stack: Stack) -> list[str]:
         spots = measure_elongation(stack, known.camera, known.sigma_px)
     except InputError:  # too small a movie, or one that cannot be read to its end
         return []
-    return [*known.warnings, *([] if spots is None or spots.is_round else [spots.text])]
+    return [*known.left_out, *([] if spots is None or spots.is_round else [spots.text])]
 
 
 def _levels(stack: Stack) -> dict[str, float]:

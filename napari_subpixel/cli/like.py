@@ -53,8 +53,8 @@ def take_settings(arguments: argparse.Namespace, table: Path) -> None:
     if size and sigma_px:
         taken["psf_sigma_nm"] = sigma_in_nm(sigma_px, size)
     # An estimate from spots that are not round is made again: given, it would join their fragments.
-    unlike = any("are not round" in warning for warning in provenance.get("warnings") or ())
-    if provenance.get("molecule_photons") and (provenance.get("joins_fragments") or not unlike):
+    usable = provenance.get("joins_fragments") or provenance.get("spots_round", True)
+    if provenance.get("molecule_photons") and usable:
         taken["molecule_photons"] = provenance["molecule_photons"]
     taken = {name: value for name, value in taken.items() if getattr(arguments, name) is None}
     for name, value in taken.items():

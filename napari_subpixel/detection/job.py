@@ -59,6 +59,10 @@ class DetectionJob:
         Isolated points that stand out of the noise by fewer standard deviations are left out, as noise.
     joins_fragments : bool
         Whether molecules are not round, and points that together give no more than one of them become one.
+    spots_round : bool
+        Whether the movie's isolated spots are round, as far as they say.
+    has_estimates : bool
+        Whether camera, point spread function or brightness were not all given.
     assumed : tuple of str
         What was estimated of the microscope and not given, as text, for the provenance.
     cautions : tuple of str
@@ -89,6 +93,8 @@ class DetectionJob:
     molecule_photons: float = 0.0
     min_significance: float = 0.0
     joins_fragments: bool = False
+    spots_round: bool = True
+    has_estimates: bool = False
     assumed: tuple[str, ...] = ()
     cautions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -178,6 +184,7 @@ class DetectionJob:
             "molecule_photons": self.molecule_photons,
             "min_significance": self.min_significance,
             **({"joins_fragments": True} if self.joins_fragments else {}),
+            **({} if self.spots_round else {"spots_round": False}),
             "assumed": list(self.assumed),
         }
 
@@ -261,7 +268,8 @@ def job_for(
     estimated = options.molecule_photons is None and brightness.photons > 0
     from_movie = f"brightness from the movie: a molecule gives {brightness.photons:,.0f} photons in a frame"
     spots = yield from in_silence(measure_elongation.steps(movie, known.camera, known.sigma_px))
-    joins = bool(options.molecule_photons) and spots is not None and not spots.is_round
+    spots_round = spots is None or spots.is_round
+    joins = bool(options.molecule_photons) and not spots_round
     return replace(
         draft,
         camera=known.camera,
@@ -272,6 +280,8 @@ def job_for(
         warnings=(*draft.warnings, *known.warnings),
         suggested_camera=known.suggested,
         joins_fragments=joins,
+        spots_round=spots_round,
+        has_estimates=bool(options.estimated) or sigma_px is None or options.molecule_photons is None,
         cautions=_cautions(spots, joins),
     )
 
@@ -290,5 +300,5 @@ def _cautions(spots: Elongation | None, joins: bool) -> tuple[str, ...]:
     what = f"{spots.text}, as through an astigmatic lens, out of focus or moving"
     if joins:
         return (f"{what}: points that together give no more light than one molecule, as bright as given, are joined",)
-    brightness = f"the photons of one, about {spots.photons:,.0f} here, help against that where they are given"
+    brightness = f"giving the photons of one molecule (about {spots.photons:,.0f} here) helps"
     return (f"{what}: one molecule may be reported as several; {brightness}",)

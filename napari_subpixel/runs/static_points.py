@@ -73,7 +73,7 @@ class StaticPoints:
         return (
             f"{self.number:,} of {self.n_points:,} points ({share:.1%}) never move{left_out}: most frames have one at "
             f"{where}. These are fiducial beads, or dirt or the edge of a field stop, an image splitter or a cell, and "
-            "no blinking molecules"
+            "not blinking molecules"
         )
 
     @property

@@ -50,6 +50,13 @@ def test_they_are_listed_before_the_first_frame_and_in_every_table(detect, suffi
     assert noted == {"source": "movie", "number": 2, "places": ["y 25, x 26", "y 30, x 12"]}
 
 
+@pytest.mark.parametrize("flags", [(*GIVEN, "--molecule-photons", 1500), ("--model", "paper")])
+def test_flags_are_not_printed_for_them_alone(detect, flags):
+    lines, _ = detect(*flags)
+    assert lines[0] == f"cell.tif: {FOUND}"
+    assert not any("as flags" in line for line in lines)
+
+
 def test_they_are_kept_or_given(detect, tmp_path):
     lines, noted = detect(*GIVEN, "--bad-pixels", "keep")
     assert not any("bad pixels" in line for line in lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -105,7 +106,12 @@ def test_long_spots_are_named_by_detect_before_the_first_frame_and_by_info(run, 
     assert status == 0
     (warning,) = (line for line in err.splitlines() if "not round" in line)
     assert re.search(r"3\d%|4\d% of \d+ isolated spots are not round, but typically 2\.\d by 1\.\d px wide", warning)
-    assert any("not round" in line for line in formats.read(tmp_path / "long.csv").provenance["warnings"])
+    provenance = formats.read(tmp_path / "long.csv").provenance
+    assert any("not round" in line for line in provenance["warnings"])
+    assert provenance["spots_round"] is False
+    again = run("detect", movie, "-o", tmp_path / "again.csv", "--like", tmp_path / "long.csv").err
+    assert "molecule_photons" not in again
+    assert formats.read(tmp_path / "again.csv").table.equals(formats.read(tmp_path / "long.csv").table)
     assert "isolated spots are not round" in run("info", movie).out
 
 
@@ -140,6 +146,14 @@ def test_a_camera_that_does_not_fit_is_warned_of_with_the_flags_that_do_and_agai
     baseline = float(flags.split("--baseline ")[1].split()[0])
     assert baseline == pytest.approx(100, abs=15)
     assert "--read-noise-e 1 " in flags
+
+
+def test_a_camera_file_with_a_space_in_its_name_is_quoted_among_the_flags(detect, tmp_path):
+    np.save(tmp_path / "noise.npy", np.full(SPARSE.frame_shape, 1.5))
+    file = tmp_path / "my camera.yaml"
+    file.write_text("camera: {baseline: 100, electrons_per_adu: 0.5, read_noise_e: noise.npy}\n")
+    (flags,) = (line.split(": as flags: ")[1] for line in detect("--camera", file) if "as flags: " in line)
+    assert shlex.split(flags)[:2] == ["--camera", str(file)]
 
 
 def test_one_wrong_number_is_not_recommended(detect):

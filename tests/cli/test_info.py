@@ -12,9 +12,11 @@ import pytest
 import tifffile
 
 from napari_subpixel import formats
+from napari_subpixel.calibration.microscope import microscope_of
 from napari_subpixel.camera import Camera
 from napari_subpixel.cameras.presets import save_preset
 from napari_subpixel.models import installed
+from napari_subpixel.stacks import open_stack
 
 
 def test_models_are_a_table_of_five_columns(run):
@@ -57,6 +59,16 @@ def test_info_of_what_says_no_pixel_size(run, truth, tmp_path):
     assert [d["pixel_size_nm"] for d in described] == [None, None]
     assert "x nm" in described[1]["values"]
     assert "not known" in run("info", truth).out
+
+
+def test_info_of_a_movie_warns_of_frames_unlike_the_others_and_not_of_the_gain(run, tmp_path, rng):
+    frames = (rng.poisson(100, (6, 40, 40)) + 100).astype(np.uint16)
+    frames[2] = 0
+    tifffile.imwrite(tmp_path / "even.tif", frames, photometric="minisblack")
+    with open_stack(tmp_path / "even.tif") as stack:
+        assert len(microscope_of(stack, Camera(), None).warnings) > 1
+    (warning,) = json.loads(run("info", tmp_path / "even.tif", "--json").out)[0]["warnings"]
+    assert warning.startswith("1 of 6 frames is blank")
 
 
 def test_info_of_models_and_cameras(run, refuse, tmp_path):
