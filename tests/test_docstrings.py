@@ -1,9 +1,11 @@
-"""The examples in the docstrings run and give what they say."""
+"""The examples in the docstrings run and give what they say; those of packages list their modules."""
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -39,6 +41,23 @@ def test_the_examples_of_a_module_run(name, tmp_path, monkeypatch):
     result = doctest.testmod(module, optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     assert result.failed == 0, "the failures are printed above"
     assert not any(tmp_path.iterdir()), "an example left files behind"
+
+
+def package_folders() -> list[str]:
+    """Every package within the package, as a path; the outermost lists its public names instead."""
+    return sorted(str(path.parent.relative_to(PACKAGE)) for path in PACKAGE.rglob("*/__init__.py"))
+
+
+@pytest.mark.parametrize("folder", package_folders())
+def test_the_docstring_of_a_package_lists_its_modules(folder):
+    path = PACKAGE / folder
+    words = ast.get_docstring(ast.parse((path / "__init__.py").read_text(encoding="utf-8"))) or ""
+    # Lines such as "name, other   what they are" or "- `name`, `other`: what they are".
+    below = words.partition("\n")[2]
+    lists = re.findall(r"^(?:- )?((?:`*\w+`*, )*`*\w+`*)(?:  |:)", below, re.MULTILINE)
+    listed = sorted(re.findall(r"\w+", " ".join(lists)))
+    inside = {entry.stem for entry in path.glob("*.py")} | {entry.parent.name for entry in path.glob("*/__init__.py")}
+    assert listed == sorted(inside - {"__init__"})
 
 
 def test_examples_are_found_at_all():

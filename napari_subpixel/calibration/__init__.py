@@ -16,6 +16,7 @@ focus              beads of a z-stack where they are in focus
 radial_profile     the mean spot compared with a Gaussian
 bad_pixels         pixels of the camera that do not follow the light
 bad_pixel_files    files that say which pixels these are
+outlier_frames     blank frames, and those far brighter or darker than the others
 static_edges       edges of the light that do not move
 saturation         the top of the camera's range
 frame_sample       the frames that these are found from

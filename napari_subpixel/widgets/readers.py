@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -99,28 +99,40 @@ def read_table(path: str) -> list[TablePoints]:
     If exactly one movie in the viewer fits, the points belong to it. A table in nm without a pixel size is read at
     `NOMINAL_PIXEL_NM`, at which its distances in nm are right too.
     """
-    name, movies = Path(path).stem, list(_movies())
-    warnings: list[str] = []
-    layer = waited_for(f"Reading {Path(path).name} ...", _table_layer, path, name, movies, warnings)
-    for warning in warnings:
-        show_warning(warning)
-    return [layer]
+    movies = list(_movies())
+    read = waited_for(f"Reading {Path(path).name} ...", _table_with_pixel_size, path, _size_of_movie(movies))
+    if read.warning is not None:
+        show_warning(read.warning)
+    movie = None if read.is_nominal else _movie_of(read.table, movies)
+    return [points_layer(read.table, movie, name=Path(path).stem)]
 
 
-def _table_layer(path: str, name: str, movies: _Movies, warnings: list[str]) -> TablePoints:
-    """Return a table as a points layer; long tables take time, so that this runs on a thread."""
-    size = _size_of_movie(movies)
+class _TableWithPixelSize(NamedTuple):
+    """A table as it was read, a warning where its pixel size is assumed, and whether that is the nominal one."""
+
+    table: Localizations
+    warning: str | None = None
+    is_nominal: bool = False
+
+
+def _table_with_pixel_size(path: str, size: float | None) -> _TableWithPixelSize:
+    """Read a table, which may take long: on a thread, away from all layers.
+
+    Parameters
+    ----------
+    path : str
+    size : float, optional
+        Pixel size in nm of the movies in the viewer.
+    """
     try:
         table = formats.read(path)
     except PixelSizeError:
-        warnings.append(_words_on_assumed(path, size))
         table = formats.read(path, pixel_size_nm=size or NOMINAL_PIXEL_NM)
-        if size is None:  # a movie with the assumed pixel size would fit only by chance
-            return points_layer(table, name=name)
+        # A movie with the nominal pixel size would fit only by chance.
+        return _TableWithPixelSize(table, _words_on_assumed(path, size), is_nominal=size is None)
     if table.pixel_size_nm is None and size is not None:
-        warnings.append(_words_on_assumed(path, size))
-        table = table.with_about(pixel_size_nm=size)
-    return points_layer(table, _movie_of(table, movies), name=name)
+        return _TableWithPixelSize(table.with_about(pixel_size_nm=size), _words_on_assumed(path, size))
+    return _TableWithPixelSize(table)
 
 
 def _may_be_movie(path: Path) -> bool:

@@ -8,6 +8,8 @@ import pytest
 from npe2 import PluginManager
 from npe2.manifest.utils import import_python_name
 
+from napari_subpixel.widgets.background.worker import Work
+
 PLUGIN = "napari-subpixel"
 #: Where each widget is found, besides the menu Plugins.
 MENUS = {
@@ -69,7 +71,7 @@ def test_every_widget_is_given_its_viewer(manifest, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MENUS)
-def test_every_widget_opens_from_its_menus(make_napari_viewer, name: str) -> None:
+def test_every_widget_opens_from_its_menus(make_napari_viewer, qtbot, name: str) -> None:
     viewer = make_napari_viewer()
     title = f"{name} (Subpixel)"
     (plugins,) = [menu for menu in viewer.window.plugins_menu.actions() if menu.text() == "Subpixel"]
@@ -77,6 +79,7 @@ def test_every_widget_opens_from_its_menus(make_napari_viewer, name: str) -> Non
         action.trigger()
         assert title in viewer.window.dock_widgets
         viewer.window.remove_dock_widget(viewer.window._wrapped_dock_widgets[title])
+    qtbot.waitUntil(lambda: not Work.running, timeout=30_000)  # such as the search for devices
 
 
 def menu_at(viewer, menu_id: str):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from napari_subpixel.camera import Camera
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.stacks.writing import write_movie
+from napari_subpixel.widgets import readers
 from napari_subpixel.widgets.detect import DetectMolecules
 from napari_subpixel.widgets.layers.movies import MovieLayer, belongs_to
 from napari_subpixel.widgets.layers.points import table_of
@@ -292,6 +294,24 @@ def test_an_assumed_pixel_size_makes_no_movie_fit(viewer, tmp_path: Path, shown)
     points = one_layer(viewer, write_bare_csv(tmp_path / "truth.csv"))
     assert [is_linked(points, movie) for movie in movies] == [False, False]
     assert "100 nm is assumed" in shown()[0][1]
+
+
+def test_a_table_is_read_on_a_thread_and_its_layer_made_on_the_viewer_s(viewer, movie_file, tmp_path, monkeypatch):
+    threads = {}
+
+    def noting(name, function):
+        def noted(*arguments, **options):
+            threads.setdefault(name, set()).add(threading.current_thread() is threading.main_thread())
+            return function(*arguments, **options)
+
+        return noted
+
+    for owner, name in ((readers.formats, "read"), (readers, "points_layer"), (readers, "_movie_of")):
+        monkeypatch.setattr(owner, name, noting(name, getattr(owner, name)))
+    formats.write(tmp_path / "found.parquet", TABLE)
+    one_layer(viewer, movie_file)
+    one_layer(viewer, tmp_path / "found.parquet")
+    assert threads == {"read": {False}, "points_layer": {True}, "_movie_of": {True}}
 
 
 @pytest.mark.parametrize("header", ["index,axis-0,axis-1", "index,shape-type,vertex-index,axis-0,axis-1", "name,age"])

@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from napari.layers import Points
 
 
-#: With a Jaccard index below this, result and truth are probably not of one movie.
-HARDLY_ANY = 0.02
-
-
 class EvaluationRequest(NamedTuple):
     """What to compare, and how; the tables are made when the work begins."""
 
@@ -85,14 +81,10 @@ def describe_evaluation(request: EvaluationRequest, outcome: EvaluationResult) -
 
 
 def warnings_beyond(request: EvaluationRequest, outcome: EvaluationResult) -> tuple[str, ...]:
-    """Return warnings on the scores besides their own: whose pixel size it is, and that hardly anything matches."""
-    warnings = []
+    """Return warnings on the scores besides their own: whose pixel size it is."""
     if request.ground.pixel_size_nm is None and outcome.found.pixel_size_nm is None:
-        warnings.append(f"the pixel size, {outcome.truth.pixel_size_nm:g} nm, is that of the truth")
-    best = max((match.jaccard for match in outcome.evaluation), default=1.0)
-    if best < HARDLY_ANY and len(outcome.found) and len(outcome.truth):
-        warnings.append(f"hardly anything matches (Jaccard {best:.3f}): is this the truth of this movie?")
-    return tuple(warnings)
+        return (f"the pixel size, {outcome.truth.pixel_size_nm:g} nm, is that of the truth",)
+    return ()
 
 
 def _describe_frames(outcome: EvaluationResult) -> str:

@@ -6,11 +6,29 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from qtpy.QtCore import QEventLoop, QObject, Qt, Signal
+from qtpy.QtCore import QEvent, QEventLoop, QObject, Qt, Signal
 from qtpy.QtWidgets import QApplication, QProgressDialog
 
 #: What is waited for is named once it takes longer than this, in milliseconds.
 PATIENCE_MS = 400
+
+#: What the user does that could begin something; what was pressed before is still released.
+INPUT = frozenset(
+    {
+        QEvent.Type.MouseButtonPress,
+        QEvent.Type.MouseButtonDblClick,
+        QEvent.Type.Wheel,
+        QEvent.Type.KeyPress,
+        QEvent.Type.ShortcutOverride,
+        QEvent.Type.Shortcut,
+        QEvent.Type.ContextMenu,
+        QEvent.Type.TouchBegin,
+        QEvent.Type.TabletPress,
+        QEvent.Type.NativeGesture,
+        QEvent.Type.DragEnter,
+        QEvent.Type.Drop,
+    }
+)
 
 T = TypeVar("T")
 
@@ -19,6 +37,19 @@ class _Answer(QObject):
     """Signals that the answer is there."""
 
     there = Signal()
+
+
+class _NoInput(QObject):
+    """Drops the input to all windows; the dialog, which appears late, holds up nothing until it does."""
+
+    def eventFilter(self, _: QObject | None, event: QEvent | None) -> bool:  # noqa: N802 -- Qt's
+        """Say whether an event is dropped."""
+        if event is None:
+            return False
+        if event.type() == QEvent.Type.Close and event.spontaneous():  # by the user, not by the program
+            event.ignore()
+            return True
+        return event.type() in INPUT
 
 
 def waited_for(words: str, function: Callable[..., T], *arguments: object) -> T:
@@ -53,8 +84,13 @@ def waited_for(words: str, function: Callable[..., T], *arguments: object) -> T:
 
     dialog = _dialog(words)
     thread = threading.Thread(target=run, name="napari-subpixel-waiting", daemon=True)
+    no_input = _NoInput()
+    app.installEventFilter(no_input)
     thread.start()
-    loop.exec()
+    try:
+        loop.exec()
+    finally:
+        app.removeEventFilter(no_input)
     thread.join()
     dialog.reset()
     dialog.deleteLater()
