@@ -131,13 +131,13 @@ def run(arguments: argparse.Namespace) -> int:
 
         take_settings(arguments, arguments.like)
     arguments.model = arguments.model or "default"
-    with _no_empty_folder_left(Path(arguments.output)):
+    with no_empty_folder_left(Path(arguments.output)):
         return _run(arguments)
 
 
 @contextmanager
-def _no_empty_folder_left(folder: Path) -> Iterator[None]:
-    """Remove the folder of the tables, if it was made here, where no table came to lie in it."""
+def no_empty_folder_left(folder: Path) -> Iterator[None]:
+    """Remove the folder of the outputs, if it was made here, where no output came to lie in it."""
     from napari_subpixel.runs.batch_summary import SUMMARY_NAME
 
     made = [path for path in (folder, *folder.parents) if not path.exists()]
@@ -153,6 +153,7 @@ def _no_empty_folder_left(folder: Path) -> Iterator[None]:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from napari_subpixel import formats
     from napari_subpixel.runs.batch import detect_batch
     from napari_subpixel.runs.batch_summary import summarised
     from napari_subpixel.runs.movie_lists import check_inputs_stay
@@ -163,7 +164,9 @@ def _run(arguments: argparse.Namespace) -> int:
     check_inputs_stay(pairs, also_read=_also_read(arguments), also_written=also_written)
     _check_one_movie(arguments, len(pairs))
     if len(pairs) == 1 and arguments.follow is None:
-        _check_pixel_size(*pairs[0], options)
+        movie, table = pairs[0]
+        if formats.format_for(table).in_nm:
+            check_pixel_size(movie, options, f"a {table.suffix} in nm")
     with _cluster(arguments) as cluster:
         detector = detector_from(arguments)
         if arguments.save_camera is not None and not detector.measures:
@@ -183,7 +186,7 @@ def _run(arguments: argparse.Namespace) -> int:
         n_failed = 0
         documents = []
         announced = Announcements(arguments.save_camera, arguments.overwrite, arguments.camera)
-        for outcome in _watched(summarised(events, summary) if summary else events, announced):
+        for outcome in watched(summarised(events, summary) if summary else events, announced):
             if outcome.error is not None and len(pairs) == 1:
                 raise outcome.error
             _report(outcome, str(cluster or detector.device_reason), arguments.image, announced)
@@ -215,17 +218,18 @@ def options_from(arguments: argparse.Namespace) -> DetectionOptions:
     )
 
 
-def _check_pixel_size(movie: str | Path, output: Path, options: DetectionOptions) -> None:
-    """Refuse a table in nm at once, before a model is loaded, where no file and no flag gives the pixel size."""
-    from napari_subpixel import formats
+def check_pixel_size(movie: str | Path, options: DetectionOptions, purpose: str) -> None:
+    """Refuse what needs the pixel size at once, before a model is loaded, where no file and no flag gives it."""
     from napari_subpixel.runs.movie_lists import sidecar_of
+    from napari_subpixel.runs.sidecars import Sidecar
     from napari_subpixel.stacks import open_stack
 
-    if options.camera.pixel_size_nm or not formats.format_for(output).in_nm or sidecar_of(movie).exists():
+    sidecar = sidecar_of(movie)
+    if options.camera.pixel_size_nm or (sidecar.exists() and Sidecar.from_yaml(sidecar).camera.get("pixel_size_nm")):
         return
     with open_stack(movie, **options.opening) as stack:
         if stack.pixel_size_nm is None:
-            raise stack.pixel_size_error(f"a {output.suffix} in nm")
+            raise stack.pixel_size_error(purpose)
 
 
 def _check_one_movie(arguments: argparse.Namespace, n_movies: int) -> None:
@@ -351,7 +355,7 @@ def detector_from(arguments: argparse.Namespace) -> Detector:
     return Detector(arguments.model, threshold=arguments.threshold, device=device)
 
 
-def _watched(events: Generator[MovieProgress | Outcome, None, None], announced: Announcements) -> Iterator[Outcome]:
+def watched(events: Generator[MovieProgress | Outcome, None, None], announced: Announcements) -> Iterator[Outcome]:
     """Show the progress of every movie in a bar, and hand on what became of it."""
     from napari_subpixel.runs.batch import Outcome
 

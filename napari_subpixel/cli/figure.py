@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_subpixel.cli.common import add_camera_arguments, add_movie_arguments, frame_range, progress_bar, region
-from napari_subpixel.cli.detect import add_left_out_arguments, detector_from, options_from
+from napari_subpixel.cli.announcements import Announcements
+from napari_subpixel.cli.common import add_camera_arguments, add_movie_arguments, frame_range, region
+from napari_subpixel.cli.detect import (
+    add_left_out_arguments,
+    check_pixel_size,
+    detector_from,
+    no_empty_folder_left,
+    options_from,
+    watched,
+)
 from napari_subpixel.cli.filtering import add_keep_argument
-from napari_subpixel.cli.messages import say, warn
+from napari_subpixel.cli.messages import say
 from napari_subpixel.cli.report import command_of
 from napari_subpixel.cli.simulate import add_psf_argument
 from napari_subpixel.cli.tables import print_json
 
 if TYPE_CHECKING:
+    from napari_subpixel.detection.options import DetectionOptions
     from napari_subpixel.runs.batch import Outcome
     from napari_subpixel.runs.figure import Figure
 
@@ -45,32 +53,42 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Detect, then make the figure."""
+    with no_empty_folder_left(arguments.output):
+        return _run(arguments)
+
+
+def _run(arguments: argparse.Namespace) -> int:
     from napari_subpixel import formats
-    from napari_subpixel.runs.figure import DETECTED, FILES, check_figure_outputs, figure
+    from napari_subpixel.runs.figure import DETECTED, FILES, check_figure_outputs, figure, is_begun
     from napari_subpixel.runs.movie_lists import check_inputs_stay
 
     folder: Path = arguments.output
-    # The figure is made again from a detection that is resumed.
-    overwrite = arguments.overwrite or arguments.resume
+    # The figure is made again from a detection that is resumed; other files of these names are not its own.
+    overwrite = arguments.overwrite or (arguments.resume and is_begun(folder))
     also_written = [folder / name for name in FILES.values()]
     check_inputs_stay([(arguments.movie, folder / DETECTED)], also_written=also_written)
+    options = options_from(arguments)
+    check_pixel_size(arguments.movie, options, "a figure")
     check_figure_outputs(folder, overwrite=overwrite)
-    outcome = _detected(arguments, folder / DETECTED)
+    announced = Announcements(None, False, arguments.camera)
+    outcome = _detected(arguments, options, folder / DETECTED, announced)
     table = formats.read(folder / DETECTED)
     name = Path(arguments.movie).name
-    for warning in outcome.warnings:
-        warn(warning)
+    # What a resumed detection warned of before is in its table only.
+    of_table = (f"{name}: {warning}" for warning in table.provenance.get("warnings", ()))
+    warnings = dict.fromkeys((*outcome.warnings, *of_table))
     steps = figure.steps(
         table,
         folder,
         name=name,
         command=command_of(arguments),
         keep=arguments.keep,
-        warnings=tuple(table.provenance.get("warnings", ())),
+        warnings=tuple(warning.removeprefix(f"{name}: ") for warning in warnings),
         overwrite=overwrite,
     )
     made = _watched(steps, name)
-    _report(made, name)
+    _report(made, name, announced)
+    announced.repeat_misfits(outcome.movie)
     if arguments.json:
         resolution = made.contents.resolution
         print_json(
@@ -85,29 +103,27 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _detected(arguments: argparse.Namespace, table: Path) -> Outcome:
-    from napari_subpixel.runs.batch import Outcome, detect_batch
+def _detected(
+    arguments: argparse.Namespace, options: DetectionOptions, table: Path, announced: Announcements
+) -> Outcome:
+    from napari_subpixel.runs.batch import detect_batch
 
     detector = detector_from(arguments)
     events = detect_batch(
         [(arguments.movie, table)],
         detector,
-        options_from(arguments),
+        options,
         resume=arguments.resume,
         overwrite=arguments.overwrite,
     )
-    with closing(events):
-        done = None
-        with progress_bar(1, "frame", Path(arguments.movie).name) as bar:
-            for event in events:
-                if isinstance(event, Outcome):
-                    done = event
-                else:
-                    bar.total = event.n_frames
-                    bar.update(event.n_done - bar.n)
-    assert done is not None, "a movie has an outcome"
+    (done,) = watched(events, announced)
     if done.error is not None:
         raise done.error
+    if done.skipped:
+        say(f"{table}: done already, kept")
+        return done
+    for what in (*filter(None, [done.own_settings]), *done.assumed):
+        announced.say(f"{done.movie.name}: {what}")
     say(f"{done.movie.name}: {done.n_molecules:,} localizations in {done.n_frames:,} frames, {done.seconds:.0f} s")
     return done
 
@@ -122,12 +138,12 @@ def _watched(steps: Any, name: str) -> Figure:
         say(f"{name}: {step} ...")
 
 
-def _report(made: Figure, name: str) -> None:
+def _report(made: Figure, name: str, announced: Announcements) -> None:
     for step, what in made.contents.steps.items():
         say(f"{step}: {what}")
     for step, why in made.contents.skipped.items():
         say(f"{step}: left out: {why}")
     for warning in made.contents.warnings:
-        warn(f"{name}: {warning}")
+        announced.warn(f"{name}: {warning}")
     for path in made.files:
         say(f"wrote {path}")

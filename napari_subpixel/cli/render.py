@@ -171,13 +171,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _part(arguments: argparse.Namespace, table: Localizations) -> tuple[tuple[int, int], tuple[int, int]] | None:
     """Return the part of the frame that is drawn: the one that was detected, where the table says so."""
+    from napari_subpixel.rendering.render import detected_roi
+
     if arguments.roi is not None or arguments.whole_frame or arguments.shape_px is not None:
         return arguments.roi
-    detected = table.provenance.get("roi")
-    if not detected or table.frame_shape is None:
-        return None
-    (y0, y1), (x0, x1) = detected
-    return (int(y0), int(y1)), (int(x0), int(x1))
+    return detected_roi(table)
 
 
 def value_range(text: str) -> tuple[float | None, float | None]:

@@ -144,7 +144,8 @@ def save_preview(
     shrink = -(-max(whole.shape) // PREVIEW_SIDE_PX)
     image = _shrunk(whole, shrink)
     light = _shrunk(rendered.light, shrink) if isinstance(rendered, ColouredImage) else None
-    if sparse := bool(np.count_nonzero(_lit(image)) < SPARSE_SHARE * image.size):
+    sparse = _is_sparse(image)
+    if sparse:
         image = _widened(image)
         light = None if light is None else np.stack([_widened(light[..., k]) for k in range(3)], axis=-1)
     if full_at is None:
@@ -158,9 +159,11 @@ def save_preview(
 
 
 def preview_png(
-    rendered: SuperResolutionImage, *, colormap: str = "hot", full_at: float = PREVIEW_QUANTILE, side_px: int = 1640
+    rendered: SuperResolutionImage, *, colormap: str = "hot", full_at: float | None = None, side_px: int = 1640
 ) -> tuple[bytes, float]:
     """Return an 8-bit PNG for viewing, and how many points per pixel of the image are shown fully bright.
+
+    Where points are few, they are drawn wider than they are, as by `save_preview`.
 
     Parameters
     ----------
@@ -168,8 +171,8 @@ def preview_png(
         What to show; an image of more than `side_px` pixels a side is shown smaller.
     colormap : str
         Colours from dark to bright, one of `colours.COLORMAPS`.
-    full_at : float
-        The quantile of the lit pixels that is shown fully bright.
+    full_at : float, optional
+        The quantile of the lit pixels that is shown fully bright; 0.995 if not given, 0.9 where points are few.
     side_px : int
         Longest side of the picture, in pixels.
     """
@@ -177,6 +180,11 @@ def preview_png(
 
     shrink = -(-max(rendered.image.shape) // side_px)
     image = _shrunk(rendered.image, shrink)
+    sparse = _is_sparse(image)
+    if sparse:
+        image = _widened(image)
+    if full_at is None:
+        full_at = SPARSE_QUANTILE if sparse else PREVIEW_QUANTILE
     picture = _in_colours(_level(image, full_at), checked_colormap(colormap))
     return bytes(imagecodecs.png_encode(picture, level=6)), _full_level(image, full_at) / shrink**2
 
@@ -210,6 +218,11 @@ def _shrunk(image: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
 def _lit(image: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the values of the pixels that are lit."""
     return image[image > 1e-3 * image.max()]
+
+
+def _is_sparse(image: NDArray[np.float32]) -> bool:
+    """Say whether so few pixels are lit that the points are widened."""
+    return bool(np.count_nonzero(_lit(image)) < SPARSE_SHARE * image.size)
 
 
 def _widened(image: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -81,6 +81,20 @@ class SuperResolutionImage:
         )
 
 
+def detected_roi(table: Localizations) -> Roi | None:
+    """Return the part of the frame that a table was detected in, ((y0, y1), (x0, x1)); None where it names none.
+
+    Parameters
+    ----------
+    table : Localizations
+    """
+    detected = table.provenance.get("roi")
+    if not detected or table.frame_shape is None:
+        return None
+    (y0, y1), (x0, x1) = detected
+    return (int(y0), int(y1)), (int(x0), int(x1))
+
+
 @stepwise
 def render(
     localizations: Localizations,

@@ -20,7 +20,7 @@ from napari_subpixel.analysis.resolution import Resolution, resolution
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.rendering.image_files import fitting_scale_bar_nm, save_image, save_preview
-from napari_subpixel.rendering.render import MAX_IMAGE_BYTES, PIXEL_SIZE_NM, SuperResolutionImage, render
+from napari_subpixel.rendering.render import MAX_IMAGE_BYTES, PIXEL_SIZE_NM, SuperResolutionImage, detected_roi, render
 from napari_subpixel.reports.contents import Contents
 from napari_subpixel.reports.page import write_report
 
@@ -62,6 +62,14 @@ def check_figure_outputs(folder: Path, *, overwrite: bool) -> None:
         check_can_write(folder / name, overwrite=overwrite)
 
 
+def is_begun(folder: Path) -> bool:
+    """Say whether a folder has the detection of a figure, finished or interrupted."""
+    from napari_subpixel.runs.checkpoints import PartialResults  # loads torch
+
+    table = folder / DETECTED
+    return table.exists() or PartialResults(table).begun
+
+
 @stepwise
 def figure(
     table: Localizations,
@@ -93,7 +101,7 @@ def figure(
     warnings : tuple of str
         Of the detection.
     overwrite : bool
-        Replace existing files.
+        Replace existing files, and remove those of an earlier figure that this one does not have.
 
     Returns
     -------
@@ -148,9 +156,10 @@ def _drift(table: Localizations, steps: dict[str, str], skipped: dict[str, str],
 def _kept(table: Localizations, keep: Filter | None, steps: dict[str, str]) -> Localizations:
     if keep is None and "x_uncertainty" in table and len(table):
         values = table["x_uncertainty"].astype(np.float64)
-        median_nm = float(np.median(values[np.isfinite(values)])) * table.known_pixel_size_nm() if len(values) else 0.0
-        if np.isfinite(median_nm) and median_nm > 0:
-            keep = Filter.of(f"uncertainty < {LEAST_CERTAIN * median_nm:.1f} nm")
+        values = values[np.isfinite(values)]
+        median_nm = float(np.median(values)) * table.known_pixel_size_nm() if len(values) else 0.0
+        if median_nm > 0:
+            keep = Filter.of(f"uncertainty < {float(f'{LEAST_CERTAIN * median_nm:.3g}')} nm")
     if keep is None:
         return table
     kept = keep.keep(table)
@@ -186,7 +195,7 @@ def _linked(table: Localizations, steps: dict[str, str], skipped: dict[str, str]
 
 
 def image_of(table: Localizations, steps: dict[str, str], skipped: dict[str, str]) -> SuperResolutionImage | None:
-    """Render a table for a report, and note how, or why not.
+    """Render a table for a report, and note how, or why not: of the frame the part that was detected.
 
     Parameters
     ----------
@@ -202,11 +211,14 @@ def image_of(table: Localizations, steps: dict[str, str], skipped: dict[str, str
     if shape is None:
         skipped["image"] = "no rows, and the shape of the frames is not known"
         return None
+    roi = detected_roi(table)
+    drawn = shape if roi is None else tuple(stop - start for start, stop in roi)
     pixel_nm = PIXEL_SIZE_NM
-    while 4.0 * np.prod(shape) * (table.known_pixel_size_nm() / pixel_nm) ** 2 > MAX_IMAGE_BYTES / 8:
+    while 4.0 * np.prod(drawn) * (table.known_pixel_size_nm() / pixel_nm) ** 2 > MAX_IMAGE_BYTES / 8:
         pixel_nm *= 2
-    image = render(table, pixel_size_nm=pixel_nm, frame_shape=shape)
-    outside = f", {image.n_outside} rows outside the frames left out" if image.n_outside else ""
+    image = render(table, pixel_size_nm=pixel_nm, frame_shape=shape, roi=roi)
+    beyond = "frames" if roi is None else "region"
+    outside = f", {image.n_outside} rows outside the {beyond} left out" if image.n_outside else ""
     height, width = image.image.shape
     steps["image"] = f"{height} x {width} pixels of {pixel_nm:g} nm{outside}"
     return image
@@ -232,3 +244,13 @@ def _written(folder: Path, contents: Contents, overwrite: bool) -> Generator[Pat
         yield place("picture")
     write_report(place("report"), contents, overwrite=overwrite)
     yield place("report")
+    if overwrite:
+        stale: list[Path] = []
+        if contents.linked is None:
+            stale += formats.format_for(place("molecules")).outputs(place("molecules"))
+        if contents.drift is None:
+            stale.append(place("drift"))
+        if contents.image is None:
+            stale += [place("image"), place("picture")]
+        for path in stale:
+            path.unlink(missing_ok=True)

@@ -14,11 +14,13 @@ from napari_subpixel.analysis.filters import Filter
 from napari_subpixel.analysis.resolution import resolution
 from napari_subpixel.errors import InputError, OutputExistsError, PixelSizeError
 from napari_subpixel.localizations import Localizations
+from napari_subpixel.rendering.image_files import preview_png, save_preview
 from napari_subpixel.rendering.render import render
 from napari_subpixel.reports.charts import Bars, Line, Mark, chart, round_ticks
 from napari_subpixel.reports.contents import Contents
 from napari_subpixel.reports.page import page, write_report
-from napari_subpixel.runs.figure import FILES, figure
+from napari_subpixel.runs.figure import FILES, figure, image_of
+from napari_subpixel.runs.figure import _kept as kept_in_figure
 
 TODAY = datetime.date(2026, 2, 3)
 
@@ -83,6 +85,46 @@ def test_a_movie_of_few_molecules_has_a_figure_that_says_what_was_left_out(tmp_p
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert f"left out: {contents.skipped['drift'][:20]}" in text
     assert (tmp_path / "localizations.csv").exists()
+
+
+def test_a_figure_made_anew_leaves_no_file_of_the_one_before(tmp_path) -> None:
+    figure(drifting(), tmp_path, name="m")
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
+    few = figure(drifting()[:0], tmp_path, name="m", overwrite=True)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert not {"molecules.csv", "molecules-protocol.txt", "drift.csv"} & names
+    assert {path.name for path in few.files} | {"notes.txt", "localizations-protocol.txt"} == names
+
+
+@pytest.mark.parametrize(("median", "n_kept"), [(np.nan, 6), (1e-5, 5)])
+def test_rows_are_kept_where_uncertainties_are_missing_or_tiny(median, n_kept) -> None:
+    columns = {"frame": np.arange(6), "y": np.ones(6), "x": np.ones(6)}
+    columns |= {f"{axis}_uncertainty": np.array([100 * median] + [median] * 5) for axis in "yx"}
+    steps: dict[str, str] = {}
+    kept = kept_in_figure(Localizations(columns, pixel_size_nm=100, frame_shape=(50, 50)), None, steps)
+    assert len(kept) == n_kept
+    assert ("filter" in steps) == (n_kept < 6)
+
+
+def test_a_report_draws_the_region_that_was_detected() -> None:
+    table = drifting().with_about(provenance={"roi": [[10, 40], [5, 25]]})
+    steps: dict[str, str] = {}
+    image = image_of(table, steps, {})
+    assert image is not None
+    assert image.image.shape == (300, 200)
+    assert image.n_outside > 0
+    assert "rows outside the region left out" in steps["image"]
+
+
+def test_few_points_are_as_wide_in_a_report_as_in_a_preview(tmp_path) -> None:
+    import imagecodecs
+
+    rendered = render(drifting(2), pixel_size_nm=5)
+    save_preview(tmp_path / "a.png", rendered)
+    png, _ = preview_png(rendered)
+    np.testing.assert_array_equal(
+        imagecodecs.png_decode(png), imagecodecs.png_decode((tmp_path / "a.png").read_bytes())
+    )
 
 
 def test_a_figure_takes_another_filter(tmp_path) -> None:
