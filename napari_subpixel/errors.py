@@ -48,7 +48,17 @@ class IncompleteMovieError(InputError):
 
 
 class PixelSizeError(InputError):
-    """Pixels and nm must be converted, and the pixel size is not known."""
+    """Pixels and nm must be converted, and the pixel size is not known.
+
+    Attributes
+    ----------
+    partly_nm : bool
+        Whether a table has lengths in both, so that no other pixel size does instead.
+    """
+
+    def __init__(self, message: str, *, partly_nm: bool = False) -> None:
+        super().__init__(message)
+        self.partly_nm = partly_nm
 
 
 class ImplausibleError(InputError):

@@ -190,6 +190,14 @@ def columns_of(node: Node) -> Iterator[Column]:
         yield from columns_of(part)
 
 
+def numbers_of(node: Node) -> Iterator[Number]:
+    """Yield every number in a tree."""
+    if isinstance(node, Number):
+        yield node
+    for part in parts_of(node):
+        yield from numbers_of(part)
+
+
 def parts_of(node: Node) -> tuple[Node, ...]:
     """Return the nodes right below one."""
     if isinstance(node, Sign | Not):

@@ -31,6 +31,7 @@ from napari_subpixel.analysis.expressions import (
     Sign,
     columns_of,
     mistake,
+    numbers_of,
     parse,
     to_text,
 )
@@ -162,6 +163,18 @@ class Filter:
     def check(self, table: Localizations) -> None:
         """Raise the error that `mask` would raise for a table, without evaluating its rows."""
         _Evaluation(self, table, aggregates=False).mask(slice(0, 0))
+
+    def in_pixels(self, table: Localizations) -> bool:
+        """Say whether it has a number in px, or a column of the table's own that is in pixels.
+
+        Raises
+        ------
+        FilterError
+            If the table has no such column.
+        """
+        sources = [source_of(table, name) for name in self.columns]
+        own = any(source.in_pixels and source.columns[0] in table.extra for source in sources)
+        return own or any(number.unit == "px" for number in numbers_of(self.condition))
 
     def mask(self, table: Localizations) -> NDArray[np.bool_]:
         """Say which rows of a table pass.

@@ -12,6 +12,8 @@ from napari_subpixel.localizations import COLUMNS, Localizations
 
 #: Columns of a molecule that its rows do not have.
 MOLECULE_COLUMNS = ("n_frames", "first_frame", "last_frame")
+#: Columns of which a molecule has the highest value of its rows: it is saturated if it was in any frame.
+HIGHEST_COLUMNS = ("saturated",)
 
 
 def merged(table: Localizations, group: NDArray[np.int32], n_groups: int) -> Localizations:
@@ -30,8 +32,8 @@ def merged(table: Localizations, group: NDArray[np.int32], n_groups: int) -> Loc
     Localizations
         ``frame`` is the first frame; y and x are means weighted by the inverse variances, z by those of both; photons
         are summed; uncertainties are combined, ``1 / sqrt(sum(1 / s**2))``; the probability is that any of the rows is
-        real; of all other columns with fractions it is the mean, of those with whole numbers the value of the first
-        row. `MOLECULE_COLUMNS` are added.
+        real; of `HIGHEST_COLUMNS` it is the highest value; of all other columns with fractions it is the mean, of those
+        with whole numbers the value of the first row. `MOLECULE_COLUMNS` are added.
     """
     counts = np.bincount(group, minlength=n_groups)
     frame = table.frame
@@ -55,6 +57,8 @@ def merged(table: Localizations, group: NDArray[np.int32], n_groups: int) -> Loc
             into[name] = _any_real(group, values, n_groups)
         elif name == "z_nm":
             into[name] = _weighted_mean(group, values, weights["y"] + weights["x"], n_groups)
+        elif name in HIGHEST_COLUMNS:
+            into[name] = _highest(group, values, first_row)
         elif values.dtype.kind == "f":
             into[name] = (_sums(group, values, n_groups) / counts).astype(values.dtype)
         else:
@@ -98,6 +102,14 @@ def _first_rows(group: Any, n_groups: int) -> Any:
         if rows[group[i]] < 0:
             rows[group[i]] = i
     return rows
+
+
+@compiled
+def _highest(group: Any, values: Any, first_row: Any) -> Any:
+    highest = values[first_row]
+    for i in range(len(group)):
+        highest[group[i]] = max(highest[group[i]], values[i])
+    return highest
 
 
 @compiled

@@ -53,7 +53,7 @@ QUANTITIES: Mapping[str, Known] = {
     "sigma": Known(("sx", "sy"), "nm", in_pixels=True),
     "z_nm": Known(("z", "znm"), "nm"),
     "class_index": Known(("class",)),
-    "n_frames": Known(("detections", "n", "len"), "frame"),
+    "n_frames": Known(("detections", "n"), "frame"),
     "first_frame": Known((), "frame"),
     "last_frame": Known((), "frame"),
 }

@@ -54,8 +54,13 @@ ADVICE_OF_COMMANDS: Mapping[str, Mapping[type[InputError], str]] = {
     "detect": {IncompleteMovieError: "--frames 0:{n_frames} takes them, --follow also those to come"},
     "info": {IncompleteMovieError: "detect --frames 0:{n_frames} takes them", **ADVICE_TO_CONVERT},
     "train": ADVICE_TO_CONVERT,
+    "convert": {PixelSizeError: "give --pixel-size-nm"},
     "drift": {PixelSizeError: "give --pixel-size-nm"},
     "evaluate": {PixelSizeError: "give --pixel-size-nm"},
+    "filter": {PixelSizeError: "give --pixel-size-nm"},
+    "link": {PixelSizeError: "give --pixel-size-nm"},
+    "report": {PixelSizeError: "give --pixel-size-nm"},
+    "resolution": {PixelSizeError: "give --pixel-size-nm"},
 }
 
 

@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
         skip_invalid=arguments.skip_invalid,
     )
     if formats.format_for(output).in_nm and table.pixel_size_nm is None:
-        raise PixelSizeError(f"{arguments.localizations}: says no pixel size, which a {output.suffix} in nm needs")
+        raise PixelSizeError(f"{arguments.localizations}: has no pixel size, which a {output.suffix} in nm needs")
     formats.write(output, table, overwrite=arguments.overwrite)
     if notice := without_pixel_size(output, table.pixel_size_nm):
         warn(notice)

@@ -55,6 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_subpixel import formats
     from napari_subpixel._util.figures import check_plot_output
     from napari_subpixel._util.files import check_can_write
+    from napari_subpixel.analysis.parts import keep_frames
     from napari_subpixel.runs.movie_lists import check_inputs_stay
 
     path, output = arguments.localizations, arguments.output
@@ -70,10 +71,11 @@ def run(arguments: argparse.Namespace) -> int:
         path, pixel_size_nm=arguments.pixel_size_nm, origin=arguments.origin, skip_invalid=arguments.skip_invalid
     )
     if arguments.frames is not None:
-        table = table.in_frames(*arguments.frames)
+        with naming(path):
+            table = keep_frames(table, *arguments.frames)
     table = kept_rows(table, arguments.keep, path)
     if table.pixel_size_nm is None:
-        raise PixelSizeError(f"{path}: says no pixel size, and drift is in nm")
+        raise PixelSizeError(f"{path}: has no pixel size, and drift is in nm")
     return _undo(arguments, table) if arguments.undo else _correct(arguments, table)
 
 

@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
         skip_invalid=arguments.skip_invalid,
     )
     if formats.format_for(output).in_nm and table.pixel_size_nm is None:
-        raise PixelSizeError(f"{arguments.localizations}: says no pixel size, which a {output.suffix} in nm needs")
+        raise PixelSizeError(f"{arguments.localizations}: has no pixel size, which a {output.suffix} in nm needs")
     steps = []
     with naming(arguments.localizations):
         kept = table

@@ -66,10 +66,10 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_subpixel.runs.movie_lists import check_inputs_stay
 
     output: Path = arguments.output
-    check_inputs_stay([(arguments.localizations, output)])
+    also_written = [path for path in (arguments.times, arguments.plot) if path]
+    check_inputs_stay([(arguments.localizations, output)], also_written=also_written)
     formats.check_can_write(output, overwrite=arguments.overwrite)
     if arguments.times:
-        check_inputs_stay([(arguments.localizations, arguments.times)])
         check_can_write(arguments.times, overwrite=arguments.overwrite)
     if arguments.plot:
         check_plot_output(arguments.plot, overwrite=arguments.overwrite)
@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
         skip_invalid=arguments.skip_invalid,
     )
     if formats.format_for(output).in_nm and table.pixel_size_nm is None:
-        raise PixelSizeError(f"{arguments.localizations}: says no pixel size, which a {output.suffix} in nm needs")
+        raise PixelSizeError(f"{arguments.localizations}: has no pixel size, which a {output.suffix} in nm needs")
     table = kept_rows(table, arguments.keep, arguments.localizations)
     with naming(arguments.localizations):
         linked = link(table, max_dark_frames=arguments.max_dark_frames, max_distance_nm=arguments.max_distance_nm)

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_subpixel._util.records import naming
 from napari_subpixel.cli.common import add_table_arguments, read_table
 from napari_subpixel.cli.filtering import add_keep_argument, kept_rows
 from napari_subpixel.cli.messages import detail, say, warn
@@ -13,6 +14,7 @@ from napari_subpixel.cli.tables import print_json
 from napari_subpixel.errors import PixelSizeError
 
 if TYPE_CHECKING:
+    from napari_subpixel.analysis.filters import Filter
     from napari_subpixel.analysis.resolution import Resolution
     from napari_subpixel.localizations import Localizations
 
@@ -74,17 +76,28 @@ def measured_with_details(table: Localizations, path: Path) -> Resolution:
 
 
 def table_in_nm(arguments: argparse.Namespace) -> Localizations:
-    """Read the table, whose pixel size must be known only if it is in pixels."""
+    """Read the table, whose pixel size must be known only if it, or the filter of its rows, is in pixels."""
     how = {"origin": arguments.origin, "skip_invalid": arguments.skip_invalid}
     try:
         table = read_table(arguments.table, pixel_size_nm=arguments.pixel_size_nm, **how)
-    except PixelSizeError:
-        if arguments.pixel_size_nm is not None:
+    except PixelSizeError as error:
+        if arguments.pixel_size_nm is not None or error.partly_nm:
             raise
         table = read_table(arguments.table, pixel_size_nm=NOMINAL_PIXEL_SIZE_NM, **how)
+        _check_in_nm(table, arguments.keep, arguments.table)
     if table.pixel_size_nm is None:
         raise PixelSizeError(f"{arguments.table}: positions are in pixels and the pixel size is not known")
     return table
+
+
+def _check_in_nm(table: Localizations, keep: Filter | None, path: Path) -> None:
+    """Raise `PixelSizeError` if the rows that are kept would depend on a pixel size that is only nominal."""
+    if keep is None:
+        return
+    with naming(path):
+        keep.check(table)
+    if keep.in_pixels(table):
+        raise PixelSizeError(f"{path}: the filter {keep.text!r} is in pixels and the pixel size is not known")
 
 
 def resolution_text(measured: Resolution) -> str:
@@ -96,7 +109,7 @@ def resolution_text(measured: Resolution) -> str:
             ("NeNA", _with_error(nena.nena_nm, nena.nena_error_nm), f"mean precision, from {nena.n_pairs} pairs")
         )
         factor = f"x {nena.uncertainty_factor:.3f} +- {nena.uncertainty_factor_error or 0:.3f}"
-        lines.append(("uncertainties", factor, "by what they are to be multiplied to be the scatter of molecules"))
+        lines.append(("uncertainties", factor, "factor on them that makes them the scatter of molecules"))
     if nena.textbook_nm is not None:
         what = "one precision for all rows, as published: below the mean where rows differ"
         lines.append(("NeNA, textbook", f"{nena.textbook_nm:.2f} nm", what))

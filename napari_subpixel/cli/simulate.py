@@ -96,12 +96,15 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_subpixel._util.files import check_can_write
     from napari_subpixel.analysis.drift_curve import DriftCurve
     from napari_subpixel.localizations import Localizations, concat
+    from napari_subpixel.runs.movie_lists import check_outputs_differ
     from napari_subpixel.simulation.simulate import Simulation, simulate_chunks, simulated_drift
     from napari_subpixel.stacks.writing import check_movie_output, write_movie
 
     simulation = simulation_from(arguments, Simulation(), frame_shape=arguments.shape_px, n_frames=arguments.frames)
     if arguments.seed < 0:
         raise InputError(f"the seed must not be negative, got {arguments.seed}")
+    outputs = [arguments.output, *formats.format_for(arguments.truth).outputs(arguments.truth)]
+    check_outputs_differ([*outputs, *([arguments.trace] if arguments.trace else [])])
     check_movie_output(arguments.output, overwrite=arguments.overwrite)
     formats.check_can_write(arguments.truth, overwrite=arguments.overwrite)
     if arguments.trace:

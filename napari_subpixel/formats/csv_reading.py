@@ -65,7 +65,9 @@ def read_csv(
     size = pixel_size_nm if pixel_size_nm is not None else about.get("pixel_size_nm")
     places = flavour.places_in(text.header)
     if size is None and any(place.unit in IN_PIXELS for place in places.values()):
-        raise PixelSizeError(f"{path}: positions are in nm and the pixel size is not known")
+        partly_nm = any(place.unit in IN_PIXELS.values() for place in places.values())
+        what = "some lengths are in nm and others in pixels" if partly_nm else "positions are in nm"
+        raise PixelSizeError(f"{path}: {what} and the pixel size is not known", partly_nm=partly_nm)
     with naming(path):
         about["pixel_size_nm"] = size = None if size is None else checked_pixel_size(size)
         if origin is not None:

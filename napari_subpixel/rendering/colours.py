@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_subpixel.coordinates import SuperResolutionGrid
 from napari_subpixel.errors import InputError, suggest
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.rendering.render import PIXEL_SIZE_NM, render
+from napari_subpixel.rendering.render import PIXEL_SIZE_NM, check_image_size, render
 
 #: Colours at equal steps from dark to bright or from low to high, red, green and blue from 0 to 1.
 COLORMAPS: dict[str, tuple[tuple[float, float, float], ...]] = {
@@ -36,6 +36,8 @@ BY_VALUE = "rainbow"
 STEPS = 32
 #: Without a range, the colours end at these quantiles of the quantity.
 QUANTILES = (0.01, 0.99)
+#: Images that are held while one is drawn: its three channels, the points, those of one step, and one of its channels.
+IMAGES_HELD = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,13 +131,15 @@ def render_coloured(
     step = np.zeros(len(values), np.int64)
     step[known] = np.clip((values[known] - low) / (high - low) * STEPS, 0, STEPS - 1)
     step[~known] = -1
-    empty = render(localizations[:0], pixel_size_nm=pixel_size_nm, frame_shape=frame_shape, **options)
-    light, points = np.zeros((*empty.image.shape, 3), np.float32), np.zeros(empty.image.shape, np.float32)
+    grid = render(localizations[:0], pixel_size_nm=pixel_size_nm, frame_shape=frame_shape, **options).grid
+    check_image_size(grid, n_images=IMAGES_HELD, kind="a coloured image")
+    light, points = np.zeros((*grid.shape, 3), np.float32), np.zeros(grid.shape, np.float32)
     for k in np.unique(step[known]):
         part = render(localizations.select(step == k), pixel_size_nm=pixel_size_nm, frame_shape=frame_shape, **options)
         points += part.image
-        light += part.image[..., None] * colours[k].astype(np.float32)
-    return ColouredImage(light, points, empty.grid, (low, high), int(len(values) - known.sum()))
+        for channel in range(3):
+            light[..., channel] += part.image * np.float32(colours[k, channel])
+    return ColouredImage(light, points, grid, (low, high), int(len(values) - known.sum()))
 
 
 def _checked_range(values: NDArray[np.float64], asked: tuple[float | None, float | None]) -> tuple[float, float]:

@@ -207,13 +207,27 @@ def image_grid(
     """
     (y0, y1), (x0, x1) = checked_roi(roi, frame_shape)
     grid = SuperResolutionGrid((y1 - y0, x1 - x0), frame_pixel_size_nm, pixel_size_nm, (y0, x0))
+    check_image_size(grid)
+    return grid
+
+
+def check_image_size(grid: SuperResolutionGrid, *, n_images: int = 1, kind: str = "an image") -> None:
+    """Raise `InputError` if images on a grid take too much memory.
+
+    Parameters
+    ----------
+    grid : SuperResolutionGrid
+    n_images : int
+        Images of float32 that are held at a time.
+    kind : str
+        What is drawn, for the message.
+    """
     height, width = grid.shape
-    if (size := 4.0 * height * width) > MAX_IMAGE_BYTES:
+    if (size := 4.0 * n_images * height * width) > MAX_IMAGE_BYTES:
         raise InputError(
-            f"an image of {height} x {width} pixels of {pixel_size_nm:g} nm takes {size / 2**30:.1f} GiB, more than "
+            f"{kind} of {height} x {width} pixels of {grid.pixel_size_nm:g} nm takes {size / 2**30:.1f} GiB, more than "
             f"{MAX_IMAGE_BYTES / 2**30:g} GiB: choose larger pixels"
         )
-    return grid
 
 
 def _add_counts(

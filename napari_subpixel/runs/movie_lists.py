@@ -174,7 +174,7 @@ def check_inputs_stay(
     also_read: Iterable[str | Path] = (),
     also_written: Iterable[Path] = (),
 ) -> None:
-    """Raise `InputError` if a table, or a file written next to it, is one that is read.
+    """Raise `InputError` if a table, or a file written next to it, is one that is read, or two outputs are one file.
 
     Parameters
     ----------
@@ -190,9 +190,26 @@ def check_inputs_stay(
     movies = (file for movie, _ in pairs for file in (movie.files if isinstance(movie, SplitMovie) else [movie]))
     inputs = {Path(name).resolve() for name in (*movies, *filter(os.path.exists, sidecars), *also_read)}
     tables = (file for _, output in pairs for file in formats.format_for(output).outputs(output))
-    for file in (*tables, *also_written):
+    outputs = [*tables, *also_written]
+    for file in outputs:
         if file.resolve() in inputs:
             raise InputError(f"{file}: is an input and would be replaced by an output")
+    check_outputs_differ(outputs)
+
+
+def check_outputs_differ(outputs: Iterable[Path]) -> None:
+    """Raise `InputError` if two outputs are one file.
+
+    Parameters
+    ----------
+    outputs : iterable of Path
+        All files of a command.
+    """
+    known: set[Path] = set()
+    for file in outputs:
+        if (path := file.resolve()) in known:
+            raise InputError(f"{file}: is the name of two outputs, of which one would replace the other")
+        known.add(path)
 
 
 def sidecar_of(movie: str | Path) -> Path:

@@ -226,10 +226,16 @@ def test_ranges_go_into_a_text_and_back():
 
 def test_names_of_other_programs_are_those_of_ours():
     table = Localizations(
-        {"frame": [4], "y": [1], "x": [2]}, extra={"len": [3], "uncertainty [nm]": [7.0]}, pixel_size_nm=100
+        {"frame": [4], "y": [1], "x": [2]}, extra={"n": [3], "uncertainty [nm]": [7.0]}, pixel_size_nm=100
     )
-    assert mask(table, "n_frames == 3 & len == 3 & uncertainty_xy == 7 nm").all()
+    assert mask(table, "n_frames == 3 & n == 3 & uncertainty_xy == 7 nm").all()
     assert "uncertainty" in names_in(TABLE)
+
+
+def test_len_is_a_column_of_picasso_s_own():
+    # Linked molecules of Picasso: detected in n frames, on for len.
+    table = Localizations({"frame": [4], "y": [1], "x": [2], "n_frames": [3]}, extra={"len": [5]})
+    assert mask(table, "n_frames == 3 & n == 3 & len == 5").all()
 
 
 def test_the_expression_is_noted_in_the_provenance():

@@ -96,7 +96,8 @@ def test_the_columns_of_a_molecule():
         {"frame": [3, 4, 5, 5], "y": [1.0, 1.2, 1.1, 9.0], "x": [2.0, 2.0, 2.3, 9.0], "photons": [100, 200, 400, 50],
          "background": [5, 7, 9, 1], "probability": [0.5, 0.8, 0.9, 0.25], "y_uncertainty": [0.1, 0.2, 0.1, 0.1],
          "x_uncertainty": [0.2, 0.2, 0.2, 0.3], "z_nm": [10, 20, 60, -5], "class_index": [1, 1, 1, 2]},
-        extra={"chi2": [1.0, 2.0, 3.0, 4.0]}, pixel_size_nm=100, n_frames=40, provenance={"model": "x"},
+        extra={"chi2": [1.0, 2.0, 3.0, 4.0], "saturated": [0, 6, 2, 0]},
+        pixel_size_nm=100, n_frames=40, provenance={"model": "x"},
     )  # fmt: skip
     molecules = link(table, max_distance_nm=80).molecules
     assert len(molecules) == 2
@@ -109,6 +110,8 @@ def test_the_columns_of_a_molecule():
     assert (row["photons"], row["background"], row["chi2"], row["class_index"]) == (700, 7, 2, 1)
     assert row["probability"] == pytest.approx(1 - 0.5 * 0.2 * 0.1)
     assert (row["frame"], row["first_frame"], row["last_frame"], row["n_frames"]) == (3, 3, 5, 3)
+    assert molecules["saturated"].tolist() == [6, 0]
+    assert molecules["saturated"].dtype.kind == "i"
     both = weights + 1 / 0.2**2
     assert row["z_nm"] == pytest.approx((both * [10, 20, 60]).sum() / both.sum(), rel=1e-5)
     assert (molecules.pixel_size_nm, molecules.n_frames) == (100, 40)

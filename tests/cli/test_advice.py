@@ -52,7 +52,15 @@ def test_in_a_batch_advice_goes_with_every_movie_that_fails(run, movie, tmp_path
     assert f"{tmp_path / 'out' / 'movie.csv'}: exists already; --resume keeps it, --overwrite replaces it" in err
 
 
-@pytest.mark.parametrize(("command", "flag"), [("render", "--camera-pixel-size-nm"), ("detect", "--pixel-size-nm")])
+@pytest.mark.parametrize(
+    ("command", "flag"), [("render", "--camera-pixel-size-nm"), ("detect", "--pixel-size-nm or a camera file")]
+)
 def test_the_pixel_size_is_asked_for_by_the_commands_own_flag(command, flag):
     error = errors.PixelSizeError("positions are in nm and the pixel size is not known")
-    assert f"; give {flag}" in advised(error, command)
+    assert advised(error, command).endswith(f"; give {flag}")
+
+
+@pytest.mark.parametrize("command", ["convert", "drift", "evaluate", "filter", "link", "report", "resolution"])
+def test_no_camera_file_is_asked_for_by_commands_without_camera(command):
+    error = errors.PixelSizeError("positions are in nm and the pixel size is not known")
+    assert advised(error, command).endswith("; give --pixel-size-nm")

@@ -153,6 +153,8 @@ def test_an_unknown_suffix_of_the_output_is_refused(refuse, movie, truth, tmp_pa
     assert "o.xls" in refuse("detect", movie, "-o", tmp_path / "o.xls")
     assert "i.jpg" in refuse("render", truth, "-o", tmp_path / "i.jpg")
     assert "m.avi" in refuse("simulate", "-o", tmp_path / "m.avi", "--truth", tmp_path / "t.csv")
+    outputs = ("-o", tmp_path / "m.tif", "--truth", tmp_path / "t.csv", "--trace", tmp_path / "t.csv")
+    assert "t.csv: is the name of two outputs" in refuse("simulate", *outputs)
 
 
 @pytest.mark.parametrize("name", ["o.csv", "o.hdf5", "o.parquet"])

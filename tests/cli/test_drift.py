@@ -66,6 +66,7 @@ def test_rows_are_kept_by_an_expression_and_frames(run, path, tmp_path):
     kept = formats.read(out)
     assert kept["photons"].min() > 300
     assert kept.frame.max() < 500
+    assert kept.provenance["frames"] == [0, 500]
 
 
 @pytest.mark.parametrize(
@@ -92,6 +93,10 @@ def test_an_output_that_exists_or_is_the_input_is_refused(run, path, tmp_path):
     assert "exists already; --overwrite replaces it" in err
     assert run("drift", path, "-o", path, "--overwrite")[0] == 2
     assert run("drift", path, "-o", tmp_path / "out.csv", "--trace", path, "--overwrite")[0] == 2
+    status, _, err = run("drift", path, "-o", tmp_path / "out.csv", "--trace", tmp_path / "out.csv")
+    assert status == 2
+    assert "out.csv: is the name of two outputs" in err
+    assert not (tmp_path / "out.csv").exists()
 
 
 def test_a_table_in_pixels_needs_a_pixel_size(run, table, tmp_path):

@@ -56,6 +56,12 @@ def test_times_and_their_plot_are_written(run, refuse, path, tmp_path):
     assert (tmp_path / "times.svg").exists()
     assert "exists already" in refuse("link", path, "-o", tmp_path / "b.csv", *files)
     assert not (tmp_path / "b.csv").exists()
+    for flag, name in (("--times", "a.csv"), ("--plot", "a.png")):
+        output = tmp_path / "a.csv"
+        others = () if flag == "--times" else ("--times", tmp_path / name)
+        message = refuse("link", path, "-o", output, *others, flag, tmp_path / name)
+        assert f"{name}: is the name of two outputs" in message
+        assert not output.exists()
 
 
 def test_without_uncertainties_the_distance_is_asked_for(run, refuse, path, tmp_path):

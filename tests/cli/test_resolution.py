@@ -70,3 +70,35 @@ def test_what_cannot_be_measured_is_null_and_a_warning(run, table, tmp_path):
     assert (document["nena_nm"], document["uncertainty_factor"]) == (None, None)
     assert document["nena_textbook_nm"] == pytest.approx(13, rel=0.1)
     assert "the table has no uncertainties" in err
+
+
+@pytest.mark.parametrize("command", ["resolution", "report"])
+def test_a_filter_in_pixels_needs_their_size(refuse, run, table, tmp_path, command):
+    rows = ["frame,x [nm],y [nm],uncertainty [nm],width [px]"]
+    rows += [
+        f"{frame + 1},{x:.2f},{y:.2f},13,{k % 3}"
+        for k, (frame, (y, x)) in enumerate(zip(table.frame, table.yx * 130, strict=True))
+    ]
+    path = tmp_path / "found.csv"
+    path.write_text("\n".join(rows) + "\n")
+    output = () if command == "resolution" else ("-o", tmp_path / "report.html")
+    for keep in ("uncertainty < 0.2 px", "width < 2"):
+        message = refuse(command, path, *output, "--keep", keep)
+        assert f"{path}: the filter {keep!r} is in pixels" in message
+        assert message.endswith("; give --pixel-size-nm")
+    if command == "resolution":
+        _, out, _ = run(command, path, "--keep", "uncertainty < 20", "--json")
+        assert json.loads(out)["n_localizations"] == 3200
+        _, out, _ = run(command, path, "--keep", "uncertainty < 0.2 px", "--pixel-size-nm", 130, "--json")
+        assert json.loads(out)["n_localizations"] == 3200
+        assert "unknown column 'widht'" in refuse(command, path, "--keep", "widht < 2 px")
+
+
+def test_a_table_partly_in_pixels_needs_their_size(refuse, run, table, tmp_path):
+    rows = ["frame,x [nm],y [nm],uncertainty [px]"]
+    rows += [f"{frame + 1},{x:.2f},{y:.2f},0.1" for frame, (y, x) in zip(table.frame, table.yx * 130, strict=True)]
+    path = tmp_path / "found.csv"
+    path.write_text("\n".join(rows) + "\n")
+    assert "some lengths are in nm and others in pixels" in refuse("resolution", path)
+    _, out, _ = run("resolution", path, "--pixel-size-nm", 130, "--json")
+    assert json.loads(out)["uncertainty_factor"] == pytest.approx(1, rel=0.05)

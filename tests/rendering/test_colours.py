@@ -8,7 +8,7 @@ import pytest
 
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.rendering.colours import COLORMAPS, STEPS, colour_table, render_coloured
+from napari_subpixel.rendering.colours import COLORMAPS, IMAGES_HELD, STEPS, colour_table, render_coloured
 from napari_subpixel.rendering.image_files import save_preview
 from napari_subpixel.rendering.render import render
 
@@ -64,6 +64,17 @@ def test_what_cannot_be_is_refused(rng):
         render_coloured(table, table.frame, colormap="viridus")
     with pytest.raises(InputError, match="from a lower to a higher"):
         render_coloured(table, table.frame, value_range=(5, 5))
+
+
+def test_the_size_of_a_coloured_image_is_that_of_all_that_is_held(monkeypatch, rng):
+    table = points(rng)
+    n_pixels = 24 * 38
+    monkeypatch.setattr("napari_subpixel.rendering.render.MAX_IMAGE_BYTES", 4 * IMAGES_HELD * n_pixels)
+    assert render_coloured(table, table.frame, pixel_size_nm=50).points.shape == (24, 38)
+    monkeypatch.setattr("napari_subpixel.rendering.render.MAX_IMAGE_BYTES", 4 * IMAGES_HELD * n_pixels - 1)
+    assert render(table, pixel_size_nm=50).image.shape == (24, 38)
+    with pytest.raises(InputError, match="a coloured image of 24 x 38 pixels"):
+        render_coloured(table, table.frame, pixel_size_nm=50)
 
 
 def test_colormaps_have_colours_from_0_to_1():
