@@ -136,8 +136,8 @@ def _by_molecules(rows: _Rows, n_frames: int, rng: np.random.Generator) -> Drift
     try:
         fit, stiffness = _start(events, rough, knots)
         fitted = best_fit(refined(fit, stiffness, len(knots)), stiffness, rng)
-    except np.linalg.LinAlgError as error:
-        raise TooFewMoleculesError("the drift cannot be estimated: the molecules determine no curve") from error
+    except np.linalg.LinAlgError as singular:
+        raise TooFewMoleculesError("the drift cannot be estimated: the molecules determine no curve") from singular
     error = np.sqrt(np.mean([np.diag(c).mean() for c in fitted.curve.covariance]))
     excess = disagreement(fit, stiffness, fitted, rng) if error > CHECKED_FROM else 1.0
     if error * np.sqrt(excess) > MAX_ERROR:

@@ -10,9 +10,11 @@ from napari_subpixel.camera import Camera
 #: The noise grows with the light where the slope's standard error is below this share of it.
 MAX_UNCERTAINTY = 0.5
 #: A gain does not fit where it is off by more than this factor,
-MAX_GAIN_FACTOR = 1.5
+MAX_GAIN_FACTOR = 1.25
 #: and nothing is off by less than this many standard errors.
 SURE_SIGMA = 3.0
+#: A gain is compared with a movie that would show this factor.
+COMPARED_FACTOR = 1.5
 #: A baseline does not fit where it is off by the light of more than this many photo-electrons,
 MAX_BASELINE_E = 5.0
 #: by more than this share of the light of the background above it,
@@ -43,7 +45,7 @@ def read_noise_range(camera: Camera) -> tuple[float, float]:
 
 def shows_gain(fit: NoiseFit) -> bool:
     """Return whether the movie shows the gain well enough for a given one to be compared with it."""
-    return fit.uncertainty < np.log(MAX_GAIN_FACTOR) / SURE_SIGMA
+    return fit.uncertainty < np.log(COMPARED_FACTOR) / SURE_SIGMA
 
 
 def gain_is_off(fit: NoiseFit, camera: Camera) -> bool:

@@ -14,7 +14,7 @@ from napari_subpixel.calibration.camera_check import check_baseline, compared, u
 from napari_subpixel.calibration.camera_estimate import ASSUMED, completed
 from napari_subpixel.calibration.frame_pairs import MAX_PIXELS, MIN_SIDE_PX, sample_pairs
 from napari_subpixel.calibration.noise_growth import NARROW_PX, NoiseFit, fit_noise
-from napari_subpixel.calibration.outlier_frames import outlier_frames, pairs_without
+from napari_subpixel.calibration.outlier_frames import copied_frames, outlier_frames, pairs_without
 from napari_subpixel.calibration.psf_width import DEFAULT_SIGMA_PX, estimate_sigma_px
 from napari_subpixel.camera import GAIN, Camera
 from napari_subpixel.errors import NoEstimateError
@@ -27,6 +27,10 @@ MAX_COMPARED_PIXELS = 1 << 22
 DIGITS = 5
 #: How the note begins that a width is assumed.
 ASSUMED_PSF = "PSF assumed"
+#: Pixels were cut off below where more than this share of them are 0, and none is negative.
+MAX_LOWEST_SHARE = 0.05
+#: A given width does not fit where it differs from that of the movie by more than this factor.
+MAX_WIDTH_FACTOR = 1.18
 #: An estimated gain is reported as uncertain where its standard error is more than this share of it.
 UNCERTAIN = 0.08
 
@@ -92,13 +96,21 @@ def microscope_of(
             nothing = ("the movie is constant: nothing can be estimated from it",) if estimates else ()
             return Microscope(camera, sigma_px or DEFAULT_SIGMA_PX, nothing)
         left_out = outlier_frames(frames)
-        frames = pairs_without(frames, left_out)
+        copies = copied_frames(frames) & ~left_out
+        frames = pairs_without(frames, left_out | copies)
         if min(frames.shape[1:]) < MIN_SIDE_PX and not estimates:
             return Microscope(camera, sigma_px or DEFAULT_SIGMA_PX)
-        unlike = _left_out(left_out, numbers)
-        warnings, notes = [*unlike], []
-        width, width_note = (sigma_px, "") if sigma_px is not None else _sigma_of(frames)
-        fit = fit_noise(frames, camera, width if not width_note.startswith(ASSUMED_PSF) else NARROW_PX)
+        unlike = [*_left_out(left_out, numbers), *_copied(copies, numbers)]
+        warnings, notes = [*unlike, *_cut_off(frames)], []
+        seen, width_note = _sigma_of(frames)
+        is_seen = not width_note.startswith(ASSUMED_PSF)
+        width = seen if sigma_px is None else sigma_px
+        # In a single frame, structures of the sample look like molecules.
+        misfit_of_width = _psf_misfit(seen, width) if is_seen and len(frames) > 1 else ""
+        if sigma_px is not None:
+            width_note = ""
+        trusted = seen if misfit_of_width or (is_seen and sigma_px is None) else sigma_px
+        fit = fit_noise(frames, camera, trusted or NARROW_PX)
         if "baseline" not in unknown:
             check_baseline(fit, camera)
         suggested, misfit = compared(fit, camera, unknown)
@@ -107,6 +119,7 @@ def microscope_of(
             notes.append(note)
             warnings += [uncertain] if uncertain else []
         warnings += [misfit] if misfit else []
+        warnings += [misfit_of_width] if misfit_of_width else []
         not_checked = unchecked(fit, unknown)
         notes += [note for note in (width_note, "" if unknown else not_checked) if note]
         warnings += [not_checked] if unknown and not_checked else []  # something rests on what is not checked
@@ -122,6 +135,33 @@ def _left_out(left_out: NDArray[np.bool_], numbers: NDArray[np.int64]) -> list[s
     which = f"{n} of {len(left_out)} frames are" if n > 1 else f"1 of {len(left_out)} frames is"
     first = int(numbers[left_out][0])
     return [f"{which} blank, or far brighter or darker than the others (first: {first}): left out of the estimates"]
+
+
+def _copied(copies: NDArray[np.bool_], numbers: NDArray[np.int64]) -> list[str]:
+    """Say which frames repeat the one before."""
+    n = int(copies.sum())
+    if not n:
+        return []
+    what = f"{n} of {len(copies) // 2} pairs of frames are twice the same frame"
+    return [f"{what} (first: {int(numbers[copies][0])}): left out of the estimates, and detected like the others"]
+
+
+def _cut_off(frames: NDArray) -> list[str]:
+    """Say that the darkest pixels were cut off."""
+    share = float((frames == 0).mean())
+    if frames.min() < 0 or share <= MAX_LOWEST_SHARE:
+        return []
+    return [
+        f"{share:.0%} of the pixels have the lowest value, 0 ADU, as after subtracting a background: what lay "
+        "below is lost, and baseline, gain, photons and probabilities are unreliable; detect the movie as recorded"
+    ]
+
+
+def _psf_misfit(seen: float, sigma_px: float) -> str:
+    """Say that a given width differs from that of the movie; an empty text where it does not."""
+    if 1 / MAX_WIDTH_FACTOR < sigma_px / seen < MAX_WIDTH_FACTOR:
+        return ""
+    return f"the movie looks like a PSF of sigma {seen:.2f} px; {sigma_px:.2f} px was given"
 
 
 def _camera_of(fit: NoiseFit, camera: Camera, unknown: Collection[str]) -> tuple[Camera, str, str]:

@@ -1,4 +1,4 @@
-"""Frames that say nothing of a movie's camera: blank ones, and those far brighter or darker than the others."""
+"""Frames that say nothing of a movie's camera: blank ones, copies, and those far brighter or darker than the others."""
 
 from __future__ import annotations
 
@@ -46,6 +46,25 @@ def outlier_frames(frames: NDArray) -> NDArray[np.bool_]:
     if far[~blank].mean() > MAX_FAR_SHARE:
         return blank
     return blank | far
+
+
+def copied_frames(frames: NDArray) -> NDArray[np.bool_]:
+    """Return which frames are copies of the frame that they are paired with, as of a camera that hangs.
+
+    Parameters
+    ----------
+    frames : ndarray, shape (2 K or 1, Y, X)
+        Pairs of neighbouring frames.
+
+    Returns
+    -------
+    ndarray of bool, shape (2 K or 1,)
+        None is, where all are: such a movie has every frame twice, or one only.
+    """
+    copies = np.zeros(len(frames), bool)
+    if len(frames) > 1:
+        copies[1::2] = (frames[::2] == frames[1::2]).all(axis=(1, 2))
+    return copies if not copies[1::2].all() else np.zeros(len(frames), bool)
 
 
 def pairs_without(frames: NDArray, left_out: NDArray[np.bool_]) -> NDArray:

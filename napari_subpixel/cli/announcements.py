@@ -58,8 +58,8 @@ class Announcements:
             self.warn(warning)
         if notice := without_pixel_size(at.output, job.pixel_size_nm):
             self.warn(notice)
+        self._misfits[at.movie] = [line for line in warnings if "the movie looks like" in line]
         if job.suggested_camera is not None:
-            self._misfits[at.movie] = [line for line in warnings if "the movie looks like" in line]
             say(f"{name}: what the movie looks like, as flags: {self._flags(job, job.suggested_camera)}")
         elif job.has_estimates:
             say(f"{name}: as flags: {self._flags(job, job.camera)}")
@@ -79,7 +79,7 @@ class Announcements:
         self.lines.add(line)
 
     def repeat_misfits(self, movie: Path) -> None:
-        """Warn again that the given camera does not fit, which spoils the table that was just written."""
+        """Warn again that the given camera or PSF does not fit, which spoils the table that was just written."""
         for line in self._misfits.get(movie, ()):
             warn(f"{line}, and the table was made with it")
 

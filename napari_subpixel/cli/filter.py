@@ -60,7 +60,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     output: Path = arguments.output
     if (arguments.min_neighbours is None) != (arguments.radius_nm is None):
-        raise UsageError("filter: --min-neighbours and --radius-nm are given together (--help explains)")
+        raise UsageError(
+            "filter: --min-neighbours needs --radius-nm, and --radius-nm needs --min-neighbours (--help explains)"
+        )
     if all(getattr(arguments, name) is None for name in ("keep", "frames", "roi", "min_neighbours")):
         raise UsageError("filter: nothing to filter by: give --keep, --frames, --roi or --min-neighbours")
     check_inputs_stay([(arguments.localizations, output)])

@@ -72,8 +72,8 @@ class StaticPoints:
         left_out = ", and are left out" if self.dropped else ""
         return (
             f"{self.number:,} of {self.n_points:,} points ({share:.1%}) never move{left_out}: most frames have one at "
-            f"{where}. These are fiducial beads, or dirt or the edge of a field stop, an image splitter or a cell, and "
-            "not blinking molecules"
+            f"{where}. These may be fiducial beads, dirt, the edge of a field stop, an image splitter or a cell, or a "
+            "very dense part of the sample, and no single molecules"
         )
 
     @property

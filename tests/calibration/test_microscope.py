@@ -163,6 +163,49 @@ def test_the_right_camera_gives_no_warning(scene, camera, rng):
             assert (found.warnings, found.suggested, found.camera) == ((), None, given)
 
 
+@pytest.mark.parametrize("sigma_px", [0.95, 1.65])
+@pytest.mark.parametrize("unknown", [(), GAIN], ids=["camera given", "camera estimated"])
+def test_a_given_width_that_does_not_fit_is_warned_of_and_spoils_no_gain(sigma_px, unknown, rng):
+    true = CAMERAS["scmos"]
+    with open_stack(taken("plain", "scmos", rng)) as stack:
+        found = microscope_of(stack, true, sigma_px, unknown=unknown)
+        fits = microscope_of(stack, true, 1.3, unknown=unknown)
+    (warning,) = (line for line in found.warnings if "PSF" in line)
+    assert warning.startswith("the movie looks like a PSF of sigma 1.")
+    assert warning.endswith(f"; {sigma_px:.2f} px was given")
+    assert found.sigma_px == sigma_px
+    assert not any("PSF" in line for line in fits.warnings)
+    assert found.camera.electrons_per_adu == pytest.approx(true.electrons_per_adu, rel=0.15)
+
+
+def test_frames_that_are_copies_of_the_one_before_are_left_out_and_named(rng):
+    movie = taken("plain", "scmos", rng).copy()
+    half = len(movie) // 2 + 1
+    movie[half:] = movie[half - 1]
+    with open_stack(movie) as stack:
+        found = microscope_of(stack, Camera(), None)
+    (warning,) = (line for line in found.warnings if "twice the same frame" in line)
+    assert "left out of the estimates" in warning
+    assert found.camera.electrons_per_adu == pytest.approx(CAMERAS["scmos"].electrons_per_adu, rel=0.2)
+
+
+def test_a_movie_that_is_cut_off_below_is_warned_of(rng):
+    movie = taken("plain", "scmos", rng)
+    level = int(np.median(movie))
+    cut = np.where(movie > level, movie - level, 0).astype(movie.dtype)
+    for frames, warned in ((movie, False), (cut, True)):
+        with open_stack(frames) as stack:
+            found = microscope_of(stack, Camera(), None)
+        assert any("have the lowest value, 0 ADU" in line for line in found.warnings) == warned
+
+
+def test_a_gain_that_is_off_by_less_than_a_factor_of_two_is_warned_of(rng):
+    true = CAMERAS["scmos"]
+    with open_stack(taken("plain", "scmos", rng)) as stack:
+        found = microscope_of(stack, replace(true, electrons_per_adu=1.4 * true.electrons_per_adu), 1.3, unknown=())
+    assert any("the movie looks like baseline" in line for line in found.warnings)
+
+
 @pytest.mark.parametrize(
     ("wrong", "suggested"),
     [

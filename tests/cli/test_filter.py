@@ -70,7 +70,7 @@ def test_what_cannot_be_is_one_line(refuse, path, tmp_path):
     )
     assert "'photons >^': ends" in refuse("filter", path, "-o", out, "--keep", "photons >")
     assert "nothing to filter by" in refuse("filter", path, "-o", out)
-    assert "given together" in refuse("filter", path, "-o", out, "--radius-nm", 5)
+    assert "--min-neighbours needs --radius-nm" in refuse("filter", path, "-o", out, "--radius-nm", 5)
     assert "are none" in refuse("filter", path, "-o", out, "--frames=5:5")
     assert "holds no pixel" in refuse("filter", path, "-o", out, "--roi", "5:5,0:9")
     assert str(path) in refuse("filter", path, "-o", path, "--keep", "photons > 5", "--overwrite")
