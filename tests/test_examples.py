@@ -47,6 +47,7 @@ def test_event_times_are_learnt_to_a_fraction_of_a_sample(example):
     assert figures.network.rmse < 0.2  # times guessed within the tolerance would have 0.29
 
 
+@pytest.mark.slow
 def test_spots_in_stacks_are_learnt(example):
     spots, points = example["points_3d"], example["points"]
     torch.manual_seed(0)

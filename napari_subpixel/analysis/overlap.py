@@ -1,7 +1,7 @@
 """How well events overlap each other once a curve of drift is subtracted, with its derivatives, by compiled loops.
 
 The overlap is the log likelihood of events under a density that is made of all others: Gaussians of one width h at
-their positions, on a uniform background. Events count by their weights q, the inverse of their variance:
+their positions, on a uniform background. Events count by their weights q, the inverse of their variance::
 
     L = sum_i q_i log(b + sum_j q_j exp(-|x_i - x_j|^2 / (2 h^2))).
 

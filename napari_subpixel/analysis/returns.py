@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from napari_subpixel.analysis.same_molecule import N_BINS, REACH, fit_scatter, strangers_alone
 
@@ -42,6 +41,8 @@ def returns_per_row(
     float
         0 where they cannot be distinguished from structure.
     """
+    from scipy.spatial import cKDTree
+
     near = np.flatnonzero(precision <= MAX_SPREAD * np.median(precision))
     tree = cKDTree(np.column_stack([y[near], x[near]]))
     radius = REACH * np.sqrt(2) * float(precision[near].max())

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-pytestmark = pytest.mark.skipif(not BENCHMARKS.exists(), reason="the benchmarks are not next to the tests")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not BENCHMARKS.exists(), reason="the benchmarks are not next to the tests"),
+]
 
 
 def printed(name: str, *flags: str) -> list[str]:

@@ -10,6 +10,7 @@ from napari_subpixel.evaluation.evaluate import evaluate
 from napari_subpixel.stacks import open_stack
 
 
+@pytest.mark.slow
 def test_row_ours_of_table_2_is_reached_at_the_papers_threshold(data_folder):
     folder = data_folder / "deepstorm_demo1"
     truth = formats.read(folder / "test_truth.csv", pixel_size_nm=100)

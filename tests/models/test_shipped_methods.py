@@ -14,7 +14,7 @@ FRAMES = {"heatmap-dark": 361, "deep-storm": 12}
 NAMES = ("jaccard_25_nm", "f1_25_nm", "jaccard_50_nm", "f1_50_nm")
 
 
-@pytest.mark.parametrize("model", FRAMES)
+@pytest.mark.parametrize("model", ["heatmap-dark", pytest.param("deep-storm", marks=pytest.mark.slow)])
 def test_the_figures_of_the_card_are_those_of_the_weights(model, data_folder):
     folder = data_folder / "deepstorm_demo1"
     n = FRAMES[model]
