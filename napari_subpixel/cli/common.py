@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_subpixel.cli.messages import is_quiet, warn
 from napari_subpixel.cli.record_flags import add_record_flags, given
-from napari_subpixel.errors import InputError, TableWarning
+from napari_subpixel.errors import InputError, PixelSizeError, TableWarning
 
 if TYPE_CHECKING:
     from napari_subpixel.camera import Camera
@@ -168,6 +168,28 @@ def add_table_arguments(parser: argparse.ArgumentParser, table: str = "the table
     parser.add_argument("--skip-invalid", action="store_true", help="leave out rows without a finite frame, x or y")
 
 
+def add_output_table(parser: argparse.ArgumentParser) -> None:
+    """Add the option for the table to write."""
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="TABLE",
+        help="table to write (.csv ThunderSTORM, .hdf5 Picasso, .parquet native)",
+    )
+
+
+def add_pixel_size_of_table(parser: argparse.ArgumentParser) -> None:
+    """Add the option for the pixel size of the table that is read."""
+    parser.add_argument(
+        "--pixel-size-nm",
+        type=float,
+        metavar="NM",
+        help="width of a camera pixel, where the table does not say; overrides it",
+    )
+
+
 def read_table(
     path: Path,
     *,
@@ -198,6 +220,25 @@ def read_table(
             warn(str(warning.message))
         else:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    return table
+
+
+def read_table_to_write(arguments: argparse.Namespace) -> Localizations:
+    """Read the table that a command's arguments name, and refuse one that its output could not hold.
+
+    Raises
+    ------
+    PixelSizeError
+        If the output's format is in nm and the pixel size is not known.
+    """
+    from napari_subpixel import formats
+
+    path, output = arguments.localizations, arguments.output
+    table = read_table(
+        path, pixel_size_nm=arguments.pixel_size_nm, origin=arguments.origin, skip_invalid=arguments.skip_invalid
+    )
+    if formats.format_for(output).in_nm and table.pixel_size_nm is None:
+        raise PixelSizeError(f"{path}: has no pixel size, which a {output.suffix} in nm needs")
     return table
 
 

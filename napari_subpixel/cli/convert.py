@@ -6,10 +6,16 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_subpixel.cli.common import add_table_arguments, read_table, without_pixel_size
+from napari_subpixel.cli.common import (
+    add_output_table,
+    add_pixel_size_of_table,
+    add_table_arguments,
+    read_table_to_write,
+    without_pixel_size,
+)
 from napari_subpixel.cli.messages import say, warn
 from napari_subpixel.cli.tables import print_json
-from napari_subpixel.errors import InputError, PixelSizeError
+from napari_subpixel.errors import InputError
 
 if TYPE_CHECKING:
     from napari_subpixel.localizations import Localizations
@@ -19,20 +25,8 @@ def add_parser(subparsers: Any) -> None:
     """Add the command."""
     parser = subparsers.add_parser("convert")
     parser.add_argument("localizations", type=Path, metavar="TABLE", help="table, in any format that is read")
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="TABLE",
-        help="table to write (.csv ThunderSTORM, .hdf5 Picasso, .parquet native)",
-    )
-    parser.add_argument(
-        "--pixel-size-nm",
-        type=float,
-        metavar="NM",
-        help="width of a camera pixel, where the table does not say; overrides it",
-    )
+    add_output_table(parser)
+    add_pixel_size_of_table(parser)
     add_table_arguments(parser, "TABLE")
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
@@ -47,14 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     output: Path = arguments.output
     check_inputs_stay([(arguments.localizations, output)])
     formats.check_can_write(output, overwrite=arguments.overwrite)
-    table = read_table(
-        arguments.localizations,
-        pixel_size_nm=arguments.pixel_size_nm,
-        origin=arguments.origin,
-        skip_invalid=arguments.skip_invalid,
-    )
-    if formats.format_for(output).in_nm and table.pixel_size_nm is None:
-        raise PixelSizeError(f"{arguments.localizations}: has no pixel size, which a {output.suffix} in nm needs")
+    table = read_table_to_write(arguments)
     formats.write(output, table, overwrite=arguments.overwrite)
     if notice := without_pixel_size(output, table.pixel_size_nm):
         warn(notice)

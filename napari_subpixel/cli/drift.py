@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_subpixel._util.records import naming
-from napari_subpixel.cli.common import add_table_arguments, frame_range, read_table
+from napari_subpixel.cli.common import add_pixel_size_of_table, add_table_arguments, frame_range, read_table
 from napari_subpixel.cli.filtering import add_keep_argument, kept_rows
 from napari_subpixel.cli.messages import say, warn
 from napari_subpixel.cli.parsing import UsageError
@@ -36,12 +36,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--undo", action="store_true", help="restore the original positions of a table that this command corrected"
     )
-    parser.add_argument(
-        "--pixel-size-nm",
-        type=float,
-        metavar="NM",
-        help="width of a camera pixel, where the table does not say; overrides it",
-    )
+    add_pixel_size_of_table(parser)
     add_keep_argument(parser)
     parser.add_argument("--frames", type=frame_range, metavar="A:B", help="some frames: from 0, B excluded")
     add_table_arguments(parser, "TABLE")

@@ -8,12 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_subpixel._util.records import naming
-from napari_subpixel.cli.common import add_table_arguments, frame_range, read_table, region
+from napari_subpixel.cli.common import (
+    add_output_table,
+    add_pixel_size_of_table,
+    add_table_arguments,
+    frame_range,
+    read_table_to_write,
+    region,
+)
 from napari_subpixel.cli.filtering import add_keep_argument
 from napari_subpixel.cli.messages import say, warn
 from napari_subpixel.cli.parsing import UsageError
 from napari_subpixel.cli.tables import print_json
-from napari_subpixel.errors import PixelSizeError
 
 if TYPE_CHECKING:
     from napari_subpixel.localizations import Localizations
@@ -23,14 +29,7 @@ def add_parser(subparsers: Any) -> None:
     """Add the command."""
     parser = subparsers.add_parser("filter")
     parser.add_argument("localizations", type=Path, metavar="TABLE", help="table, in any format that is read")
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="TABLE",
-        help="table to write (.csv ThunderSTORM, .hdf5 Picasso, .parquet native)",
-    )
+    add_output_table(parser)
     add_keep_argument(parser)
     parser.add_argument("--frames", type=frame_range, metavar="A:B", help="some frames: from 0, B excluded")
     parser.add_argument("--roi", type=region, metavar="Y0:Y1,X0:X1", help="a region, in pixels, ends excluded")
@@ -41,12 +40,7 @@ def add_parser(subparsers: Any) -> None:
         help="keep rows with at least this many others within --radius-nm, of all frames, after the other filters",
     )
     parser.add_argument("--radius-nm", type=float, metavar="NM", help="radius for --min-neighbours")
-    parser.add_argument(
-        "--pixel-size-nm",
-        type=float,
-        metavar="NM",
-        help="width of a camera pixel, where the table does not say; overrides it",
-    )
+    add_pixel_size_of_table(parser)
     add_table_arguments(parser, "TABLE")
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
@@ -67,14 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("filter: nothing to filter by: give --keep, --frames, --roi or --min-neighbours")
     check_inputs_stay([(arguments.localizations, output)])
     formats.check_can_write(output, overwrite=arguments.overwrite)
-    table = read_table(
-        arguments.localizations,
-        pixel_size_nm=arguments.pixel_size_nm,
-        origin=arguments.origin,
-        skip_invalid=arguments.skip_invalid,
-    )
-    if formats.format_for(output).in_nm and table.pixel_size_nm is None:
-        raise PixelSizeError(f"{arguments.localizations}: has no pixel size, which a {output.suffix} in nm needs")
+    table = read_table_to_write(arguments)
     steps = []
     with naming(arguments.localizations):
         kept = table

@@ -7,25 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from napari_subpixel._util.records import naming
-from napari_subpixel.cli.common import add_table_arguments, read_table
+from napari_subpixel.cli.common import (
+    add_output_table,
+    add_pixel_size_of_table,
+    add_table_arguments,
+    read_table_to_write,
+)
 from napari_subpixel.cli.filtering import add_keep_argument, kept_rows
 from napari_subpixel.cli.messages import say, warn
 from napari_subpixel.cli.tables import print_json
-from napari_subpixel.errors import PixelSizeError
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the command."""
     parser = subparsers.add_parser("link")
     parser.add_argument("localizations", type=Path, metavar="TABLE", help="table, in any format that is read")
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="TABLE",
-        help="table to write (.csv ThunderSTORM, .hdf5 Picasso, .parquet native)",
-    )
+    add_output_table(parser)
     parser.add_argument(
         "--max-dark-frames",
         type=int,
@@ -44,12 +41,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--times", type=Path, metavar="TIMES.csv", help="also write on and off times, a row a molecule")
     parser.add_argument("--plot", type=Path, metavar="PLOT.png", help="also draw their histograms (.png, .pdf or .svg)")
-    parser.add_argument(
-        "--pixel-size-nm",
-        type=float,
-        metavar="NM",
-        help="width of a camera pixel, where the table does not say; overrides it",
-    )
+    add_pixel_size_of_table(parser)
     add_table_arguments(parser, "TABLE")
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
@@ -73,14 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         check_can_write(arguments.times, overwrite=arguments.overwrite)
     if arguments.plot:
         check_plot_output(arguments.plot, overwrite=arguments.overwrite)
-    table = read_table(
-        arguments.localizations,
-        pixel_size_nm=arguments.pixel_size_nm,
-        origin=arguments.origin,
-        skip_invalid=arguments.skip_invalid,
-    )
-    if formats.format_for(output).in_nm and table.pixel_size_nm is None:
-        raise PixelSizeError(f"{arguments.localizations}: has no pixel size, which a {output.suffix} in nm needs")
+    table = read_table_to_write(arguments)
     table = kept_rows(table, arguments.keep, arguments.localizations)
     with naming(arguments.localizations):
         linked = link(table, max_dark_frames=arguments.max_dark_frames, max_distance_nm=arguments.max_distance_nm)
