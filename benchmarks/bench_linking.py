@@ -29,9 +29,25 @@ from napari_subpixel import formats
 from napari_subpixel.analysis.linking import Linked, link
 from napari_subpixel.localizations import Localizations
 
-PIXEL_NM, RADII_PX, DARK = 100.0, (0.4, 0.5, 0.6, 0.7, 0.8, 1.0), (0, 1)
+#: Width of a camera pixel.
+PIXEL_NM = 100.0
+#: Radii that Picasso is run with, of which the best counts,
+RADII_PX = (0.4, 0.5, 0.6, 0.7, 0.8, 1.0)
+#: and the dark frames that it bridges.
+DARK = (0, 1)
 TABLES = ("paint", "filaments")
-ROWS, QUICK_ROWS, ROWS_A_FRAME, ON_FRAMES, FIELD_PX, SIGMA_PX = [1_000_000], [3_000], 100, 3, 600.0, 0.1
+#: Rows of the simulated tables that are timed.
+ROWS = [1_000_000]
+#: The same with --quick.
+QUICK_ROWS = [3_000]
+#: Rows in each of their frames.
+ROWS_A_FRAME = 100
+#: Frames that a molecule is on for.
+ON_FRAMES = 3
+#: Width of the field.
+FIELD_PX = 600.0
+#: Uncertainty of a row.
+SIGMA_PX = 0.1
 
 
 def f1_of_whole(event: NDArray[np.int64], group: NDArray[np.int64]) -> float:

@@ -26,7 +26,12 @@ from typing import Any
 
 import numpy as np
 
-N_FRAMES, SIDE_PX, PIXEL_NM = 20_000, 256, 100.0
+#: Frames of the movie.
+N_FRAMES = 20_000
+#: Their height and width.
+SIDE_PX = 256
+#: Width of a camera pixel.
+PIXEL_NM = 100.0
 ROWS = (1_000_000, 5_000_000, 10_000_000)
 STEPS, THRESHOLDS = 15, 9
 WINDOW_PX = (1280, 800)

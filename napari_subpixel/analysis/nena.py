@@ -38,7 +38,7 @@ N_BLOCKS = 20
 MIN_PAIRS = 30
 #: By so much, in natural units, the likelihood must be better than with strangers alone.
 MIN_GAIN = 15.0
-#: The column is in doubt where the factors of the groups differ by more than this share and by five errors.
+#: The column is uneven where the factors of the groups differ by more than this share and by five errors.
 UNEVEN = 0.1
 #: Rows this many times less certain than the median are paired with none.
 MAX_SPREAD = 6.0
