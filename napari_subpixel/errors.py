@@ -85,6 +85,10 @@ class TooFewMoleculesError(InputError):
     """A table has too little in it for what is to be estimated from it."""
 
 
+class CorrectedTableError(InputError):
+    """Drift was subtracted from a table already, and a trace would be subtracted a second time."""
+
+
 class OriginError(InputError):
     """A table does not fit where positions and frames are counted from in tables of its kind."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -162,11 +162,15 @@ class Fitted:
     stiffness: Stiffness
 
 
-def refined(fit: Fit, stiffness: Stiffness, n_knots: int) -> Fit:
-    """Return a rough curve's fit annealed to the width of the overlap, with some number of even knots."""
+def refined(fit: Fit, stiffness: Stiffness, n_knots: int) -> Generator[str, None, Fit]:
+    """Return a rough curve's fit annealed to the width of the overlap, with some number of even knots.
+
+    Yields the name of each step before it begins.
+    """
     first, last = float(fit.knots.time[0]), float(fit.knots.time[-1])
     dimensions = len(fit.width_nm)
     for in_plane, in_z, part in ANNEALING[-dimensions:]:
+        yield "best curve"
         fit = fit.with_knots(Knots.even(first, last, max(int(part * n_knots), 2)))
         factor = np.array([in_plane, in_plane, in_z])[:dimensions]
         stage = replace(fit, width_nm=fit.width_nm * factor).thinned(MAX_PAIRS // 3)
@@ -188,8 +192,10 @@ def climb(fit: Fit, pairs: Pairs, stiffness: Stiffness, n_steps: int) -> None:
         fit.background = _next_background(fit, here)
 
 
-def best_fit(fit: Fit, stiffness: Stiffness, rng: np.random.Generator) -> Fitted:
+def best_fit(fit: Fit, stiffness: Stiffness, rng: np.random.Generator) -> Generator[str, None, Fitted]:
     """Return the best curve near that of a fit, its stiffness and its jumps chosen on held-out molecules.
+
+    Yields the name of each step before it begins.
 
     Parameters
     ----------
@@ -200,12 +206,15 @@ def best_fit(fit: Fit, stiffness: Stiffness, rng: np.random.Generator) -> Fitted
     rng : numpy.random.Generator
         Splits the molecules.
     """
+    yield "best curve"
     fit = fit.thinned()
     climb(fit, fit.pairs(), stiffness, LAST_STEPS)
+    yield "jumps"
     fit = _with_jumps(fit, stiffness)
     calibration = Calibration(0.4, 1.0)
     fitted: Fitted | None = None
     for _ in range(ROUNDS):
+        yield "stiffness"
         pairs = fit.pairs()
         calibration = calibrated(fit, pairs, stiffness, calibration, rng)
         folds = _folds(fit, pairs, calibration, rng)
@@ -219,6 +228,7 @@ def best_fit(fit: Fit, stiffness: Stiffness, rng: np.random.Generator) -> Fitted
     assert fitted is not None
     n_knots = min(MORE_KNOTS, int(fit.knots.time[-1] - fit.knots.time[0]) + 1)
     if n_knots > len(fit.knots) and _freedom(fitted, calibration) > SUPPLE:
+        yield "stiffness"
         fit = _with_knots_for(fit, fit.knots.jumps, n_knots)
         pairs = fit.pairs()
         fitted = _chosen(fit, pairs, calibration, _folds(fit, pairs, calibration, rng, 1))
@@ -271,8 +281,12 @@ def _refuted_jumps(knots: Knots, folds: Sequence[tuple[Quadratic, Quadratic]], s
     return [jump for jump in knots.jumps if with_all - gain(knots.without_jump(jump)) < MIN_GAIN]
 
 
-def disagreement(start: Fit, stiffness: Stiffness, fitted: Fitted, rng: np.random.Generator) -> float:
+def disagreement(
+    start: Fit, stiffness: Stiffness, fitted: Fitted, rng: np.random.Generator
+) -> Generator[str, None, float]:
     """Return how much more the curves of two halves of the molecules differ than their errors say; 1 at least.
+
+    Yields the name of each step before it begins.
 
     Parameters
     ----------
@@ -289,7 +303,9 @@ def disagreement(start: Fit, stiffness: Stiffness, fitted: Fitted, rng: np.rando
     time = np.linspace(fitted.fit.knots.time[0], fitted.fit.knots.time[-1], len(fitted.fit.knots))
     curves, variances = [], []
     for side in (0, 1):
-        part = best_fit(refined(start.of(half == side), stiffness, len(time)), stiffness, rng)
+        yield "check by halves"
+        begun = yield from refined(start.of(half == side), stiffness, len(time))
+        part = yield from best_fit(begun, stiffness, rng)
         nodes = part.fit.knots.nodes(time)
         curves.append(nodes.curve(part.curve.values))
         variances.append(np.mean([np.diag(c).mean() for c in part.curve.covariance]))

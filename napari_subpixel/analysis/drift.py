@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Generator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_subpixel._util.blas_threads import one_blas_thread
+from napari_subpixel._util.generators import stepwise
 from napari_subpixel.analysis.blinks import RADIUS_SIGMAS as SCATTER_SIGMAS
 from napari_subpixel.analysis.blinks import Events, linked_scatter, merge_blinks, scatter_over_uncertainty
 from napari_subpixel.analysis.curve_fitting import MAX_KNOTS, Fit, best_fit, disagreement, refined
@@ -16,6 +18,7 @@ from napari_subpixel.analysis.fiducials import (
     MIN_FRAMES,
     MIN_RADIUS_NM,
     RADIUS_SIGMAS,
+    Fiducial,
     fiducial_curve,
     find_fiducials,
     pick_fiducial,
@@ -52,6 +55,12 @@ MAX_ERROR = 0.5
 AXIAL_RATIO = 2.5
 #: What a row's standard deviation is taken for where nothing says, nm.
 UNKNOWN_DEVIATION_NM = 15.0
+#: How far from where it was picked a fiducial is at most, in pixels.
+PICK_REACH_PX = 2.0
+#: Fewest rows of a fiducial that is picked.
+FEWEST_ROWS = 10
+#: Part of the frames that one is in; in fewer, a warning says that it may be none.
+PICKED_FRAMES = 0.5
 #: An error of the curve larger than this part of the median uncertainty is worth a warning.
 WORTH_WARNING = 0.5
 
@@ -66,8 +75,13 @@ class _Rows:
     warnings: tuple[str, ...]
 
 
-def estimate_drift(localizations: Localizations, *, fiducials: bool | ArrayLike = False, seed: int = 0) -> DriftCurve:
+@stepwise
+def estimate_drift(
+    localizations: Localizations, *, fiducials: bool | ArrayLike = False, seed: int = 0
+) -> Generator[str, None, DriftCurve]:
     """Estimate the drift of a movie, from the molecules or from fiducials.
+
+    `estimate_drift.steps` yields the name of each step before it begins; a name may come again.
 
     From the molecules: a rough curve shifts segments of the movie onto each other. From it, the curve climbs to where
     all appearances of molecules overlap best, each weighted by its uncertainty, rows of consecutive frames counted
@@ -79,7 +93,8 @@ def estimate_drift(localizations: Localizations, *, fiducials: bool | ArrayLike 
     localizations : Localizations
         With a pixel size; with uncertainties where they were measured.
     fiducials : bool or array_like of float, shape (M, 2)
-        True follows the points that are in nearly every frame; positions, y and x in pixels, those near them.
+        True follows the points that are in nearly every frame; positions, y and x in pixels, those near them, wherever
+        they were in any frame.
     seed : int
         Of the random splits of the molecules.
 
@@ -102,8 +117,8 @@ def estimate_drift(localizations: Localizations, *, fiducials: bool | ArrayLike 
     picks = None if isinstance(fiducials, bool) else checked_picks(fiducials) * localizations.known_pixel_size_nm()
     with one_blas_thread():
         if fiducials is False:
-            return _by_molecules(rows, n_frames, np.random.default_rng(seed))
-        return _by_fiducials(rows, n_frames, picks)
+            return (yield from _by_molecules(rows, n_frames, np.random.default_rng(seed)))
+        return (yield from _by_fiducials(rows, n_frames, picks, localizations.known_pixel_size_nm()))
 
 
 def checked_picks(picks: ArrayLike) -> NDArray[np.float64]:
@@ -119,7 +134,8 @@ def _knots(rows: _Rows) -> Knots:
     return Knots.even(first, last, min(MAX_KNOTS, last - first + 1))
 
 
-def _by_molecules(rows: _Rows, n_frames: int, rng: np.random.Generator) -> DriftCurve:
+def _by_molecules(rows: _Rows, n_frames: int, rng: np.random.Generator) -> Generator[str, None, DriftCurve]:
+    yield "rough curve"
     knots = _knots(rows)
     longest = int(np.clip((np.ptp(rows.frame) + 1) / MAX_KNOTS, 1, LONGEST_EVENT))
     events = merge_blinks(rows.frame, rows.place, rows.deviation, longest)
@@ -135,11 +151,12 @@ def _by_molecules(rows: _Rows, n_frames: int, rng: np.random.Generator) -> Drift
         )
     try:
         fit, stiffness = _start(events, rough, knots)
-        fitted = best_fit(refined(fit, stiffness, len(knots)), stiffness, rng)
+        begun = yield from refined(fit, stiffness, len(knots))
+        fitted = yield from best_fit(begun, stiffness, rng)
     except np.linalg.LinAlgError as singular:
         raise TooFewMoleculesError("the drift cannot be estimated: the molecules determine no curve") from singular
     error = np.sqrt(np.mean([np.diag(c).mean() for c in fitted.curve.covariance]))
-    excess = disagreement(fit, stiffness, fitted, rng) if error > CHECKED_FROM else 1.0
+    excess = (yield from disagreement(fit, stiffness, fitted, rng)) if error > CHECKED_FROM else 1.0
     if error * np.sqrt(excess) > MAX_ERROR:
         raise TooFewMoleculesError(
             f"the drift cannot be estimated: too few molecules come back, and its error would be "
@@ -149,9 +166,14 @@ def _by_molecules(rows: _Rows, n_frames: int, rng: np.random.Generator) -> Drift
     return _by_frame(curve, fitted.fit.knots, n_frames, rows, "molecules")
 
 
-def _by_fiducials(rows: _Rows, n_frames: int, picks: NDArray[np.float64] | None) -> DriftCurve:
+def _by_fiducials(
+    rows: _Rows, n_frames: int, picks: NDArray[np.float64] | None, size_nm: float
+) -> Generator[str, None, DriftCurve]:
+    """Yield the names of the steps; picks are in nm."""
+    yield "rough curve"
     events = merge_blinks(rows.frame, rows.place, rows.deviation, 1)
     rough = rough_drift(events)
+    yield "fiducials"
     place = rows.place[:, :2]
     if rough.certain.any():
         place = place - rough.at(rows.frame.astype(np.float64))
@@ -161,15 +183,35 @@ def _by_fiducials(rows: _Rows, n_frames: int, picks: NDArray[np.float64] | None)
         if not found:
             raise TooFewMoleculesError(f"there is no fiducial: no point alone in {MIN_FRAMES:.0%} of the frames")
     else:
-        found = [pick_fiducial(rows.frame, place, pick, radius) for pick in picks]
+        reach = max(radius, PICK_REACH_PX * size_nm)
+        found = [pick_fiducial(rows.frame, place, rows.place[:, :2], pick, radius, reach) for pick in picks]
         for pick, fiducial in zip(picks, found, strict=True):
-            if len(fiducial.rows) < 2:
-                raise TooFewMoleculesError(
-                    f"there is no fiducial within {radius:.0f} nm of y {pick[0]:g}, x {pick[1]:g} nm"
-                )
+            _check_picked(fiducial, pick, size_nm, reach)
+    yield "best curve"
     knots = _knots(rows)
     curve = fiducial_curve(found, rows.frame, rows.place, rows.deviation, knots)
-    return _by_frame(curve, knots, n_frames, rows, "fiducials")
+    places = [np.median(rows.place[fiducial.rows, :2], axis=0) / size_nm for fiducial in found]
+    warnings = _of_picks(found, places, rows.frame) if picks is not None else ()
+    by_frame = _by_frame(curve, knots, n_frames, rows, "fiducials", warnings)
+    return replace(by_frame, fiducials=tuple((float(y), float(x)) for y, x in places))
+
+
+def _check_picked(fiducial: Fiducial, pick: NDArray[np.float64], size_nm: float, reach: float) -> None:
+    if len(fiducial.rows) < FEWEST_ROWS:
+        y, x = pick / size_nm
+        many = f" but {len(fiducial.rows)} rows" if len(fiducial.rows) else ""
+        raise TooFewMoleculesError(f"there is no fiducial{many} within {reach:.0f} nm of y {y:g}, x {x:g} px")
+
+
+def _of_picks(found: list[Fiducial], places: list[NDArray[np.float64]], frame: NDArray[np.int64]) -> tuple[str, ...]:
+    """Return warnings of picks that are there in few frames."""
+    n_frames = int(np.ptp(frame)) + 1
+    shares = [(len(fiducial.rows) / n_frames, *place) for fiducial, place in zip(found, places, strict=True)]
+    return tuple(
+        f"the fiducial at y {y:.4g}, x {x:.4g} px is in {share:.0%} of the frames only: it may be no bead"
+        for share, y, x in shares
+        if share < PICKED_FRAMES
+    )
 
 
 def _rows_of(localizations: Localizations) -> _Rows:
@@ -248,7 +290,9 @@ def _start(events: Events, rough: RoughDrift, knots: Knots) -> tuple[Fit, Stiffn
     return Fit(events, weight, knots, curve, width, gap), stiffness
 
 
-def _by_frame(curve: Curve, knots: Knots, n_frames: int, rows: _Rows, method: str) -> DriftCurve:
+def _by_frame(
+    curve: Curve, knots: Knots, n_frames: int, rows: _Rows, method: str, warnings_of: tuple[str, ...] = ()
+) -> DriftCurve:
     """Return a curve in nm by frame, with what is to be said of it."""
     nodes = knots.nodes(np.arange(n_frames, dtype=np.float64))
     values = nodes.curve(curve.values)
@@ -257,7 +301,7 @@ def _by_frame(curve: Curve, knots: Knots, n_frames: int, rows: _Rows, method: st
     width = np.diff(knots.time)[nodes.before]
     error = np.sqrt(variance + (curve.wander * width * nodes.share * (1 - nodes.share))[:, None])
     rms, median = float(np.sqrt((error[:, :2] ** 2).mean())), float(np.median(rows.deviation))
-    warnings = list(rows.warnings)
+    warnings = [*rows.warnings, *warnings_of]
     if rms > WORTH_WARNING * median:
         warnings.append(f"the curve is known to {rms:.3g} nm only, and the localizations to {median:.3g} nm")
     values = values - values[0]

@@ -37,9 +37,11 @@ class DriftCurve:
     z_nm, z_error_nm : ndarray of float64, shape (T,), optional
         The same along the optical axis.
     method : str
-        ``molecules`` or ``fiducials``.
+        ``molecules``, ``fiducials``, or ``trace`` of a curve that was read from a file.
     jumps : tuple of int
         The first frames after a jump.
+    fiducials : tuple of (float, float)
+        Where the fiducials that were followed are, y and x in pixels: the median over the movie.
     warnings : tuple of str
         What the result should be taken with.
     """
@@ -52,6 +54,7 @@ class DriftCurve:
     z_error_nm: NDArray[np.float64] | None = None
     method: str = "molecules"
     jumps: tuple[int, ...] = ()
+    fiducials: tuple[tuple[float, float], ...] = ()
     warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -149,7 +152,8 @@ class DriftCurve:
         if not np.array_equal(table["frame"], np.arange(len(table))):
             raise InputError(f"{path}: a trace has a row for each frame in order, from 0")
         try:
-            return cls(**{name: table[name].to_numpy(np.float64) for name in TRACE_COLUMNS[1:] if name in table})
+            columns = {name: table[name].to_numpy(np.float64) for name in TRACE_COLUMNS[1:] if name in table}
+            return cls(**columns, method="trace")
         except (InputError, ValueError) as error:
             raise InputError(f"{path}: {error}") from None
 

@@ -22,6 +22,8 @@ MIN_RADIUS_NM = 60.0
 OUTLIER_SIGMAS = 5.0
 #: Rounds in which the places of the fiducials and their common curve are found in turn.
 N_ROUNDS = 30
+#: Rows near a pick that are tried as its middle.
+MAX_TRIED = 100
 #: Most fiducials.
 MAX_FIDUCIALS = 200
 
@@ -68,7 +70,7 @@ def find_fiducials(frame: NDArray[np.int64], place: NDArray[np.float64], radius_
         centre = np.median(place[key == keys[k], :2], axis=0)
         if any(np.hypot(*(centre - other)) < 2 * radius_nm for other in centres):
             continue
-        fiducial = pick_fiducial(frame, place, centre, radius_nm)
+        fiducial = rows_near(frame, place, centre, radius_nm)
         if len(fiducial.rows) >= MIN_FRAMES * n_frames and _is_alone(place, centre, radius_nm, n_frames):
             found.append(fiducial)
         centres.append(centre)
@@ -76,6 +78,40 @@ def find_fiducials(frame: NDArray[np.int64], place: NDArray[np.float64], radius_
 
 
 def pick_fiducial(
+    frame: NDArray[np.int64],
+    place: NDArray[np.float64],
+    detected: NDArray[np.float64],
+    pick: NDArray[np.float64],
+    radius_nm: float,
+    reach_nm: float,
+) -> Fiducial:
+    """Return the rows of the fiducial that came near a place in some frame; without rows where there is none.
+
+    Parameters
+    ----------
+    frame : ndarray of int64, shape (N,)
+    place : ndarray of float64, shape (N, D)
+        Positions without drift as far as it is known, nm.
+    detected : ndarray of float64, shape (N, D)
+        Positions with drift, nm.
+    pick : ndarray of float64, shape (2,)
+        y and x with drift, nm.
+    radius_nm : float
+        How far a fiducial's rows are from it at most.
+    reach_nm : float
+        How far from its pick it is at most.
+    """
+    near = np.flatnonzero(np.hypot(*(detected[:, :2] - pick).T) <= reach_nm)
+    if not len(near):
+        return Fiducial(near)
+    tried = near[:: max(1, len(near) // MAX_TRIED)]
+    low, high = place[near, :2].min(axis=0) - radius_nm, place[near, :2].max(axis=0) + radius_nm
+    around = place[((place[:, :2] >= low) & (place[:, :2] <= high)).all(axis=1), :2]
+    counts = [(np.hypot(*(around - centre).T) <= radius_nm).sum() for centre in place[tried, :2]]
+    return rows_near(frame, place, place[tried[int(np.argmax(counts))], :2], radius_nm)
+
+
+def rows_near(
     frame: NDArray[np.int64], place: NDArray[np.float64], centre: NDArray[np.float64], radius_nm: float
 ) -> Fiducial:
     """Return the rows near a place, the nearest of each frame.
@@ -128,7 +164,7 @@ def fiducial_curve(
     trace, own, inlier = _in_turn(number, time, place, weight)
     number, time, place, weight = number[inlier], time[inlier], place[inlier], weight[inlier]
     free = place - own[number]
-    weight = weight / _excess(number, time, free - trace[time], weight, len(knots))
+    weight = weight / _excess(number, time, free, trace, weight, len(knots))
     first = float(frame[rows].min())
     side = number % 2 if len(fiducials) > 1 else time % 2
     halves = [_quadratic(time + first, free, weight, knots, side == s) for s in (0, 1)]
@@ -163,15 +199,25 @@ def _in_turn(
 
 
 def _excess(
-    number: NDArray[np.int64], time: NDArray[np.int64], off: NDArray[np.float64], weight: NDArray[np.float64], n: int
+    number: NDArray[np.int64],
+    time: NDArray[np.int64],
+    free: NDArray[np.float64],
+    trace: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    n: int,
 ) -> float:
-    """Return by how much the means of fiducials in parts of the movie scatter more than their variances say."""
+    """Return by how much the means of fiducials in parts of the movie scatter more than their variances say.
+
+    Of a single one, by how much its rows do from frame to frame.
+    """
     n_fiducials = int(number.max()) + 1
     if n_fiducials < 2:
-        return 1.0
+        variance = 1.0 / weight[1:] + 1.0 / weight[:-1]
+        return max(1.0, float((np.diff(free, axis=0) ** 2 / variance[:, None]).mean())) if len(time) > 1 else 1.0
     part = number * n + time * n // (int(time.max()) + 1)
     total = np.bincount(part, weight)
     there = total > 0
+    off = free - trace[time]
     means = np.stack([np.bincount(part, weight * o)[there] for o in off.T], axis=1) / total[there, None]
     return max(1.0, float((total[there, None] * means**2).mean()) / (1 - 1 / n_fiducials))
 

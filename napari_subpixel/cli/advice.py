@@ -8,6 +8,7 @@ from napari_subpixel.errors import (
     ChangedRunError,
     ChangedTableError,
     ChannelsError,
+    CorrectedTableError,
     FollowedRunError,
     FrameShapeError,
     IncompleteMovieError,
@@ -41,6 +42,7 @@ ADVICE: Mapping[type[InputError], str] = {
     FrameShapeError: "give --shape-px HEIGHT,WIDTH",
     InvalidRowsError: "--skip-invalid leaves them out",
     LinkDistanceError: "give --max-distance-nm",
+    CorrectedTableError: "--undo restores the original positions",
     OriginError: "--origin says where the table counts from, as --origin picasso: frames from 0, no half pixel",
 }
 #: Of commands that read a table, but have no flags for how.

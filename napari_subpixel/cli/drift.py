@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari_subpixel._util.records import naming
 from napari_subpixel.cli.common import add_pixel_size_of_table, add_table_arguments, frame_range, read_table
 from napari_subpixel.cli.filtering import add_keep_argument, kept_rows
-from napari_subpixel.cli.messages import say, warn
+from napari_subpixel.cli.messages import detail, say, warn
 from napari_subpixel.cli.parsing import UsageError
 from napari_subpixel.cli.tables import print_json
-from napari_subpixel.errors import PixelSizeError
+from napari_subpixel.errors import CorrectedTableError, PixelSizeError
 
 if TYPE_CHECKING:
     from napari_subpixel.analysis.drift_curve import DriftCurve
@@ -34,6 +35,16 @@ def add_parser(subparsers: Any) -> None:
         help="follow fiducials, points in nearly every frame, instead of the molecules",
     )
     parser.add_argument(
+        "--fiducial-at",
+        type=place,
+        action="append",
+        metavar="Y,X[nm]",
+        help="follow the fiducial near this place, in pixels or, as 1250,4300nm, in nm; repeatable",
+    )
+    parser.add_argument(
+        "--apply", type=Path, metavar="TRACE.csv", help="subtract the drift of a trace instead of estimating it"
+    )
+    parser.add_argument(
         "--undo", action="store_true", help="restore the original positions of a table that this command corrected"
     )
     add_pixel_size_of_table(parser)
@@ -45,6 +56,31 @@ def add_parser(subparsers: Any) -> None:
     parser.set_defaults(run=run)
 
 
+class Place(NamedTuple):
+    """A place in the frame, in pixels or in nm from the first pixel's centre."""
+
+    y: float
+    x: float
+    in_nm: bool
+
+    def in_px(self, pixel_size_nm: float) -> tuple[float, float]:
+        """Return y and x in pixels."""
+        unit = pixel_size_nm if self.in_nm else 1.0
+        return self.y / unit, self.x / unit
+
+
+def place(text: str) -> Place:
+    """Parse ``Y,X`` or ``Y,Xnm``."""
+    numbers = text.strip().removesuffix("nm")
+    try:
+        y, x = (float(part) for part in numbers.removesuffix("px").split(","))
+    except ValueError:
+        y = x = math.nan
+    if not (math.isfinite(y) and math.isfinite(x)):
+        raise argparse.ArgumentTypeError(f"a place is Y,X in pixels or Y,Xnm, got {text!r}")
+    return Place(y, x, numbers != text.strip())
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Correct a table, or restore it."""
     from napari_subpixel import formats
@@ -54,9 +90,9 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_subpixel.runs.movie_lists import check_inputs_stay
 
     path, output = arguments.localizations, arguments.output
-    if arguments.undo and (arguments.trace or arguments.plot or arguments.fiducials):
-        raise UsageError("--undo restores a table; --trace, --plot and --fiducials are for estimating its drift")
-    check_inputs_stay([(path, output)], also_written=[out for out in (arguments.trace, arguments.plot) if out])
+    _check_together(arguments)
+    written = [out for out in (arguments.trace, arguments.plot) if out]
+    check_inputs_stay([(path, output)], also_read=filter(None, [arguments.apply]), also_written=written)
     formats.check_can_write(output, overwrite=arguments.overwrite)
     if arguments.trace:
         check_can_write(arguments.trace, overwrite=arguments.overwrite)
@@ -74,11 +110,32 @@ def run(arguments: argparse.Namespace) -> int:
     return _undo(arguments, table) if arguments.undo else _correct(arguments, table)
 
 
+def _check_together(arguments: argparse.Namespace) -> None:
+    """Refuse options that exclude each other."""
+    of_estimate = {
+        "--trace": arguments.trace,
+        "--fiducials": arguments.fiducials,
+        "--fiducial-at": arguments.fiducial_at,
+    }
+    if arguments.undo:
+        others = {**of_estimate, "--plot": arguments.plot, "--apply": arguments.apply}
+        what = "restores a table"
+    else:
+        others, what = of_estimate, "subtracts the drift of a trace"
+    given = [name for name, value in others.items() if value]
+    if given and (arguments.undo or arguments.apply):
+        raise UsageError(f"{'--undo' if arguments.undo else '--apply'} {what}: without {', '.join(given)}")
+    if arguments.fiducials and arguments.fiducial_at:
+        raise UsageError("--fiducials follows all fiducials, --fiducial-at some: give one of them")
+
+
 def _correct(arguments: argparse.Namespace, table: Localizations) -> int:
     from napari_subpixel import formats
 
     curve = _estimate(arguments, table)
-    formats.write(arguments.output, curve.correct(table), overwrite=arguments.overwrite)
+    with naming(arguments.localizations):
+        corrected = curve.correct(table)
+    formats.write(arguments.output, corrected, overwrite=arguments.overwrite)
     if arguments.trace:
         curve.write(arguments.trace, overwrite=arguments.overwrite)
     if arguments.plot:
@@ -94,9 +151,22 @@ def _correct(arguments: argparse.Namespace, table: Localizations) -> int:
 def _estimate(arguments: argparse.Namespace, table: Localizations) -> DriftCurve:
     """Return the curve by the method that is asked for."""
     from napari_subpixel.analysis.drift import estimate_drift
+    from napari_subpixel.analysis.drift_curve import DriftCurve, is_corrected
 
-    with naming(arguments.localizations):
-        return estimate_drift(table, fiducials=arguments.fiducials)
+    path: Path = arguments.localizations
+    if arguments.apply:
+        if is_corrected(table):
+            raise CorrectedTableError(f"{path}: drift was subtracted from it already")
+        return DriftCurve.read(arguments.apply)
+    picks = [pick.in_px(table.known_pixel_size_nm()) for pick in arguments.fiducial_at or ()]
+    steps = estimate_drift.steps(table, fiducials=picks or arguments.fiducials)
+    with naming(path):
+        while True:
+            try:
+                detail(f"{path}: {next(steps)}")
+            except StopIteration as end:
+                curve: DriftCurve = end.value
+                return curve
 
 
 def _undo(arguments: argparse.Namespace, table: Localizations) -> int:
@@ -115,9 +185,10 @@ def _undo(arguments: argparse.Namespace, table: Localizations) -> int:
 def _report(arguments: argparse.Namespace, table: Localizations, curve: DriftCurve) -> None:
     y, x = curve.extent_nm
     at = f", jumps at frame {', '.join(map(str, curve.jumps))}" if curve.jumps else ""
+    by = f"{len(curve.fiducials)} {'fiducial' if len(curve.fiducials) == 1 else 'fiducials'}"
     say(
-        f"{arguments.output}: {len(table):,} rows; drift over {x:.1f} nm in x and {y:.1f} nm in y, by {curve.method}, "
-        f"error {curve.rms_error_nm:.2f} nm RMS{at}"
+        f"{arguments.output}: {len(table):,} rows; drift over {x:.1f} nm in x and {y:.1f} nm in y, by "
+        f"{by if curve.fiducials else curve.method}, error {curve.rms_error_nm:.2f} nm RMS{at}"
     )
     if arguments.json:
         print_json(
@@ -127,6 +198,7 @@ def _report(arguments: argparse.Namespace, table: Localizations, curve: DriftCur
                 "x_extent_nm": x,
                 "y_extent_nm": y,
                 "jumps": list(curve.jumps),
+                "fiducials_px": [list(place) for place in curve.fiducials],
                 "n_frames": len(curve),
                 "n_localizations": len(table),
                 "warnings": list(curve.warnings),

@@ -18,6 +18,7 @@ from napari_subpixel.cli.detect import (
 )
 from napari_subpixel.cli.filtering import add_keep_argument
 from napari_subpixel.cli.messages import say
+from napari_subpixel.cli.parsing import UsageError
 from napari_subpixel.cli.report import command_of
 from napari_subpixel.cli.simulate import add_psf_argument
 from napari_subpixel.cli.tables import print_json
@@ -41,6 +42,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--frames", type=frame_range, metavar="A:B", help="some frames: from 0, B excluded")
     parser.add_argument("--roi", type=region, metavar="Y0:Y1,X0:X1", help="part of the frame, in pixels")
     add_left_out_arguments(parser)
+    parser.add_argument("--fiducials", action="store_true", help="correct drift by fiducials, not by the molecules")
     add_keep_argument(parser)
     add_movie_arguments(parser)
     parser.add_argument("--resume", action="store_true", help="continue an interrupted detection, keep a finished one")
@@ -63,6 +65,8 @@ def _run(arguments: argparse.Namespace) -> int:
     from napari_subpixel.runs.movie_lists import check_inputs_stay
 
     folder: Path = arguments.output
+    if arguments.fiducials and arguments.drop_static:
+        raise UsageError("--fiducials follows beads, which --drop-static leaves out: give one of them")
     # The figure is made again from a detection that is resumed; other files of these names are not its own.
     overwrite = arguments.overwrite or (arguments.resume and is_begun(folder))
     also_written = [folder / name for name in FILES.values()]
@@ -83,6 +87,7 @@ def _run(arguments: argparse.Namespace) -> int:
         name=name,
         command=command_of(arguments),
         keep=arguments.keep,
+        fiducials=arguments.fiducials,
         warnings=tuple(warning.removeprefix(f"{name}: ") for warning in warnings),
         overwrite=overwrite,
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from napari_subpixel import formats
 from napari_subpixel._util.files import check_can_write, make_folder
@@ -78,6 +79,7 @@ def figure(
     name: str,
     command: str = "",
     keep: Filter | None = None,
+    fiducials: bool | ArrayLike = False,
     warnings: tuple[str, ...] = (),
     overwrite: bool = False,
 ) -> Generator[str, None, Figure]:
@@ -98,6 +100,8 @@ def figure(
         What repeats it, for the report.
     keep : Filter, optional
         The rows that are kept; without it those whose uncertainty is at most three times the median.
+    fiducials : bool or array_like of float, shape (M, 2)
+        Of `estimate_drift`: whether, or where, drift is estimated from fiducials.
     warnings : tuple of str
         Of the detection.
     overwrite : bool
@@ -118,7 +122,7 @@ def figure(
     skipped: dict[str, str] = {}
     found = list(warnings)
     yield "drift"
-    drift = _drift(table, steps, skipped, found)
+    drift = _drift(table, fiducials, steps, skipped, found)
     corrected = table if drift is None else drift.correct(table)
     yield "filter"
     kept = _kept(corrected, keep, steps)
@@ -138,12 +142,18 @@ def figure(
     return Figure(contents, tuple(_written(folder, contents, overwrite)))
 
 
-def _drift(table: Localizations, steps: dict[str, str], skipped: dict[str, str], found: list[str]) -> DriftCurve | None:
+def _drift(
+    table: Localizations,
+    fiducials: bool | ArrayLike,
+    steps: dict[str, str],
+    skipped: dict[str, str],
+    found: list[str],
+) -> DriftCurve | None:
     if is_corrected(table):
         skipped["drift"] = "the table is corrected already"
         return None
     try:
-        curve = estimate_drift(table)
+        curve = estimate_drift(table, fiducials=fiducials)
     except InputError as error:
         skipped["drift"] = str(error)
         return None

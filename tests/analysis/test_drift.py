@@ -141,6 +141,16 @@ def test_one_molecule_that_comes_back_is_enough(rng, n_sites):
     assert np.sqrt((errors_of(curve, truth) ** 2).mean()) < 2.5
 
 
+def test_an_estimate_says_what_it_does_and_can_be_ended_at_any_step(rng):
+    table = paint(drift_of("walk", rng, 1000), rng, n_events=2000)
+    steps = estimate_drift.steps(table)
+    names = [next(steps), next(steps)]
+    steps.close()
+    assert names == ["rough curve", "best curve"]
+    named = dict.fromkeys(estimate_drift.steps(table))
+    assert [*named][:4] == ["rough curve", "best curve", "jumps", "stiffness"]
+
+
 def test_the_same_table_gives_the_same_curve(rng):
     table = paint(drift_of("walk", rng), rng, n_events=3000)
     one, other = estimate_drift(table), estimate_drift(table)
@@ -242,6 +252,7 @@ def test_fiducials_are_found_and_followed(rng, places):
     curve = estimate_drift(table, fiducials=True)
     rms = np.sqrt((errors_of(curve, truth) ** 2).mean())
     assert curve.method == "fiducials"
+    assert np.sort(curve.fiducials, axis=0) == pytest.approx(np.sort(places, axis=0), abs=0.6)
     assert rms < 1.0
     assert 0.6 < rms / curve.rms_error_nm < 1.6
 
@@ -254,10 +265,30 @@ def test_picked_fiducials_are_followed_though_others_move_by_themselves(rng):
     table = with_fiducials(table, loose, [(60.0, 30.0)], rng)
     curve = estimate_drift(table, fiducials=[(10.0, 12.0)])
     assert np.sqrt((errors_of(curve, truth) ** 2).mean()) < 1.0
-    with pytest.raises(TooFewMoleculesError, match="no fiducial within"):
+    with pytest.raises(TooFewMoleculesError, match="no fiducial within 200 nm of y -40, x -40 px"):
         estimate_drift(table, fiducials=[(-40.0, -40.0)])
     with pytest.raises(InputError, match=r"shape \(M, 2\), got shape \(2,\)"):
         estimate_drift(table, fiducials=[10.0, 12.0])
+
+
+@pytest.mark.parametrize("frame", [0, N_FRAMES // 2, N_FRAMES - 1])
+def test_a_fiducial_may_be_picked_where_it_was_in_any_frame(rng, frame):
+    truth = np.outer(np.linspace(0, 1, N_FRAMES), (600.0, -400.0))
+    table = with_fiducials(paint(truth, rng, n_events=3000), truth, [(30.0, 40.0)], rng)
+    pick = np.array([30.0, 40.0]) + truth[frame] / 100 + (0.7, -0.7)
+    curve = estimate_drift(table, fiducials=[pick])
+    assert np.sqrt((errors_of(curve, truth) ** 2).mean()) < 1.5
+
+
+def test_picked_rows_that_are_no_bead_are_reported_and_the_error_holds_their_scatter(rng):
+    truth = drift_of("walk", rng)
+    table = paint(truth, rng, n_events=6000, n_sites=1500)
+    spot = paint(truth, rng, n_events=400, n_sites=1)
+    place = np.array([spot.y.mean(), spot.x.mean()])
+    scattered = spot.with_columns(y=spot.y + rng.normal(0, 0.25, len(spot)), x=spot.x + rng.normal(0, 0.25, len(spot)))
+    curve = estimate_drift(concat([table, scattered]), fiducials=[place])
+    assert "% of the frames only: it may be no bead" in curve.warnings[0]
+    assert np.sqrt((errors_of(curve, truth) ** 2).mean()) < 1.8 * curve.rms_error_nm
 
 
 def test_a_movie_without_fiducials_has_none(rng):
@@ -305,6 +336,7 @@ def test_a_trace_is_read_as_it_was_written(tmp_path):
     assert text.startswith("frame,x_nm,y_nm,z_nm,x_error_nm,y_error_nm,z_error_nm\n0,0.0000,")
     again = DriftCurve.read(tmp_path / "trace.csv")
     assert again.x_nm.tolist() == [0, 2, 4, 6, 8]
+    assert again.method == "trace"
     assert again.z_nm is not None
     assert again.rms_error_nm == pytest.approx(np.sqrt(np.mean([*(np.arange(5) + 1) ** 2, *(np.arange(5) + 2) ** 2])))
     with pytest.raises(ValueError, match="read-only"):

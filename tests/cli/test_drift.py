@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from napari_subpixel import formats
-from napari_subpixel.localizations import Localizations
+from napari_subpixel.analysis.drift_curve import DriftCurve
+from napari_subpixel.localizations import Localizations, concat
 
 N_FRAMES = 600
 
@@ -69,11 +70,55 @@ def test_rows_are_kept_by_an_expression_and_frames(run, path, tmp_path):
     assert kept.provenance["frames"] == [0, 500]
 
 
+@pytest.fixture
+def with_bead(table, tmp_path):
+    rng = np.random.default_rng(5)
+    frame = np.arange(N_FRAMES)
+    yx = np.array([20.0, 31.0]) + np.column_stack([frame, -0.5 * frame]) / 1000 + rng.normal(0, 0.03, (N_FRAMES, 2))
+    bead = {"frame": frame, "y": yx[:, 0], "x": yx[:, 1], "photons": np.full(N_FRAMES, 5e3),
+            "y_uncertainty": np.full(N_FRAMES, 0.03), "x_uncertainty": np.full(N_FRAMES, 0.03)}  # fmt: skip
+    formats.write(tmp_path / "bead.parquet", concat([table, Localizations(bead, **table.about)]))
+    return tmp_path / "bead.parquet"
+
+
+@pytest.mark.parametrize("options", [["--fiducials"], ["--fiducial-at", "20.5,31"], ["--fiducial-at=2000,3100nm"]])
+def test_beads_are_followed_where_they_are_found_or_picked(run, with_bead, tmp_path, options):
+    status, text, err = run("drift", with_bead, "-o", tmp_path / "out.parquet", *options, "--json")
+    assert status == 0
+    report = json.loads(text)
+    assert report["method"] == "fiducials"
+    assert report["fiducials_px"] == [pytest.approx([20.3, 30.85], abs=0.1)]
+    assert report["y_extent_nm"] == pytest.approx(60, abs=4)
+    assert "by 1 fiducial, error" in err
+
+
+def test_a_trace_of_another_table_is_applied_once_and_taken_back(run, path, table, with_bead, tmp_path):
+    trace, out = tmp_path / "trace.csv", tmp_path / "out.parquet"
+    assert run("drift", with_bead, "-o", tmp_path / "bead-out.parquet", "--fiducials", "--trace", trace)[0] == 0
+    status, text, _ = run("drift", path, "-o", out, "--apply", trace, "--json")
+    assert status == 0
+    assert json.loads(text)["method"] == "trace"
+    drift = DriftCurve.read(trace)
+    corrected = formats.read(out)
+    assert (table.y - corrected.y) * 100 == pytest.approx(drift.y_nm[table.frame], abs=0.01)
+    assert corrected.provenance["drift"]["method"] == "trace"
+    status, _, err = run("drift", out, "-o", tmp_path / "twice.parquet", "--apply", trace)
+    assert status == 2
+    assert "drift was subtracted from it already; --undo restores the original positions" in err
+    assert run("drift", out, "-o", tmp_path / "back.parquet", "--undo")[0] == 0
+    assert formats.read(tmp_path / "back.parquet").yx == pytest.approx(table.yx, abs=1e-5)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--undo"], "no drift was subtracted from the table"),
-        (["--undo", "--fiducials"], "--undo restores a table"),
+        (["--undo", "--fiducials"], "--undo restores a table: without --fiducials"),
+        (["--apply", "t.csv", "--trace", "u.csv"], "--apply subtracts the drift of a trace: without --trace"),
+        (["--apply", "no.csv"], "no.csv"),
+        (["--fiducials", "--fiducial-at", "1,2"], "give one of them"),
+        (["--fiducial-at", "1;2"], "a place is Y,X in pixels or Y,Xnm, got '1;2'"),
+        (["--fiducial-at", "500,500"], "there is no fiducial within 200 nm of y 500, x 500 px"),
         (["--fiducials"], "there is no fiducial"),
         (["--frames", "7:8"], "are in frame 7"),
         (["--keep", "photons > 1e9"], "no rows"),

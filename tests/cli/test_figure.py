@@ -52,6 +52,10 @@ def test_a_figure_without_pixel_size_is_refused_before_its_movie_is_detected(ref
     assert not folder.parent.exists()
 
 
+def test_beads_cannot_be_followed_and_left_out(refuse, movie, tmp_path):
+    assert "give one of them" in refuse("figure", movie, "-o", tmp_path / "f", "--fiducials", "--drop-static")
+
+
 @pytest.mark.parametrize(
     ("sidecar", "known"), [("camera: {baseline: 100}", False), ("camera: {pixel_size_nm: 100}", True)]
 )

@@ -11,6 +11,7 @@ from napari_subpixel.widgets.controls.advice import ADVICE, ADVICE_OF_WIDGETS, a
 #: Says itself what to do, or no widget has a control for it.
 WITHOUT_ADVICE = {
     errors.AxesError,
+    errors.CorrectedTableError,
     errors.FilterError,
     errors.ImplausibleError,
     errors.NoEstimateError,
