@@ -3,6 +3,8 @@
 - ``movies``: an image layer as a movie: frames, camera, placement
 - ``table_coordinates``: the rows of a table as the coordinates of points
 - ``table_points``: the points layer over a table, of which only the frames in view become markers
+- ``table_slices``: which of its points are in view
+- ``uniform_points``: one size, line, symbol and colour for all its points
 - ``points``: a table as points over its movie, the threshold, and the way back to a table
 - ``renderings``: an image exactly over the frames of its points
 - ``results``: which points are a result or a truth, and what they lie on

@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from napari.layers import Points
-from napari.layers.points._points_utils import coerce_symbols
-from napari.layers.points._slice import _PointSliceResponse
 from napari.layers.points.points import _PointsSlicingState
-from napari.utils.colormaps.standardize_color import rgb_to_hex, transform_color
+from napari.utils.colormaps.standardize_color import transform_color
 from numpy.typing import ArrayLike, NDArray
 
 from napari_subpixel.localizations import REQUIRED, Localizations
 from napari_subpixel.widgets.layers.table_coordinates import Axis, Coordinates, FrameOrder, bounds_of, numbers_of
-
-if TYPE_CHECKING:
-    from napari.layers.utils._slice_input import _SliceInput, _ThickNDSlice
+from napari_subpixel.widgets.layers.table_slices import TableSlicingState
+from napari_subpixel.widgets.layers.uniform_points import LINE_SHARES, ON_SCREEN_PX, UniformPoints
 
 #: A thumbnail shows at most this many points.
 THUMBNAIL_POINTS = 1024
-#: Least and greatest diameter of a marker on the screen, in its pixels.
-ON_SCREEN_PX = (7.0, 10_000.0)
-#: Width of the line of a marker on the screen, in its pixels.
-LINE_PX = 1.4
-#: Least and greatest width of the line, as a share of the diameter.
-LINE_SHARES = (0.05, 0.25)
-#: Markers are drawn anew where the zoom changes their diameter by this factor.
-SIZE_STEP = 1.25
 
 
-class TablePoints(Points):
+class TablePoints(UniformPoints):
     """A napari points layer over a table, which it does not copy.
 
     It is a points layer to everybody: `data`, `features` and `shown` are those of all points. But napari makes an array
@@ -65,12 +51,6 @@ class TablePoints(Points):
     **arguments
         Of `napari.layers.Points`.
     """
-
-    #: Whether napari's part is made and the points are those of the table.
-    _has_rows = False
-    # What napari reads before there is a first point.
-    _size = _border_width = np.empty(0)
-    _symbol = np.empty(0, object)
 
     def __init__(
         self,
@@ -169,46 +149,6 @@ class TablePoints(Points):
         self._reset_editable()
         self.events.data(value=self.data, action="changed", data_indices=(-1,), vertex_indices=((),))
         self.events.features()
-
-    def _set_style(self) -> None:
-        """Give every point the layer's size, width and symbol, without an array of them."""
-        n = len(self._coordinates)
-        self._size = np.broadcast_to(np.float64(self._drawn_size), n)
-        self._border_width = np.broadcast_to(np.float64(self._drawn_line), n)
-        self._symbol = np.broadcast_to(np.array(self._current_symbol), n)
-
-    def _fit_to_zoom(self) -> bool:
-        """Keep markers and their lines visible at the present zoom; say whether they are others than before.
-
-        napari clamps diameters itself, but then fills the markers with their lines.
-        """
-        if not self._has_rows:
-            return False
-        pixel = self.scale_factor / abs(float(self.scale[-1]) or 1.0)  # of the screen, in the layer's own
-        least = self.canvas_size_limits[0] * pixel
-        size = float(self._current_size)
-        if size < least:
-            size = SIZE_STEP ** math.ceil(math.log(least, SIZE_STEP) - 1e-9)
-        steps = round(math.log(LINE_PX * pixel / size, SIZE_STEP)) if size and self._current_border_width else 0
-        line = min(max(SIZE_STEP**steps, LINE_SHARES[0]), LINE_SHARES[1]) if self._current_border_width else 0.0
-        if not self._line_follows:
-            line = self._current_border_width
-        changed = (size, line) != (self._drawn_size, self._drawn_line)
-        self._drawn_size, self._drawn_line = size, line
-        return changed
-
-    def _update_draw(self, scale_factor: float, corner_pixels_displayed: Any, shape_threshold: Any) -> None:
-        super()._update_draw(scale_factor, corner_pixels_displayed, shape_threshold)
-        if self._fit_to_zoom():
-            self._show_style()
-
-    def _show_style(self) -> None:
-        """Draw the points in view with the present size and width."""
-        if not self._has_rows:
-            return
-        self._set_style()
-        self._slicing_state._view_size = self._size[self._view_indices]
-        self.events.border_width(value=self._border_width)
 
     def values(self, name: str, points: Any = slice(None)) -> NDArray[Any]:
         """Return a column of the points that an index, a slice or a mask names."""
@@ -318,163 +258,11 @@ class TablePoints(Points):
                 places[:, axis] += self._data_slice[axis] - self._clipboard["indices"][axis]
             self.add(places)
 
-    # -- one look for all points --------------------------------------------------------------------------------------
-
-    @property
-    def size(self) -> NDArray[np.float64]:
-        """Diameters of the markers, all the same."""
-        return self._size
-
-    @size.setter
-    def size(self, size: ArrayLike) -> None:
-        self.current_size = float(np.ravel(size)[0]) if np.size(size) else self._current_size
-
-    @property
-    def current_size(self) -> float:
-        """Diameter of every marker."""
-        return self._current_size
-
-    @current_size.setter
-    def current_size(self, size: float) -> None:
-        if float(size) < 0:
-            raise ValueError(f"the size of points must not be negative, got {size}")
-        self._current_size = float(size)
-        self._fit_to_zoom()
-        self._show_style()
-        self.events.size()
-        self.events.current_size()
-
-    @property
-    def border_width(self) -> NDArray[np.float64]:
-        """Widths of the lines, all the same."""
-        return self._border_width
-
-    @border_width.setter
-    def border_width(self, border_width: ArrayLike) -> None:
-        if np.size(border_width):
-            self.current_border_width = float(np.ravel(border_width)[0])
-
-    @property
-    def current_border_width(self) -> float:
-        """Width of every line."""
-        return self._current_border_width
-
-    @current_border_width.setter
-    def current_border_width(self, border_width: float) -> None:
-        self._current_border_width = float(border_width)
-        self._line_follows = False
-        self._fit_to_zoom()
-        self._show_style()
-        self.events.current_border_width()
-
-    @property
-    def symbol(self) -> NDArray[Any]:
-        """Shapes of the markers, all the same."""
-        return self._symbol
-
-    @symbol.setter
-    def symbol(self, symbol: Any) -> None:
-        if np.size(symbol):
-            self.current_symbol = np.ravel(np.array(symbol, dtype=object))[0]
-
-    @property
-    def current_symbol(self) -> Any:
-        """Shape of every marker."""
-        return self._current_symbol
-
-    @current_symbol.setter
-    def current_symbol(self, symbol: Any) -> None:
-        self._current_symbol = coerce_symbols(np.array([symbol]))[0]
-        if self._has_rows:
-            self._set_style()
-        self.events.symbol()
-        self.events.highlight()
-        self.events.current_symbol()
-
-    @property
-    def border_color(self) -> NDArray[np.float32]:
-        """Colours of all points, shape (N, 4), computed when asked for."""
-        return self._colours(slice(None)) if self._has_rows else self._border.colors
-
-    @border_color.setter
-    def border_color(self, border_color: Any) -> None:
-        if isinstance(border_color, str) and border_color in self.feature_names:
-            self._colour_by = border_color
-            values = self.values(border_color)
-            if len(values):
-                self._border.contrast_limits = float(np.nanmin(values)), float(np.nanmax(values))
-        else:
-            self._colour_by = ""
-            self._plain = transform_color(border_color)[0]
-        self.events.border_color()
-
-    @property
-    def current_border_color(self) -> str:
-        """Colour of every marker that no column colours."""
-        return str(rgb_to_hex(self._plain)[0])
-
-    @current_border_color.setter
-    def current_border_color(self, border_color: Any) -> None:
-        if self._update_properties:
-            self.border_color = border_color
-        self.events.current_border_color()
-
-    @property
-    def face_color(self) -> NDArray[np.float32]:
-        """Colours of the inside of the markers, shape (N, 4), all the same."""
-        return np.broadcast_to(np.asarray(self._face.current_color, np.float32), (len(self.data), 4))
-
-    @face_color.setter
-    def face_color(self, face_color: Any) -> None:
-        self._face.current_color = transform_color(face_color)[0]
-        self.events.face_color()
-
-    @property
-    def current_face_color(self) -> str:
-        """Colour of the inside of every marker."""
-        return str(Points.current_face_color.fget(self))
-
-    @current_face_color.setter
-    def current_face_color(self, face_color: Any) -> None:
-        if self._update_properties:
-            self.face_color = face_color
-        self.events.current_face_color()
-
-    def _colours(self, points: Any) -> NDArray[np.float32]:
-        """Return the colours of some points, shape (n, 4)."""
-        if not self._colour_by or self._colour_by not in self.feature_names:
-            n = len(self._shown[points])
-            return np.broadcast_to(np.asarray(self._plain, np.float32), (n, 4))
-        values = np.asarray(self.values(self._colour_by, points), np.float64)
-        low, high = self.border_contrast_limits or (0.0, 1.0)
-        return np.asarray(self.border_colormap.map((values - low) / (high - low or 1.0)), np.float32)
-
-    @property
-    def border_colormap(self) -> Any:
-        """Colours of the column that colours the markers."""
-        return Points.border_colormap.fget(self)
-
-    @border_colormap.setter
-    def border_colormap(self, colormap: Any) -> None:
-        Points.border_colormap.fset(self, colormap)
-        self.events.border_color()
-
-    @property
-    def border_contrast_limits(self) -> tuple[float, float] | None:
-        """Numbers at the ends of the colours."""
-        limits: tuple[float, float] | None = Points.border_contrast_limits.fget(self)
-        return limits
-
-    @border_contrast_limits.setter
-    def border_contrast_limits(self, limits: tuple[float, float] | None) -> None:
-        Points.border_contrast_limits.fset(self, limits)
-        self.events.border_color()
+    # -- what is in view ----------------------------------------------------------------------------------------------
 
     @property
     def _type_string(self) -> str:
         return "points"  # which writers and readers of this kind of layer take it for
-
-    # -- what is in view ----------------------------------------------------------------------------------------------
 
     def in_view(self, frames: tuple[float, float] | None = None) -> NDArray[np.integer[Any]]:
         """Return the shown points of the frames from the first to the last of `frames`; of all frames if not given."""
@@ -486,7 +274,7 @@ class TablePoints(Points):
         return points[self._shown[points]]
 
     def _get_layer_slicing_state(self, data: Any, cache: bool) -> _PointsSlicingState:
-        return _TableSlicingState(layer=self, data=data, cache=cache)
+        return TableSlicingState(layer=self, data=data, cache=cache)
 
     @property
     def _view_data(self) -> NDArray[np.float64]:
@@ -556,54 +344,3 @@ class TablePoints(Points):
         }
         state.pop("feature_defaults", None)
         return state
-
-
-class _TableSlicingState(_PointsSlicingState):
-    """The points in view of a table: those of a range of frames, without a look at all others."""
-
-    layer: TablePoints
-
-    def make_slice_request_internal(self, slice_input: _SliceInput, data_slice: _ThickNDSlice) -> _Answer:
-        """Return the points in view; they are found at once."""
-        layer = self.layer
-        if not layer._has_rows:
-            return _Answer(_PointSliceResponse(np.empty(0, int), np.empty(0), slice_input, 0))
-        hidden = list(slice_input.not_displayed)
-        low, high = _range_in_view(data_slice, hidden)
-        places = layer.data
-        frames = None
-        if layer._time in hidden:
-            frames = float(low[hidden.index(layer._time)]), float(high[hidden.index(layer._time)])
-        points = layer.in_view(frames)
-        for axis, start, stop in zip(hidden, low, high, strict=True):
-            if axis != layer._time and len(points):
-                at = places.axis(axis, points)
-                points = points[(at >= start) & (at <= stop)]
-        return _Answer(_PointSliceResponse(points, layer.size[points], slice_input, 0))
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """A slice that is there already, as a request that returns it."""
-
-    response: _PointSliceResponse
-
-    def __call__(self) -> _PointSliceResponse:
-        return self.response
-
-    @property
-    def id(self) -> int:
-        """The number of the request."""
-        return int(self.response.request_id)
-
-
-def _range_in_view(data_slice: _ThickNDSlice, hidden: list[int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the first and last coordinate in view of the axes that are not displayed: one frame at least."""
-    if not hidden:
-        return np.empty(0), np.empty(0)
-    point, left, right = data_slice[hidden].as_array()
-    low, high = np.array(point - left, dtype=float), np.array(point + right, dtype=float)
-    thin = np.isclose(high, low)
-    low[thin] -= 0.5
-    high[thin] += 0.5
-    return low, high
