@@ -4,7 +4,10 @@ neighbours        points of a whole table within a radius of each other
 density           rows that have enough others near them
 expressions       the grammar of filter expressions
 quantities        the quantities of a table, by the names that people use, with their units
+conditions        conditions on the rows of a table
 filters           the rows that an expression keeps
+bounds            the range of a quantity that a filter lets pass, for handles and boxes
+masks             the rows that pass one filter after the other, as a slider asks for them
 parts             the rows of some frames or of a region
 drift             `estimate_drift`: a table in, the drift of its movie out
 drift_curve       `DriftCurve`: drift by frame with its errors; tables corrected by it, and back

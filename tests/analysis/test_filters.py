@@ -248,5 +248,5 @@ def test_the_expression_is_noted_in_the_provenance():
 
 def test_rows_are_chosen_in_chunks_as_at_once(monkeypatch):
     whole = mask(TABLE, "photons > median(photons) & x < max(x) / 2")
-    monkeypatch.setattr("napari_subpixel.analysis.filters.CHUNK_ROWS", 37)
+    monkeypatch.setattr("napari_subpixel.analysis.conditions.CHUNK_ROWS", 37)
     np.testing.assert_array_equal(mask(TABLE, "photons > median(photons) & x < max(x) / 2"), whole)

@@ -9,7 +9,7 @@ from napari.layers import Points
 
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.widgets.layers.points import fill, points_layer, set_threshold, table_of
-from napari_subpixel.widgets.layers.table_points import LINE_SHARES, ON_SCREEN_PX
+from napari_subpixel.widgets.layers.uniform_points import LINE_SHARES, ON_SCREEN_PX
 
 ABOUT = {"pixel_size_nm": 100.0, "frame_shape": (30, 44), "n_frames": 50}
 
