@@ -201,6 +201,19 @@ def checked_roi(roi: Roi | None, frame_shape: tuple[int, int]) -> Roi:
     return roi
 
 
+def whole_shape(frame_shape: tuple[int, int], zoom: tuple[float, float]) -> tuple[int, int]:
+    """Return (height, width) of the image over frames, at this many of its pixels per camera pixel along y and x.
+
+    Examples
+    --------
+    >>> whole_shape((64, 3), (10.0, 0.3))
+    (640, 1)
+    """
+    # A relative tolerance keeps 64 px * 100 nm / 10 nm at 640, not 641, whatever the last bit says.
+    height, width = (int(np.ceil(n * pixels * (1 - 1e-12))) for n, pixels in zip(frame_shape, zoom, strict=True))
+    return max(height, 1), max(width, 1)
+
+
 @dataclass(frozen=True)
 class SuperResolutionGrid:
     """The pixels of a super-resolution image laid exactly over the frames of a movie, or over a part of them.
@@ -239,9 +252,7 @@ class SuperResolutionGrid:
     @property
     def shape(self) -> tuple[int, int]:
         """(height, width) of the image, in super-resolution pixels."""
-        # A relative tolerance keeps 64 px * 100 nm / 10 nm at 640, not 641, whatever the last bit says.
-        height, width = (int(np.ceil(n * self.zoom * (1 - 1e-12))) for n in self.frame_shape)
-        return max(height, 1), max(width, 1)
+        return whole_shape(self.frame_shape, (self.zoom, self.zoom))
 
     def from_frame(self, px: ArrayLike) -> NDArray[np.float64]:
         """Convert coordinates in camera pixels from `first_px` on to super-resolution pixels (centres at integers)."""
@@ -256,3 +267,71 @@ class SuperResolutionGrid:
         """Place of the image's first pixel centre in nm, where the frame's first pixel centre is at 0 nm."""
         y, x = ((first + float(self.to_frame(0.0))) * self.frame_pixel_size_nm for first in self.first_px)
         return y, x
+
+
+@dataclass(frozen=True)
+class ViewGrid:
+    """A rectangle of the pixels of a super-resolution image over whole frames, such as the part that is in view.
+
+    Attributes
+    ----------
+    zoom : (float, float)
+        Pixels of the image per camera pixel, along y and along x.
+    first : (int, int)
+        Row and column of the rectangle's first pixel in the image of the whole frames.
+    shape : (int, int)
+        (height, width) of the rectangle, in pixels of the image.
+    """
+
+    zoom: tuple[float, float]
+    first: tuple[int, int]
+    shape: tuple[int, int]
+
+    @classmethod
+    def covering(
+        cls,
+        low: Sequence[float],
+        high: Sequence[float],
+        *,
+        zoom: tuple[float, float],
+        frame_shape: tuple[int, int],
+    ) -> ViewGrid | None:
+        """Return the pixels that a rectangle of the frames touches; None if it lies outside.
+
+        Parameters
+        ----------
+        low, high : sequence of float
+            (y, x) of its corners, in camera pixels.
+        zoom : (float, float)
+            Pixels of the image per camera pixel, along y and along x.
+        frame_shape : (int, int)
+            (height, width) of the frames, in camera pixels.
+
+        Examples
+        --------
+        >>> ViewGrid.covering((-9, 1.6), (0.4, 2.4), zoom=(10.0, 10.0), frame_shape=(30, 40))
+        ViewGrid(zoom=(10.0, 10.0), first=(0, 21), shape=(9, 8))
+        """
+        first, shape = [], []
+        whole_image = whole_shape(frame_shape, zoom)
+        for start, stop, pixels, whole in zip(low, high, zoom, whole_image, strict=True):
+            begin = max(int(np.floor((start + HALF_PIXEL) * pixels + 1e-9)), 0)
+            end = min(int(np.ceil((stop + HALF_PIXEL) * pixels - 1e-9)), whole)
+            if begin >= end:
+                return None
+            first.append(begin)
+            shape.append(end - begin)
+        return cls(zoom, (first[0], first[1]), (shape[0], shape[1]))
+
+    @property
+    def first_centre_px(self) -> tuple[float, float]:
+        """Place of the centre of the first pixel, (y, x) in camera pixels."""
+        y, x = ((first + HALF_PIXEL) / zoom - HALF_PIXEL for first, zoom in zip(self.first, self.zoom, strict=True))
+        return y, x
+
+    @property
+    def corners_px(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Outer corners of the first and of the last pixel, (y, x) in camera pixels."""
+        ends = (self.first, tuple(first + n for first, n in zip(self.first, self.shape, strict=True)))
+        low, high = (tuple(n / zoom - HALF_PIXEL for n, zoom in zip(end, self.zoom, strict=True)) for end in ends)
+        return (low[0], low[1]), (high[0], high[1])

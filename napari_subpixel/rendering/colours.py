@@ -127,7 +127,7 @@ def render_coloured(
     colours = colour_table(checked_colormap(colormap), STEPS)
     values = np.asarray(values, np.float64)
     known = np.isfinite(values)
-    low, high = _checked_range(values[known], value_range)
+    low, high = colour_range(values[known], value_range)
     step = np.zeros(len(values), np.int64)
     step[known] = np.clip((values[known] - low) / (high - low) * STEPS, 0, STEPS - 1)
     step[~known] = -1
@@ -142,8 +142,21 @@ def render_coloured(
     return ColouredImage(light, points, grid, (low, high), int(len(values) - known.sum()))
 
 
-def _checked_range(values: NDArray[np.float64], asked: tuple[float | None, float | None]) -> tuple[float, float]:
-    """Return the range of the colours; one of a single value is widened."""
+def colour_range(values: NDArray[np.float64], asked: tuple[float | None, float | None]) -> tuple[float, float]:
+    """Return the values of the first and of the last colour; a range of a single value is widened.
+
+    Parameters
+    ----------
+    values : ndarray, shape (N,)
+        What is to be coloured, in finite numbers.
+    asked : (float or None, float or None)
+        What is given for them; None: the 1% and the 99% quantile.
+
+    Raises
+    ------
+    InputError
+        If they are not finite, or the first is not below the last.
+    """
     ends = np.quantile(values, QUANTILES) if len(values) else np.array([0.0, 1.0])
     low, high = (float(end) if given is None else float(given) for given, end in zip(asked, ends, strict=True))
     if not (np.isfinite(low) and np.isfinite(high)) or (None not in asked and low >= high):

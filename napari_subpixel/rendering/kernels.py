@@ -8,6 +8,7 @@ processors, so the image is the same to the last bit.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -49,6 +50,7 @@ _TO_PLACE = np.float32(2 / TRUNCATE_SIGMA**2)
 _END = np.float32(TRUNCATE_SIGMA)
 _ONE = np.float32(1)
 _ZERO = np.float32(0)
+_NO_STEPS = np.empty(0, np.uint8)
 _whole_pixel = compiled(whole_pixel)
 
 
@@ -100,15 +102,54 @@ def add_unit_gaussians(
     y, x, sigma_y, sigma_x : ndarray of float64, shape (N,)
         Positions on the image, and standard deviations along each axis, in its pixels.
     """
+    _draw_bands((image.shape[0], image.shape[1]), y, x, sigma_y, sigma_x, _NO_STEPS, partial(_add_gaussians, image))
+
+
+def add_coloured_gaussians(
+    images: NDArray[np.float32],
+    y: NDArray[np.float64],
+    x: NDArray[np.float64],
+    sigma_y: NDArray[np.float64],
+    sigma_x: NDArray[np.float64],
+    step: NDArray[np.uint8],
+    colours: NDArray[np.float32],
+) -> None:
+    """Add a pixel-integrated Gaussian for every point to several images, in place, each time by the point's colour.
+
+    Parameters
+    ----------
+    images : ndarray of float32, shape (channels, Y, X)
+        What to add to.
+    y, x, sigma_y, sigma_x : ndarray of float64, shape (N,)
+        As for `add_unit_gaussians`.
+    step : ndarray of uint8, shape (N,)
+        Which of the colours each point has.
+    colours : ndarray of float32, shape (steps, channels)
+        Sums of a point in each image.
+    """
+    shape = images.shape[1], images.shape[2]
+    _draw_bands(shape, y, x, sigma_y, sigma_x, step, partial(_add_coloured, images, colours))
+
+
+def _draw_bands(
+    shape: tuple[int, int],
+    y: NDArray[np.float64],
+    x: NDArray[np.float64],
+    sigma_y: NDArray[np.float64],
+    sigma_x: NDArray[np.float64],
+    step: NDArray[np.uint8],
+    draw_points: Callable[[NDArray[np.float64], int], None],
+) -> None:
+    """Draw points band by band, every other band at the same time."""
     if not len(y):
         return
     reach = int(np.ceil(TRUNCATE_SIGMA * max(sigma_y.max(), sigma_x.max()))) + 1
     rows = max(BAND_ROWS, 2 * reach)
-    points, starts = _in_order(image.shape[0], image.shape[1], rows, y, x, sigma_y, sigma_x)
-    longest = min(2 * reach + LANES, max(image.shape)) + 2 * LANES
+    points, starts = _in_order(shape[0], shape[1], rows, y, x, sigma_y, sigma_x, step)
+    longest = min(2 * reach + LANES, max(shape)) + 2 * LANES
 
     def draw(band: int) -> None:
-        _add_gaussians(image, points[starts[band] : starts[band + 1]], longest)
+        draw_points(points[starts[band] : starts[band + 1]], longest)
 
     bands = np.flatnonzero(np.diff(starts))
     for every_other in (bands[bands % 2 == 0], bands[bands % 2 == 1]):
@@ -124,8 +165,9 @@ def _in_order(
     x: NDArray[np.float64],
     sigma_y: NDArray[np.float64],
     sigma_x: NDArray[np.float64],
+    step: NDArray[np.uint8],
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return y, x and both widths of all points, shape (N, 4), tile by tile, and where each band of rows starts."""
+    """Return y, x, both widths and any steps, shape (N, 4 or 5), tile by tile, and where each band of rows starts."""
     down, across = height // rows + 1, width // TILE_COLUMNS + 1
     tile = np.empty(len(y), np.int64)
     ends = np.zeros(down * across + 1, np.int64)
@@ -135,11 +177,13 @@ def _in_order(
         ends[tile[i] + 1] += 1
     ends = np.cumsum(ends)
     starts = ends[::across].copy()
-    points = np.empty((len(y), 4))
+    points = np.empty((len(y), 5 if len(step) else 4))
     for i in range(len(y)):
         place = ends[tile[i]]
         ends[tile[i]] += 1
         points[place, 0], points[place, 1], points[place, 2], points[place, 3] = y[i], x[i], sigma_y[i], sigma_x[i]
+        if len(step):
+            points[place, 4] = step[i]
     return points, starts
 
 
@@ -158,6 +202,27 @@ def _add_gaussians(image: NDArray[np.float32], points: NDArray[np.float64], long
             row = image[top + k, left : left + width]
             for j in range(width):
                 row[j] += share * across[j]
+
+
+@arithmetic
+def _add_coloured(
+    images: NDArray[np.float32], colours: NDArray[np.float32], points: NDArray[np.float64], longest: int
+) -> None:
+    down, across = np.empty(longest, np.float32), np.empty(longest, np.float32)
+    below = np.empty(longest + LANES, np.float32)
+    for i in range(len(points)):
+        y, x, sigma_y, sigma_x = points[i, 0], points[i, 1], points[i, 2], points[i, 3]
+        top, height = _window(y, sigma_y, images.shape[1], 1)
+        left, width = _window(x, sigma_x, images.shape[2], LANES)
+        _shares(y, sigma_y, top, height, down, below)
+        _shares(x, sigma_x, left, width, across, below)
+        for channel in range(len(images)):
+            weight = colours[np.int64(points[i, 4]), channel]
+            for k in range(height):
+                share = down[k] * weight
+                row = images[channel, top + k, left : left + width]
+                for j in range(width):
+                    row[j] += share * across[j]
 
 
 @arithmetic

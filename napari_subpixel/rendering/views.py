@@ -1,0 +1,343 @@
+"""Images of a part of the frames for a viewer, drawn as fast as one pans and zooms.
+
+A part is drawn from its own molecules, which an index has at hand, each on its place and as wide as in an image of the
+whole frames. Where they are more than can be drawn in time, numbers of molecules in cells are summed to the
+pixels instead: then every molecule still counts, once, but pixels are whole numbers of cells, and widths are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_subpixel._util.compiled import compiled
+from napari_subpixel._util.generators import exhausted
+from napari_subpixel.coordinates import HALF_PIXEL, ViewGrid, checked_frame_shape, whole_pixel, whole_shape
+from napari_subpixel.errors import FrameShapeError, InputError, suggest
+from napari_subpixel.localizations import Localizations
+from napari_subpixel.psf import TRUNCATE_SIGMA
+from napari_subpixel.rendering.cells import CellIndex, block_sums
+from napari_subpixel.rendering.colours import BY_VALUE, STEPS, checked_colormap, colour_range, colour_table
+from napari_subpixel.rendering.render import (
+    CHUNK_POINTS,
+    DEFAULT_SIGMA_PX,
+    MAX_SIGMA_CAMERA_PX,
+    METHODS,
+    MIN_SIGMA_PX,
+)
+
+_whole_pixel = compiled(whole_pixel)
+
+
+@dataclass(frozen=True)
+class ViewStyle:
+    """How molecules are drawn.
+
+    Attributes
+    ----------
+    method : {"gaussian", "histogram"}
+        As for `napari_subpixel.rendering.render.render`.
+    sigma_px : (float, float), optional
+        Standard deviation of all Gaussians along y and x, in camera pixels; without it, their own uncertainties.
+    least_sigma_px : float
+        Least standard deviation that a Gaussian is drawn with, in pixels of the image, where that of an image of the
+        whole frames is smaller.
+    """
+
+    method: str = METHODS[0]
+    sigma_px: tuple[float, float] | None = None
+    least_sigma_px: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            hint = suggest(str(self.method), METHODS)
+            raise InputError(f"method must be one of {', '.join(METHODS)}, got {self.method!r}{hint}")
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """An image of a part of the frames.
+
+    Attributes
+    ----------
+    image : ndarray of float32, shape (height, width)
+        Molecules per pixel.
+    light : ndarray of float32, shape (3, height, width), optional
+        The same, times the red, green and blue of their colours, where these are those of a quantity.
+    grid : ViewGrid
+        Where its pixels lie over the frames.
+    is_exact : bool
+        Whether every molecule was drawn as the style says; else they were counted in cells, of which pixels are made.
+    """
+
+    image: NDArray[np.float32]
+    light: NDArray[np.float32] | None
+    grid: ViewGrid
+    is_exact: bool
+
+
+class MoleculeViews:
+    """Molecules of a table, of which any part of the frames can be drawn.
+
+    Parameters
+    ----------
+    points : Localizations
+        Not copied.
+    frame_shape : (int, int), optional
+        (height, width) of the frames in camera pixels; without it, the table's.
+
+    Raises
+    ------
+    InputError
+        If the frame shape is not known.
+
+    Attributes
+    ----------
+    index : CellIndex
+    value_range : (float, float), optional
+        Quantity of the first and of the last colour.
+
+    Examples
+    --------
+    >>> table = Localizations({"frame": [0, 9], "y": [1.0, 1.0], "x": [1.0, 3.0]}, frame_shape=(3, 5))
+    >>> grid = ViewGrid.covering((-0.5, 2.0), (2.5, 4.5), zoom=(1.0, 1.0), frame_shape=(3, 5))
+    >>> MoleculeViews(table).draw(grid, ViewStyle("histogram")).image.tolist()
+    [[0.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]
+    """
+
+    def __init__(self, points: Localizations, *, frame_shape: Sequence[int] | None = None) -> None:
+        shape = points.frame_shape if frame_shape is None else checked_frame_shape(frame_shape)
+        if shape is None:
+            raise FrameShapeError("the shape of the frames is not known")
+        self.points = points
+        self.index = CellIndex.of(points.y, points.x, shape)
+        self.value_range: tuple[float, float] | None = None
+        self._chosen: NDArray[np.bool_] | None = None
+        self._known: NDArray[np.bool_] | None = None
+        self._step: NDArray[np.uint8] | None = None
+        self._colours: NDArray[np.float32] | None = None
+        self._cell_sums: NDArray[np.float32] | None = None
+        own = "y_uncertainty" in points and "x_uncertainty" in points
+        self._widths = [_OwnWidths.of(points[f"{axis}_uncertainty"], self.index) for axis in "yx"] if own else None
+
+    @property
+    def frame_shape(self) -> tuple[int, int]:
+        """(height, width) of the frames, in camera pixels."""
+        return self.index.frame_shape
+
+    def set_rows(self, rows: ArrayLike | None) -> None:
+        """Draw only the rows that a mask or an array of indices names; None: all of them."""
+        chosen = None if rows is None else np.asarray(rows)
+        if chosen is not None and chosen.dtype != bool:
+            mask = np.zeros(len(self.points), np.bool_)
+            mask[chosen] = True
+            chosen = mask
+        if chosen is not None and chosen.shape != (len(self.points),):
+            raise ValueError(f"a mask must have shape ({len(self.points)},), got {chosen.shape}")
+        self._chosen = None if chosen is None or chosen.all() else chosen
+        self._cell_sums = None
+
+    def set_colours(
+        self,
+        values: NDArray[Any] | None,
+        colormap: str = BY_VALUE,
+        value_range: tuple[float | None, float | None] = (None, None),
+    ) -> None:
+        """Give molecules the colour of a quantity; those without it, which are no numbers, are left out.
+
+        Parameters
+        ----------
+        values : ndarray, shape (N,), optional
+            One for each row of the table; None: no colours.
+        colormap : str
+            One of `napari_subpixel.rendering.colours.COLORMAPS`.
+        value_range : (float or None, float or None)
+            Quantity of the first and of the last colour; None: the 1% and the 99% quantile of the chosen rows.
+        """
+        self._cell_sums = self._step = self._colours = self._known = self.value_range = None
+        if values is None:
+            return
+        values = np.asarray(values, np.float64)
+        known = np.isfinite(values)
+        counted = known if self._chosen is None else known & self._chosen
+        low, high = self.value_range = colour_range(values[counted], value_range)
+        with np.errstate(invalid="ignore"):
+            step = np.clip((values - low) / (high - low) * STEPS, 0, STEPS - 1)
+        self._step = np.where(known, step, 0).astype(np.uint8)
+        self._known = None if known.all() else known
+        colours = colour_table(checked_colormap(colormap), STEPS)
+        self._colours = np.column_stack([np.ones(STEPS), colours]).astype(np.float32)
+
+    def draw(self, grid: ViewGrid, style: ViewStyle | None = None, *, most_points: int | None = None) -> View:
+        """Draw a part of the frames.
+
+        Parameters
+        ----------
+        grid : ViewGrid
+            Its pixels.
+        style : ViewStyle, optional
+            How.
+        most_points : int, optional
+            Where there may be more molecules than this, draw sums over cells, on pixels of about the same size.
+        """
+        return exhausted(self.drawing(grid, style, most_points=most_points))
+
+    def drawing(
+        self, grid: ViewGrid, style: ViewStyle | None = None, *, most_points: int | None = None
+    ) -> Generator[int, None, View]:
+        """Draw as `draw` does; yields how many molecules are drawn, and can be stopped there."""
+        style = style or ViewStyle()
+        margin = self._margin_px(grid, style)
+        n = self.index.count_within(grid, margin)
+        if most_points is not None and n > most_points:
+            yield 0
+            return self._from_sums(grid)
+        rows = self.index.rows_within(grid, margin, self._drawn_rows)
+        images = np.zeros((1 if self._colours is None else len(self._colours[0]), *grid.shape), np.float32)
+        for start in range(0, len(rows), CHUNK_POINTS):
+            yield start
+            self._add(images, rows[start : start + CHUNK_POINTS], grid, style)
+        return _view(images, grid, is_exact=True)
+
+    @property
+    def _drawn_rows(self) -> NDArray[np.bool_] | None:
+        if self._chosen is None or self._known is None:
+            return self._known if self._chosen is None else self._chosen
+        return self._chosen & self._known
+
+    def _from_sums(self, grid: ViewGrid) -> View:
+        """Return an image whose pixels are blocks of cells, about as large as those of the grid."""
+        if self._cell_sums is None:
+            weights = None if self._colours is None else self._colours[:, 1:]
+            self._cell_sums = self.index.sums(self._drawn_rows, self._step, weights)
+        per_px = self.index.per_px
+        tall, wide = (max(1, round(per_px / zoom)) for zoom in grid.zoom)
+        low, high = grid.corners_px
+        zoom = per_px / tall, per_px / wide
+        blocks = ViewGrid.covering(low, high, zoom=zoom, frame_shape=self.frame_shape)
+        assert blocks is not None, "a grid lies on the frames"
+        return _view(block_sums(self._cell_sums, (tall, wide), blocks), blocks, is_exact=False)
+
+    def _margin_px(self, grid: ViewGrid, style: ViewStyle) -> float:
+        """Return how far beyond a part molecules lie whose Gaussians reach into it, in camera pixels."""
+        if style.method == "histogram":
+            return 0.0
+        widest = [max(style.least_sigma_px, MIN_SIGMA_PX) / zoom for zoom in grid.zoom]
+        if style.sigma_px is not None:
+            widest += style.sigma_px
+        elif self._widths is not None:
+            widest += [width.widest for width in self._widths]
+        else:
+            widest += [DEFAULT_SIGMA_PX / zoom for zoom in grid.zoom]
+        return TRUNCATE_SIGMA * max(widest)
+
+    def _add(
+        self, images: NDArray[np.float32], rows: NDArray[np.integer[Any]], grid: ViewGrid, style: ViewStyle
+    ) -> None:
+        """Draw some rows."""
+        from napari_subpixel.rendering.kernels import add_coloured_gaussians, add_unit_gaussians
+
+        placed = zip((self.index.y, self.index.x), grid.zoom, grid.first, strict=True)
+        y, x = (_placed(values, rows, zoom, first) for values, zoom, first in placed)
+        step = None if self._step is None else self._step[rows]
+        if style.method == "histogram":
+            whole = whole_shape(self.frame_shape, grid.zoom)
+            last = [n - 1 - first for n, first in zip(whole, grid.first, strict=True)]
+            colours = np.ones((1, 1), np.float32) if self._colours is None else self._colours
+            _add_counts(images, y, x, last[0], last[1], np.empty(0, np.uint8) if step is None else step, colours)
+            return
+        sigmas = [self._sigmas(axis, rows, grid, style) for axis in range(2)]
+        if step is None or self._colours is None:
+            add_unit_gaussians(images[0], y, x, *sigmas)
+        else:
+            add_coloured_gaussians(images, y, x, *sigmas, step, self._colours)
+
+    def _sigmas(
+        self, axis: int, rows: NDArray[np.integer[Any]], grid: ViewGrid, style: ViewStyle
+    ) -> NDArray[np.float64]:
+        """Return the widths of some rows along an axis, in pixels of the image."""
+        zoom, least = grid.zoom[axis], style.least_sigma_px
+        if style.sigma_px is not None or self._widths is None:
+            sigma = DEFAULT_SIGMA_PX if style.sigma_px is None else style.sigma_px[axis] * zoom
+            return np.full(len(rows), max(sigma, least))
+        own = self._widths[axis]
+        substitute = DEFAULT_SIGMA_PX / zoom if own.median is None else own.median
+        least = max(least, MIN_SIGMA_PX)
+        return _own_sigmas(own.uncertainty, rows, zoom, substitute, least, MAX_SIGMA_CAMERA_PX * zoom)
+
+
+@dataclass(frozen=True, eq=False)
+class _OwnWidths:
+    """Uncertainties along an axis, in camera pixels; their median for those that are not usable, and the widest."""
+
+    uncertainty: NDArray[np.float32]
+    median: float | None
+    widest: float
+
+    @classmethod
+    def of(cls, uncertainty: NDArray[np.float32], index: CellIndex) -> _OwnWidths:
+        # NaN fails this too: the minimum is NaN then.
+        if uncertainty.size and uncertainty.min() > 0 and uncertainty.max() < np.inf:
+            return cls(uncertainty, None, min(float(uncertainty.max()), MAX_SIGMA_CAMERA_PX))
+        on_frames = uncertainty[index.rows]
+        usable = on_frames[np.isfinite(on_frames) & (on_frames > 0)]
+        if not usable.size:
+            return cls(uncertainty, None, MAX_SIGMA_CAMERA_PX)
+        return cls(uncertainty, float(np.median(usable.astype(np.float64))), MAX_SIGMA_CAMERA_PX)
+
+
+def _view(images: NDArray[np.float32], grid: ViewGrid, *, is_exact: bool) -> View:
+    return View(images[0], images[1:] if len(images) > 1 else None, grid, is_exact)
+
+
+@compiled
+def _placed(
+    values: NDArray[np.float64], rows: NDArray[np.integer[Any]], zoom: float, first: int
+) -> NDArray[np.float64]:
+    """Return the positions of some rows in pixels of a part."""
+    out = np.empty(len(rows))
+    for i in range(len(rows)):
+        out[i] = (values[rows[i]] + HALF_PIXEL) * zoom - HALF_PIXEL - first
+    return out
+
+
+@compiled
+def _own_sigmas(
+    uncertainty: NDArray[np.float32],
+    rows: NDArray[np.integer[Any]],
+    zoom: float,
+    substitute: float,
+    least: float,
+    most: float,
+) -> NDArray[np.float64]:
+    """Return the uncertainties of some rows in pixels of the image, within limits; others for those not usable."""
+    out = np.empty(len(rows))
+    for i in range(len(rows)):
+        value = np.float64(uncertainty[rows[i]])
+        usable = value > 0 and value < np.inf
+        out[i] = max(min(value * zoom if usable else substitute * zoom, most), least)
+    return out
+
+
+@compiled
+def _add_counts(
+    images: NDArray[np.float32],
+    y: NDArray[np.float64],
+    x: NDArray[np.float64],
+    last_row: int,
+    last_column: int,
+    steps: NDArray[np.uint8],
+    colours: NDArray[np.float32],
+) -> None:
+    """Add the colours of points to their pixels; those beyond the image are left out."""
+    for i in range(len(y)):
+        # At the far edge of the frames the last bit may have rounded a point out of its pixel.
+        row, column = min(_whole_pixel(y[i]), last_row), min(_whole_pixel(x[i]), last_column)
+        if row >= 0 and column >= 0 and row < images.shape[1] and column < images.shape[2]:
+            step = steps[i] if len(steps) else 0
+            for channel in range(len(images)):
+                images[channel, np.int64(row), np.int64(column)] += colours[step, channel]
