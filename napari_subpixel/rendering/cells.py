@@ -12,13 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_subpixel._util.compiled import compiled
+from napari_subpixel._util.compiled import compiled, on_all_processors
 from napari_subpixel.coordinates import HALF_PIXEL, ViewGrid, whole_pixel
 
 #: Cells are as small as they can be without more of them than this, but never larger than a camera pixel.
 MOST_CELLS = 1 << 22
 #: Cells along a camera pixel, at most.
 MOST_PER_PX = 64
+#: Cells that one processor sums at a time.
+PIECE_CELLS = 1 << 18
 
 _whole_pixel = compiled(whole_pixel)
 
@@ -136,8 +138,14 @@ class CellIndex:
         mask = np.empty(0, np.bool_) if chosen is None else chosen
         steps = np.empty(0, np.uint8) if step is None else step
         weights = np.empty((1, 0), np.float32) if colours is None else np.ascontiguousarray(colours, np.float32)
-        out = np.zeros((1 + weights.shape[1], len(self.starts) - 1), np.float32)
-        _add_sums(self.rows, self.starts, mask, steps, weights, out)
+        n_cells = len(self.starts) - 1
+        out = np.zeros((1 + weights.shape[1], n_cells), np.float32)
+
+        def add(first: int) -> None:
+            last = min(first + PIECE_CELLS, n_cells)
+            _add_sums(self.rows, self.starts[first : last + 1], mask, steps, weights, out[:, first:last])
+
+        on_all_processors(add, range(0, n_cells, PIECE_CELLS))
         return out.reshape(-1, *self.shape)
 
 

@@ -1,8 +1,8 @@
 """Images of a part of the frames for a viewer, drawn as fast as one pans and zooms.
 
-A part is drawn from its own molecules, which an index has at hand, each on its place and as wide as in an image of the
-whole frames. Where they are more than can be drawn in time, numbers of molecules in cells are summed to the
-pixels instead: then every molecule still counts, once, but pixels are whole numbers of cells, and widths are left out.
+A part is drawn from its own molecules, which an index has at hand, each in its place and as wide as in an image of the
+whole frames. Where that would take too long, pixels are larger; and where these are no smaller than the cells of the
+index, the numbers of molecules in the cells are summed: then every molecule still counts, once, but widths are left out.
 """
 
 from __future__ import annotations
@@ -23,13 +23,20 @@ from napari_subpixel.psf import TRUNCATE_SIGMA
 from napari_subpixel.rendering.cells import CellIndex, block_sums
 from napari_subpixel.rendering.colours import BY_VALUE, STEPS, checked_colormap, colour_range, colour_table
 from napari_subpixel.rendering.render import (
-    CHUNK_POINTS,
     DEFAULT_SIGMA_PX,
     MAX_SIGMA_CAMERA_PX,
     METHODS,
     MIN_SIGMA_PX,
 )
 
+#: Molecules drawn between two places at which drawing can be stopped.
+STEP_POINTS = 1 << 18
+#: Work of drawing a molecule, apart from its pixels, in units of the work for one pixel.
+POINT_WORK = 1000.0
+#: Work of counting a molecule, in the same units.
+COUNT_WORK = 75.0
+#: A typical width comes from about this many molecules.
+SAMPLED_WIDTHS = 100_000
 _whole_pixel = compiled(whole_pixel)
 
 
@@ -70,14 +77,14 @@ class View:
         The same, times the red, green and blue of their colours, where these are those of a quantity.
     grid : ViewGrid
         Where its pixels lie over the frames.
-    is_exact : bool
-        Whether every molecule was drawn as the style says; else they were counted in cells, of which pixels are made.
+    is_sharp : bool
+        Whether it has the pixels that were asked for and all molecules are as wide as the style says.
     """
 
     image: NDArray[np.float32]
     light: NDArray[np.float32] | None
     grid: ViewGrid
-    is_exact: bool
+    is_sharp: bool
 
 
 class MoleculeViews:
@@ -172,7 +179,7 @@ class MoleculeViews:
         colours = colour_table(checked_colormap(colormap), STEPS)
         self._colours = np.column_stack([np.ones(STEPS), colours]).astype(np.float32)
 
-    def draw(self, grid: ViewGrid, style: ViewStyle | None = None, *, most_points: int | None = None) -> View:
+    def draw(self, grid: ViewGrid, style: ViewStyle | None = None, *, most_work: float | None = None) -> View:
         """Draw a part of the frames.
 
         Parameters
@@ -181,27 +188,66 @@ class MoleculeViews:
             Its pixels.
         style : ViewStyle, optional
             How.
-        most_points : int, optional
-            Where there may be more molecules than this, draw sums over cells, on pixels of about the same size.
+        most_work : float, optional
+            Where drawing may take more than this, as estimated by `work`, draw larger pixels, or sums over cells.
         """
-        return exhausted(self.drawing(grid, style, most_points=most_points))
+        return exhausted(self.drawing(grid, style, most_work=most_work))
 
     def drawing(
-        self, grid: ViewGrid, style: ViewStyle | None = None, *, most_points: int | None = None
+        self, grid: ViewGrid, style: ViewStyle | None = None, *, most_work: float | None = None
     ) -> Generator[int, None, View]:
         """Draw as `draw` does; yields how many molecules are drawn, and can be stopped there."""
-        style = style or ViewStyle()
-        margin = self._margin_px(grid, style)
-        n = self.index.count_within(grid, margin)
-        if most_points is not None and n > most_points:
-            yield 0
-            return self._from_sums(grid)
-        rows = self.index.rows_within(grid, margin, self._drawn_rows)
-        images = np.zeros((1 if self._colours is None else len(self._colours[0]), *grid.shape), np.float32)
-        for start in range(0, len(rows), CHUNK_POINTS):
-            yield start
-            self._add(images, rows[start : start + CHUNK_POINTS], grid, style)
-        return _view(images, grid, is_exact=True)
+        style, asked = style or ViewStyle(), grid
+        yield 0
+        while most_work is not None and self.work(grid, style) > most_work:
+            if style.method == "histogram" or min(grid.zoom) <= 2 * self.index.per_px:
+                return self._from_sums(grid)
+            grid = self._coarser(grid)
+        rows = self.index.rows_within(grid, self._margin_px(grid, style), self._drawn_rows)
+        images = np.zeros((self._n_channels, *grid.shape), np.float32)
+        for start in range(0, len(rows), STEP_POINTS):
+            self._add(images, rows[start : start + STEP_POINTS], grid, style)
+            yield min(start + STEP_POINTS, len(rows))
+        return _view(images, grid, is_sharp=grid == asked)
+
+    def work(self, grid: ViewGrid, style: ViewStyle) -> float:
+        """Return an estimate of the work of drawing a part, in units of a pixel that a molecule is added to.
+
+        All molecules of the table count, chosen or not.
+        """
+        n = self.index.count_within(grid, self._margin_px(grid, style))
+        if style.method == "histogram":
+            return n * COUNT_WORK * self._n_channels
+        windows = [
+            min(2 * TRUNCATE_SIGMA * self._typical_sigma(axis, grid, style) + 8, length)
+            for axis, length in enumerate(grid.shape)
+        ]
+        return n * (POINT_WORK + self._n_channels * windows[0] * windows[1])
+
+    @property
+    def _n_channels(self) -> int:
+        return 1 if self._colours is None else int(self._colours.shape[1])
+
+    def _typical_sigma(self, axis: int, grid: ViewGrid, style: ViewStyle) -> float:
+        """Return about how wide Gaussians are, in pixels of the image."""
+        zoom = grid.zoom[axis]
+        if style.sigma_px is not None:
+            sigma = style.sigma_px[axis] * zoom
+        else:
+            sigma = DEFAULT_SIGMA_PX if self._widths is None else self._widths[axis].typical * zoom
+        return max(sigma, style.least_sigma_px)
+
+    def _coarser(self, grid: ViewGrid) -> ViewGrid:
+        """Return pixels twice as wide and as high."""
+        zoom = grid.zoom[0] / 2, grid.zoom[1] / 2
+        return self._covering(grid, zoom)
+
+    def _covering(self, grid: ViewGrid, zoom: tuple[float, float]) -> ViewGrid:
+        """Return other pixels of the same part."""
+        low, high = grid.corners_px
+        covering = ViewGrid.covering(low, high, zoom=zoom, frame_shape=self.frame_shape)
+        assert covering is not None, "a grid lies on the frames"
+        return covering
 
     @property
     def _drawn_rows(self) -> NDArray[np.bool_] | None:
@@ -216,11 +262,8 @@ class MoleculeViews:
             self._cell_sums = self.index.sums(self._drawn_rows, self._step, weights)
         per_px = self.index.per_px
         tall, wide = (max(1, round(per_px / zoom)) for zoom in grid.zoom)
-        low, high = grid.corners_px
-        zoom = per_px / tall, per_px / wide
-        blocks = ViewGrid.covering(low, high, zoom=zoom, frame_shape=self.frame_shape)
-        assert blocks is not None, "a grid lies on the frames"
-        return _view(block_sums(self._cell_sums, (tall, wide), blocks), blocks, is_exact=False)
+        blocks = self._covering(grid, (per_px / tall, per_px / wide))
+        return _view(block_sums(self._cell_sums, (tall, wide), blocks), blocks, is_sharp=False)
 
     def _margin_px(self, grid: ViewGrid, style: ViewStyle) -> float:
         """Return how far beyond a part molecules lie whose Gaussians reach into it, in camera pixels."""
@@ -272,26 +315,38 @@ class MoleculeViews:
 
 @dataclass(frozen=True, eq=False)
 class _OwnWidths:
-    """Uncertainties along an axis, in camera pixels; their median for those that are not usable, and the widest."""
+    """Uncertainties along an axis, in camera pixels.
+
+    Attributes
+    ----------
+    uncertainty : ndarray of float32, shape (N,)
+    median : float, optional
+        Of those that are usable, if some are not: what these are drawn with.
+    widest, typical : float
+        The largest and the middle one that are drawn.
+    """
 
     uncertainty: NDArray[np.float32]
     median: float | None
     widest: float
+    typical: float
 
     @classmethod
     def of(cls, uncertainty: NDArray[np.float32], index: CellIndex) -> _OwnWidths:
+        sample = uncertainty[:: max(1, len(uncertainty) // SAMPLED_WIDTHS)]
+        sample = sample[np.isfinite(sample) & (sample > 0)]
+        typical = min(float(np.median(sample)), MAX_SIGMA_CAMERA_PX) if sample.size else MAX_SIGMA_CAMERA_PX
         # NaN fails this too: the minimum is NaN then.
         if uncertainty.size and uncertainty.min() > 0 and uncertainty.max() < np.inf:
-            return cls(uncertainty, None, min(float(uncertainty.max()), MAX_SIGMA_CAMERA_PX))
+            return cls(uncertainty, None, min(float(uncertainty.max()), MAX_SIGMA_CAMERA_PX), typical)
         on_frames = uncertainty[index.rows]
         usable = on_frames[np.isfinite(on_frames) & (on_frames > 0)]
-        if not usable.size:
-            return cls(uncertainty, None, MAX_SIGMA_CAMERA_PX)
-        return cls(uncertainty, float(np.median(usable.astype(np.float64))), MAX_SIGMA_CAMERA_PX)
+        median = float(np.median(usable.astype(np.float64))) if usable.size else None
+        return cls(uncertainty, median, MAX_SIGMA_CAMERA_PX, typical)
 
 
-def _view(images: NDArray[np.float32], grid: ViewGrid, *, is_exact: bool) -> View:
-    return View(images[0], images[1:] if len(images) > 1 else None, grid, is_exact)
+def _view(images: NDArray[np.float32], grid: ViewGrid, *, is_sharp: bool) -> View:
+    return View(images[0], images[1:] if len(images) > 1 else None, grid, is_sharp)
 
 
 @compiled

@@ -51,7 +51,7 @@ def test_a_part_is_that_part_of_the_whole_image(part, nm):
     ):
         expected = part_of(render(table, pixel_size_nm=nm, **options).image, grid)
         view = views.draw(grid, style)
-        assert view.is_exact
+        assert view.is_sharp
         assert view.image.shape == expected.shape
         if style.method == "histogram":
             np.testing.assert_array_equal(view.image, expected)
@@ -78,13 +78,23 @@ def test_axes_have_their_own_zoom():
     np.testing.assert_allclose(MoleculeViews(table).draw(grid).image, expected, atol=1e-5 * expected.max())
 
 
+def test_what_would_take_too_long_has_larger_pixels_first():
+    table = molecules()
+    views, grid = MoleculeViews(table), grid_of(PARTS[0], 512.0)
+    half = grid_of(PARTS[0], 256.0)
+    view = views.draw(grid, most_work=views.work(half, ViewStyle()))
+    assert not view.is_sharp
+    assert view.grid.zoom == half.zoom
+    np.testing.assert_allclose(view.image, views.draw(view.grid).image, atol=1e-6)
+
+
 @pytest.mark.parametrize("zoom", [9.0, 2.1, 0.3])
 def test_sums_over_cells_are_a_histogram_of_pixels_about_as_large_in_which_no_molecule_is_missing(zoom):
     table = molecules()
     views = MoleculeViews(table)
     for part in PARTS:
-        view = views.draw(grid_of(part, zoom), ViewStyle("histogram"), most_points=0)
-        assert not view.is_exact
+        view = views.draw(grid_of(part, zoom), ViewStyle("histogram"), most_work=0.0)
+        assert not view.is_sharp
         assert view.grid.zoom[0] == pytest.approx(zoom, rel=0.2)
         nm = PIXEL_NM / view.grid.zoom[0]
         np.testing.assert_array_equal(
@@ -100,8 +110,8 @@ def test_only_the_chosen_rows_are_drawn_until_others_are():
     for rows in (bright, np.flatnonzero(bright), None):
         views.set_rows(rows)
         chosen = table if rows is None else table.select(rows)
-        for most in (None, 0):
-            view = views.draw(grid, ViewStyle("histogram"), most_points=most)
+        for most in (None, 0.0):
+            view = views.draw(grid, ViewStyle("histogram"), most_work=most)
             nm = PIXEL_NM / view.grid.zoom[0]
             expected = render(chosen, pixel_size_nm=nm, method="histogram").image
             np.testing.assert_array_equal(view.image, part_of(expected, view.grid))
@@ -123,7 +133,7 @@ def test_molecules_have_the_colour_of_a_quantity_as_in_the_whole_image(method):
     light = part_of(np.moveaxis(whole.light, -1, 0), grid)
     np.testing.assert_allclose(view.light, light, atol=1e-5 * view.image.max())
     if method == "histogram":
-        counted = views.draw(grid_of(PARTS[0], views.index.per_px / 16), ViewStyle(method), most_points=0)
+        counted = views.draw(grid_of(PARTS[0], views.index.per_px / 16), ViewStyle(method), most_work=0.0)
         direct = views.draw(counted.grid, ViewStyle(method))
         np.testing.assert_allclose(counted.light, direct.light, rtol=1e-5, atol=1e-6)
     views.set_colours(None)
@@ -147,8 +157,8 @@ def test_drawing_can_be_stopped_and_nothing_is_an_empty_image():
     assert next(steps) == 0
     steps.close()
     views = MoleculeViews(molecules().select([]))
-    for most in (None, 0):
-        assert not views.draw(grid_of(PARTS[0], 4.0), most_points=most).image.any()
+    for most in (None, 0.0):
+        assert not views.draw(grid_of(PARTS[0], 4.0), most_work=most).image.any()
     views.set_colours(np.empty(0))
     assert not views.draw(grid_of(PARTS[0], 4.0)).light.any()
 
