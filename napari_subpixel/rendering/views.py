@@ -2,7 +2,7 @@
 
 A part is drawn from its own molecules, which an index has at hand, each in its place and as wide as in an image of the
 whole frames. Where that would take too long, pixels are larger; and where these are no smaller than the cells of the
-index, the numbers of molecules in the cells are summed: then every molecule still counts, once, but widths are left out.
+index, the molecules in the cells are summed: then each still counts, once, but widths are left out.
 """
 
 from __future__ import annotations
