@@ -71,7 +71,7 @@ class CellIndex:
         per_px = 1
         while per_px < MOST_PER_PX and height * width * (2 * per_px) ** 2 <= MOST_CELLS:
             per_px *= 2
-        kind = np.int32 if len(y) < 2**31 - 1 else np.int64
+        kind: type[np.integer[Any]] = np.int32 if len(y) < 2**31 - 1 else np.int64
         starts = np.zeros(height * width * per_px**2 + 1, kind)
         rows = _sorted(y, x, float(per_px), height * per_px, width * per_px, starts)
         return cls(y, x, frame_shape, per_px, rows, starts)

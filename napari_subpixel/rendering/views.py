@@ -293,11 +293,11 @@ class MoleculeViews:
             colours = np.ones((1, 1), np.float32) if self._colours is None else self._colours
             _add_counts(images, y, x, last[0], last[1], np.empty(0, np.uint8) if step is None else step, colours)
             return
-        sigmas = [self._sigmas(axis, rows, grid, style) for axis in range(2)]
+        sigma_y, sigma_x = (self._sigmas(axis, rows, grid, style) for axis in range(2))
         if step is None or self._colours is None:
-            add_unit_gaussians(images[0], y, x, *sigmas)
+            add_unit_gaussians(images[0], y, x, sigma_y, sigma_x)
         else:
-            add_coloured_gaussians(images, y, x, *sigmas, step, self._colours)
+            add_coloured_gaussians(images, y, x, sigma_y, sigma_x, step, self._colours)
 
     def _sigmas(
         self, axis: int, rows: NDArray[np.integer[Any]], grid: ViewGrid, style: ViewStyle
