@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import shutil
 import subprocess
@@ -70,6 +71,13 @@ def _without_screen(why: str) -> None:
     if os.environ.get(SCREEN) == "required":
         pytest.fail(f"{why} ({SCREEN}=required)", pytrace=False)
     pytest.skip(why)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_collections() -> None:
+    """Leave everything loaded so far out of garbage collections, such as napari's whenever its layers are cleared."""
+    gc.collect()
+    gc.freeze()
 
 
 @functools.cache

@@ -16,15 +16,6 @@ def frames(rng) -> np.ndarray:
     return rng.integers(0, 2**16, SHAPE).astype(np.uint16)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def what_is_imported_is_no_garbage():
-    """Leave everything loaded so far out of the collections below, which are then quick."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
 @pytest.fixture(autouse=True)
 def no_file_is_left_open():
     """Fail a test that leaves a file open, where the system tells which are."""

@@ -66,6 +66,7 @@ class ViewerWindow:
         canvas, scene = self._viewer.canvas, self._viewer.scene
         parts = (self._viewer.dims, self._viewer.cursor, scene.camera, canvas.grid, canvas.overlays.scale_bar)
         self._as_new = [(part, part.model_dump()) for part in parts]
+        gc.freeze()  # as `quick_collections` does: the viewer stays
 
     @staticmethod
     def _forget_actions() -> None:
@@ -104,6 +105,7 @@ class ViewerWindow:
                 self._viewer.close()
         self._viewer = None
         _delete_later()
+        gc.unfreeze()
         gc.collect()
         self._patches.close()
 
