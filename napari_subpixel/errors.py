@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from enum import Enum
 from pathlib import Path
 from typing import Self
 
@@ -86,7 +87,7 @@ class TooFewMoleculesError(InputError):
 
 
 class CorrectedTableError(InputError):
-    """Drift was subtracted from a table already, and a trace would be subtracted a second time."""
+    """Drift was subtracted from a table already, and would be subtracted or estimated a second time."""
 
 
 class OriginError(InputError):
@@ -103,6 +104,20 @@ class LinkDistanceError(InputError):
 
 class TableWarning(UserWarning):
     """What had to be assumed, or was left out, when a table was read."""
+
+
+class WarningKind(Enum):
+    """Kinds of warnings that something can be done about, by the words that all of a kind have in common.
+
+    As with errors, what to do depends on how the program is used; the words are what a table's provenance keeps.
+    """
+
+    NEVER_MOVES = "never move: "
+    NO_EM_GAIN = "no EM gain is given"
+    DRIFT_CORRECTED = "are corrected for drift"
+
+    def __str__(self) -> str:
+        return self.value
 
 
 class _PathError(InputError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,8 @@ from napari_subpixel.errors import ImplausibleError, InputError
 TRUNCATE_SIGMA = 5.0
 #: Range of the standard deviation of a PSF in a microscope, in pixels.
 PLAUSIBLE_SIGMA_PX = (0.3, 10.0)
+#: Digits of a width in pixels that mean anything, with some to spare.
+SIGMA_DIGITS = 6
 
 
 @dataclass(frozen=True)
@@ -77,18 +78,28 @@ class GaussianPSF:
             return cls.from_dict(records.read_section(path, "psf"))
 
 
+def typable_sigma(sigma_px: float) -> float:
+    """Return a width in pixels with as many digits as mean anything, so that one in nm with few digits becomes it."""
+    return float(f"{sigma_px:.{SIGMA_DIGITS}g}")
+
+
 def sigma_in_nm(sigma_px: float, pixel_size_nm: float) -> float:
-    """Return the width in nm that becomes exactly this one in pixels, where there is such a number.
+    """Return the width in nm of the fewest digits that `typable_sigma` makes this one in pixels.
 
     Parameters
     ----------
     sigma_px : float
         In pixels.
     pixel_size_nm : float
+
+    Examples
+    --------
+    >>> 1.1019 * 100, sigma_in_nm(1.1019, 100)
+    (110.19000000000001, 110.19)
     """
-    nm = float(f"{sigma_px * pixel_size_nm:.10g}")
-    near = (nm, sigma_px * pixel_size_nm, math.nextafter(nm, math.inf), math.nextafter(nm, 0.0))
-    return next((value for value in near if value / pixel_size_nm == sigma_px), nm)
+    shortened = (float(f"{sigma_px * pixel_size_nm:.{digits}g}") for digits in range(3, 12))
+    near = (nm for nm in shortened if typable_sigma(nm / pixel_size_nm) == typable_sigma(sigma_px))
+    return next(near, sigma_px * pixel_size_nm)
 
 
 def draw_gaussians(

@@ -13,7 +13,7 @@ from napari_subpixel._util.generators import stepwise
 from napari_subpixel.analysis.blinks import RADIUS_SIGMAS as SCATTER_SIGMAS
 from napari_subpixel.analysis.blinks import Events, linked_scatter, merge_blinks, scatter_over_uncertainty
 from napari_subpixel.analysis.curve_fitting import MAX_KNOTS, Fit, best_fit, disagreement, refined
-from napari_subpixel.analysis.drift_curve import DriftCurve
+from napari_subpixel.analysis.drift_curve import DriftCurve, is_corrected
 from napari_subpixel.analysis.fiducials import (
     MIN_FRAMES,
     MIN_RADIUS_NM,
@@ -26,7 +26,7 @@ from napari_subpixel.analysis.fiducials import (
 from napari_subpixel.analysis.knots import Knots, Stiffness
 from napari_subpixel.analysis.rough_drift import RoughDrift, rough_drift
 from napari_subpixel.analysis.smoothing import Curve
-from napari_subpixel.errors import InputError, TooFewMoleculesError
+from napari_subpixel.errors import CorrectedTableError, InputError, TooFewMoleculesError
 from napari_subpixel.localizations import Localizations
 
 #: Fewest appearances of molecules.
@@ -107,11 +107,14 @@ def estimate_drift(
     ------
     PixelSizeError
         If the pixel size is not known.
+    CorrectedTableError
+        If drift that was estimated in the same way is subtracted already.
     TooFewMoleculesError
         If the rows are too few, or overlap too little, to say anything of a drift; if there is no fiducial.
     InputError
         If there are no rows, or they are all in one frame or at one place.
     """
+    _check_not_corrected(localizations, "molecules" if fiducials is False else "fiducials")
     rows = _rows_of(localizations)
     n_frames = max(localizations.n_frames or 0, int(rows.frame.max()) + 1)
     picks = None if isinstance(fiducials, bool) else checked_picks(fiducials) * localizations.known_pixel_size_nm()
@@ -127,6 +130,17 @@ def checked_picks(picks: ArrayLike) -> NDArray[np.float64]:
     if places.ndim != 2 or places.shape[1] != 2 or not len(places) or not np.isfinite(places).all():
         raise InputError(f"fiducials are picked by positions y, x in pixels, shape (M, 2), got shape {places.shape}")
     return places
+
+
+def _check_not_corrected(localizations: Localizations, method: str) -> None:
+    """Refuse a table that was fitted in the same way: its rows agree too well for what is left of the drift to show."""
+    about = localizations.provenance.get("drift")
+    before = about.get("method", method) if isinstance(about, dict) else method
+    if is_corrected(localizations) and before == method:
+        raise CorrectedTableError(
+            f"drift was estimated from these {method} and subtracted already: a second curve would promise an error "
+            "far below its own"
+        )
 
 
 def _knots(rows: _Rows) -> Knots:

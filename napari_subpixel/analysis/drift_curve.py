@@ -14,10 +14,8 @@ from numpy.typing import NDArray
 from napari_subpixel._util.files import atomic_output, check_can_write, open_input, reading
 from napari_subpixel._util.records import set_field
 from napari_subpixel.errors import InputError
-from napari_subpixel.localizations import Localizations
+from napari_subpixel.localizations import DRIFT_COLUMNS, Localizations
 
-#: Columns of a corrected table: the drift that was subtracted from every row, by axis.
-DRIFT_COLUMNS = {"y": "y_drift_nm", "x": "x_drift_nm", "z_nm": "z_drift_nm"}
 #: Columns of a trace's file, in order; those of z only where there is one.
 TRACE_COLUMNS = ("frame", "x_nm", "y_nm", "z_nm", "x_error_nm", "y_error_nm", "z_error_nm")
 #: Decimals of a trace's file.

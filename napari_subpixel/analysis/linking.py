@@ -149,7 +149,7 @@ def link(table: Localizations, *, max_dark_frames: int | None = None, max_distan
     }
     provenance = {"program": f"napari-subpixel {__version__}", **table.provenance, "link": about}
     molecules = merged(table, group, n_molecules).with_about(provenance=provenance)
-    warnings = (*spread.warnings, *_warnings(factor, len(table), molecules, frame))
+    warnings = (*_linked_before(table), *spread.warnings, *_warnings(factor, len(table), molecules, frame))
     return Linked(table, group, molecules, len(found.again) - 1, factor, tuple(found.again.tolist()), warnings)
 
 
@@ -250,6 +250,16 @@ def _every(n_rows: int) -> slice:
 
 def _nothing(dark: int | None) -> Statistics:
     return Statistics(1.0, 0, np.full((dark or 0) + 1, 0.5))
+
+
+def _linked_before(table: Localizations) -> tuple[str, ...]:
+    """Warn of rows that are molecules already."""
+    if "n_frames" not in table or not (n_linked := int(np.count_nonzero(table["n_frames"] > 1))):
+        return ()
+    return (
+        f"{n_linked:,} of {len(table):,} rows are linked already, and count in the first of their frames only: which "
+        "rows belong together, dark frames, and on and off times are wrong; link the table as it was detected",
+    )
 
 
 def _warnings(factor: float, n_rows: int, molecules: Localizations, frame: Any) -> list[str]:

@@ -57,6 +57,8 @@ QUANTITIES: Mapping[str, Known] = {
     "first_frame": Known((), "frame"),
     "last_frame": Known((), "frame"),
 }
+#: Columns that a run leaves out where all rows have 0, with the entry of its provenance that counts the others.
+LEFT_OUT_WHERE_0: Mapping[str, str] = {"saturated": "n_saturated"}
 #: The unit of a quantity of which the table's own name does not say any, as that of a column of your own.
 UNKNOWN = "unknown"
 #: A column of another program has its unit in brackets.
@@ -72,7 +74,7 @@ class Source:
     Attributes
     ----------
     columns : tuple of str
-        The table's columns; of several it is the root mean square.
+        The table's columns; of several it is the root mean square. Of none it is 0 in all rows.
     unit : str
         ``"nm"``, ``"px"``, ``"photon"``, ``"frame"``, none, or `UNKNOWN`.
     in_pixels : bool
@@ -105,7 +107,8 @@ def source_of(table: Localizations, name: str) -> Source:
     ----------
     table : Localizations
     name : str
-        A name of `QUANTITIES`, an alias, or a column of the table's own, whose unit in brackets may be left out.
+        A name of `QUANTITIES`, an alias, or a column of the table's own, whose unit in brackets may be left out. One of
+        `LEFT_OUT_WHERE_0` is 0 in all rows where the table's provenance says so.
 
     Raises
     ------
@@ -125,6 +128,8 @@ def source_of(table: Localizations, name: str) -> Source:
         return _own_source(table, name)
     elif own := next((column for column in table.extra if _bare(column) == name.lower()), None):
         return _own_source(table, own)
+    elif table.provenance.get(LEFT_OUT_WHERE_0.get(name.lower(), "")) == 0:
+        return Source((), UNKNOWN)
     there = ", ".join(names_in(table))
     if ours in QUANTITIES:
         raise FilterError(f"the table has no column {name!r}; there are {there}")
@@ -154,6 +159,8 @@ def values_in(table: Localizations, source: Source, rows: slice = slice(None)) -
     rows : slice
         Which rows.
     """
+    if not source.columns:
+        return np.zeros(len(range(*rows.indices(len(table)))), np.int64), False
     parts = [table[column][rows] for column in source.columns]
     single = all(part.dtype == np.float32 for part in parts)
     if len(parts) == 1 and not (source.in_pixels and source.unit == "nm"):

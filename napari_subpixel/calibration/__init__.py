@@ -4,6 +4,7 @@ microscope         `microscope_of`: what is not given of a movie's microscope, a
 camera_estimate    gain and baseline of the camera from any movie's noise
 camera_check       a given camera compared with them
 camera_misfit      whether its baseline and gain fit
+emccd              whether a camera multiplies electrons, by its name or the movie's metadata
 noise_growth       how the noise grows with the light, and how well the movie shows it
 window_spectra     noise and molecules of small windows, by their frequencies
 psf_width          width of the PSF from the spectrum of what changes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_subpixel.calibration.saturation import saturated_pixels
 from napari_subpixel.errors import InputError
 from napari_subpixel.stacks import Stack, check_finite
 
@@ -56,10 +57,7 @@ def changes_and_light(frames: NDArray) -> tuple[NDArray[np.float64], NDArray[np.
     return (second - first) / np.sqrt(2), (first + second) / 2
 
 
-def saturated_pixels(frames: NDArray, n_pairs: int) -> NDArray[np.bool_]:
-    """Return where a frame of a pair has the highest value of all, if more than one pixel has it, (K, Y, X)."""
-    frames = np.asarray(frames)
-    high = frames == frames.max()
-    if high.sum() < 2:
-        high[:] = False
+def saturated_in_pairs(frames: NDArray, n_pairs: int) -> NDArray[np.bool_]:
+    """Return which pixels are saturated in a frame of a pair, shape (K, Y, X)."""
+    high = saturated_pixels(np.asarray(frames))
     return high if n_pairs == len(frames) else (high[::2] | high[1::2])[:n_pairs]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from napari_subpixel._util import records
 from napari_subpixel.calibration.camera_check import check_baseline, compared, unchecked
 from napari_subpixel.calibration.camera_estimate import ASSUMED, completed
+from napari_subpixel.calibration.emccd import em_gain_warning
 from napari_subpixel.calibration.frame_pairs import MAX_PIXELS, MIN_SIDE_PX, sample_pairs
 from napari_subpixel.calibration.noise_growth import NARROW_PX, NoiseFit, fit_noise
 from napari_subpixel.calibration.outlier_frames import copied_frames, outlier_frames, pairs_without
@@ -19,6 +20,7 @@ from napari_subpixel.calibration.psf_width import DEFAULT_SIGMA_PX, estimate_sig
 from napari_subpixel.camera import GAIN, Camera
 from napari_subpixel.errors import NoEstimateError
 from napari_subpixel.stacks import Stack
+from napari_subpixel.stacks.devices import camera_notes
 
 #: Pixels read for comparing a given camera with the movie, where nothing has to be estimated.
 MAX_COMPARED_PIXELS = 1 << 22
@@ -50,6 +52,8 @@ class Microscope:
         Where the movie and the given camera differ, and which frames are unlike the others, as text.
     suggested : Camera, optional
         What the movie looks like, where the given camera does not fit.
+    suggested_sigma_px : float, optional
+        The width of the movie's spots, where the given one does not fit.
     left_out : tuple of str
         Which frames are unlike the others, as text; of the warnings.
     """
@@ -59,6 +63,7 @@ class Microscope:
     assumed: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     suggested: Camera | None = None
+    suggested_sigma_px: float | None = None
     left_out: tuple[str, ...] = ()
 
 
@@ -114,17 +119,18 @@ def microscope_of(
         if "baseline" not in unknown:
             check_baseline(fit, camera)
         suggested, misfit = compared(fit, camera, unknown)
+        without_em_gain = em_gain_warning(camera, camera_notes(stack), unknown)
         if unknown:
             camera, note, uncertain = _camera_of(fit, camera, unknown)
             notes.append(note)
             warnings += [uncertain] if uncertain else []
-        warnings += [misfit] if misfit else []
-        warnings += [misfit_of_width] if misfit_of_width else []
+        warnings += [warning for warning in (without_em_gain, misfit, misfit_of_width) if warning]
         not_checked = unchecked(fit, unknown)
         notes += [note for note in (width_note, "" if unknown else not_checked) if note]
         warnings += [not_checked] if unknown and not_checked else []  # something rests on what is not checked
     suggested = suggested and _typable(suggested, GAIN)
-    return Microscope(camera, width, tuple(notes), tuple(warnings), suggested, tuple(unlike))
+    fitting = seen if misfit_of_width else None
+    return Microscope(camera, width, tuple(notes), tuple(warnings), suggested, fitting, tuple(unlike))
 
 
 def _left_out(left_out: NDArray[np.bool_], numbers: NDArray[np.int64]) -> list[str]:

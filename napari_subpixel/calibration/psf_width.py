@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_subpixel.calibration.frame_pairs import changes_and_light, saturated_pixels
+from napari_subpixel.calibration.frame_pairs import changes_and_light, saturated_in_pairs
 from napari_subpixel.errors import NoEstimateError
 
 #: Smallest and largest plausible width of the PSF, in pixels.
@@ -47,7 +47,7 @@ def estimate_sigma_px(frames: NDArray) -> float:
     from scipy.optimize import minimize
 
     changing = changes_and_light(frames)[0]
-    saturated = saturated_pixels(frames, len(changing))
+    saturated = saturated_in_pairs(frames, len(changing))
     if saturated.any() and (weights := _apart_from(saturated)).mean() > MIN_UNSATURATED:
         changing = changing * weights
     power, square, pixel = _spectrum(changing)

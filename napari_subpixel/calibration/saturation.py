@@ -1,4 +1,7 @@
-"""The top of a camera's range: from which value on pixels of a movie are saturated."""
+"""The top of a camera's range: from which value on pixels of a movie are saturated, and which pixels and spots are.
+
+What is saturated is decided here alone, for molecules that are marked, for estimates, and for measuring a PSF.
+"""
 
 from __future__ import annotations
 
@@ -85,3 +88,37 @@ def find_saturation(frames: NDArray[Any], *, bit_depth: int = 16, bad: NDArray[n
     if (is_depth and number >= MIN_AT_BIT_DEPTH) or is_plateau:
         return Saturation(top, share)
     return Saturation(limit)
+
+
+def saturated_pixels(frames: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which pixels of some frames of a movie are saturated, shape (N, Y, X).
+
+    Parameters
+    ----------
+    frames : ndarray, shape (N, Y, X)
+        In ADU.
+    """
+    level = find_saturation(frames).level
+    return np.zeros(frames.shape, bool) if level is None else frames >= level
+
+
+def saturated_spots(tops: NDArray[np.float64], level: float | None) -> NDArray[np.bool_]:
+    """Return which spots are saturated: those that reach the top of the range, or end flat at the highest value of all.
+
+    Bright spots cover so few pixels that a level which the camera reaches nowhere else may not show in a whole movie.
+
+    Parameters
+    ----------
+    tops : ndarray, shape (K, 2)
+        Each spot's highest value, in ADU, and in how many pixels it is there.
+    level : float, optional
+        From which value on pixels of the movie are saturated.
+
+    Returns
+    -------
+    ndarray of bool, shape (K,)
+    """
+    if not len(tops):
+        return np.zeros(0, bool)
+    flat = (tops[:, 0] == tops[:, 0].max()) & (tops[:, 1] >= 2)
+    return flat if level is None else flat | (tops[:, 0] >= level)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_subpixel.calibration.frame_sample import sampled_frames
+from napari_subpixel.calibration.saturation import find_saturation, saturated_spots
 from napari_subpixel.calibration.spot_fitting import (
     ISOLATION_SIGMA,
     Fits,
@@ -181,9 +183,10 @@ def find_isolated_spots(
     """
     first_pass = numbers[:: -(-len(numbers) // FIRST_PASS_FRAMES)]
     measured_px, searched = FIRST_SIGMA_PX, first_pass
+    level = find_saturation(sampled_frames(stack), bit_depth=camera.bit_depth).level
     for _ in range(MAX_PASSES):
         sigma_px = measured_px
-        search = yield from _search_once(stack, camera, searched, part, sigma_px)
+        search = yield from _search_once(stack, camera, searched, part, sigma_px, level)
         if len(search.spots.frame) >= MIN_SPOTS:
             measured_px = float(np.quantile(search.spots.width, 0.3))  # of a z-stack nearer to the focus
         if len(searched) == len(numbers) and abs(np.log(measured_px / sigma_px)) < SIGMA_AGREEMENT:
@@ -233,9 +236,14 @@ class _FrameSpots(NamedTuple):
 
 
 def _search_once(
-    stack: Stack, camera: Camera, numbers: NDArray[np.int64], part: tuple[slice, slice], sigma_px: float
+    stack: Stack,
+    camera: Camera,
+    numbers: NDArray[np.int64],
+    part: tuple[slice, slice],
+    sigma_px: float,
+    level: float | None,
 ) -> Generator[float, None, SpotSearch]:
-    """Find and fit the spots of some frames."""
+    """Find and fit the spots of some frames, of which those that reach a level are saturated."""
     max_per_frame = max(1, _max_spots(sigma_px) // len(numbers))
     found: list[_FrameSpots] = []
     for index, number in enumerate(numbers.tolist()):
@@ -244,7 +252,7 @@ def _search_once(
         check_finite(frame, number, stack.name)
         found.append(_spots_of_frame(frame[0][part], camera, sigma_px, max_per_frame))
     left_out = {reason: sum(s.n_left_out[reason] for s in found) for reason in found[0].n_left_out}
-    saturated = _saturated(np.concatenate([s.top for s in found]), stack.dtype, camera.bit_depth)
+    saturated = saturated_spots(np.concatenate([s.top for s in found]), level)
     frame_of = np.repeat(np.arange(len(found)), [len(s.place) for s in found])[~saturated]
     place = np.concatenate([s.place for s in found])[~saturated]
     windows = np.concatenate([s.windows for s in found])[~saturated]
@@ -284,14 +292,3 @@ def _nearest_to_middle(place: NDArray[np.int64], shape: tuple[int, ...], max_spo
     """Return at most `max_spots` places: the same ones in every frame, whatever their brightness."""
     distance = ((place - np.array(shape) / 2) ** 2).sum(axis=1)
     return place[np.sort(np.argsort(distance, kind="stable")[:max_spots])]
-
-
-def _saturated(tops: NDArray[np.float64], dtype: np.dtype[Any], bit_depth: int) -> NDArray[np.bool_]:
-    """Say which spots have a flat top at the highest value of all, or reach the largest value of the digitiser.
-
-    Takes each spot's highest value and in how many pixels it is there, shape (K, 2).
-    """
-    if not len(tops):
-        return np.zeros(0, bool)
-    flat = (tops[:, 0] == tops[:, 0].max()) & (tops[:, 1] >= 2)
-    return flat | (dtype.kind in "iu") & (tops[:, 0] >= 2**bit_depth - 1)

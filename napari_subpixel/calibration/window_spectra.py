@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_subpixel.calibration.frame_pairs import changes_and_light, saturated_pixels
+from napari_subpixel.calibration.frame_pairs import changes_and_light, saturated_in_pairs
 
 #: Side of a window, in pixels; that of smaller frames is theirs.
 WINDOW_PX = 20
@@ -83,7 +83,7 @@ def window_spectra(frames: NDArray, sigma_px: float) -> WindowSpectra:
     window = np.outer(taper, taper)
     bands, sizes, leak = _bands(side, sigma_px)
     folded = _folded(bands, side).astype(np.float32)
-    saturated = saturated_pixels(frames, len(changing))
+    saturated = saturated_in_pairs(frames, len(changing))
     whole = np.stack([~np.any(_windows(pixels, side, step), axis=(2, 3)) for pixels in saturated])
     whole |= not whole.any()  # of a movie that is clipped everywhere
     lights, powers = [], []

@@ -23,6 +23,7 @@ from napari_subpixel.errors import (
     PixelSizeError,
     SeriesError,
     UnfinishedRunError,
+    WarningKind,
 )
 
 #: By the kind of error; a kind that is not here is advised as the kind that it is derived from.
@@ -64,6 +65,24 @@ ADVICE_OF_COMMANDS: Mapping[str, Mapping[type[InputError], str]] = {
     "report": {PixelSizeError: "give --pixel-size-nm"},
     "resolution": {PixelSizeError: "give --pixel-size-nm"},
 }
+#: By the kind of warning.
+ADVICE_ON_WARNINGS: Mapping[WarningKind, str] = {
+    WarningKind.NEVER_MOVES: "--drop-static leaves them out",
+    WarningKind.NO_EM_GAIN: "give --em-gain",
+    WarningKind.DRIFT_CORRECTED: "drift --undo restores the original positions",
+}
+
+
+def hinted(warning: str) -> str:
+    """Return a warning with what to do about it, where its kind is known.
+
+    Examples
+    --------
+    >>> hinted("a.tif: 30 of 90 points (33.3%) never move: most frames have one at y 4, x 7")
+    'a.tif: 30 of 90 points (33.3%) never move: most frames have one at y 4, x 7; --drop-static leaves them out'
+    """
+    advice = [advice for kind, advice in ADVICE_ON_WARNINGS.items() if str(kind) in warning]
+    return "; ".join([warning, *advice])
 
 
 def advised(error: InputError, command: str = "", *, first: str = "") -> str:

@@ -15,7 +15,6 @@ from napari_subpixel.cli.record_flags import flag, flags_of
 from napari_subpixel.errors import InputError
 
 if TYPE_CHECKING:
-    from napari_subpixel.camera import Camera
     from napari_subpixel.detection.job import DetectionJob
     from napari_subpixel.runs.batch import MovieProgress
 
@@ -59,10 +58,10 @@ class Announcements:
         if notice := without_pixel_size(at.output, job.pixel_size_nm):
             self.warn(notice)
         self._misfits[at.movie] = [line for line in warnings if "the movie looks like" in line]
-        if job.suggested_camera is not None:
-            say(f"{name}: what the movie looks like, as flags: {self._flags(job, job.suggested_camera)}")
+        if job.suggested_camera is not None or job.suggested_sigma_px is not None:
+            say(f"{name}: what the movie looks like, as flags: {self._suggested(job)}")
         elif job.has_estimates:
-            say(f"{name}: as flags: {self._flags(job, job.camera)}")
+            say(f"{name}: as flags: {self._flags(job)}")
         if self.save_to is not None:
             self._save(job, self.save_to)
 
@@ -83,9 +82,20 @@ class Announcements:
         for line in self._misfits.get(movie, ()):
             warn(f"{line}, and the table was made with it")
 
-    def _flags(self, job: DetectionJob, camera: Camera) -> str:
-        """Return the flags that give a camera, and the pixel size, the PSF and the brightness of a job."""
-        camera = replace(camera, pixel_size_nm=job.pixel_size_nm)
+    def _suggested(self, job: DetectionJob) -> str:
+        """Return the flags that fit the movie, in place of what was given and does not."""
+        from napari_subpixel.detection.job import FROM_MOVIE
+
+        fitting = replace(
+            job, camera=job.suggested_camera or job.camera, sigma_px=job.suggested_sigma_px or job.sigma_px
+        )
+        if any(what.startswith(FROM_MOVIE) for what in job.assumed):
+            fitting = replace(fitting, molecule_photons=0.0)  # which rests on what does not fit
+        return self._flags(fitting)
+
+    def _flags(self, job: DetectionJob) -> str:
+        """Return the flags that give the camera, the pixel size, the PSF and the brightness of a job."""
+        camera = replace(job.camera, pixel_size_nm=job.pixel_size_nm)
         default = type(camera)()
         texts = []
         if self.camera_file is not None and camera.map_shape is not None:

@@ -13,7 +13,7 @@ from napari_subpixel.cli.common import (
     read_table_to_write,
     without_pixel_size,
 )
-from napari_subpixel.cli.messages import say, warn
+from napari_subpixel.cli.messages import counted, say, warn
 from napari_subpixel.cli.tables import print_json
 from napari_subpixel.errors import InputError
 
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     if lost:
         warn(f"{output}: the format has no column for {', '.join(lost)}, which were left out")
     size = "unknown" if table.pixel_size_nm is None else f"{table.pixel_size_nm:g} nm"
-    say(f"{output}: {len(table):,} rows, pixel size {size}")
+    say(f"{output}: {counted(len(table), 'row')}, pixel size {size}")
     if arguments.json:
         print_json({
             "table": str(output),

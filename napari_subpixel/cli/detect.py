@@ -20,7 +20,7 @@ from napari_subpixel.cli.common import (
     unknown_gain,
 )
 from napari_subpixel.cli.exit_status import DONE, SOME_FAILED
-from napari_subpixel.cli.messages import detail, fail, say, warn
+from napari_subpixel.cli.messages import counted, detail, fail, say, warn
 from napari_subpixel.cli.parsing import StoppedError
 from napari_subpixel.cli.record_flags import add_record_flags, flag
 from napari_subpixel.cli.simulate import add_psf_argument, psf_from
@@ -431,8 +431,5 @@ def _report(outcome: Outcome, where: str, image: Path | None, announced: Announc
     rate = f" ({outcome.frames_per_second:.0f} frames/s)" if outcome.frames_per_second else ""
     where += f"; the image is {image}" if image else ""
     median = "" if outcome.median_per_frame is None else f", {outcome.median_per_frame:,g} in the median frame"
-    molecules = "molecule" if outcome.n_molecules == 1 else "molecules"
-    say(
-        f"{outcome.output}: {outcome.n_molecules:,} {molecules}{median}; {outcome.n_frames} frames in "
-        f"{outcome.seconds:.1f} s{rate}; {outcome.how}, on {where}"
-    )
+    molecules, frames = counted(outcome.n_molecules, "molecule"), counted(outcome.n_frames, "frame")
+    say(f"{outcome.output}: {molecules}{median}; {frames} in {outcome.seconds:.1f} s{rate}; {outcome.how}, on {where}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from napari_subpixel._util.records import naming
 from napari_subpixel.cli.common import add_pixel_size_of_table, add_table_arguments, frame_range, read_table
 from napari_subpixel.cli.filtering import add_keep_argument, kept_rows
-from napari_subpixel.cli.messages import detail, say, warn
+from napari_subpixel.cli.messages import counted, detail, say, warn
 from napari_subpixel.cli.parsing import UsageError
 from napari_subpixel.cli.tables import print_json
 from napari_subpixel.errors import CorrectedTableError, PixelSizeError
@@ -176,7 +176,7 @@ def _undo(arguments: argparse.Namespace, table: Localizations) -> int:
     with naming(arguments.localizations):
         restored = undo_drift(table)
     formats.write(arguments.output, restored, overwrite=arguments.overwrite)
-    say(f"{arguments.output}: {len(restored):,} rows at their original positions")
+    say(f"{arguments.output}: {counted(len(restored), 'row')} at their original positions")
     if arguments.json:
         print_json({"method": "undo", "output": str(arguments.output), "n_localizations": len(restored)})
     return 0
@@ -185,9 +185,9 @@ def _undo(arguments: argparse.Namespace, table: Localizations) -> int:
 def _report(arguments: argparse.Namespace, table: Localizations, curve: DriftCurve) -> None:
     y, x = curve.extent_nm
     at = f", jumps at frame {', '.join(map(str, curve.jumps))}" if curve.jumps else ""
-    by = f"{len(curve.fiducials)} {'fiducial' if len(curve.fiducials) == 1 else 'fiducials'}"
+    by = counted(len(curve.fiducials), "fiducial")
     say(
-        f"{arguments.output}: {len(table):,} rows; drift over {x:.1f} nm in x and {y:.1f} nm in y, by "
+        f"{arguments.output}: {counted(len(table), 'row')}; drift over {x:.1f} nm in x and {y:.1f} nm in y, by "
         f"{by if curve.fiducials else curve.method}, error {curve.rms_error_nm:.2f} nm RMS{at}"
     )
     if arguments.json:

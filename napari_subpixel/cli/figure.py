@@ -17,7 +17,7 @@ from napari_subpixel.cli.detect import (
     watched,
 )
 from napari_subpixel.cli.filtering import add_keep_argument
-from napari_subpixel.cli.messages import say
+from napari_subpixel.cli.messages import counted, say
 from napari_subpixel.cli.parsing import UsageError
 from napari_subpixel.cli.report import command_of
 from napari_subpixel.cli.simulate import add_psf_argument
@@ -129,7 +129,8 @@ def _detected(
         return done
     for what in (*filter(None, [done.own_settings]), *done.assumed):
         announced.say(f"{done.movie.name}: {what}")
-    say(f"{done.movie.name}: {done.n_molecules:,} localizations in {done.n_frames:,} frames, {done.seconds:.0f} s")
+    found, frames = counted(done.n_molecules, "localization"), counted(done.n_frames, "frame")
+    say(f"{done.movie.name}: {found} in {frames}, {done.seconds:.0f} s")
     return done
 
 

@@ -16,8 +16,8 @@ from napari_subpixel.cli.common import (
     read_table_to_write,
     region,
 )
-from napari_subpixel.cli.filtering import add_keep_argument
-from napari_subpixel.cli.messages import say, warn
+from napari_subpixel.cli.filtering import add_keep_argument, report_kept
+from napari_subpixel.cli.messages import counted, say
 from napari_subpixel.cli.parsing import UsageError
 from napari_subpixel.cli.tables import print_json
 
@@ -67,12 +67,11 @@ def run(arguments: argparse.Namespace) -> int:
         kept = table
         for what, rows in _filtered(table, arguments):
             steps.append({"filter": what, "n_rows": len(rows)})
-            say(f"{arguments.localizations}: {len(rows):,} of {len(kept):,} rows are kept ({what})")
+            keep = arguments.keep if arguments.keep is not None and what == arguments.keep.text else None
+            report_kept(arguments.localizations, kept, rows, what, keep)
             kept = rows
-    if len(table) and not len(kept):
-        warn(f"{arguments.localizations}: no row is kept")
     formats.write(output, kept, overwrite=arguments.overwrite)
-    say(f"{output}: {len(kept):,} rows")
+    say(f"{output}: {counted(len(kept), 'row')}")
     if arguments.json:
         document = {"table": str(output), "n_rows": len(table), "n_kept": len(kept), "filters": steps}
         print_json({**document, "keep": None if arguments.keep is None else arguments.keep.text})

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_subpixel._util.records import naming
-from napari_subpixel.cli.messages import say, warn
+from napari_subpixel.cli.messages import counted, say, warn
 
 if TYPE_CHECKING:
     from napari_subpixel.analysis.filters import Filter
@@ -49,7 +49,30 @@ def kept_rows(table: Localizations, keep: Filter | None, path: Path) -> Localiza
         return table
     with naming(path):
         kept = keep.keep(table)
-    say(f"{path}: {len(kept):,} of {len(table):,} rows are kept ({keep.text})")
-    if len(table) and not len(kept):
-        warn(f"{path}: no row is kept by {keep.text!r}")
+    report_kept(path, table, kept, keep.text, keep)
     return kept
+
+
+def report_kept(path: Path, table: Localizations, kept: Localizations, what: str, keep: Filter | None = None) -> None:
+    """Report how many rows of a file's table are kept; where an expression keeps all or none, also the values there.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    table, kept : Localizations
+        The rows before and after.
+    what : str
+        What they were chosen by.
+    keep : Filter, optional
+        The expression, where there was one.
+    """
+    values = ""
+    if keep is not None and len(table) and len(kept) in (0, len(table)):
+        from napari_subpixel.analysis.value_ranges import value_ranges
+
+        values = f": {value_ranges(keep, table)}"
+    none = len(table) and not len(kept)
+    say(f"{path}: {len(kept):,} of {counted(len(table), 'row')} are kept ({what}){'' if none else values}")
+    if none:
+        warn(f"{path}: no row is kept by {what!r}{values}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari_subpixel.cli.advice import advised
 from napari_subpixel.cli.common import add_movie_arguments, opening_from, read_table
@@ -15,6 +15,8 @@ from napari_subpixel.cli.tables import print_json, sections
 from napari_subpixel.errors import ImplausibleError, InputError, PixelSizeError, suggest
 
 if TYPE_CHECKING:
+    from napari_subpixel.calibration.bad_pixels import BadPixels
+    from napari_subpixel.calibration.saturation import Saturation
     from napari_subpixel.localizations import Localizations
     from napari_subpixel.stacks import Stack
 
@@ -70,8 +72,8 @@ def _files_of(name: str) -> list[str]:
     movies = [str(movie) for movie in gather_movies([name])]
     if movies != [name]:
         return movies
-    suffixes = {suffix for format_ in formats.FORMATS.values() for suffix in format_.suffixes}
-    tables = [file for file in folder.iterdir() if file.suffix.lower() in suffixes and file.is_file()]
+    written = {suffix for format_ in formats.FORMATS.values() for suffix in format_.suffixes}
+    tables = [file for file in folder.iterdir() if file.suffix.lower() in written and file.is_file()]
     return [str(file) for file in sorted(tables, key=natural_key)] or [name]
 
 
@@ -97,8 +99,7 @@ def describe(file: str, opening: Mapping[str, Any] | None = None) -> dict[str, A
         return _model(file)
     if suffix in YAML_SUFFIXES:
         return _yaml(path)
-    suffixes = [suffix for format_ in formats.FORMATS.values() for suffix in (*format_.suffixes, *format_.also_read)]
-    return _table(path) if suffix in suffixes else _movie(path, opening or {})
+    return _table(path) if suffix in formats.read_suffixes() else _movie(path, opening or {})
 
 
 # -- movies -------------------------------------------------------------------------------------------------------
@@ -110,6 +111,7 @@ def _movie(path: Path, opening: Mapping[str, Any]) -> dict[str, Any]:
 
     with open_stack(path, **opening) as stack:
         sidecar = sidecar_of(path)
+        pixels = _pixels(stack)
         return {
             "file": str(path),
             "kind": "movie",
@@ -119,7 +121,10 @@ def _movie(path: Path, opening: Mapping[str, Any]) -> dict[str, Any]:
             "frames": stack.n_frames,
             "pixel_size_nm": stack.pixel_size_nm,
             "pixel_shape_nm": list(stack.pixel_shape_nm) if stack.pixel_shape_nm else None,
-            "warnings": [*stack.warnings, *_spot_warnings(stack)] or None,
+            "warnings": [*stack.warnings, *filter(None, [pixels.saturation.text]), *_spot_warnings(pixels.movie)]
+            or None,
+            "bad_pixels": pixels.bad.text.removeprefix("bad pixels, interpolated: ") or None,
+            "saturation_adu": pixels.saturation.level if pixels.saturation.share else None,
             "series": stack.n_series,
             "files": len(stack.files),
             "bytes": sum(file.stat().st_size for file in stack.files),
@@ -127,6 +132,26 @@ def _movie(path: Path, opening: Mapping[str, Any]) -> dict[str, Any]:
             "first_frame": _levels(stack),
             "metadata": _tags(stack),
         }
+
+
+class _Pixels(NamedTuple):
+    """A movie's bad pixels, the movie without them, and from which value on the others are saturated."""
+
+    bad: BadPixels
+    movie: Stack
+    saturation: Saturation
+
+
+def _pixels(stack: Stack) -> _Pixels:
+    """Return which pixels of a movie do not follow the light, as `detect` finds them."""
+    from napari_subpixel.calibration.bad_pixels import find_bad_pixels
+    from napari_subpixel.calibration.frame_sample import sampled_frames
+    from napari_subpixel.calibration.saturation import find_saturation
+    from napari_subpixel.detection.mending import mended
+
+    sample = sampled_frames(stack)
+    bad = find_bad_pixels(sample)
+    return _Pixels(bad, mended(stack, bad), find_saturation(sample, bad=bad.mask))
 
 
 def _spot_warnings(stack: Stack) -> list[str]:
@@ -189,7 +214,7 @@ def _table(path: Path) -> dict[str, Any]:
     return {
         "file": str(path),
         "kind": "table",
-        "format": formats.format_for(path, to_read=True).title,
+        "format": formats.read_format_for(path).title,
         "rows": len(table),
         "columns": list(table.columns),
         "pixel_size_nm": table.pixel_size_nm,

@@ -14,7 +14,7 @@ from napari_subpixel.cli.common import (
     read_table_to_write,
 )
 from napari_subpixel.cli.filtering import add_keep_argument, kept_rows
-from napari_subpixel.cli.messages import say, warn
+from napari_subpixel.cli.messages import counted, say, warn
 from napari_subpixel.cli.tables import print_json
 
 
@@ -81,8 +81,8 @@ def run(arguments: argparse.Namespace) -> int:
         plot_times(arguments.plot, times, overwrite=arguments.overwrite)
     n, mean = len(linked.molecules), float(times.on_frames.mean()) if len(times.on_frames) else float("nan")
     say(
-        f"{output}: {len(table):,} rows of {n:,} molecules, on for {mean:.2f} frames on average, "
-        f"up to {linked.max_dark_frames} dark frames bridged"
+        f"{output}: {counted(len(table), 'row')} of {counted(n, 'molecule')}, on for {mean:.2f} frames on average, "
+        f"up to {counted(linked.max_dark_frames, 'dark frame')} bridged"
     )
     if arguments.json:
         print_json({"table": str(output), **linked.to_dict(), **times.to_dict()})

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from napari_subpixel._util.files import reading
+from napari_subpixel.cli.advice import hinted
 from napari_subpixel.errors import InputError
 
 #: Where the messages of the program go through.
@@ -28,14 +29,25 @@ class _Console(logging.Handler):
 _CONSOLE = _Console(logging.INFO)
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number of things in words.
+
+    Examples
+    --------
+    >>> counted(1, "row"), counted(2000, "row")
+    ('1 row', '2,000 rows')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def say(message: str) -> None:
     """Print a note on standard error, unless the command is to be quiet."""
     LOGGER.info(message)
 
 
 def warn(message: str) -> None:
-    """Print a warning on standard error, a line that begins so."""
-    LOGGER.warning("warning: %s", message)
+    """Print a warning on standard error, a line that begins so and ends with what to do about it, if anything."""
+    LOGGER.warning("warning: %s", hinted(message))
 
 
 def fail(message: str) -> None:

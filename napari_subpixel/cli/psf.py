@@ -28,6 +28,7 @@ from napari_subpixel.errors import InputError
 
 if TYPE_CHECKING:
     from napari_subpixel.calibration import SpotPsf
+    from napari_subpixel.calibration.bad_pixels import BadPixels
     from napari_subpixel.stacks import Stack
 
 #: What a camera file's name may end in.
@@ -67,11 +68,16 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print, and write what was asked for."""
+    from napari_subpixel.calibration.bad_pixels import find_bad_pixels
+    from napari_subpixel.calibration.frame_sample import sampled_frames
+    from napari_subpixel.detection.mending import mended
     from napari_subpixel.stacks import open_stack
 
     _check_outputs(arguments)
     given = camera_from(arguments)
-    with open_stack(arguments.movie, **opening_from(arguments)) as stack:
+    with open_stack(arguments.movie, **opening_from(arguments)) as opened:
+        bad = find_bad_pixels(sampled_frames(opened), given)
+        stack = mended(opened, bad)
         pixel_size_nm = given.pixel_size_nm or stack.pixel_size_nm
         if arguments.output and pixel_size_nm is None:
             raise stack.pixel_size_error("a camera file")
@@ -85,12 +91,12 @@ def run(arguments: argparse.Namespace) -> int:
 
         plot_psf(measured, arguments.plot, pixel_size_nm=pixel_size_nm, overwrite=arguments.overwrite)
     if arguments.json:
-        print(json.dumps(_document(arguments, measured, pixel_size_nm, assumed), indent=1, allow_nan=False))
+        print(json.dumps(_document(arguments, measured, pixel_size_nm, assumed, bad), indent=1, allow_nan=False))
     else:
         print(_text(measured, pixel_size_nm))
     for warning in warnings:
         warn(warning)
-    for what in (*assumed, *measured.notes):
+    for what in (*filter(None, [bad.text]), *assumed, *measured.notes):
         say(what)
     for path in filter(None, (arguments.output, arguments.plot)):
         say(f"{path}: written")
@@ -195,10 +201,20 @@ def _text(measured: SpotPsf, pixel_size_nm: float | None) -> str:
 
 
 def _document(
-    arguments: argparse.Namespace, measured: SpotPsf, pixel_size_nm: float | None, assumed: tuple[str, ...]
+    arguments: argparse.Namespace,
+    measured: SpotPsf,
+    pixel_size_nm: float | None,
+    assumed: tuple[str, ...],
+    bad: BadPixels,
 ) -> dict[str, Any]:
     nm: dict[str, float] = {}
     if pixel_size_nm is not None:
         nm = {"pixel_size_nm": pixel_size_nm, "sigma_nm": measured.sigma_px * pixel_size_nm}
         nm["sigma_uncertainty_nm"] = measured.sigma_uncertainty_px * pixel_size_nm
-    return {"movie": str(arguments.movie), **nm, **measured.to_dict(), "assumed": list(assumed)}
+    return {
+        "movie": str(arguments.movie),
+        **nm,
+        **measured.to_dict(),
+        "assumed": list(assumed),
+        "bad_pixels": bad.summary,
+    }

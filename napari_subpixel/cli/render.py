@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from napari_subpixel._util.records import naming
 from napari_subpixel.cli.common import add_table_arguments, read_table, region, shape
 from napari_subpixel.cli.filtering import add_keep_argument, kept_rows
-from napari_subpixel.cli.messages import say
+from napari_subpixel.cli.messages import counted, say, warn
 from napari_subpixel.cli.parsing import UsageError
 from napari_subpixel.cli.tables import print_json
 
@@ -144,8 +144,11 @@ def run(arguments: argparse.Namespace) -> int:
         )
     height, width = image.image.shape
     where = "" if roi is None else " of the region {}:{},{}:{}".format(*roi[0], *roi[1])
-    beyond = "the frames" if roi is None else "it"
-    outside = f"; {image.n_outside} points outside {beyond} left out" if image.n_outside else ""
+    beyond = "the frames" if roi is None else "the region"
+    outside = f"; {counted(image.n_outside, 'point')} outside {beyond} left out" if image.n_outside else ""
+    if image.n_outside == len(table):
+        why = f"none of {counted(len(table), 'point')} lies on {beyond}" if len(table) else "there are no points"
+        warn(f"{arguments.localizations}: {why}: the image is black")
     say(f"{arguments.output}: {height} x {width} pixels of {arguments.pixel_size_nm:g} nm{where}{outside}")
     if arguments.preview:
         bar = f", with a scale bar of {bar_nm:g} nm" if bar_nm else ""
@@ -214,5 +217,5 @@ def _described_colours(picture: SuperResolutionImage | ColouredImage, color_by: 
     if not isinstance(picture, ColouredImage):
         return ""
     low, high = picture.value_range
-    without = f" ({picture.n_without:,} points without it are left out)" if picture.n_without else ""
+    without = f" ({counted(picture.n_without, 'point')} without it left out)" if picture.n_without else ""
     return f", in colours by {color_by} from {low:g} to {high:g}{without}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_subpixel import __version__
 from napari_subpixel.cli.common import add_camera_arguments, camera_from, progress_bar, shape
-from napari_subpixel.cli.messages import say
+from napari_subpixel.cli.messages import counted, say
 from napari_subpixel.cli.record_flags import add_record_flags, default_text, given, help_of
 from napari_subpixel.cli.tables import print_json
 from napari_subpixel.errors import InputError
@@ -135,7 +135,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.trace:
         y, x = simulated_drift(simulation, np.random.default_rng(arguments.seed)).T
         DriftCurve(x, y, np.zeros(len(x)), np.zeros(len(y))).write(arguments.trace, overwrite=arguments.overwrite)
-    say(f"{arguments.output}: {simulation.n_frames} frames; {arguments.truth}: {len(truth)} molecules")
+    length = counted(simulation.n_frames, "frame")
+    say(f"{arguments.output}: {length}; {arguments.truth}: {counted(len(truth), 'molecule')}")
     if arguments.json:
         print_json({
             "movie": str(arguments.output),

@@ -7,6 +7,8 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from napari_subpixel._util.words import in_words
+
 #: Characters of a line of text that is read from top to bottom.
 WIDTH = 100
 
@@ -21,7 +23,7 @@ def text_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     a long one  1.5
     b           -
     """
-    lines = [[cell_text(cell) for cell in line] for line in (header, *rows)]
+    lines = [[in_words(cell) for cell in line] for line in (header, *rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
     return "\n".join(line.rstrip() for line in padded)
@@ -40,23 +42,10 @@ def sections(named: Mapping[str, Mapping[str, Any]]) -> str:
     for heading, fields in named.items():
         there = {name: value for name, value in fields.items() if value not in (None, "", [], (), {})}
         width = max(map(len, there), default=0)
-        lines = [_folded(f"  {name.ljust(width)}  ", cell_text(value)) for name, value in there.items()]
+        lines = [_folded(f"  {name.ljust(width)}  ", in_words(value)) for name, value in there.items()]
         if lines:
             blocks.append("\n".join([heading, *lines]))
     return "\n\n".join(blocks)
-
-
-def cell_text(value: Any) -> str:
-    """Return a value for people: short numbers, and lists with commas."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {cell_text(item)}" for name, item in value.items())
-    if isinstance(value, list | tuple):
-        return ", ".join(map(cell_text, value))
-    return " ".join(str(value).split())
 
 
 def print_json(document: Any) -> None:

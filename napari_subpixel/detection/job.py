@@ -28,10 +28,13 @@ from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.mending import Mending, mended
 from napari_subpixel.detection.options import DetectionOptions, checked_options
 from napari_subpixel.errors import InputError, PixelSizeError
+from napari_subpixel.psf import typable_sigma
 from napari_subpixel.stacks import Stack
 
 #: What the identity of a job has that follows a movie while it is written: the first frame of those detected.
 FOLLOWED = "followed from"
+#: How the note begins that the brightness of a molecule is estimated.
+FROM_MOVIE = "brightness from the movie"
 #: A given pixel size that differs by more than this share from that of the movie's metadata is reported.
 MAX_SIZE_DIFFERENCE = 0.05
 
@@ -72,6 +75,8 @@ class DetectionJob:
         detection, as text.
     suggested_camera : Camera, optional
         What the movie looks like, where the given camera does not fit.
+    suggested_sigma_px : float, optional
+        The same of the width of the point spread function.
     bad_pixels : BadPixels, optional
         Pixels that are interpolated in every frame.
     saturation_adu : float, optional
@@ -99,6 +104,7 @@ class DetectionJob:
     cautions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     suggested_camera: Camera | None = None
+    suggested_sigma_px: float | None = None
     bad_pixels: BadPixels | None = None
     saturation_adu: float | None = None
     drop_static: bool = False
@@ -260,13 +266,13 @@ def job_for(
     if not detector.measures:
         return replace(draft, sigma_px=None)
     movie = draft.movie
-    sigma_px = psf.sigma_px(size) if psf is not None and size is not None else None
+    sigma_px = typable_sigma(psf.sigma_px(size)) if psf is not None and size is not None else None
     known = microscope_of(movie, camera, sigma_px, unknown=options.estimated)
     brightness = yield from estimate_brightness.steps(
         movie, detector, known.camera, known.sigma_px, options.molecule_photons
     )
     estimated = options.molecule_photons is None and brightness.photons > 0
-    from_movie = f"brightness from the movie: a molecule gives {brightness.photons:,.0f} photons in a frame"
+    from_movie = f"{FROM_MOVIE}: a molecule gives {brightness.photons:,.0f} photons in a frame"
     spots = yield from in_silence(measure_elongation.steps(movie, known.camera, known.sigma_px))
     spots_round = spots is None or spots.is_round
     joins = bool(options.molecule_photons) and not spots_round
@@ -279,6 +285,7 @@ def job_for(
         assumed=(*listed, *known.assumed, *([from_movie] if estimated else [])),
         warnings=(*draft.warnings, *known.warnings),
         suggested_camera=known.suggested,
+        suggested_sigma_px=known.suggested_sigma_px,
         joins_fragments=joins,
         spots_round=spots_round,
         has_estimates=bool(options.estimated) or sigma_px is None or options.molecule_photons is None,

@@ -15,6 +15,7 @@ from napari_subpixel.evaluation.coverage import Frames, frames_to_score, gaps, l
 from napari_subpixel.evaluation.matching import Pairing, Shift, checked_pairing, estimate_shift, match
 from napari_subpixel.evaluation.mismatch import mismatch_warnings, swapped_warning
 from napari_subpixel.evaluation.points import Area, Points, scored
+from napari_subpixel.evaluation.processing import drift_warning, link_warning
 from napari_subpixel.evaluation.scores import Evaluation, Match
 from napari_subpixel.localizations import Localizations
 
@@ -119,13 +120,16 @@ def evaluate(
     yield 0.0
     placed = found.moved(-np.asarray(shift.yx_nm)) if remove_offset else found
     matches = yield from _matches(placed, real, tolerances, pairing)
+    drift = drift_warning(found, real, max(tolerances), pairing)
+    if drift:
+        offset_warnings = ()
     mismatch = mismatch_warnings(
         placed,
         real,
         lambda by: Points.of(truth, start - by, None if stop is None else stop - by, area).later(by),
         max(matches, key=lambda score: score.tolerance_nm),
         pairing,
-        explained=bool(offset_warnings),
+        explained=bool(drift or offset_warnings),
     )
     return Evaluation(
         matches=matches,
@@ -141,6 +145,8 @@ def evaluate(
         warnings=(
             *swapped_warning(localizations, truth),
             *_coverage_warnings(localizations, truth, real, scored_frames),
+            *link_warning(localizations, truth),
+            *drift,
             *offset_warnings,
             *mismatch,
         ),

@@ -92,6 +92,39 @@ def _is_result(table: Localizations) -> bool:
     return "model" in table.provenance or "probability" in table
 
 
+def sampled_match(
+    found: Points, real: Points, tolerance_nm: float, pairing: Pairing, *, at_most: int = MAX_COMPARED
+) -> Match:
+    """Match the points of some frames, as many as have so many localizations, for comparing two ways of matching.
+
+    Parameters
+    ----------
+    found, real : Points
+        The localizations and the truth.
+    tolerance_nm : float
+    pairing : {"optimal", "greedy"}
+    at_most : int
+        Localizations that suffice.
+
+    Raises
+    ------
+    InputError
+        If there are too many candidates for pairs in one frame.
+    """
+    frames = np.unique(found.frame)
+    kept = frames[:: -(-found.row.size // at_most)]
+    mine = found.select(np.isin(found.frame, kept))
+    others = real.select(np.isin(real.frame, kept)) if kept.size < frames.size else real
+    pairs = match(mine.frame, mine.yx_nm, others.frame, others.yx_nm, tolerance_nm, pairing)
+    return scored(mine, others, pairs, tolerance_nm)
+
+
+def is_much_better(score: Match, before: Match) -> bool:
+    """Say whether one match of the same points has more pairs than another, beyond chance."""
+    n, n_before = score.true_positives, before.true_positives
+    return n >= BETTER_RATIO * n_before and n - n_before > BETTER_ERRORS * np.sqrt(n + n_before)
+
+
 def _better(
     found: Points,
     real: Points,
@@ -102,14 +135,9 @@ def _better(
     swap: bool,
 ) -> str | None:
     """Return what makes the truth match much better, if anything does."""
-    frames = np.unique(found.frame)
-    kept = frames[:: -(-found.row.size // MAX_COMPARED)]
 
     def compared(truth: Points) -> Match:
-        mine = found.select(np.isin(found.frame, kept))
-        others = truth.select(np.isin(truth.frame, kept)) if kept.size < frames.size else truth
-        pairs = match(mine.frame, mine.yx_nm, others.frame, others.yx_nm, tolerance_nm, pairing)
-        return scored(mine, others, pairs, tolerance_nm)
+        return sampled_match(found, truth, tolerance_nm, pairing)
 
     def others() -> Iterator[tuple[str, Points]]:
         for by in FRAME_SHIFTS:
@@ -119,7 +147,6 @@ def _better(
 
     before = compared(real)
     words, best = max(((words, compared(truth)) for words, truth in others()), key=lambda way: way[1].true_positives)
-    n, n_before = best.true_positives, before.true_positives
-    if n < BETTER_RATIO * n_before or n - n_before <= BETTER_ERRORS * np.sqrt(n + n_before):
+    if not is_much_better(best, before):
         return None
     return f"{words} gives Jaccard {best.jaccard:.2f} instead of {before.jaccard:.2f}"

@@ -10,13 +10,14 @@
 - `hdf5_file`: opening HDF5 files
 - `picasso`: Picasso's hdf5 and the yaml next to it
 - `decode`: DECODE's h5
+- `smap_mat`: SMAP's MATLAB file
 - `parquet`: the native table
 - `notes`: what a file says of its table besides the rows
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from napari_subpixel.formats import (
     picasso_csv,
     rapidstorm,
     smap,
+    smap_mat,
     thunderstorm,
 )
 from napari_subpixel.formats.csv_reading import read_csv
@@ -44,7 +46,21 @@ from napari_subpixel.formats.protocol import csv_about
 from napari_subpixel.formats.recognition import is_flavoured
 from napari_subpixel.localizations import LocalizationParts, Localizations
 
-__all__ = ["FORMATS", "ORIGINS", "Format", "check_can_write", "format_for", "read", "read_about", "recognises", "write"]
+__all__ = [
+    "FORMATS",
+    "ORIGINS",
+    "READ_FORMATS",
+    "Format",
+    "ReadFormat",
+    "check_can_write",
+    "format_for",
+    "read",
+    "read_about",
+    "read_format_for",
+    "read_suffixes",
+    "recognises",
+    "write",
+]
 
 #: The text tables that can be read.
 FLAVOURS = (
@@ -60,43 +76,65 @@ FLAVOURS = (
 )
 
 
-@dataclass(frozen=True)
-class Format:
-    """A kind of file, recognised by its suffix.
+@dataclass(frozen=True, kw_only=True)
+class ReadFormat:
+    """A kind of file that is read, recognised by its suffix.
 
     Attributes
     ----------
     title : str
         Its name in messages.
-    suffixes : tuple of str
-        Its suffixes, the first of which is given to new files.
     recognises : callable
         Says whether the content of a path with such a suffix is a table of localizations.
-    read, write : callable
+    read : callable
         ``read(path, *, pixel_size_nm=None, skip_invalid=False)``, with ``origin=None`` where it is asked for by
-        `takes_origin`, and ``write(path, localizations, *, overwrite=False)``.
+        `takes_origin`.
+    also_read : tuple of str
+        Suffixes of files that are read, but not written.
+    takes_origin : bool
+        Whether files of several programs are read, which count from different origins.
+    """
+
+    title: str
+    recognises: Callable[[str | Path], bool]
+    read: Callable[..., Localizations]
+    also_read: tuple[str, ...] = ()
+    takes_origin: bool = False
+
+    @property
+    def read_suffixes(self) -> tuple[str, ...]:
+        """All suffixes of files that are read."""
+        return self.also_read
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format(ReadFormat):
+    """A kind of file that is written too.
+
+    Attributes
+    ----------
+    suffixes : tuple of str
+        Its suffixes, the first of which is given to new files.
+    write : callable
+        ``write(path, localizations, *, overwrite=False)``.
     outputs : callable
         Returns the files that are written for a path.
     read_about : callable
         Returns what a table says of itself besides its rows.
     in_nm : bool
         Whether positions are written in nm, so that the pixel size must be known.
-    also_read : tuple of str
-        Further suffixes of files that are read, but not written.
-    takes_origin : bool
-        Whether files of several programs are read, which count from different origins.
     """
 
-    title: str
     suffixes: tuple[str, ...]
-    recognises: Callable[[str | Path], bool]
-    read: Callable[..., Localizations]
     write: Callable[..., None]
     outputs: Callable[[str | Path], tuple[Path, ...]]
     read_about: Callable[[str | Path], dict[str, Any]]
     in_nm: bool = False
-    also_read: tuple[str, ...] = ()
-    takes_origin: bool = False
+
+    @property
+    def read_suffixes(self) -> tuple[str, ...]:
+        """All suffixes of files that are read."""
+        return (*self.suffixes, *self.also_read)
 
 
 def _is_csv(path: str | Path) -> bool:
@@ -121,48 +159,69 @@ def _read_hdf5(path: str | Path, **options: Any) -> Localizations:
 #: What can be written, by the name that the command line gives it.
 FORMATS: dict[str, Format] = {
     "csv": Format(
-        "ThunderSTORM csv",
-        (".csv",),
-        _is_csv,
-        _read_csv,
-        thunderstorm.write,
-        thunderstorm.outputs,
-        csv_about,
+        title="ThunderSTORM csv",
+        suffixes=(".csv",),
+        recognises=_is_csv,
+        read=_read_csv,
+        write=thunderstorm.write,
+        outputs=thunderstorm.outputs,
+        read_about=csv_about,
         in_nm=True,
         also_read=(".txt", ".tsv"),
         takes_origin=True,
     ),
     "hdf5": Format(
-        "Picasso hdf5",
-        (".hdf5", ".h5"),
-        _is_hdf5,
-        _read_hdf5,
-        picasso.write,
-        picasso.outputs,
-        picasso.read_about,
+        title="Picasso hdf5",
+        suffixes=(".hdf5", ".h5"),
+        recognises=_is_hdf5,
+        read=_read_hdf5,
+        write=picasso.write,
+        outputs=picasso.outputs,
+        read_about=picasso.read_about,
     ),
     "parquet": Format(
-        "native parquet",
-        (".parquet",),
-        parquet.recognises,
-        parquet.read,
-        parquet.write,
-        parquet.outputs,
-        parquet.read_about,
+        title="native parquet",
+        suffixes=(".parquet",),
+        recognises=parquet.recognises,
+        read=parquet.read,
+        write=parquet.write,
+        outputs=parquet.outputs,
+        read_about=parquet.read_about,
     ),
 }
+#: What can be read.
+READ_FORMATS: tuple[ReadFormat, ...] = (
+    *FORMATS.values(),
+    ReadFormat(title="SMAP mat", recognises=smap_mat.recognises, read=smap_mat.read, also_read=(".mat",)),
+)
 
 
-def format_for(path: str | Path, *, to_read: bool = False) -> Format:
-    """Return the format that a path's suffix names, or raise `InputError` that lists the known ones."""
+def format_for(path: str | Path) -> Format:
+    """Return the format that is written under a path's suffix, or raise `InputError` that lists the known ones."""
     suffix = Path(path).suffix.lower()
-    known: list[str] = []
     for format_ in FORMATS.values():
-        suffixes = (*format_.suffixes, *(format_.also_read if to_read else ()))
-        if suffix in suffixes:
+        if suffix in format_.suffixes:
             return format_
-        known += suffixes
-    raise InputError(f"{path}: expected a table with one of the suffixes {', '.join(known)}, got {suffix or 'none'}")
+    raise _unknown_suffix(path, (suffix for format_ in FORMATS.values() for suffix in format_.suffixes))
+
+
+def read_format_for(path: str | Path) -> ReadFormat:
+    """Return the format that is read from a path's suffix, or raise `InputError` that lists the known ones."""
+    suffix = Path(path).suffix.lower()
+    for format_ in READ_FORMATS:
+        if suffix in format_.read_suffixes:
+            return format_
+    raise _unknown_suffix(path, read_suffixes())
+
+
+def read_suffixes() -> tuple[str, ...]:
+    """Return the suffixes of all tables that are read."""
+    return tuple(suffix for format_ in READ_FORMATS for suffix in format_.read_suffixes)
+
+
+def _unknown_suffix(path: str | Path, known: Iterable[str]) -> InputError:
+    got = Path(path).suffix.lower() or "none"
+    return InputError(f"{path}: expected a table with one of the suffixes {', '.join(known)}, got {got}")
 
 
 def recognises(path: str | Path) -> bool:
@@ -175,7 +234,7 @@ def recognises(path: str | Path) -> bool:
     InputError
         If the suffix is of no known format, or the file is missing, empty or damaged.
     """
-    return format_for(path, to_read=True).recognises(path)
+    return read_format_for(path).recognises(path)
 
 
 def read(
@@ -191,7 +250,7 @@ def read(
     ----------
     path : path-like
         A text table (.csv, .txt, .tsv) of ThunderSTORM, the SMLM challenges, SMAP, LiteLoc, ONI, Elyra, rapidSTORM or
-        Picasso; an hdf5 of Picasso or DECODE; a native parquet.
+        Picasso; an hdf5 of Picasso or DECODE; SMAP's .mat; a native parquet.
     pixel_size_nm : float, optional
         Width of a camera pixel in nm. Needed for positions in nm where the file does not give it; overrides the file
         where it does.
@@ -212,7 +271,7 @@ def read(
     InputError
         If the file cannot be read; one line that names it and says what was found.
     """
-    format_ = format_for(path, to_read=True)
+    format_ = read_format_for(path)
     options: dict[str, Any] = {"pixel_size_nm": pixel_size_nm, "skip_invalid": skip_invalid}
     if format_.takes_origin:
         options["origin"] = origin
@@ -240,7 +299,8 @@ def read_about(path: str | Path) -> dict[str, Any]:
         If the file or its description is missing or damaged.
     """
     with files.reading(path), open(path, "rb"):
-        return format_for(path, to_read=True).read_about(path)
+        format_ = read_format_for(path)
+        return format_.read_about(path) if isinstance(format_, Format) else {}
 
 
 def write(path: str | Path, localizations: Localizations | LocalizationParts, *, overwrite: bool = False) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_subpixel._util.files import atomic_output, check_can_write
+from napari_subpixel._util.words import NOTHING, in_words
 from napari_subpixel.errors import InputError
 from napari_subpixel.reports.charts import value_text
 from napari_subpixel.reports.contents import Contents, versions
@@ -146,14 +147,13 @@ def _table(rows: Mapping[str, Any]) -> str:
 
 
 def _flat(settings: Mapping[str, Any], before: str = "") -> dict[str, str]:
-    """Return settings on one level: ``camera, pixel_size_nm``."""
+    """Return settings in words on one level: ``camera, pixel_size_nm``."""
     rows: dict[str, str] = {}
     for name, value in settings.items():
         path = f"{before}{name}"
         if isinstance(value, Mapping):
             rows |= _flat(value, f"{path}, ")
-        elif isinstance(value, list | tuple):
-            rows[path] = "; ".join(str(item) for item in value)
         else:
-            rows[path] = f"{value:.6g}" if isinstance(value, float) else str(value)
+            texts = isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+            rows[path] = "; ".join(value) or NOTHING if texts else in_words(value)
     return rows

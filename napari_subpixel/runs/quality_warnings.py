@@ -213,7 +213,9 @@ def with_warnings(job: DetectionJob, table: Localizations, threshold: float = 0.
 def provenance_with_warnings(
     job: DetectionJob, provenance: Mapping[str, Any], summary: TableSummary, static: StaticPoints | None = None
 ) -> dict[str, Any]:
-    """Return the provenance with those of movie and job and of `out_of_domain` as ``warnings``, if there are any.
+    """Return the provenance with the ``warnings`` of movie, job and table, if there are any.
+
+    It also has ``n_saturated``, which is 0 where the table has no column `SATURATED`.
 
     Parameters
     ----------
@@ -228,9 +230,9 @@ def provenance_with_warnings(
     saturated = _saturated(job, summary)
     unmoved = [static.warning] if static is not None and static.warning else []
     warnings = [*job.stack.warnings, *job.warnings, *nothing, *saturated, *unmoved, *out_of_domain(job, summary)]
-    counted: dict[str, Any] = (
-        {"saturation_adu": job.saturation_adu, "n_saturated": summary.n_saturated} if saturated else {}
-    )
+    counted: dict[str, Any] = {"n_saturated": summary.n_saturated}
+    if saturated:
+        counted["saturation_adu"] = job.saturation_adu
     if static is not None and (unmoved or job.drop_static):
         counted["static_points"] = static.summary
     return {**provenance, **counted, **({"warnings": warnings} if warnings else {})}

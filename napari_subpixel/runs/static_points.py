@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_subpixel.coordinates import home_pixel
 from napari_subpixel.detection.job import DetectionJob
+from napari_subpixel.errors import WarningKind
 from napari_subpixel.localizations import Localizations
 
 #: In shorter movies a molecule may be there in most frames.
@@ -69,11 +70,11 @@ class StaticPoints:
         if not self.number or (share <= MAX_SHARE and not self.dropped):
             return ""
         where = "; ".join(self.places[:MAX_NAMED]) + ("; ..." if len(self.places) > MAX_NAMED else "")
-        left_out = ", and are left out" if self.dropped else ""
+        never_move = "never move, and are left out: " if self.dropped else WarningKind.NEVER_MOVES
         return (
-            f"{self.number:,} of {self.n_points:,} points ({share:.1%}) never move{left_out}: most frames have one at "
-            f"{where}. These may be fiducial beads, dirt, the edge of a field stop, an image splitter or a cell, or a "
-            "very dense part of the sample, and no single molecules"
+            f"{self.number:,} of {self.n_points:,} points ({share:.1%}) {never_move}most frames have one at {where}. "
+            "These may be fiducial beads, dirt, the edge of a field stop, an image splitter or a cell, or a very dense "
+            "part of the sample, and no single molecules"
         )
 
     @property

@@ -9,6 +9,7 @@ tiffs          a movie in a TIFF
 tiff_pages     the pages of a TIFF file, checked against its length
 tiff_frames    frames read from the pages of one or many TIFF files
 ome            which page of which file is which frame of an OME-TIFF
+devices        what a movie's file says of the camera
 folders        a folder of single-frame TIFF files
 numbering      what the names of files say of their order: numbers, gaps, channels
 joined         a movie that was split into several files

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from napari_subpixel.analysis.drift import estimate_drift
 from napari_subpixel.analysis.drift_curve import DriftCurve, undo_drift
-from napari_subpixel.errors import InputError, PixelSizeError, TooFewMoleculesError
+from napari_subpixel.errors import CorrectedTableError, InputError, PixelSizeError, TooFewMoleculesError
 from napari_subpixel.localizations import Localizations, concat
 
 PIXEL_NM = 100.0
@@ -361,3 +363,20 @@ def test_another_file_is_no_trace(tmp_path, text, message):
 def test_a_curve_has_one_number_for_each_frame():
     with pytest.raises(InputError, match="one number for each frame"):
         DriftCurve(x_nm=np.zeros(3), y_nm=np.zeros(4), x_error_nm=np.zeros(3), y_error_nm=np.zeros(3))
+
+
+def test_a_second_curve_from_the_same_molecules_is_refused_and_one_from_other_sources_is_not(rng):
+    frame = np.arange(400)
+    places = np.array([[5.0, 5.0], [20.0, 9.0]]) + np.column_stack([frame, frame])[:, None] / 1000
+    places += rng.normal(0, 0.02, places.shape)
+    beads = Localizations({"frame": frame.repeat(2), "y": places[..., 0].ravel(), "x": places[..., 1].ravel(),
+                           "y_uncertainty": np.full(800, 0.02), "x_uncertainty": np.full(800, 0.02)},
+                          pixel_size_nm=100)  # fmt: skip
+    curve = estimate_drift(beads, fiducials=True)
+    corrected = curve.correct(beads)
+    with pytest.raises(CorrectedTableError, match="estimated from these fiducials and subtracted already"):
+        estimate_drift(corrected, fiducials=True)
+    by_molecules = replace(curve, method="molecules").correct(beads)
+    with pytest.raises(CorrectedTableError):
+        estimate_drift(by_molecules)
+    assert abs(estimate_drift(by_molecules, fiducials=True).y_nm).max() < 5

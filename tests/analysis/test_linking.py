@@ -223,3 +223,12 @@ def test_the_plot_needs_no_warning_for_long_times(tmp_path):
          "x_uncertainty": np.full(900, 0.1)}
     )  # fmt: skip
     plot_times(tmp_path / "times.svg", blinking_times(link(table)))
+
+
+def test_rows_that_are_linked_already_are_a_warning():
+    table = blinking(n_events=500, n_frames=500).table
+    linked = link(table)
+    assert not any("linked already" in warning for warning in linked.warnings)
+    assert not any("linked already" in warning for warning in link(linked.grouped()).warnings)
+    (warning,) = (warning for warning in link(linked.molecules).warnings if "linked already" in warning)
+    assert warning.endswith("link the table as it was detected")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from napari_subpixel import formats
 from napari_subpixel.camera import Camera
@@ -106,3 +108,31 @@ def test_a_movie_without_any_says_nothing(run, tmp_path):
     assert status == 0
     assert "bad pixels" not in err
     assert "bad_pixels" not in formats.read(tmp_path / "f.csv").provenance
+
+
+def test_info_shows_them_and_saturation(run, movie):
+    (described,) = json.loads(run("info", movie, "--json").out)
+    assert described["bad_pixels"] == "1 stuck, 1 hot (y 25, x 26; y 30, x 12)"
+    assert (described["saturation_adu"], described["warnings"]) == (None, None)
+    frames = np.minimum(tifffile.imread(movie), 400)
+    write_movie(movie, [frames], shape=frames.shape, pixel_size_nm=100, overwrite=True)
+    (described,) = json.loads(run("info", movie, "--json").out)
+    assert described["saturation_adu"] == 400
+    assert "are at 400 ADU, the top of the camera's range" in described["warnings"][0]
+
+
+def test_psf_interpolates_them_first(run, movie):
+    frames = tifffile.imread(movie)
+    flags = ("--baseline", 100, "--electrons-per-adu", 0.5, "--json")
+    status, out, err = run("psf", movie, *flags)
+    assert status == 0
+    assert FOUND in err
+    document = json.loads(out)
+    assert document["bad_pixels"]["number"] == 2
+    for y, x in ((25, 26), (30, 12)):
+        frames[:, y, x] = frames[:, y, x + 1]
+    write_movie(movie, [frames], shape=frames.shape, pixel_size_nm=100, overwrite=True)
+    clean = json.loads(run("psf", movie, *flags).out)
+    assert clean["bad_pixels"]["number"] == 0
+    assert document["sigma_px"] == pytest.approx(clean["sigma_px"], rel=0.02)
+    assert document["n_spots"] >= clean["n_spots"] - 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from dataclasses import replace
@@ -9,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from napari_subpixel import formats
 from napari_subpixel.camera import Camera
-from napari_subpixel.psf import GaussianPSF, add_gaussians
+from napari_subpixel.psf import GaussianPSF, add_gaussians, sigma_in_nm, typable_sigma
 from napari_subpixel.simulation.simulate import Simulation, simulate
 from napari_subpixel.stacks.writing import write_movie
 
@@ -185,3 +187,40 @@ def test_no_molecule_at_all_is_a_warning(detect, movie, rng):
     lines = detect("--threshold", 0.99, "--baseline", 0, "--electrons-per-adu", 1, "--psf-sigma-nm", 130)
     assert "warning: cell.tif: no molecule was found" in lines
     assert "f.csv: 0 molecules, 0 in the median frame; 10 frames" in lines[-1]
+
+
+def test_an_emccd_without_its_gain_is_a_warning_with_consequence_and_flag(detect, movie, tmp_path):
+    named = tmp_path / "ours.yaml"
+    named.write_text("camera: {name: Andor iXon 897, baseline: 100}\n")
+    (warning,) = (line for line in detect("--camera", named) if "no EM gain is given" in line)
+    assert warning == (
+        "warning: cell.tif: the camera seems to be an EMCCD (its name is 'Andor iXon 897'), and no EM gain is given: "
+        "its noise is doubled, and so photons are about half of what they should be; give --em-gain"
+    )
+    frames = tifffile.imread(movie)
+    tag = (51123, 2, None, json.dumps({"Camera": "Andor", "Andor-EMGain": "300"}), True)
+    about = "ImageJ=1.53\nimages=40\nframes=40\n"
+    tifffile.imwrite(movie, frames, description=about, metadata=None, extratags=[tag])
+    given = ("--pixel-size-nm", 100, "--electrons-per-adu", 0.5)
+    (warning,) = (line for line in detect(*given) if "no EM gain is given" in line)
+    assert (
+        "(the movie's metadata have Andor-EMGain 300), and no EM gain is given: photons are too many by as" in warning
+    )
+    assert not any("no EM gain is given" in line for line in detect("--em-gain", 300, *given))
+
+
+def test_a_given_psf_that_does_not_fit_is_not_among_the_flags_that_do(detect):
+    lines = detect("--psf-sigma-nm", 220)
+    (flags,) = (line for line in lines if "as flags: " in line)
+    assert flags.startswith("cell.tif: what the movie looks like, as flags: ")
+    words = flags.split()
+    assert float(words[words.index("--psf-sigma-nm") + 1]) == pytest.approx(130, rel=0.05)
+    assert "--molecule-photons" not in words
+
+
+@pytest.mark.parametrize("size", [100.0, 108.3, 106.6667, 97.3])
+def test_a_width_in_nm_is_typed_in_few_digits_and_stays_the_same(size):
+    for sigma_px in (1.1019, 0.98765, 1.4142, 2.0002):
+        nm = sigma_in_nm(sigma_px, size)
+        assert len(f"{nm!r}") <= 10
+        assert typable_sigma(nm / size) == sigma_px

@@ -151,3 +151,9 @@ def test_a_table_in_pixels_needs_a_pixel_size(run, table, tmp_path):
     assert status == 2
     assert "--pixel-size-nm" in err
     assert run("drift", bare, "-o", tmp_path / "out.parquet", "--pixel-size-nm", "100")[0] == 0
+
+
+def test_a_second_correction_is_refused_with_the_way_back(run, refuse, path, tmp_path):
+    assert run("drift", path, "-o", tmp_path / "out.csv").status == 0
+    message = refuse("drift", tmp_path / "out.csv", "-o", tmp_path / "twice.csv")
+    assert message.endswith("far below its own; --undo restores the original positions")

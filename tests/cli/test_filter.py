@@ -98,3 +98,35 @@ def test_render_and_evaluate_keep_rows(run, path, tmp_path):
     _, text, _ = run("evaluate", path, path, "--tolerance-nm", 1, *arguments)
     match = json.loads(text)["matches"][0] if "matches" in json.loads(text) else json.loads(text)
     assert n in match.values() or str(n) in text
+
+
+def test_a_column_that_a_run_left_out_as_0_can_be_filtered_by(run, refuse, path, tmp_path):
+    table = formats.read(path).with_about(provenance={"program": "napari-subpixel", "n_saturated": 0})
+    marked = tmp_path / "run.csv"
+    formats.write(marked, table)
+    assert run("filter", marked, "-o", tmp_path / "all.csv", "--keep", "saturated == 0").status == 0
+    assert len(formats.read(tmp_path / "all.csv")) == 3000
+    assert run("filter", marked, "-o", tmp_path / "no.csv", "--keep", "saturated > 0 & photons > 5").status == 0
+    assert len(formats.read(tmp_path / "no.csv")) == 0
+    assert "unknown column 'saturated'" in refuse("filter", path, "-o", tmp_path / "k.csv", "--keep", "saturated == 0")
+
+
+def test_a_filter_that_keeps_all_rows_or_none_names_unit_and_range_of_what_it_compares(run, path, tmp_path):
+    _, _, err = run("filter", path, "-o", tmp_path / "none.csv", "--keep", "uncertainty < 0.05 & photons > 0")
+    (warning,) = (line for line in err.splitlines() if line.startswith("warning: "))
+    assert warning.startswith(
+        f"warning: {path}: no row is kept by 'uncertainty < 0.05 & photons > 0': uncertainty is 7."
+    )
+    assert " nm in the table, photons is 100." in warning
+    assert warning.endswith(" photons")
+    _, _, err = run("render", path, "-o", tmp_path / "i.tif", "--keep", "uncertainty < 900")
+    assert "3,000 of 3,000 rows are kept (uncertainty < 900): uncertainty is 7." in err
+    assert "warning" not in err
+
+
+def test_a_picture_without_points_is_a_warning(run, path, tmp_path):
+    _, _, err = run("render", path, "-o", tmp_path / "i.tif", "--keep", "photons < 0")
+    assert f"warning: {path}: there are no points: the image is black" in err
+    formats.write(tmp_path / "far.parquet", formats.read(path)[:1].with_columns(x=400.0))
+    _, _, err = run("render", tmp_path / "far.parquet", "-o", tmp_path / "far.tif")
+    assert "none of 1 point lies on the frames: the image is black" in err

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from napari_subpixel import formats
-from napari_subpixel.calibration.saturation import Saturation, find_saturation
+from napari_subpixel.calibration.frame_pairs import saturated_in_pairs
+from napari_subpixel.calibration.saturation import Saturation, find_saturation, saturated_pixels
 from napari_subpixel.camera import Camera
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.job import job_for
@@ -73,6 +74,16 @@ def test_the_top_of_a_type_or_of_a_bit_depth_needs_few_pixels(frames):
     assert find_saturation(stuck, bad=np.any(stuck == 65535, axis=0)) == Saturation(65535.0)
 
 
+def test_estimates_and_marks_have_one_definition(frames):
+    clipped = np.minimum(frames, 320)
+    np.testing.assert_array_equal(saturated_pixels(clipped), clipped >= find_saturation(clipped).level)
+    pairs = saturated_in_pairs(clipped, 15)
+    np.testing.assert_array_equal(pairs, (clipped[::2] >= 320) | (clipped[1::2] >= 320))
+    by_chance = frames.copy()
+    by_chance[3, 5, 5] = by_chance[8, 20, 30] = frames.max() + 1
+    assert not saturated_pixels(by_chance).any()
+
+
 @pytest.mark.parametrize(
     ("share", "text"),
     [
@@ -124,6 +135,7 @@ def test_a_table_of_none_has_no_such_column(frames, fast, tmp_path, suffix):
     table = formats.read(tmp_path / f"f.{suffix}")
     assert SATURATED not in table
     assert "saturation_adu" not in table.provenance
+    assert table.provenance["n_saturated"] == 0
     assert SATURATED not in detect_all(job)
 
 

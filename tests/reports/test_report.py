@@ -202,3 +202,15 @@ def test_ticks_are_a_few_round_numbers_within(low, high) -> None:
     ticks = round_ticks(low, high)
     assert 2 <= len(ticks) <= 7
     assert low - 1e-9 <= ticks[0] < ticks[-1] <= high + 1e-9
+
+
+def test_settings_are_shown_in_words() -> None:
+    settings = {"roi": None, "frames": [0, 40], "filters": [{"keep": "photons > 500", "rows": 90}]}
+    settings |= {"spots_round": False, "assumed": ["PSF from the movie", "camera from the movie"]}
+    text = page(Contents("m", drifting(2), settings=settings), datetime.date(2026, 1, 1))
+    rows = dict(re.findall(r"<tr><th>(.*?)</th><td>(.*?)</td></tr>", text))
+    assert rows["roi"] == "none"
+    assert rows["frames"] == "0, 40"
+    assert rows["filters"] == "keep photons &gt; 500, rows 90"
+    assert rows["spots_round"] == "no"
+    assert rows["assumed"] == "PSF from the movie; camera from the movie"

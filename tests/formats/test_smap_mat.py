@@ -1,0 +1,119 @@
+"""SMAP's _sml.mat, as both kinds of MATLAB's files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from scipy.io import savemat
+
+from napari_subpixel import formats
+from napari_subpixel.errors import InputError, PixelSizeError, TableWarning
+
+LOC = {
+    "frame": np.array([1.0, 3.0]),
+    "xnm": np.array([750.0, 400.0], np.float32),
+    "ynm": np.array([225.0, 300.0], np.float32),
+    "znm": np.array([-40.0, 15.0], np.float32),
+    "phot": np.array([1000.0, 500.0], np.float32),
+    "bg": np.array([12.0, 8.0], np.float32),
+    "locprecnm": np.array([10.0, 20.0], np.float32),
+    "PSFxnm": np.array([130.0, 140.0], np.float32),
+    "channel": np.array([0.0, 1.0], np.float32),
+    "xpix": np.array([7.5, 4.0], np.float32),
+}
+INFO = {"cam_pixelsize_um": np.array([0.1, 0.1]), "roi": np.array([0.0, 0.0, 33.0, 20.0]), "numberOfFrames": 5.0}
+
+
+def write_5(path: Path, loc: dict[str, Any], info: dict[str, Any]) -> Path:
+    savemat(path, {"saveloc": {"loc": loc, "file": {"name": "a.tif", "info": info}}, "fileformat": {"name": "sml"}})
+    return path
+
+
+def write_7_3(path: Path, loc: dict[str, Any], info: dict[str, Any]) -> Path:
+    with h5py.File(path, "w", userblock_size=512) as file:
+        for name, values in loc.items():
+            file[f"saveloc/loc/{name}"] = np.atleast_2d(values)
+        for name, values in info.items():
+            file[f"saveloc/file/info/{name}"] = np.atleast_2d(values).T
+        file["saveloc/file/name"] = np.frombuffer("a.tif".encode("utf-16-le"), np.uint16)
+    with path.open("r+b") as file:
+        file.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(512))
+    return path
+
+
+@pytest.fixture(params=[write_5, write_7_3], ids=["version 5", "version 7.3"])
+def write(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+def test_pixels_and_frames_count_from_1(write: Any, tmp_path: Path) -> None:
+    path = write(tmp_path / "cell_sml.mat", LOC, INFO)
+    assert formats.recognises(path)
+    back = formats.read(path)
+    assert back.columns == (
+        "frame", "y", "x", "photons", "background", "y_uncertainty", "x_uncertainty", "sigma", "z_nm", "channel",
+    )  # fmt: skip
+    assert back.frame.tolist() == [0, 2]
+    assert back.yx == pytest.approx(np.array([[1.25, 6.5], [2.0, 3.0]]))
+    assert back["x_uncertainty"] == pytest.approx([0.1, 0.2])
+    assert back["sigma"] == pytest.approx([1.3, 1.4])
+    assert back["z_nm"].tolist() == [-40, 15]
+    assert back["channel"].tolist() == [0, 1]
+    assert (back.pixel_size_nm, back.frame_shape, back.n_frames) == (100, (20, 33), 5)
+
+
+def test_the_region_of_the_chip_is_subtracted_with_a_warning(write: Any, tmp_path: Path) -> None:
+    moved = {**LOC, "xnm": LOC["xnm"] + 12000, "ynm": LOC["ynm"] + 6400}
+    path = write(tmp_path / "a.mat", moved, {**INFO, "roi": np.array([120.0, 64.0, 33.0, 20.0])})
+    with pytest.warns(TableWarning, match="region begins at y 64, x 120 px of its chip, which is subtracted"):
+        back = formats.read(path)
+    assert back.yx == pytest.approx(np.array([[1.25, 6.5], [2.0, 3.0]]), abs=1e-4)
+
+
+def test_errors_of_each_axis_come_before_their_mean_and_several_movies_are_a_warning(
+    write: Any, tmp_path: Path
+) -> None:
+    more = {"xnmerr": np.array([5.0, 6.0]), "ynmerr": np.array([7.0, 8.0]), "filenumber": np.array([1.0, 2.0])}
+    path = write(tmp_path / "a.mat", {**LOC, **more}, INFO)
+    with pytest.warns(TableWarning, match="rows of 2 movies in one table"):
+        back = formats.read(path)
+    assert back["x_uncertainty"] == pytest.approx([0.05, 0.06])
+    assert back["y_uncertainty"] == pytest.approx([0.07, 0.08])
+
+
+def test_the_pixel_size_can_be_given_and_is_asked_for(write: Any, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.mat", LOC, {"numberOfFrames": 5.0})
+    with pytest.raises(PixelSizeError, match=r"a\.mat: positions are in nm and the pixel size is not known"):
+        formats.read(path)
+    assert formats.read(path, pixel_size_nm=50).x.tolist() == [14, 7]
+
+
+def test_what_is_no_table_of_smap_is_refused_by_what_was_found(write: Any, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.mat", {"frame": LOC["frame"], "xnm": LOC["xnm"]}, INFO)
+    with pytest.raises(InputError, match=r"a\.mat: missing ynm in saveloc\.loc; there are frame, xnm"):
+        formats.read(path)
+    with pytest.raises(InputError, match="frames are counted from 1, got frame 0"):
+        formats.read(write(tmp_path / "b.mat", {**LOC, "frame": np.array([0.0, 1.0])}, INFO))
+    savemat(tmp_path / "other.mat", {"image": np.ones(3)})
+    with pytest.raises(InputError, match="no table of SMAP, a variable 'saveloc'; there are image"):
+        formats.read(tmp_path / "other.mat")
+    assert not formats.recognises(tmp_path / "other.mat")
+    (tmp_path / "text.mat").write_text("frame,x,y\n")
+    with pytest.raises(InputError, match="not a MATLAB file of version 5 or later; its first bytes are b'frame,x"):
+        formats.read(tmp_path / "text.mat")
+    whole = path.read_bytes()
+    (tmp_path / "cut.mat").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"cut\.mat"):
+        formats.read(tmp_path / "cut.mat")
+
+
+def test_rows_without_a_place_are_refused_or_skipped(write: Any, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.mat", {**LOC, "xnm": np.array([750.0, np.nan])}, INFO)
+    with pytest.raises(InputError, match=r"a\.mat"):
+        formats.read(path)
+    with pytest.warns(TableWarning, match="1 of 2 rows"):
+        assert formats.read(path, skip_invalid=True).frame.tolist() == [0]
