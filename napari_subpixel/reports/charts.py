@@ -1,4 +1,4 @@
-"""Plots as SVG text: bars, lines and bands on axes with round ticks. The same numbers give the same text."""
+"""Plots: bars, lines and bands on axes with round ticks, and their SVG text. The same numbers give the same text."""
 
 from __future__ import annotations
 
@@ -75,18 +75,11 @@ class _Axes:
         return HEIGHT - MARGINS[3] - share * height
 
 
-def chart(
-    title: str,
-    x_label: str,
-    y_label: str,
-    parts: Sequence[Bars | Line | Mark],
-    *,
-    x_range: tuple[float, float] | None = None,
-    y_range: tuple[float, float] | None = None,
-) -> str:
-    """Return a plot as an SVG element.
+@dataclass(frozen=True, eq=False)
+class Chart:
+    """What is drawn on which axes, for a page or a panel.
 
-    Parameters
+    Attributes
     ----------
     title, x_label, y_label : str
     parts : sequence of Bars, Line or Mark
@@ -94,15 +87,32 @@ def chart(
     x_range, y_range : (float, float), optional
         Ends of the axes; those of the parts where not given.
     """
-    axes = _Axes(*_ranges(parts, x_range, y_range))
-    body = "".join(_drawn(part, axes) for part in parts)
-    width, height = WIDTH - MARGINS[0] - MARGINS[1], HEIGHT - MARGINS[2] - MARGINS[3]
-    inside = f'<rect x="{MARGINS[0]}" y="{MARGINS[2]}" width="{width}" height="{height}"/>'
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">'
-        f'<text class="title" x="{MARGINS[0]}" y="18">{escape(title)}</text>{_ticks(axes, x_label, y_label)}'
-        f'<clipPath id="inside">{inside}</clipPath><g clip-path="url(#inside)">{body}</g>{_legend(parts)}</svg>'
-    )
+
+    title: str
+    x_label: str
+    y_label: str
+    parts: Sequence[Bars | Line | Mark]
+    x_range: tuple[float, float] | None = None
+    y_range: tuple[float, float] | None = None
+
+    @property
+    def ranges(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Ends of the axes along x and y."""
+        return _ranges(self.parts, self.x_range, self.y_range)
+
+    def svg(self) -> str:
+        """Return the plot as an SVG element."""
+        axes = _Axes(*self.ranges)
+        body = "".join(_drawn(part, axes) for part in self.parts)
+        width, height = WIDTH - MARGINS[0] - MARGINS[1], HEIGHT - MARGINS[2] - MARGINS[3]
+        inside = f'<rect x="{MARGINS[0]}" y="{MARGINS[2]}" width="{width}" height="{height}"/>'
+        return (
+            f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(self.title)}">'
+            f'<text class="title" x="{MARGINS[0]}" y="18">{escape(self.title)}</text>'
+            f"{_ticks(axes, self.x_label, self.y_label)}"
+            f'<clipPath id="inside">{inside}</clipPath><g clip-path="url(#inside)">{body}</g>'
+            f"{_legend(self.parts)}</svg>"
+        )
 
 
 def _ranges(
@@ -139,7 +149,7 @@ def _drawn(part: Any, axes: _Axes) -> str:
             f'<path d="M{x:.1f} {MARGINS[2]}V{HEIGHT - MARGINS[3]}" stroke="{part.colour}" stroke-width="1.4" '
             'stroke-dasharray="5 4"/>'
         )
-    keep = _thinned(len(np.atleast_1d(part.x)))
+    keep = thinned(len(np.atleast_1d(part.x)))
     across = axes.across(part.x)[keep]
     band = ""
     if part.low is not None and part.high is not None:
@@ -151,7 +161,14 @@ def _drawn(part: Any, axes: _Axes) -> str:
     return f'{band}<path d="M{line}" fill="none" stroke="{part.colour}" stroke-width="{part.width}"{dash}/>'
 
 
-def _thinned(n: int) -> NDArray[np.int64]:
+def thinned(n: int) -> NDArray[np.int64]:
+    """Return which of a line's points are drawn: `MAX_POINTS` at most.
+
+    Examples
+    --------
+    >>> thinned(3).tolist()
+    [0, 1, 2]
+    """
     return np.unique(np.linspace(0, n - 1, min(n, MAX_POINTS)).round().astype(np.int64))
 
 

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_subpixel.analysis.drift_curve import DriftCurve
 from napari_subpixel.analysis.frc import THRESHOLD
-from napari_subpixel.reports.charts import BLUE, GREEN, GREY, VERMILION, Bars, Line, Mark, chart, value_text
+from napari_subpixel.analysis.resolution import Resolution
+from napari_subpixel.reports.charts import BLUE, GREEN, GREY, VERMILION, Bars, Chart, Line, Mark, value_text
 from napari_subpixel.reports.contents import Contents
 
 #: Bins of a histogram.
@@ -46,9 +48,11 @@ def plots(contents: Contents) -> Iterator[str]:
     if contents.linked is not None:
         yield _on_times(contents)
     if contents.drift is not None:
-        yield _drift(contents)
+        yield drift_chart(contents.drift).svg()
     if contents.resolution is not None:
-        yield from _resolution(contents)
+        for chart in (nena_chart(contents.resolution), frc_chart(contents.resolution)):
+            if chart is not None:
+                yield chart.svg()
 
 
 def _finite(values: NDArray[Any]) -> NDArray[np.float64]:
@@ -66,9 +70,9 @@ def _histogram(title: str, label: str, values: NDArray[np.float64]) -> str:
         low, high = low - 0.5, high + 0.5
     counts, edges = np.histogram(values, N_BINS, (low, high))
     median = float(np.median(values))
-    return chart(
+    return Chart(
         title, label, "rows", [Bars(edges, counts), Mark(median, f"median {value_text(median)}")], x_range=(low, high)
-    )
+    ).svg()
 
 
 def _uncertainty_nm(contents: Contents) -> NDArray[np.float64]:
@@ -85,7 +89,8 @@ def _molecules_a_frame(contents: Contents) -> str:
     edges = np.linspace(first, n_frames, min(n_frames - first, N_PARTS) + 1)
     counts = np.histogram(contents.table.frame, edges)[0] / np.diff(np.ceil(edges)).clip(1)
     steps = np.repeat(edges, 2)[1:-1], np.repeat(counts, 2)
-    return chart("molecules a frame", "frame", "rows a frame", [Line(*steps)], y_range=(0, 1.1 * float(counts.max())))
+    top = 1.1 * float(counts.max())
+    return Chart("molecules a frame", "frame", "rows a frame", [Line(*steps)], y_range=(0, top)).svg()
 
 
 def _density(contents: Contents) -> str:
@@ -97,7 +102,7 @@ def _density(contents: Contents) -> str:
     number, edges = np.histogram(counts, min(N_BINS, int(top)), (0.5, top + 0.5))
     median = float(np.median(counts))
     parts: list[Bars | Line | Mark] = [Bars(edges, number), Mark(median, f"median {value_text(median)}")]
-    return chart("density", f"rows in a square of {SQUARE_NM:g} nm that has any", "squares", parts)
+    return Chart("density", f"rows in a square of {SQUARE_NM:g} nm that has any", "squares", parts).svg()
 
 
 def _on_times(contents: Contents) -> str:
@@ -107,54 +112,104 @@ def _on_times(contents: Contents) -> str:
     counts, edges = np.histogram(frames, min(top, N_BINS), (0.5, top + 0.5))
     mean = float(frames.mean())
     parts: list[Bars | Line | Mark] = [Bars(edges, counts), Mark(mean, f"mean {mean:.3g}")]
-    return chart("rows of a molecule", "rows that were linked", "molecules", parts)
+    return Chart("rows of a molecule", "rows that were linked", "molecules", parts).svg()
 
 
-def _drift(contents: Contents) -> str:
-    drift = contents.drift
-    assert drift is not None
-    frame = np.arange(len(drift))
-    parts = [
-        Line(frame, y, colour, label, low=y - error, high=y + error)
-        for y, error, colour, label in (
-            (drift.x_nm, drift.x_error_nm, BLUE, "x"),
-            (drift.y_nm, drift.y_error_nm, VERMILION, "y"),
-        )
+def times_chart(state: str, frames: NDArray[np.int64], shortest: int) -> Chart | None:
+    """Return the histogram of on or off times with what their mean promises; None without times.
+
+    Parameters
+    ----------
+    state : str
+        ``on`` or ``off``.
+    frames : ndarray of int64, shape (N,)
+    shortest : int
+        The shortest time that there can be, in frames.
+    """
+    if not len(frames):
+        return None
+    top = max(int(np.quantile(frames, SHOWN_QUANTILE)), shortest + 1)
+    n_lengths = top - shortest + 1
+    edges = np.linspace(shortest - 0.5, top + 0.5, min(n_lengths, N_BINS) + 1)
+    counts, _ = np.histogram(frames, edges)
+    mean = float(frames.mean())
+    ending = 1.0 / (1.0 + mean - shortest)
+    grid = np.arange(shortest, top + 1, dtype=np.float64)
+    expected = len(frames) * ending * (1 - ending) ** (grid - shortest) * n_lengths / len(counts)
+    parts: list[Bars | Line | Mark] = [
+        Bars(edges, counts, label="measured"),
+        Line(grid, expected, VERMILION, "exponential of the mean"),
     ]
-    return chart("drift, with its error", "frame", "drift [nm]", parts)
+    title = f"{len(frames):,} {state} times, mean {mean:.3g} frames"
+    return Chart(title, f"time {state} [frames]", "molecules", parts)
 
 
-def _resolution(contents: Contents) -> Iterator[str]:
-    assert contents.resolution is not None
-    nena, frc = contents.resolution.nena, contents.resolution.frc
-    if nena.fit is not None and nena.nena_nm is not None:
-        fit = nena.fit
-        middle = (fit.edges[1:] + fit.edges[:-1]) / 2
-        same, strangers = fit.expected()
-        promised = middle * np.exp(-(middle**2) / 2)
-        promised *= same.sum() / promised.sum()
-        yield chart(
-            f"NeNA: {nena.nena_nm:.2f} nm, uncertainties times {nena.uncertainty_factor:.3f}",
-            "distance in the next frame [standard deviations]",
-            "pairs",
-            [
-                Bars(fit.edges, fit.counts.sum(axis=0), label="measured"),
-                Line(middle, promised, VERMILION, "as promised", dash="6 4"),
-                Line(middle, same + strangers, BLUE, "fit"),
-                Line(middle, strangers, GREEN, "strangers", dash="2 3"),
-            ],
-            x_range=(0.0, float(fit.edges[-1])),
-        )
-    if len(frc.frequency) and frc.frc_nm is not None:
-        mean, spread = frc.curves.mean(axis=0), frc.curves.std(axis=0)
-        end = min(2.5 / frc.frc_nm, float(frc.frequency[-1]))
-        shown = frc.frequency <= end
-        frequency = frc.frequency[shown]
-        parts: list[Bars | Line | Mark] = [Line(np.array([0, end]), np.full(2, THRESHOLD), GREY, "1/7", dash="6 4")]
-        if frc.is_corrected:
-            parts.append(Line(frequency, frc.uncorrected_curves.mean(axis=0)[shown], GREEN, "uncorrected", dash="2 3"))
-        mean, spread = mean[shown], spread[shown]
-        parts.append(Line(frequency, mean, BLUE, "mean of 20 splits", low=mean - spread, high=mean + spread))
-        parts.append(Mark(1 / frc.frc_nm, f"{frc.frc_nm:.1f} nm"))
-        title = f"Fourier ring correlation: {value_text(frc.frc_nm, frc.frc_error_nm)} nm"
-        yield chart(title, "spatial frequency [1 / nm]", "correlation", parts, x_range=(0, end), y_range=(-0.1, 1.05))
+def drift_chart(drift: DriftCurve) -> Chart:
+    """Return the plot of drift by frame, with bands of one standard deviation.
+
+    Parameters
+    ----------
+    drift : DriftCurve
+    """
+    frame = np.arange(len(drift))
+    axes = [
+        (drift.x_nm, drift.x_error_nm, BLUE, "x"),
+        (drift.y_nm, drift.y_error_nm, VERMILION, "y"),
+    ]
+    if drift.z_nm is not None and drift.z_error_nm is not None:
+        axes.append((drift.z_nm, drift.z_error_nm, GREEN, "z"))
+    parts = [Line(frame, nm, colour, label, low=nm - error, high=nm + error) for nm, error, colour, label in axes]
+    return Chart("drift, with its error", "frame", "drift [nm]", parts)
+
+
+def nena_chart(measured: Resolution) -> Chart | None:
+    """Return the plot of distances in consecutive frames with the fit; None where nothing was fitted.
+
+    Parameters
+    ----------
+    measured : Resolution
+    """
+    nena = measured.nena
+    if nena.fit is None or nena.nena_nm is None:
+        return None
+    fit = nena.fit
+    middle = (fit.edges[1:] + fit.edges[:-1]) / 2
+    same, strangers = fit.expected()
+    promised = middle * np.exp(-(middle**2) / 2)
+    promised *= same.sum() / promised.sum()
+    return Chart(
+        f"NeNA: {nena.nena_nm:.2f} nm, uncertainties times {nena.uncertainty_factor:.3f}",
+        "distance in the next frame [standard deviations]",
+        "pairs",
+        [
+            Bars(fit.edges, fit.counts.sum(axis=0), label="measured"),
+            Line(middle, promised, VERMILION, "as promised", dash="6 4"),
+            Line(middle, same + strangers, BLUE, "fit"),
+            Line(middle, strangers, GREEN, "strangers", dash="2 3"),
+        ],
+        x_range=(0.0, float(fit.edges[-1])),
+    )
+
+
+def frc_chart(measured: Resolution) -> Chart | None:
+    """Return the plot of the Fourier ring correlation with its threshold; None where it gives no resolution.
+
+    Parameters
+    ----------
+    measured : Resolution
+    """
+    frc = measured.frc
+    if not len(frc.frequency) or frc.frc_nm is None:
+        return None
+    mean, spread = frc.curves.mean(axis=0), frc.curves.std(axis=0)
+    end = min(2.5 / frc.frc_nm, float(frc.frequency[-1]))
+    shown = frc.frequency <= end
+    frequency = frc.frequency[shown]
+    parts: list[Bars | Line | Mark] = [Line(np.array([0, end]), np.full(2, THRESHOLD), GREY, "1/7", dash="6 4")]
+    if frc.is_corrected:
+        parts.append(Line(frequency, frc.uncorrected_curves.mean(axis=0)[shown], GREEN, "uncorrected", dash="2 3"))
+    mean, spread = mean[shown], spread[shown]
+    parts.append(Line(frequency, mean, BLUE, "mean of 20 splits", low=mean - spread, high=mean + spread))
+    parts.append(Mark(1 / frc.frc_nm, f"{frc.frc_nm:.1f} nm"))
+    title = f"Fourier ring correlation: {value_text(frc.frc_nm, frc.frc_error_nm)} nm"
+    return Chart(title, "spatial frequency [1 / nm]", "correlation", parts, x_range=(0, end), y_range=(-0.1, 1.05))

@@ -16,7 +16,7 @@ from napari_subpixel.errors import InputError, OutputExistsError, PixelSizeError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.rendering.image_files import preview_png, save_preview
 from napari_subpixel.rendering.render import render
-from napari_subpixel.reports.charts import Bars, Line, Mark, chart, round_ticks
+from napari_subpixel.reports.charts import Bars, Chart, Line, Mark, round_ticks
 from napari_subpixel.reports.contents import Contents
 from napari_subpixel.reports.page import page, write_report
 from napari_subpixel.runs.figure import FILES, figure, image_of
@@ -185,14 +185,14 @@ def test_a_report_is_html(tmp_path: Path) -> None:
 
 
 def test_a_chart_puts_numbers_where_they_belong() -> None:
-    svg = chart("t", "x", "y", [Line([0, 10], [0, 5]), Mark(5)], x_range=(0, 10), y_range=(0, 5))
+    svg = Chart("t", "x", "y", [Line([0, 10], [0, 5]), Mark(5)], x_range=(0, 10), y_range=(0, 5)).svg()
     assert "M64.0 246.0 444.0 30.0" in svg
     assert "M254.0 30V246" in svg
 
 
 @pytest.mark.parametrize("parts", [[], [Bars([0, 1], [0])], [Line([3], [7])], [Line([0, 1], [np.nan, np.nan])]])
 def test_a_chart_of_hardly_anything_is_still_one(parts) -> None:
-    svg = chart("t", "x", "y", parts)
+    svg = Chart("t", "x", "y", parts).svg()
     assert svg.startswith("<svg") and svg.endswith("</svg>")  # noqa: PT018
     assert "nan" not in svg
 
