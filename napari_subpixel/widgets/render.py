@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton
 
 from napari_subpixel.errors import InputError, PixelSizeError
-from napari_subpixel.localizations import Localizations
 from napari_subpixel.rendering.image_files import save_image
-from napari_subpixel.rendering.render import METHODS, SuperResolutionImage, render
+from napari_subpixel.rendering.render import METHODS, SuperResolutionImage
 from napari_subpixel.widgets.background.latest_request import LatestWork
+from napari_subpixel.widgets.background.rendering import RenderRequest, settings_of
 from napari_subpixel.widgets.background.worker import Work
 from napari_subpixel.widgets.controls.messages import reported
 from napari_subpixel.widgets.controls.panel import Panel
@@ -25,15 +25,7 @@ from napari_subpixel.widgets.controls.words import Words
 from napari_subpixel.widgets.layers.movies import MovieLayer, is_movie
 from napari_subpixel.widgets.layers.points import notes_of
 from napari_subpixel.widgets.layers.renderings import fill, rendered_image, rendering_layer_data, rendering_of
-from napari_subpixel.widgets.layers.results import (
-    Ground,
-    ground_of,
-    is_result,
-    is_table,
-    movie_of,
-    needs_movie,
-    snapshot,
-)
+from napari_subpixel.widgets.layers.results import Ground, ground_of, is_result, is_table, movie_of, needs_movie
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -43,24 +35,6 @@ if TYPE_CHECKING:
 COLORMAPS = ("inferno", "hot", "magma", "fire", "viridis", "turbo", "gray", "green", "magenta", "cyan")
 #: The image follows the threshold once that has not moved for this long, in milliseconds.
 REST_MS = 150
-
-
-class RenderRequest(NamedTuple):
-    """What to render: the points that are shown when the work begins, what they lie on, and how."""
-
-    points: Points
-    ground: Ground
-    settings: dict[str, Any]
-    by_hand: bool
-
-    @property
-    def words(self) -> str:
-        """What is being done, for the progress text."""
-        return f"rendering {self.points.name}"
-
-    def work(self) -> Work:
-        """Return the work, on the points shown now."""
-        return Work(_rendered, snapshot(self.points), self.ground, self.settings)
 
 
 class RenderSuperResolution(Panel):
@@ -296,7 +270,7 @@ class RenderSuperResolution(Panel):
         elif image is not None:
             with reported():
                 ground = ground_of(points, self.viewer.layers, self.frames_of.value)
-                self.latest.ask(RenderRequest(points, ground, _settings_of(image), by_hand=False))
+                self.latest.ask(RenderRequest(points, ground, settings_of(image), by_hand=False))
 
     # -- files --------------------------------------------------------------------------------------------------------
 
@@ -325,29 +299,9 @@ class RenderSuperResolution(Panel):
         return image
 
 
-def _rendered(
-    table: Callable[[], Localizations], ground: Ground, settings: dict[str, Any]
-) -> Generator[int | None, None, SuperResolutionImage]:
-    """Render; the work can be stopped at each yield."""
-    points = ground.table(table())
-    yield None
-    return (yield from render.steps(points, **settings))
-
-
 def _saved(path: Path, image: SuperResolutionImage) -> Generator[None, None, None]:
     yield
     save_image(path, image, overwrite=True)
-
-
-def _settings_of(image: Image) -> dict[str, Any]:
-    """Return the settings with which an image was rendered."""
-    about = rendered_image(image).provenance["render"]
-    sigma = about.get("sigma_nm")
-    return {
-        "pixel_size_nm": about["pixel_size_nm"],
-        "method": about["method"],
-        "sigma_nm": sigma if isinstance(sigma, float) else None,
-    }
 
 
 def _describe(name: str, rendered: SuperResolutionImage) -> str:

@@ -17,7 +17,7 @@ from napari_subpixel.camera import Camera
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.rendering.render import render
 from napari_subpixel.stacks import open_stack
-from napari_subpixel.widgets import render as module
+from napari_subpixel.widgets.background import rendering as module
 from napari_subpixel.widgets.layers.movies import KEY, MovieLayer, movie_layer_data
 from napari_subpixel.widgets.layers.points import points_layer, set_threshold, table_of
 from napari_subpixel.widgets.layers.renderings import RenderingNotes
