@@ -20,9 +20,12 @@ import numpy as np
 from qtpy.QtWidgets import QApplication
 
 from napari_subpixel import formats
+from napari_subpixel.localizations import Localizations
 from napari_subpixel.simulation.simulate import crowded_microtubules, simulate
+from napari_subpixel.simulation.stage import random_drift
 from napari_subpixel.stacks.writing import write_movie
 from napari_subpixel.widgets.background.worker import Work
+from napari_subpixel.widgets.layers.points import points_layer
 
 PICTURES = Path(__file__).parent / "images"
 WINDOW_PX = (1400, 860)
@@ -45,6 +48,11 @@ def main() -> None:
         batch.window.resize(*WINDOW_PX)
         _batch(batch, movie, truth)
         batch.close()
+        analysis = napari.Viewer(title="napari", show=True)
+        analysis.window.resize(*WINDOW_PX)
+        _drift(analysis)
+        _resolution(analysis)
+        analysis.close()
 
 
 def _movie_and_truth(folder: Path) -> tuple[Path, Path]:
@@ -138,6 +146,55 @@ def _batch(viewer: Any, movie: Path, truth: Path) -> None:
     _wait()
     viewer.reset_view()
     _take(viewer, "batch")
+
+
+def _drift(viewer: Any) -> None:
+    layer = points_layer(_drifting(), name="localizations")
+    viewer.add_layer(layer)
+    viewer.canvas.overlays.scale_bar.visible = True
+    viewer.reset_view()
+    panel = _dock(viewer, "Drift")
+    panel.act()
+    _wait()
+    panel.compare.value = True
+    _wait()
+    _take(viewer, "drift-panel")
+    panel.compare.value = False
+    panel.apply()
+    _wait()
+    _close(viewer, panel)
+
+
+def _resolution(viewer: Any) -> None:
+    panel = _dock(viewer, "Resolution")
+    panel.act()
+    _wait()
+    _take(viewer, "resolution-panel")
+    _close(viewer, panel)
+
+
+def _drifting() -> Localizations:
+    """Return localizations of sites on a grid that are seen again and again, while the sample drifts."""
+    rng = np.random.default_rng(SEED)
+    n_frames, n_blinks, sigma_px = 4000, 12_000, 0.07
+    rows, columns = np.mgrid[4:60:2.5, 4:60:2.5]
+    sites = np.column_stack([rows.ravel(), columns.ravel()])[rng.permutation(rows.size)[:300]]
+    start = rng.integers(0, n_frames - 3, n_blinks)
+    site = rng.integers(0, len(sites), n_blinks)
+    duration = rng.geometric(0.5, n_blinks).clip(max=3)
+    blink = np.repeat(np.arange(n_blinks), duration)
+    frame = start[blink] + np.arange(len(blink)) - np.repeat(np.cumsum(duration) - duration, duration)
+    order = np.argsort(frame, kind="stable")
+    drift = random_drift(n_frames, 1.0, rng)
+    place = (sites[site[blink]] + drift[frame] + rng.normal(0, sigma_px, (len(blink), 2)))[order]
+    sigma = np.full(len(blink), sigma_px)
+    found = {"frame": frame[order], "y": place[:, 0], "x": place[:, 1], "photons": rng.exponential(900, len(blink))}
+    return Localizations(
+        {**found, "y_uncertainty": sigma, "x_uncertainty": sigma},
+        pixel_size_nm=100,
+        frame_shape=(64, 64),
+        n_frames=n_frames,
+    )
 
 
 # -- the viewer -------------------------------------------------------------------------------------------------------

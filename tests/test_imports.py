@@ -44,8 +44,8 @@ ROOMS = {
     "stacks",
     "training": "_util camera coordinates detection errors evaluation formats localizations models psf "
     "simulation stacks",
-    "widgets": "_util camera cameras coordinates detection errors evaluation formats localizations models "
-    "rendering runs simulation stacks",
+    "widgets": "_util analysis camera cameras coordinates detection errors evaluation formats localizations models "
+    "rendering reports runs simulation stacks",
     "cli": "_util analysis calibration camera cameras detection errors evaluation formats localizations models psf "
     "rendering reports runs simulation stacks training widgets",
     "__main__": "cli",

@@ -1,10 +1,14 @@
-"""The napari plugin: five widgets, readers, writers and sample data, which translate layers and clicks into core calls.
+"""The napari plugin: nine widgets, readers, writers and sample data, which make core calls of clicks and layers.
 
-The five widgets
+The nine widgets
 
 - ``load``: *Load*, a movie with its pixel size and camera
 - ``detect``: *Detect*, a preview of the frame in view and runs over the movie
 - ``render``: *Render*, an image over the movie that follows the threshold
+- ``drift``: *Drift*, a curve with its error band, subtracted and taken back
+- ``link``: *Link*, the rows of each molecule as one, and on and off times
+- ``resolution``: *Resolution*, NeNA, FRC and decorrelation
+- ``figure``: *Figure*, from a movie to a picture and a report
 - ``evaluate``: *Evaluate*, scores and coloured matches
 - ``batch``: *Batch*, a folder of movies into a folder of tables
 

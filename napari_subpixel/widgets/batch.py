@@ -8,8 +8,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from magicgui.types import FileDialogMode
-from magicgui.widgets import ComboBox, FileEdit
+from magicgui.widgets import ComboBox
 from qtpy.QtCore import QTimer
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QPushButton, QWidget
@@ -31,6 +30,7 @@ from napari_subpixel.widgets.background.detector_cache import DetectorChoice
 from napari_subpixel.widgets.background.worker import Work
 from napari_subpixel.widgets.controls.advice import REFUSE, REPLACE, SKIP, advised
 from napari_subpixel.widgets.controls.camera_choice import CameraChoice
+from napari_subpixel.widgets.controls.folders import folder_edit, typed_in
 from napari_subpixel.widgets.controls.messages import report, reported, show_error
 from napari_subpixel.widgets.controls.model_form import ModelForm
 from napari_subpixel.widgets.controls.movie_table import MovieTable, tip_of
@@ -102,14 +102,14 @@ class BatchProcess(Panel):
     # -- the parts ----------------------------------------------------------------------------------------------------
 
     def _build_form(self) -> None:
-        self.folder = _folder_edit("Movies", "The folder of the movies")
+        self.folder = folder_edit("Movies", "The folder of the movies")
         self.pattern = QLineEdit("*")
         self.pattern.setToolTip(
             "Names of the movies: * for all of them, cell*.tif, or **/*.tif to include folders inside the folder"
         )
         self.find_button = QPushButton("Find movies")
         self.find_button.setToolTip("Search again for movies, and for those that have a table")
-        self.output = _folder_edit("Tables", "The folder of the tables; created if it does not exist")
+        self.output = folder_edit("Tables", "The folder of the tables; created if it does not exist")
         titles = [(f"{format_.title} ({format_.suffixes[0]})", name) for name, format_ in formats.FORMATS.items()]
         self.format = ComboBox(label="Format", choices=titles, tooltip="Of the tables, each named after its movie")
         self.existing = ComboBox(
@@ -154,15 +154,15 @@ class BatchProcess(Panel):
     @property
     def places(self) -> Places:
         """Where the movies are, and where the tables go."""
-        folder = Path(_text(self.folder)).expanduser()
-        output = Path(_text(self.output)).expanduser() if _text(self.output) else folder / TABLES_FOLDER
+        folder = Path(typed_in(self.folder)).expanduser()
+        output = Path(typed_in(self.output)).expanduser() if typed_in(self.output) else folder / TABLES_FOLDER
         return Places(folder, self.pattern.text().strip(), output, self.format.value)
 
     def find_movies(self, *, by_hand: bool = False) -> None:
         """Search for movies; an error is a notification if the user asked for the search, else a line of text."""
         self._rest.stop()
         self._forget()
-        if not _text(self.folder):
+        if not typed_in(self.folder):
             self._say(WHAT_TO_DO)
             return
         self._say("searching for movies ...")
@@ -173,7 +173,7 @@ class BatchProcess(Panel):
         self.begin(self._scan_work)
 
     def _places_changed(self, _: object = None) -> None:
-        folder = _text(self.folder)
+        folder = typed_in(self.folder)
         self.output.line_edit.native.setPlaceholderText(
             str(self.places.output) if folder else f"{TABLES_FOLDER}, in that folder"
         )
@@ -409,17 +409,6 @@ def breakable(words: str) -> str:
 def _show_words(label: QLabel, words: str) -> None:
     label.setText(breakable(words))
     label.setVisible(bool(words))
-
-
-def _folder_edit(label: str, tooltip: str) -> FileEdit:
-    edit = FileEdit(label=label, mode=FileDialogMode.EXISTING_DIRECTORY, tooltip=tooltip)
-    edit.line_edit.tooltip = tooltip
-    edit.choose_btn.text, edit.choose_btn.tooltip = "Choose...", tooltip
-    return edit
-
-
-def _text(edit: FileEdit) -> str:
-    return str(edit.line_edit.value).strip().strip('"')
 
 
 def _scanned(request: _ScanRequest) -> Generator[None, None, tuple[_ScanRequest, MovieScan | InputError]]:

@@ -306,7 +306,8 @@ class DetectMolecules(Panel):
         notes = layer.metadata.get(KEY)
         if not isinstance(notes, PointNotes) or notes.role:
             return False
-        return notes.about.get("provenance", {}).get("model") == self.form.card.provenance
+        provenance = notes.about.get("provenance", {})
+        return "link" not in provenance and provenance.get("model") == self.form.card.provenance
 
     def _adopt_threshold(self) -> None:
         """Set the slider to the threshold of the topmost result of this movie and model."""

@@ -18,6 +18,10 @@ MENUS = {
     "Render": "napari/layers/visualize",
     "Evaluate": "napari/layers/measure",
     "Batch": "napari/file/io_utilities",
+    "Drift": "napari/layers/register",
+    "Link": "napari/layers/measure",
+    "Resolution": "napari/layers/measure",
+    "Figure": "napari/file/io_utilities",
 }
 
 

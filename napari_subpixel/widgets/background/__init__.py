@@ -7,5 +7,8 @@
 - ``preview``: the molecules of one frame
 - ``detection``: a run over a movie
 - ``evaluation``: a result scored against its truth
+- ``drift``: an estimate of drift, and images from before and after
+- ``rendering``: an image of the points of a layer
+- ``figure``: a figure of a movie or a table
 - ``batch``: a folder of movies into a folder of tables
 """

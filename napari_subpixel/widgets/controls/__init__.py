@@ -3,6 +3,7 @@
 Forms and choices
 
 - ``panel``: the base of every widget: forms, choices of layers, work that ends with the dock
+- ``table_panel``: the base of those that analyse the localizations of a layer
 - ``camera_form``: one camera, chosen or typed, remembered for the next session
 - ``camera_choice``: one camera for many movies
 - ``camera_list``: the cameras that can be chosen by name, for both
@@ -18,6 +19,7 @@ What they show
 - ``movie_table``: the table of a batch
 - ``scores``: the scores as rows of a table, and their files
 - ``probability_bar``: a histogram of probabilities in the colours of the markers, with the threshold
+- ``chart_view``: a plot, in colours of the theme
 - ``run_cost``: how long a run will take
 - ``refusals``: why something cannot be done, next to its button, with a button that cures it
 - ``words``: lines of text, never wider than the panel, legible on every theme
@@ -28,6 +30,7 @@ Without a face of their own
 - ``messages``: notifications
 - ``advice``: what to do about an error, in controls of the widgets
 - ``links``: connections with layers, which outlive a widget
-- ``pixel_size``: the pixel size of a movie, asked for where it is missed
+- ``pixel_size``: the pixel size of a movie or of points, asked for where it is missed
+- ``folders``: folders to choose or to type
 - ``saving``: file names from dialogs
 """

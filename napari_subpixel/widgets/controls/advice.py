@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from napari_subpixel.errors import (
     CameraMismatchError,
     ChangedRunError,
+    ChangedTableError,
     ChannelsError,
     FrameShapeError,
     IncompleteMovieError,
     InputError,
     InvalidRowsError,
+    LinkDistanceError,
     OriginError,
     OutputExistsError,
     PixelSizeError,
@@ -34,6 +36,7 @@ ADVICE: Mapping[type[InputError], str] = {
     CameraMismatchError: "choose its camera with Load",
     FrameShapeError: "open their movie and choose it at 'On the frames of'",
     InvalidRowsError: "on the command line, convert can write a table without them",
+    LinkDistanceError: "give one as 'Largest distance [nm]'",
     OriginError: "on the command line, convert can be given where the table counts from",
 }
 #: Where a widget has another control for it.
@@ -44,7 +47,13 @@ ADVICE_OF_WIDGETS: Mapping[str, Mapping[type[InputError], str]] = {
         ChangedRunError: f"delete it, or choose {REPLACE!r}, to start again",
         PixelSizeError: "give it as 'Pixel size [nm]'",
         CameraMismatchError: "choose the camera of these movies",
-    }
+    },
+    "figure": {
+        OutputExistsError: "choose another folder, or replace it",
+        UnfinishedRunError: "continue it, or choose another folder",
+        ChangedRunError: "start again, or choose another folder",
+        ChangedTableError: "start again, or choose another folder",
+    },
 }
 
 

@@ -1,4 +1,4 @@
-"""The pixel size of a movie, asked for where it is missed."""
+"""The pixel size of a movie or of points, asked for where it is missed."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 from qtpy.QtWidgets import QInputDialog, QWidget
 
-from napari_subpixel.widgets.layers.movies import MovieLayer
+from napari_subpixel.widgets.layers.movies import MovieLayer, rescale
+from napari_subpixel.widgets.layers.points import notes_of
 
 if TYPE_CHECKING:
-    from napari.layers import Layer
+    from napari.layers import Layer, Points
 
 #: What the button says that asks for it.
 SET_PIXEL_SIZE = "Set pixel size ..."
@@ -23,9 +25,22 @@ LARGEST_NM = 100_000.0
 
 def ask_pixel_size(parent: QWidget, movie: MovieLayer, layers: Iterable[Layer]) -> float | None:
     """Ask for the pixel size of a movie and set it, also for its points and images; return it, None if cancelled."""
-    question = f"Width of a camera pixel of {movie.name} on the sample, in nm"
+    size = _answer(parent, movie.name)
+    if size is not None:
+        movie.set_camera(replace(movie.camera, pixel_size_nm=size), layers)
+    return size
+
+
+def ask_pixel_size_of_points(parent: QWidget, points: Points) -> float | None:
+    """Ask for the pixel size of points whose movie is not open, and set it; return it, None if cancelled."""
+    size = _answer(parent, points.name)
+    if size is not None:
+        rescale(points, np.array([size, size]) / points.scale[-2:])
+        notes_of(points)  # takes it from the scale
+    return size
+
+
+def _answer(parent: QWidget, name: str) -> float | None:
+    question = f"Width of a camera pixel of {name} on the sample, in nm"
     size, given = QInputDialog.getDouble(parent, "Pixel size", question, USUAL_NM, 0.01, LARGEST_NM, 3)
-    if not given:
-        return None
-    movie.set_camera(replace(movie.camera, pixel_size_nm=float(size)), layers)
-    return float(size)
+    return float(size) if given else None

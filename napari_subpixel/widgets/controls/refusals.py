@@ -46,8 +46,10 @@ class Refusal(QWidget):
         self.say("")
 
     @contextmanager
-    def shown(self, cure_of: Callable[[BaseException], tuple[str, Callable[[], object]] | None]) -> Iterator[None]:
-        """Show a refusal that is raised in the block, with its cure, and continue after it.
+    def shown(
+        self, cure_of: Callable[[BaseException], tuple[str, Callable[[], object]] | None], widget: str = ""
+    ) -> Iterator[None]:
+        """Show a refusal that is raised in the block, with a widget's advice and its cure, and continue after it.
 
         A program's error is reported as everywhere.
         """
@@ -55,22 +57,22 @@ class Refusal(QWidget):
         try:
             yield
         except REFUSALS as error:
-            self.say(reason_first(error), cure_of(error))
-            report(error)
+            self.say(reason_first(error, widget), cure_of(error))
+            report(error, widget)
 
     def _clicked(self) -> None:
         if self._cure is not None:
             self._cure()
 
 
-def reason_first(error: BaseException) -> str:
-    """Return what is wrong and what to do about it, and then of what it is said.
+def reason_first(error: BaseException, widget: str = "") -> str:
+    """Return what is wrong and what to do about it in a widget, and then of what it is said.
 
     Examples
     --------
     >>> reason_first(ValueError("found.csv: exists already"))
     'exists already (found.csv)'
     """
-    message = advised(error)
+    message = advised(error, widget)
     name, colon, reason = message.partition(": ")
     return f"{reason} ({name})" if colon and "," not in name else message

@@ -10,6 +10,11 @@ from napari_subpixel.widgets.controls.words import Colour, Words
 class Outdated(Words):
     """A line that says what changed since the shown results were requested; hidden while nothing did.
 
+    Parameters
+    ----------
+    again : str
+        What to do about it.
+
     Attributes
     ----------
     current_changed : Signal(bool)
@@ -20,8 +25,9 @@ class Outdated(Words):
 
     current_changed = Signal(bool)
 
-    def __init__(self) -> None:
+    def __init__(self, again: str = "Evaluate again") -> None:
         super().__init__(colour=Colour.WARNING)
+        self._again = again
         self.since_shown: list[str] = []
         self.since_latest: list[str] = []
         self.hide()
@@ -48,6 +54,6 @@ class Outdated(Words):
         self._show_changes()
 
     def _show_changes(self) -> None:
-        self.setText(f"Out of date: {' and '.join(self.since_shown)} changed. Evaluate again.")
+        self.setText(f"Out of date: {' and '.join(self.since_shown)} changed. {self._again}.")
         self.setVisible(not self.current)
         self.current_changed.emit(self.current)

@@ -8,5 +8,6 @@
 - ``points``: a table as points over its movie, the threshold, and the way back to a table
 - ``renderings``: an image exactly over the frames of its points
 - ``results``: which points are a result or a truth, and what they lie on
+- ``drifted``: drift subtracted from points and taken back, and fiducials that are picked
 - ``matches``: true positives, false positives and misses
 """

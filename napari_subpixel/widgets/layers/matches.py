@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from napari_subpixel.evaluation.scores import Match
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.widgets.layers.movies import KEY, MovieLayer, MovieNotes
-from napari_subpixel.widgets.layers.points import PointNotes, notes_of, points_layer, time_axis_of
-from napari_subpixel.widgets.layers.results import movie_of
+from napari_subpixel.widgets.layers.movies import KEY
+from napari_subpixel.widgets.layers.points import PointNotes, points_layer
+from napari_subpixel.widgets.layers.results import StandInMovie, movie_of
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -96,7 +96,7 @@ def show_matches(
     """
     before = match_layers(viewer.layers)
     active = viewer.layers.selection.active
-    place = movie_of(result, viewer.layers) or _GroundOf(result)
+    place = movie_of(result, viewer.layers) or StandInMovie(result)
     shown = []
     # The first kind on top, as in the list of layers.
     for kind, (table, rows, distances_nm) in reversed(matched_rows(found, truth, match).items()):
@@ -139,17 +139,3 @@ def _put(viewer: Viewer, layer: Points, before: Points | None) -> None:
     place = layers.index(before)
     layers.remove(before)
     layers.insert(place, layer)
-
-
-class _GroundOf(MovieLayer):
-    """A points layer standing in for its movie, which is not open, so that other points can lie on it."""
-
-    def __init__(self, points: Points) -> None:
-        self.layer, self.name = points, points.name
-        self.time = time_axis_of(points)
-        self.notes = MovieNotes(key=notes_of(points).movie or "")
-
-    def other_places(self) -> dict[int, float]:
-        """Return where its own points lie along the axes that are neither frame, y nor x."""
-        axes = [axis for axis in range(self.layer.ndim - 2) if axis != self.time]
-        return {axis: float(self.layer.data[0, axis]) for axis in axes} if len(self.layer.data) else {}

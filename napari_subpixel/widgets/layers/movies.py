@@ -179,7 +179,7 @@ class MovieLayer:
         if size is not None:
             factors = np.array([size, size]) / self.layer.scale[-2:]
             for layer in (self.layer, *(other for other in layers if belongs_to(other, self.notes.key))):
-                _rescale(layer, factors)
+                rescale(layer, factors)
                 if "about" in vars(layer.metadata[KEY]):
                     layer.metadata[KEY].about["pixel_size_nm"] = size
         self.notes.camera = camera
@@ -307,8 +307,14 @@ def _rectangle(shapes: Shapes) -> NDArray[np.float64]:
     return np.asarray(rectangles[0], dtype=np.float64)
 
 
-def _rescale(layer: Layer, factors: NDArray[np.float64]) -> None:
-    """Multiply the scale and offset of a layer along y and x, and set its units to nm."""
+def rescale(layer: Layer, factors: NDArray[np.float64]) -> None:
+    """Multiply the scale and offset of a layer along y and x, and set its units to nm.
+
+    Parameters
+    ----------
+    layer : napari.layers.Layer
+    factors : ndarray of float, shape (2,)
+    """
     every = np.ones(layer.ndim)
     every[-2:] = factors
     layer.translate = np.asarray(layer.translate) * every

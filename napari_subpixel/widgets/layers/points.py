@@ -45,6 +45,8 @@ class PointNotes:
         The axis of the layer that is the frame, if known.
     layer : hashable, optional
         ``unique_id`` of the layer: napari's copies of a layer share its metadata.
+    uncorrected : (Localizations, Localizations), optional
+        The table before drift was subtracted, and the one after, which it belongs to.
     role : str
         Purpose of points that are not a table of their own: a preview, or the true positives of a score.
     threshold_changed : psygnal.Signal
@@ -57,6 +59,7 @@ class PointNotes:
     floor: float | None = None
     time: int | None = None
     layer: Hashable = None
+    uncorrected: tuple[Localizations, Localizations] | None = None
     role: str = ""
 
     threshold_changed = Signal(float)

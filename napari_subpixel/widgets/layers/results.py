@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_subpixel.errors import FrameShapeError, PixelSizeError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.widgets.layers.movies import KEY, MovieLayer, MovieNotes, movie_notes
-from napari_subpixel.widgets.layers.points import arrays_of, has_column, notes_of, table_from
+from napari_subpixel.widgets.layers.points import arrays_of, has_column, notes_of, table_from, time_axis_of
 
 if TYPE_CHECKING:
     from napari.layers import Image, Layer, Points
@@ -133,3 +133,17 @@ def on_movie(points: Points, movie: MovieLayer) -> Ground:
 def needs_movie(points: Points, layers: Iterable[Layer]) -> bool:
     """Say whether points know neither their movie nor the shape of its frames."""
     return movie_of(points, layers) is None and notes_of(points).about.get("frame_shape") is None
+
+
+class StandInMovie(MovieLayer):
+    """A points layer in place of its movie, which is not open, so that other layers can lie on it."""
+
+    def __init__(self, points: Points) -> None:
+        self.layer, self.name = points, points.name
+        self.time = time_axis_of(points)
+        self.notes = MovieNotes(key=notes_of(points).movie or "")
+
+    def other_places(self) -> dict[int, float]:
+        """Return where its own points lie along the axes that are neither frame, y nor x."""
+        axes = [axis for axis in range(self.layer.ndim - 2) if axis != self.time]
+        return {axis: float(self.layer.data[0, axis]) for axis in axes} if len(self.layer.data) else {}

@@ -1,0 +1,329 @@
+"""The widget *Drift*: the drift of a movie with its error band, subtracted from its points, and taken back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from magicgui.widgets import CheckBox, ComboBox
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton
+
+from napari_subpixel.analysis.drift_curve import DriftCurve
+from napari_subpixel.errors import InputError
+from napari_subpixel.rendering.render import PIXEL_SIZE_NM, SuperResolutionImage
+from napari_subpixel.reports.plots import drift_chart
+from napari_subpixel.widgets.background.drift import BeforeAndAfter, CompareRequest, estimated
+from napari_subpixel.widgets.background.latest_request import LatestWork
+from napari_subpixel.widgets.background.rendering import RenderRequest, settings_of
+from napari_subpixel.widgets.controls.chart_view import ChartView
+from napari_subpixel.widgets.controls.messages import reported
+from napari_subpixel.widgets.controls.saving import with_suffix
+from napari_subpixel.widgets.controls.table_panel import TablePanel, TableRequest
+from napari_subpixel.widgets.controls.words import Words
+from napari_subpixel.widgets.layers.drifted import (
+    can_hold_picks,
+    has_drift_subtracted,
+    picked_places,
+    subtract_drift,
+    take_drift_back,
+)
+from napari_subpixel.widgets.layers.movies import KEY
+from napari_subpixel.widgets.layers.points import table_of
+from napari_subpixel.widgets.layers.renderings import fill, rendering_layer_data, rendering_of
+from napari_subpixel.widgets.layers.results import Ground, StandInMovie, ground_of, movie_of
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Image, Layer, Points
+
+# What the drift is estimated from.
+MOLECULES = "molecules"
+FOUND = "fiducials, found"
+PICKED = "fiducials, picked"
+#: Colours of the images from before and after: where both are alike it is white.
+COLOURS = {"before": "magenta", "after": "green"}
+
+
+class CorrectDrift(TablePanel):
+    """Estimates the drift of a movie from the localizations of a layer, subtracts it, and takes it back.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+
+    Attributes
+    ----------
+    source : magicgui.widgets.ComboBox
+        Whether the drift is estimated from molecules or from fiducials.
+    picks : magicgui.widgets.ComboBox
+        The layer in which fiducials are picked.
+    curve : DriftCurve, optional
+        The estimate.
+    """
+
+    verb = "correct"
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__(napari_viewer)
+        self.curve: DriftCurve | None = None
+        self._applied: dict[object, DriftCurve] = {}
+        self._moving = False
+        self._compared: list[Image] = []
+        self._hidden: list[Layer] = []
+        self._build_form()
+        self._build_actions()
+        self._source_changed()
+        self._allow()
+
+    # -- the parts ----------------------------------------------------------------------------------------------------
+
+    def _build_form(self) -> None:
+        self.source = ComboBox(
+            label="From",
+            choices=[MOLECULES, FOUND, PICKED],
+            tooltip=f"{MOLECULES}: how their appearances overlap over the movie\n"
+            f"{FOUND}: points that are there in nearly every frame\n"
+            f"{PICKED}: those near the points or shapes of another layer",
+        )
+        self.picks = self.layer_choice(
+            "Picks",
+            can_hold_picks,
+            tooltip="A layer with a point or a shape on each fiducial, wherever that was in any frame; the selected "
+            "ones count, or all",
+        )
+        self.build(
+            self.source,
+            self.picks,
+            button="Estimate drift",
+            tooltip="Estimate the drift from the shown points; nothing is moved yet",
+            cancelled="Leave the curve as it is",
+        )
+        self.source.changed.connect(self._source_changed)
+        self.source.changed.connect(self.note_settings)
+        self.picks.changed.connect(self.note_settings)
+        self.points.changed.connect(self._allow)
+
+    def _build_actions(self) -> None:
+        self.plot = ChartView()
+        self.save_button = QPushButton("Save trace...")
+        self.save_button.setToolTip("Write the curve with its errors as csv, a row for each frame")
+        self.save_button.clicked.connect(self.ask_and_save)
+        self.add_result(self.plot, self.save_button)
+        self.apply_button, self.back_button = QPushButton("Apply"), QPushButton("Take back")
+        self.apply_button.setToolTip("Subtract the drift from the points, hidden ones included; their image follows")
+        self.back_button.setToolTip("Restore the original positions of the points; their image follows")
+        self.apply_button.clicked.connect(self.apply)
+        self.back_button.clicked.connect(self.take_back)
+        row = QHBoxLayout()
+        row.addWidget(self.apply_button)
+        row.addWidget(self.back_button)
+        self.column.addLayout(row)
+        self.status = Words()
+        self.compare = CheckBox(
+            text="Before and after",
+            tooltip="Show images of the points before, in magenta, and after, in green; white where they are alike. "
+            "Other layers are hidden meanwhile",
+        )
+        self.compare.changed.connect(self._compare_changed)
+        self.column.addWidget(self.compare.native)
+        self.column.addWidget(self.status)
+        self.images: LatestWork[RenderRequest] = LatestWork(self)
+        self.images.returned.connect(self._fill_image)
+        self.comparison: LatestWork[CompareRequest] = LatestWork(self, self.progress)
+        self.comparison.returned.connect(self._show_comparison)
+        self.comparison.failed.connect(self._refuse_comparison)
+
+    # -- what is chosen -----------------------------------------------------------------------------------------------
+
+    def reset_choices(self, *_: object) -> None:
+        """List the layers again."""
+        super().reset_choices()
+        if hasattr(self, "compare"):
+            self._allow()
+
+    def _source_changed(self, _: object = None) -> None:
+        self.form.setRowVisible(self.picks.native, self.source.value == PICKED)
+
+    def _allow(self, _: object = None) -> None:
+        """Enable what can be done with the chosen points."""
+        points: Points | None = self.points.value
+        corrected = points is not None and has_drift_subtracted(points)
+        ready = points is not None and self.curve is not None
+        self.apply_button.setEnabled(ready and self._applied_to(points) is not self.curve)
+        self.back_button.setEnabled(corrected)
+        self.compare.enabled = bool(ready or corrected)
+
+    def _applied_to(self, points: Points | None) -> DriftCurve | None:
+        """Return the curve that was subtracted from points here, and has not been taken back."""
+        if points is None or not has_drift_subtracted(points):
+            return None
+        return self._applied.get(points.unique_id)
+
+    # -- the estimate -------------------------------------------------------------------------------------------------
+
+    def request(self, points: Points, ground: Ground) -> TableRequest:
+        """Return the estimate from these points."""
+        self.check_pixel_size(points, ground)
+        fiducials: Any = self.source.value == FOUND
+        if self.source.value == PICKED:
+            if self.picks.value is None:
+                raise InputError("there is no layer to pick fiducials in: add a points layer, and a point on each")
+            on = movie_of(points, self.viewer.layers) or StandInMovie(points)
+            fiducials = picked_places(self.picks.value, on)
+        # The curve is to cover hidden points, too.
+        n_frames = int(table_of(points, shown_only=False).frame.max()) + 1
+        settings = {"name": points.name, "n_frames": n_frames, "fiducials": fiducials}
+        return TableRequest(points, ground, estimated, settings, f"estimating the drift of {points.name}")
+
+    def deliver(self, request: TableRequest, result: DriftCurve) -> str:
+        """Show the curve."""
+        self.curve = result
+        self.plot.show_chart(drift_chart(result))
+        self.status.setText("")
+        self._allow()
+        if self.compare.value:
+            self._ask_comparison()
+        return describe_curve(result)
+
+    # -- moving the points --------------------------------------------------------------------------------------------
+
+    def apply(self) -> None:
+        """Subtract the curve from the chosen points."""
+        with self.refusal.shown(self.cure_of):
+            points, curve = self.chosen_points(), self.curve
+            if curve is None:
+                raise InputError("there is no drift to subtract: estimate it first")
+            ground = ground_of(points, self.viewer.layers)
+            self._move(points, ground, lambda: subtract_drift(points, curve, ground))
+            self._applied[points.unique_id] = curve
+            self.status.setText(f"{points.name}: drift subtracted; the original positions are kept.")
+            self._allow()
+
+    def take_back(self) -> None:
+        """Restore the original positions of the chosen points."""
+        with self.refusal.shown(self.cure_of):
+            points = self.chosen_points()
+            ground = ground_of(points, self.viewer.layers)
+            self._move(points, ground, lambda: take_drift_back(points, ground))
+            self._applied.pop(points.unique_id, None)
+            self.status.setText(f"{points.name}: at the original positions.")
+            self._allow()
+            if self.curve is None:
+                self.compare.value = False
+
+    def _move(self, points: Points, ground: Ground, how: Any) -> None:
+        """Move points, and draw the image that was rendered from them again."""
+        self._moving = True
+        try:
+            how()
+        finally:
+            self._moving = False
+        image = rendering_of(points, self.viewer.layers)
+        if image is not None:
+            self.images.ask(RenderRequest(points, ground, settings_of(image), by_hand=True))
+
+    def _fill_image(self, request: RenderRequest, rendered: SuperResolutionImage) -> None:
+        image = rendering_of(request.points, self.viewer.layers)
+        if image is not None:
+            fill(image, rendered, request.points, over=request.ground.layer)
+
+    def _points_changed(self, _: object = None) -> None:
+        if not self._moving:
+            super()._points_changed()
+
+    # -- before and after ---------------------------------------------------------------------------------------------
+
+    def _compare_changed(self, on: bool) -> None:
+        if not on:
+            self.comparison.cancel()
+            self._uncover()
+            return
+        with self.refusal.shown(self.cure_of):
+            self._ask_comparison()
+        if self.comparison.request is None:  # refused
+            self.compare.value = False
+
+    def _ask_comparison(self) -> None:
+        points = self.chosen_points()
+        image = rendering_of(points, self.viewer.layers)
+        settings = {"pixel_size_nm": PIXEL_SIZE_NM} if image is None else settings_of(image)
+        ground = ground_of(points, self.viewer.layers)
+        self.comparison.ask(CompareRequest(points, ground, self.curve, settings))
+
+    def _refuse_comparison(self, error: BaseException) -> None:
+        self.refuse(error)
+        self.compare.value = False
+
+    def _show_comparison(self, request: CompareRequest, images: BeforeAndAfter) -> None:
+        """Show two images in place of those shown before, and hide what would cover them."""
+        from napari.layers import Layer
+
+        if not self.compare.value:
+            return
+        self._remove_compared()
+        layers, points = self.viewer.layers, request.points
+        for layer in layers:
+            if layer.visible:
+                layer.visible = False
+                self._hidden.append(layer)
+        limits = None
+        for when, rendered in reversed(images._asdict().items()):
+            name = f"{points.name}, {when} drift correction"
+            data, about, kind = rendering_layer_data(
+                rendered, points, name=name, colormap=COLOURS[when], over=request.ground.layer
+            )
+            limits = limits or about["contrast_limits"]
+            # Not the image of these points that Render draws again.
+            notes = replace(about["metadata"][KEY], points=None)
+            shown = Layer.create(data, {**about, "contrast_limits": limits, "metadata": {KEY: notes}}, kind)
+            layers.append(shown)
+            self._compared.append(shown)
+        if points in layers:
+            layers.selection.active = points
+
+    def _remove_compared(self) -> None:
+        for image in self._compared:
+            if image in self.viewer.layers:
+                self.viewer.layers.remove(image)
+        self._compared.clear()
+
+    def _uncover(self) -> None:
+        """Remove the two images, and show again what they replaced."""
+        self._remove_compared()
+        for layer in self._hidden:
+            layer.visible = True
+        self._hidden.clear()
+
+    def dock_closed(self) -> None:
+        """Stop, and remove the two images."""
+        super().dock_closed()
+        self.images.cancel()
+        self.comparison.cancel()
+        self._uncover()
+
+    # -- files --------------------------------------------------------------------------------------------------------
+
+    def ask_and_save(self) -> None:
+        """Ask for the name of a file, and write the curve to it."""
+        path, _ = QFileDialog.getSaveFileName(self, "Save trace", "drift.csv", "csv (*.csv)")
+        if path:
+            self.save(path)
+
+    def save(self, path: str | Path) -> None:
+        """Write the curve as csv, as the command line does."""
+        with reported():
+            if self.curve is None:
+                raise InputError("there is no drift to save: estimate it first")
+            self.curve.write(with_suffix(path, ".csv"), overwrite=True)
+
+
+def describe_curve(curve: DriftCurve) -> str:
+    """Describe a curve of drift: how far, by what, and how well it is known."""
+    y, x = curve.extent_nm
+    n = len(curve.fiducials)
+    by = f"{n} fiducial{'s'[: n != 1]}" if n else curve.method
+    words = f"Drift over {x:.1f} nm in x and {y:.1f} nm in y, by {by}: error {curve.rms_error_nm:.2f} nm RMS."
+    if curve.jumps:
+        words += f" It jumps at frame {', '.join(map(str, curve.jumps))}."
+    return words

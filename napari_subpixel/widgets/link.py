@@ -1,0 +1,172 @@
+"""The widget *Link*: the rows of each molecule become one, in a layer of their own, with on and off times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from qtpy.QtWidgets import QFileDialog, QPushButton, QSpinBox
+
+from napari_subpixel._util.records import naming
+from napari_subpixel.analysis.blinking import BlinkingTimes, blinking_times, write_times
+from napari_subpixel.analysis.linking import Linked, link
+from napari_subpixel.errors import InputError, LinkDistanceError
+from napari_subpixel.localizations import Localizations
+from napari_subpixel.reports.plots import times_chart
+from napari_subpixel.widgets.controls.chart_view import ChartView
+from napari_subpixel.widgets.controls.messages import reported
+from napari_subpixel.widgets.controls.number_box import Field, NumberBox
+from napari_subpixel.widgets.controls.saving import with_suffix
+from napari_subpixel.widgets.controls.table_panel import TablePanel, TableRequest
+from napari_subpixel.widgets.layers.points import points_layer
+from napari_subpixel.widgets.layers.results import Ground, StandInMovie, movie_of
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Points
+
+#: Most dark frames that can be typed.
+MOST_DARK_FRAMES = 1_000_000
+#: The largest distance that can be typed, in nm.
+LARGEST_NM = 100_000.0
+#: What the button says that a distance is missed.
+GIVE_DISTANCE = "Give a largest distance"
+
+
+class Molecules(NamedTuple):
+    """Linked rows, with their on and off times."""
+
+    linked: Linked
+    times: BlinkingTimes
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to know before trusting the result."""
+        return self.linked.warnings
+
+
+class LinkMolecules(TablePanel):
+    """Links the localizations of each molecule that a layer shows, and adds the molecules as a layer.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+
+    Attributes
+    ----------
+    dark_frames : QSpinBox
+        Most dark frames to bridge; -1 takes as many as molecules of the table are dark for.
+    distance_nm : NumberBox
+        The largest distance; 0 takes what the uncertainties allow.
+    """
+
+    verb = "link"
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__(napari_viewer)
+        self._times: BlinkingTimes | None = None
+        self.dark_frames = QSpinBox()
+        self.dark_frames.setRange(-1, MOST_DARK_FRAMES)
+        self.dark_frames.setValue(-1)
+        self.dark_frames.setSpecialValueText("from the table")
+        self.dark_frames.setToolTip(
+            "Frames without a point that a molecule may have in between. 'from the table': as many as its molecules "
+            "are dark for"
+        )
+        self.distance_nm = NumberBox(
+            Field(
+                "Largest distance [nm]",
+                0.0,
+                LARGEST_NM,
+                "Link nothing farther from a molecule's mean position. 'from the uncertainties': what those allow",
+                "from the uncertainties",
+            )
+        )
+        self.build(
+            ("Dark frames", self.dark_frames),
+            ("Largest distance [nm]", self.distance_nm),
+            button="Link",
+            tooltip="Link the shown points of each molecule, and add the molecules as a layer",
+            cancelled="Add no layer",
+        )
+        self.on, self.off = ChartView(), ChartView()
+        self.save_button = QPushButton("Save times...")
+        self.save_button.setToolTip("Write the on and off times as csv, a row for each molecule")
+        self.save_button.clicked.connect(self.ask_and_save)
+        self.outdated.current_changed.connect(self.save_button.setEnabled)
+        self.add_result(self.on, self.off, self.save_button)
+        for box in (self.dark_frames, self.distance_nm):
+            box.valueChanged.connect(self.note_settings)
+
+    def request(self, points: Points, ground: Ground) -> TableRequest:
+        """Return the linking of these points, with the settings of the form."""
+        dark, distance = self.dark_frames.value(), self.distance_nm.exact
+        if distance:
+            self.check_pixel_size(points, ground)
+        settings = {
+            "name": points.name,
+            "max_dark_frames": None if dark < 0 else dark,
+            "max_distance_nm": distance or None,
+        }
+        return TableRequest(points, ground, _linked, settings, f"linking {points.name}")
+
+    def cure_of(self, error: BaseException) -> tuple[str, Callable[[], object]] | None:
+        """Return what cures an error: where there are no uncertainties, a distance."""
+        if isinstance(error, LinkDistanceError):
+            return GIVE_DISTANCE, self.distance_nm.setFocus
+        return super().cure_of(error)
+
+    def deliver(self, request: TableRequest, result: Molecules) -> str:
+        """Add the molecules as a layer, and show their times."""
+        linked, self._times = result
+        layers = self.viewer.layers
+        on = movie_of(request.points, layers) or StandInMovie(request.points)
+        layer = points_layer(linked.molecules, on, name=f"{request.points.name}, linked")
+        layers.append(layer)
+        request.points.visible = False
+        self.on.show_chart(times_chart("on", self._times.on_frames, 1))
+        self.off.show_chart(times_chart("off", self._times.off, 0))
+        return _describe(request.points.name, result)
+
+    # -- files --------------------------------------------------------------------------------------------------------
+
+    def ask_and_save(self) -> None:
+        """Ask for the name of a file, and write the times to it."""
+        path, _ = QFileDialog.getSaveFileName(self, "Save times", "times.csv", "csv (*.csv)")
+        if path:
+            self.save(path)
+
+    def save(self, path: str | Path) -> None:
+        """Write the on and off times as csv, as the command line does."""
+        with reported():
+            if self._times is None or not self.outdated.current:
+                raise InputError("there are no up-to-date times to save: link first")
+            write_times(with_suffix(path, ".csv"), self._times)
+
+
+def _describe(name: str, result: Molecules) -> str:
+    linked, times = result
+    n_rows, n = len(linked.rows), len(linked.molecules)
+    dark = linked.max_dark_frames
+    words = [
+        f"{n_rows:,} points of {name} are {n:,} molecule{'s'[: n != 1]}; up to {dark} dark frame{'s'[: dark != 1]} "
+        f"{'was' if dark == 1 else 'were'} bridged."
+    ]
+    for state, frames in (("on", times.on_frames), ("off", times.off)):
+        if len(frames) and (mean := float(frames.mean())) > 0:
+            words.append(f"Mean time {state} {mean:.3g} frames, rate {1 / mean:.3g} a frame.")
+    return " ".join(words)
+
+
+def _linked(
+    table: Callable[[], Localizations], ground: Ground, settings: dict[str, Any]
+) -> Generator[str | None, None, Molecules]:
+    """Make the table, link it and count times; the work can be stopped at each yield."""
+    points = ground.table(table())
+    yield "linking"
+    how = {name: value for name, value in settings.items() if name != "name"}
+    with naming(settings["name"]):
+        linked = link(points, **how)
+    yield "on and off times"
+    return Molecules(linked, blinking_times(linked))
