@@ -151,15 +151,33 @@ def drift_chart(drift: DriftCurve) -> Chart:
     ----------
     drift : DriftCurve
     """
-    frame = np.arange(len(drift))
+    frame, axes = np.arange(len(drift)), _axes_of(drift)
+    parts = [Line(frame, nm, colour, label, low=nm - error, high=nm + error) for nm, error, colour, label in axes]
+    return Chart("drift, with its error", "frame", "drift [nm]", parts)
+
+
+def drift_error_chart(drift: DriftCurve) -> Chart:
+    """Return the plot of the errors of drift by frame, which are thinner than a line where the drift is long.
+
+    Parameters
+    ----------
+    drift : DriftCurve
+    """
+    frame, axes = np.arange(len(drift)), _axes_of(drift)
+    parts = [Line(frame, error, colour, label) for _, error, colour, label in axes]
+    top = max((float(error.max()) for _, error, _, _ in axes if len(error)), default=0.0) or 1.0
+    return Chart("error of the drift", "frame", "standard deviation [nm]", parts, y_range=(0.0, 1.1 * top))
+
+
+def _axes_of(drift: DriftCurve) -> list[tuple[NDArray[np.float64], NDArray[np.float64], str, str]]:
+    """Return drift, error, colour and name of each axis."""
     axes = [
         (drift.x_nm, drift.x_error_nm, BLUE, "x"),
         (drift.y_nm, drift.y_error_nm, VERMILION, "y"),
     ]
     if drift.z_nm is not None and drift.z_error_nm is not None:
         axes.append((drift.z_nm, drift.z_error_nm, GREEN, "z"))
-    parts = [Line(frame, nm, colour, label, low=nm - error, high=nm + error) for nm, error, colour, label in axes]
-    return Chart("drift, with its error", "frame", "drift [nm]", parts)
+    return axes
 
 
 def nena_chart(measured: Resolution) -> Chart | None:

@@ -30,7 +30,7 @@ from napari_subpixel.widgets.controls.run_cost import RunCost
 from napari_subpixel.widgets.controls.words import Words
 from napari_subpixel.widgets.layers.movies import KEY, MovieLayer, belongs_to, is_movie
 from napari_subpixel.widgets.layers.points import PointNotes, column_of, notes_of, set_threshold
-from napari_subpixel.widgets.layers.results import snapshot
+from napari_subpixel.widgets.layers.results import is_linked, snapshot
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -306,8 +306,8 @@ class DetectMolecules(Panel):
         notes = layer.metadata.get(KEY)
         if not isinstance(notes, PointNotes) or notes.role:
             return False
-        provenance = notes.about.get("provenance", {})
-        return "link" not in provenance and provenance.get("model") == self.form.card.provenance
+        model = notes.about.get("provenance", {}).get("model")
+        return model == self.form.card.provenance and not is_linked(layer)
 
     def _adopt_threshold(self) -> None:
         """Set the slider to the threshold of the topmost result of this movie and model."""

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton
 from napari_subpixel.analysis.drift_curve import DriftCurve
 from napari_subpixel.errors import InputError
 from napari_subpixel.rendering.render import PIXEL_SIZE_NM, SuperResolutionImage
-from napari_subpixel.reports.plots import drift_chart
+from napari_subpixel.reports.plots import drift_chart, drift_error_chart
 from napari_subpixel.widgets.background.drift import BeforeAndAfter, CompareRequest, estimated
 from napari_subpixel.widgets.background.latest_request import LatestWork
 from napari_subpixel.widgets.background.rendering import RenderRequest, settings_of
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 MOLECULES = "molecules"
 FOUND = "fiducials, found"
 PICKED = "fiducials, picked"
+#: Height of the plot of the errors, in screen pixels.
+ERRORS_PX = 130
 #: Colours of the images from before and after: where both are alike it is white.
 COLOURS = {"before": "magenta", "after": "green"}
 
@@ -105,11 +107,12 @@ class CorrectDrift(TablePanel):
         self.points.changed.connect(self._allow)
 
     def _build_actions(self) -> None:
-        self.plot = ChartView()
+        self.plot, self.errors = ChartView(), ChartView(ERRORS_PX)
         self.save_button = QPushButton("Save trace...")
         self.save_button.setToolTip("Write the curve with its errors as csv, a row for each frame")
         self.save_button.clicked.connect(self.ask_and_save)
-        self.add_result(self.plot, self.save_button)
+        self.save_button.hide()
+        self.add_result(self.plot, self.errors)
         self.apply_button, self.back_button = QPushButton("Apply"), QPushButton("Take back")
         self.apply_button.setToolTip("Subtract the drift from the points, hidden ones included; their image follows")
         self.back_button.setToolTip("Restore the original positions of the points; their image follows")
@@ -126,8 +129,9 @@ class CorrectDrift(TablePanel):
             "Other layers are hidden meanwhile",
         )
         self.compare.changed.connect(self._compare_changed)
-        self.column.addWidget(self.compare.native)
-        self.column.addWidget(self.status)
+        for widget in (self.compare.native, self.status, self.save_button):
+            self.column.addWidget(widget)
+        self.column.addStretch(1)
         self.images: LatestWork[RenderRequest] = LatestWork(self)
         self.images.returned.connect(self._fill_image)
         self.comparison: LatestWork[CompareRequest] = LatestWork(self, self.progress)
@@ -180,6 +184,8 @@ class CorrectDrift(TablePanel):
         """Show the curve."""
         self.curve = result
         self.plot.show_chart(drift_chart(result))
+        self.errors.show_chart(drift_error_chart(result))
+        self.save_button.show()
         self.status.setText("")
         self._allow()
         if self.compare.value:
@@ -269,7 +275,7 @@ class CorrectDrift(TablePanel):
                 self._hidden.append(layer)
         limits = None
         for when, rendered in reversed(images._asdict().items()):
-            name = f"{points.name}, {when} drift correction"
+            name = f"{when} drift correction: {points.name}"
             data, about, kind = rendering_layer_data(
                 rendered, points, name=name, colormap=COLOURS[when], over=request.ground.layer
             )

@@ -96,6 +96,7 @@ class LinkMolecules(TablePanel):
         self.save_button.clicked.connect(self.ask_and_save)
         self.outdated.current_changed.connect(self.save_button.setEnabled)
         self.add_result(self.on, self.off, self.save_button)
+        self.column.addStretch(1)
         for box in (self.dark_frames, self.distance_nm):
             box.valueChanged.connect(self.note_settings)
 
@@ -149,13 +150,12 @@ def _describe(name: str, result: Molecules) -> str:
     linked, times = result
     n_rows, n = len(linked.rows), len(linked.molecules)
     dark = linked.max_dark_frames
-    words = [
-        f"{n_rows:,} points of {name} are {n:,} molecule{'s'[: n != 1]}; up to {dark} dark frame{'s'[: dark != 1]} "
-        f"{'was' if dark == 1 else 'were'} bridged."
-    ]
-    for state, frames in (("on", times.on_frames), ("off", times.off)):
-        if len(frames) and (mean := float(frames.mean())) > 0:
-            words.append(f"Mean time {state} {mean:.3g} frames, rate {1 / mean:.3g} a frame.")
+    bridged = f"up to {dark}" if dark else "no"
+    molecules, frames = f"molecule{'s'[: n != 1]}", f"frame{'s'[: dark != 1]}"
+    words = [f"{n_rows:,} points of {name} are {n:,} {molecules}; {bridged} dark {frames} bridged."]
+    for state, lengths in (("on", times.on_frames), ("off", times.off)):
+        if len(lengths) and (mean := float(lengths.mean())) > 0:
+            words.append(f"Mean time {state} {mean:.3g} frames: rate {1 / mean:.3g} a frame.")
     return " ".join(words)
 
 

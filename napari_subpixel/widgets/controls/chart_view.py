@@ -50,13 +50,19 @@ LIGHTER = {BLUE: "#56b4e9", VERMILION: "#ff8a3d", GREEN: "#5fd38d", GREY: "#b4ba
 class ChartView(QWidget):
     """Draws a `Chart`; hidden while it has none.
 
+    Parameters
+    ----------
+    height : int
+        In screen pixels.
+
     Attributes
     ----------
     chart : Chart, optional
     """
 
-    def __init__(self) -> None:
+    def __init__(self, height: int = HEIGHT_PX) -> None:
         super().__init__()
+        self._height = height
         self.chart: Chart | None = None
         self._area = QRectF()
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -72,7 +78,7 @@ class ChartView(QWidget):
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """Ask for the height of a plot; any width will do."""
-        return QSize(WIDTH_PX, HEIGHT_PX)
+        return QSize(WIDTH_PX, self._height)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802 (Qt's name)
         """Show the numbers under the cursor."""

@@ -17,7 +17,7 @@ from napari_subpixel.widgets.controls.refusals import Refusal, reason_first
 from napari_subpixel.widgets.controls.staleness import Outdated
 from napari_subpixel.widgets.controls.words import Colour, Words
 from napari_subpixel.widgets.layers.points import notes_of
-from napari_subpixel.widgets.layers.results import Ground, ground_of, is_result, is_table, movie_of, snapshot
+from napari_subpixel.widgets.layers.results import Ground, ground_of, is_measured, is_table, movie_of, snapshot
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -94,7 +94,7 @@ class TablePanel(Panel):
         self.points = self.layer_choice(
             "Localizations",
             is_table,
-            prefers=is_result,
+            prefers=is_measured,
             tooltip=f"The points layer to {self.verb}; hidden points are left out",
         )
         self._shown_links = self.new_links()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_subpixel.errors import FrameShapeError, PixelSizeError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.widgets.layers.movies import KEY, MovieLayer, MovieNotes, movie_notes
-from napari_subpixel.widgets.layers.points import arrays_of, has_column, notes_of, table_from, time_axis_of
+from napari_subpixel.widgets.layers.points import PointNotes, arrays_of, has_column, notes_of, table_from, time_axis_of
 
 if TYPE_CHECKING:
     from napari.layers import Image, Layer, Points
@@ -28,6 +28,18 @@ def is_table(layer: Layer) -> bool:
 def is_result(layer: Layer) -> bool:
     """Say whether points were detected: they have probabilities."""
     return is_table(layer) and has_column(layer, "probability")
+
+
+def is_linked(layer: Layer) -> bool:
+    """Say whether points are molecules that were linked."""
+    notes = layer.metadata.get(KEY)
+    return isinstance(notes, PointNotes) and "link" in (notes.about.get("provenance") or {})
+
+
+def is_measured(layer: Layer) -> bool:
+    """Say whether points are localizations as a program measures them: with probabilities or uncertainties."""
+    columns = ("probability", "x_uncertainty", "y_uncertainty")
+    return is_table(layer) and not is_linked(layer) and any(has_column(layer, name) for name in columns)
 
 
 def is_truth(layer: Layer) -> bool:
