@@ -1,13 +1,13 @@
-"""A long table of localizations in napari: seconds to open it, to step, to move the threshold, and the memory.
+"""A long table of localizations in napari: seconds to open it, to step, to move threshold and filter, and the memory.
 
     scripts/with-screen python benchmarks/bench_viewer.py [--rows 10000000 5000000 1000000]
 
 The tables lie on a movie of 20,000 frames of 256 x 256 px and have eight columns. Next to each, napari's own Points in
 a process of their own: the same coordinates, column by column in memory, one colour and no features, made from arrays
-that are there already. A step and a threshold are timed from the call to the end of the next drawing, and their median
-counts; a freeze is the longest time for which the window answered nothing while the table was opened. Memory is what
-the process held at most beyond what it held before, in units of the table. Libraries are loaded
-before, and a points layer was shown.
+that are there already. A step, a threshold and a handle of the panel *Filter*, over photons and over uncertainty in
+turn, are timed from the call to the end of the drawing that shows it, and their median counts; a freeze is the longest
+time for which the window answered nothing while the table was opened. Memory is what the process held at most beyond
+what it held before, in units of the table. Libraries are loaded before, and a points layer was shown.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SIDE_PX = 256
 #: Width of a camera pixel.
 PIXEL_NM = 100.0
 ROWS = (1_000_000, 5_000_000, 10_000_000)
-STEPS, THRESHOLDS = 15, 9
+STEPS, THRESHOLDS, HANDLES = 15, 9, 12
 WINDOW_PX = (1280, 800)
 OURS, NAPARI = "this plugin", "napari's Points"
 
@@ -60,7 +60,16 @@ def main() -> None:
                 rows.append([f"{n:,}", who, *json.loads(done.stdout.splitlines()[-1])])
             path.unlink()
     print(machine(), end="\n\n")
-    headings = ["rows", "layer", "open [s]", "freeze [s]", "step [ms]", "threshold [ms]", "memory / table"]
+    headings = [
+        "rows",
+        "layer",
+        "open [s]",
+        "freeze [s]",
+        "step [ms]",
+        "threshold [ms]",
+        "filter [ms]",
+        "memory / table",
+    ]
     print(markdown(headings, rows))
 
 
@@ -81,7 +90,7 @@ def write_table(path: Path, n: int) -> None:
 
 
 def measured(who: str, path: str) -> list[str]:
-    """Return seconds to open, the longest freeze, milliseconds a step and a threshold, and memory in tables."""
+    """Return seconds to open, the longest freeze, ms a step, a threshold and a filter, and memory in tables."""
     import napari
 
     viewer = napari.Viewer(show=True)
@@ -105,9 +114,10 @@ def measured(who: str, path: str) -> list[str]:
         move = threshold_of(layer, columns)
         thresholds = rng.permutation(np.linspace(0.2, 0.9, THRESHOLDS))
         threshold = median_ms(viewer, [lambda t=t: move(float(t)) for t in thresholds])
+        filtered = f"{median_ms(viewer, handles_of(viewer)):.0f}" if columns is None else ""
     viewer.close()
-    numbers = (f"{seconds:.2f}", f"{longest[0]:.2f}", f"{step:.0f}", f"{threshold:.0f}", f"{memory[0] / size:.2f}")
-    return list(numbers)
+    numbers = f"{seconds:.2f}", f"{longest[0]:.2f}", f"{step:.0f}", f"{threshold:.0f}", filtered
+    return [*numbers, f"{memory[0] / size:.2f}"]
 
 
 def load_once(path: str) -> None:
@@ -167,6 +177,27 @@ def threshold_of(layer: Any, columns: list[np.ndarray] | None) -> Callable[[floa
         layer.shown = probabilities >= threshold
 
     return hide
+
+
+def handles_of(viewer: Any) -> list[Callable[[], object]]:
+    """Open the filter panel, and return what moves its handles, and waits until the points follow."""
+    from qtpy.QtWidgets import QApplication
+
+    from napari_subpixel.widgets.background.worker import Work
+    from napari_subpixel.widgets.filter import FilterMolecules
+
+    panel = FilterMolecules(viewer)
+    viewer.window.add_dock_widget(panel, name="Filter")
+    while Work.running:  # histograms
+        QApplication.processEvents()
+
+    def move(name: str, value: float) -> None:
+        panel.rows[name].bar.moved.emit(0, value)
+        while Work.running:
+            QApplication.processEvents()
+
+    moves = [("photons" if n % 2 else "uncertainty", 5.0 + n) for n in range(HANDLES)]
+    return [lambda move_to=move_to: move(*move_to) for move_to in moves]
 
 
 # -- time and memory --------------------------------------------------------------------------------------------------

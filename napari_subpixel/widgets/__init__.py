@@ -1,10 +1,11 @@
-"""The napari plugin: nine widgets, readers, writers and sample data, which make core calls of clicks and layers.
+"""The napari plugin: its widgets, readers, writers and sample data, which make core calls of clicks and layers.
 
-The nine widgets
+The widgets
 
 - ``load``: *Load*, a movie with its pixel size and camera
 - ``detect``: *Detect*, a preview of the frame in view and runs over the movie
-- ``render``: *Render*, an image over the movie that follows the threshold
+- ``filter``: *Filter*, ranges of columns and expressions that say which points are shown
+- ``render``: *Render*, an image over the movie that follows threshold and filter
 - ``drift``: *Drift*, a curve with its error band, subtracted and taken back
 - ``link``: *Link*, the rows of each molecule as one, and on and off times
 - ``resolution``: *Resolution*, NeNA, FRC and decorrelation

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,13 +9,12 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QSpinBox, QWidget
 from superqt import QCollapsible
 
-from napari_subpixel import formats
 from napari_subpixel.coordinates import Roi
 from napari_subpixel.errors import InputError
-from napari_subpixel.localizations import Localizations
 from napari_subpixel.widgets.background.detection import DetectionRun, RunSettings, RunSummary
 from napari_subpixel.widgets.background.detector_cache import LOADING, DetectorChoice, floor_for
 from napari_subpixel.widgets.background.preview import PreviewRequest
+from napari_subpixel.widgets.background.table_files import TABLE_FILTER, write_table
 from napari_subpixel.widgets.background.worker import Work
 from napari_subpixel.widgets.controls.live_preview import LivePreview
 from napari_subpixel.widgets.controls.messages import report
@@ -39,8 +37,6 @@ if TYPE_CHECKING:
 
 #: A threshold is applied once the slider has not moved for this long, in milliseconds.
 SETTLE_MS = 40
-#: Filter of the dialog for files.
-TABLE_FILTER = ";;".join(f"{f.title} ({' '.join('*' + s for s in f.suffixes)})" for f in formats.FORMATS.values())
 #: Shown where the viewer has no image.
 NO_MOVIE = "Open a movie first: drop a file on the viewer, or use Load."
 #: Shown where the viewer has images, but no movie.
@@ -375,7 +371,7 @@ class DetectMolecules(Panel):
         results = self._results()
         if not results:
             return
-        work = Work(_written, snapshot(results[0]), Path(path))
+        work = Work(write_table, snapshot(results[0]), Path(path))
         work.returned.connect(self._saved)
         self.begin(work)
 
@@ -462,12 +458,6 @@ def _which(summary: RunSummary) -> str:
     """Say which frames were done, where these are a part of the movie."""
     first, stop = summary.frames
     return "" if summary.of_movie == stop - first else f" ({first} to {stop - 1} of {summary.of_movie:,})"
-
-
-def _written(table: Callable[[], Localizations], path: Path) -> Generator[None, None, Path]:
-    yield
-    formats.write(path, table(), overwrite=True)  # the dialog has asked
-    return path
 
 
 def _is_shapes(layer: Layer) -> bool:

@@ -57,6 +57,8 @@ NARROW = "min-width: 40px"
 SETTINGS = "the settings above"
 #: The threshold of the result.
 THRESHOLD = "the threshold"
+#: Its filter, or that of the truth.
+FILTER = "the filter"
 #: The points of the result or the truth.
 POINTS = "the points"
 #: Colours of the legend; those of the markers are made for dark images.
@@ -405,11 +407,16 @@ class EvaluateAgainstTruth(Panel):
         self._links.clear()
         for layer in request.layers:
             self._links.connect(notes_of(layer).threshold_changed, self._threshold_changed)
+            self._links.connect(notes_of(layer).filter_changed, self._filter_changed)
             self._links.connect(layer.events.data, self._points_changed)
             self._links.connect(layer.events.scale, self._points_changed)
 
     def _threshold_changed(self, _: object = None) -> None:
         self.outdated.note(THRESHOLD)
+        self._follow_changed()
+
+    def _filter_changed(self) -> None:
+        self.outdated.note(FILTER)
         self._follow_changed()
 
     def _points_changed(self, _: object = None) -> None:
@@ -419,11 +426,11 @@ class EvaluateAgainstTruth(Panel):
         self._rest.start()
 
     def _follow(self) -> None:
-        """Score again what was scored, where nothing but the threshold is another."""
+        """Score again what was scored, where nothing but threshold and filter are others."""
         request, changed = self.latest.request, self.outdated.since_latest
         if request is None and self._shown is not None:
             request, changed = self._shown[0], self.outdated.since_shown
-        if request is not None and self.follow.value and changed == [THRESHOLD]:
+        if request is not None and self.follow.value and changed and {*changed} <= {THRESHOLD, FILTER}:
             self.latest.ask(request._replace(by_hand=False))
 
     # -- files --------------------------------------------------------------------------------------------------------

@@ -119,7 +119,7 @@ class RenderSuperResolution(Panel):
         self.follow = CheckBox(
             text="Follow the threshold",
             value=True,
-            tooltip="Render again when the threshold of these localizations changes",
+            tooltip="Render again when the threshold or the filter of these localizations changes",
         )
 
     def _build_actions(self) -> None:
@@ -250,10 +250,12 @@ class RenderSuperResolution(Panel):
     # -- following the threshold --------------------------------------------------------------------------------------
 
     def _listen(self) -> None:
-        """Follow the threshold of the chosen points."""
+        """Follow the threshold and the filter of the chosen points."""
         self._links.clear()
         if self.points.value is not None:
-            self._links.connect(notes_of(self.points.value).threshold_changed, self._threshold_changed)
+            notes = notes_of(self.points.value)
+            for signal in (notes.threshold_changed, notes.filter_changed):
+                self._links.connect(signal, self._threshold_changed)
 
     def _threshold_changed(self, _: object = None) -> None:
         if self.follow.value:

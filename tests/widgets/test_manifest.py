@@ -15,6 +15,7 @@ PLUGIN = "napari-subpixel"
 MENUS = {
     "Load": "napari/file/io_utilities",
     "Detect": "napari/layers/measure",
+    "Filter": "napari/layers/measure",
     "Render": "napari/layers/visualize",
     "Evaluate": "napari/layers/measure",
     "Batch": "napari/file/io_utilities",

@@ -10,5 +10,7 @@
 - ``drift``: an estimate of drift, and images from before and after
 - ``rendering``: an image of the points of a layer
 - ``figure``: a figure of a movie or a table
+- ``filtering``: which points pass a filter, and histograms of their columns
+- ``table_files``: tables written
 - ``batch``: a folder of movies into a folder of tables
 """

@@ -18,6 +18,8 @@ What they show
 - ``table``: a read-only table to copy from
 - ``movie_table``: the table of a batch
 - ``scores``: the scores as rows of a table, and their files
+- ``histogram_bar``: a histogram of one quantity with two handles
+- ``range_row``: the range of one quantity: two boxes and a histogram
 - ``probability_bar``: a histogram of probabilities in the colours of the markers, with the threshold
 - ``chart_view``: a plot, in colours of the theme
 - ``run_cost``: how long a run will take

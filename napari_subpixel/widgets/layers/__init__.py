@@ -6,6 +6,7 @@
 - ``table_slices``: which of its points are in view
 - ``uniform_points``: one size, line, symbol and colour for all its points
 - ``points``: a table as points over its movie, the threshold, and the way back to a table
+- ``filtering``: which of the points a filter shows
 - ``renderings``: an image exactly over the frames of its points
 - ``results``: which points are a result or a truth, and what they lie on
 - ``drifted``: drift subtracted from points and taken back, and fiducials that are picked

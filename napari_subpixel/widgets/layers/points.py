@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from psygnal import Signal
 
+from napari_subpixel.analysis.filters import Filter, provenance_with
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import COLUMNS, REQUIRED, Localizations
 from napari_subpixel.widgets.layers.movies import AXES, KEY, UNITS, MovieLayer, pixel_size_of
@@ -49,8 +50,14 @@ class PointNotes:
         The table before drift was subtracted, and the one after, which it belongs to.
     role : str
         Purpose of points that are not a table of their own: a preview, or the true positives of a score.
+    keep : Filter, optional
+        What points must also pass to be shown.
+    passing : ndarray of bool, optional
+        Which points pass it, hidden ones included.
     threshold_changed : psygnal.Signal
         Emitted with the new threshold.
+    filter_changed : psygnal.Signal
+        Emitted where other points pass the filter than before.
     """
 
     about: dict[str, Any] = field(default_factory=dict)
@@ -61,8 +68,11 @@ class PointNotes:
     layer: Hashable = None
     uncorrected: tuple[Localizations, Localizations] | None = None
     role: str = ""
+    keep: Filter | None = None
+    passing: NDArray[np.bool_] | None = None
 
     threshold_changed = Signal(float)
+    filter_changed = Signal()
 
 
 class PointArrays(NamedTuple):
@@ -172,9 +182,10 @@ def notes_of(layer: Points) -> PointNotes:
     if not isinstance(notes, PointNotes):
         notes = PointNotes()
     elif notes.layer not in (None, layer.unique_id):
-        # A copy by napari: from now on the two layers have thresholds of their own.
-        threshold = notes.threshold if _is_shown_above(layer, notes.threshold) else notes.floor
-        notes = replace(notes, about=dict(notes.about), threshold=threshold)
+        # A copy by napari: from now on the two layers have thresholds and filters of their own.
+        notes = replace(notes, about=dict(notes.about))
+        if not np.array_equal(layer.shown, np.broadcast_to(shown_by(layer, notes), layer.shown.shape)):
+            notes = replace(notes, threshold=notes.floor, keep=None, passing=None)
     notes.layer = layer.unique_id
     size, known = pixel_size_of(layer), notes.about.get("pixel_size_nm")
     if size is not None and not np.isclose(size, known or 0.0, rtol=1e-9):
@@ -229,6 +240,9 @@ def table_from(points: PointArrays, notes: PointNotes, *, shown_only: bool = Tru
     if notes.threshold is not None and shown_only:
         # Points below the floor were not kept, so a lower threshold shows no more.
         about["provenance"]["threshold"] = max(notes.threshold, notes.floor or 0.0)
+    if shown_only and notes.keep is not None and _only_passing(points.shown, notes.passing):
+        n_kept = int(np.count_nonzero(points.shown))
+        about["provenance"] = provenance_with(about["provenance"], len(points.shown), n_kept, keep=notes.keep.text)
     keep = points.shown if shown_only and not points.shown.all() else None
     data = points.data
     if isinstance(data, Coordinates) and data.table is not None:
@@ -253,22 +267,26 @@ def table_from(points: PointArrays, notes: PointNotes, *, shown_only: bool = Tru
     return Localizations(columns, extra=extra, **about)
 
 
+def _only_passing(shown: NDArray[np.bool_], passing: NDArray[np.bool_] | None) -> bool:
+    """Say whether only points that pass the filter are shown: others may have been shown by hand."""
+    return passing is not None and len(passing) == len(shown) and not (shown & ~passing).any()
+
+
 def set_threshold(layer: Points, threshold: float) -> None:
-    """Show the points of at least this probability; the others are kept, but hidden."""
+    """Show the points of at least this probability that pass the layer's filter; others are kept, but hidden."""
     notes = notes_of(layer)
-    probabilities = column_of(layer, "probability")
-    if probabilities is None or notes.threshold == threshold:
+    if not has_column(layer, "probability") or notes.threshold == threshold:
         return
     notes.threshold = threshold
-    layer.shown = probabilities >= threshold
+    layer.shown = shown_by(layer, notes)
     notes.threshold_changed.emit(threshold)
 
 
-def _is_shown_above(layer: Points, threshold: float | None) -> bool:
-    probabilities = column_of(layer, "probability")
-    if threshold is None or probabilities is None:
-        return False
-    return bool(np.array_equal(layer.shown, probabilities >= threshold))
+def shown_by(layer: Points, notes: PointNotes) -> NDArray[np.bool_]:
+    """Say which points of a layer its threshold and its filter show, shape (N,), or (1,) where there is neither."""
+    probabilities = column_of(layer, "probability") if notes.threshold is not None else None
+    shown = np.ones(1, np.bool_) if probabilities is None else np.asarray(probabilities >= notes.threshold)
+    return shown if notes.passing is None else notes.passing & shown
 
 
 def _placement(table: Localizations) -> dict[str, Any]:
