@@ -27,7 +27,8 @@ from napari_subpixel.localizations import Localizations
 from napari_subpixel.models.domain import Domain, draw_log_uniform
 from napari_subpixel.psf import GaussianPSF, draw_gaussians, pixel_fractions
 from napari_subpixel.runs.pipeline import detect_all
-from napari_subpixel.simulation.simulate import Simulation, simulate
+from napari_subpixel.simulation.settings import Simulation
+from napari_subpixel.simulation.simulate import simulate
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.training.scenes import draw_camera, precision_px
 

@@ -20,7 +20,8 @@ from napari_subpixel.calibration.microscope import UNCERTAIN
 from napari_subpixel.camera import Camera
 from napari_subpixel.errors import NoEstimateError
 from napari_subpixel.psf import GaussianPSF
-from napari_subpixel.simulation.simulate import Simulation, simulate
+from napari_subpixel.simulation.settings import Simulation
+from napari_subpixel.simulation.simulate import simulate
 
 SCMOS = Camera(100.0, 100.0, 0.5, 0.8, read_noise_e=1.6)
 EMCCD = Camera(100.0, 200.0, 12.0, 0.9, 300.0, 60.0)

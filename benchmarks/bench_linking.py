@@ -34,7 +34,7 @@ PIXEL_NM = 100.0
 #: Radii that Picasso is run with, of which the best counts,
 RADII_PX = (0.4, 0.5, 0.6, 0.7, 0.8, 1.0)
 #: and the dark frames that it bridges.
-DARK = (0, 1)
+DARK = (0, 1, 2, 3)
 TABLES = ("paint", "filaments")
 #: Rows of the simulated tables that are timed.
 ROWS = [1_000_000]

@@ -35,7 +35,8 @@ from napari_subpixel.detection.job import job_for
 from napari_subpixel.detection.options import DetectionOptions
 from napari_subpixel.psf import GaussianPSF
 from napari_subpixel.runs.pipeline import detect_to_file
-from napari_subpixel.simulation.simulate import Simulation, simulate
+from napari_subpixel.simulation.settings import Simulation
+from napari_subpixel.simulation.simulate import simulate
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.stacks.writing import write_movie
 

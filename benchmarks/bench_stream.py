@@ -27,7 +27,8 @@ from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.job import DetectionJob
 from napari_subpixel.psf import GaussianPSF
 from napari_subpixel.runs.pipeline import Detecting, detect, detect_to_file
-from napari_subpixel.simulation.simulate import Simulation, simulate
+from napari_subpixel.simulation.settings import Simulation
+from napari_subpixel.simulation.simulate import simulate
 from napari_subpixel.stacks import open_stack
 
 #: Frames that are simulated; longer movies repeat them.

@@ -16,7 +16,7 @@ from common import machine, markdown
 from torch import Tensor
 
 from napari_subpixel.models.pixel_network import PointNetwork
-from napari_subpixel.simulation.simulate import Simulation
+from napari_subpixel.simulation.settings import Simulation
 from napari_subpixel.training.counting import counting
 from napari_subpixel.training.heatmap_matching import heatmap_matching
 from napari_subpixel.training.simulated_samples import Batch, SimulatedSamples

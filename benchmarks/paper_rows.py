@@ -32,7 +32,8 @@ from napari_subpixel.localizations import Localizations
 from napari_subpixel.models import load_model, read_card, save_model
 from napari_subpixel.psf import GaussianPSF
 from napari_subpixel.runs.pipeline import detect_all
-from napari_subpixel.simulation.simulate import crowded_microtubules, simulate
+from napari_subpixel.simulation.settings import crowded_microtubules
+from napari_subpixel.simulation.simulate import simulate
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.training.fine_tuning_plans import runs_half_precision_fast
 from napari_subpixel.training.methods import METHODS

@@ -18,7 +18,19 @@ from napari_subpixel.analysis.linking import link
 from napari_subpixel.localizations import Localizations
 
 PICTURE = Path(__file__).parent / "images" / "linking.png"
-N_MOLECULES, N_FRAMES, ON_FRAMES, FIELD_NM, FILAMENTS, PIXEL_NM = 12_000, 1_500, 3.0, 8_000.0, 20, 100.0
+#: Molecules that are simulated,
+N_MOLECULES = 12_000
+#: in so many frames,
+N_FRAMES = 1_500
+#: each on for so many of them on average,
+ON_FRAMES = 3.0
+#: on so many filaments
+FILAMENTS = 20
+#: in a square field this wide.
+FIELD_NM = 8_000.0
+#: Width of a camera pixel.
+PIXEL_NM = 100.0
+#: Fixed radii that are tried.
 RADII_NM = (15, 20, 30, 40, 50, 60, 80, 100, 130)
 
 

@@ -21,15 +21,20 @@ from qtpy.QtWidgets import QApplication
 
 from napari_subpixel import formats
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.simulation.simulate import crowded_microtubules, simulate
+from napari_subpixel.simulation.settings import crowded_microtubules
+from napari_subpixel.simulation.simulate import simulate
 from napari_subpixel.simulation.stage import random_drift
 from napari_subpixel.stacks.writing import write_movie
 from napari_subpixel.widgets.background.worker import Work
 from napari_subpixel.widgets.layers.points import points_layer
 
 PICTURES = Path(__file__).parent / "images"
+#: Width and height of the viewer.
 WINDOW_PX = (1400, 860)
-FRAME, SEED = 20, 7
+#: The frame that is shown.
+FRAME = 20
+#: Of the sample movie.
+SEED = 7
 PLUGIN = "napari-subpixel"
 
 

@@ -27,7 +27,7 @@ _HOMES = {
     "Match": "evaluation.scores.Match",
     "Outcome": "runs.batch.Outcome",
     "Resolution": "analysis.resolution.Resolution",
-    "Simulation": "simulation.simulate.Simulation",
+    "Simulation": "simulation.settings.Simulation",
     "SpotPsf": "calibration.SpotPsf",
     "Stack": "stacks.Stack",
     "SuperResolutionGrid": "coordinates.SuperResolutionGrid",

@@ -15,7 +15,7 @@ from napari_subpixel.errors import InputError, OutputExistsError
 if TYPE_CHECKING:
     from napari_subpixel.localizations import Localizations
     from napari_subpixel.rendering.render import SuperResolutionImage
-    from napari_subpixel.simulation.simulate import Simulation
+    from napari_subpixel.simulation.settings import Simulation
 
 #: Settings of the demo's movie that differ from `simulate.crowded_microtubules`.
 DEMO: dict[str, Any] = {"n_frames": 500}
@@ -109,7 +109,7 @@ def _demonstrate(
 
 def demo_simulation() -> Simulation:
     """Return the settings of the demo's movie."""
-    from napari_subpixel.simulation.simulate import crowded_microtubules
+    from napari_subpixel.simulation.settings import crowded_microtubules
 
     return crowded_microtubules(**DEMO)
 

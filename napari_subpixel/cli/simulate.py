@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_subpixel.psf import GaussianPSF
-    from napari_subpixel.simulation.simulate import Simulation
+    from napari_subpixel.simulation.settings import Simulation
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the command."""
-    from napari_subpixel.simulation.simulate import Simulation
+    from napari_subpixel.simulation.settings import Simulation
 
     default = Simulation()
     parser = subparsers.add_parser("simulate")
@@ -97,7 +97,8 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_subpixel.analysis.drift_curve import DriftCurve
     from napari_subpixel.localizations import Localizations, concat
     from napari_subpixel.runs.movie_lists import check_outputs_differ
-    from napari_subpixel.simulation.simulate import Simulation, simulate_chunks, simulated_drift
+    from napari_subpixel.simulation.settings import Simulation
+    from napari_subpixel.simulation.simulate import simulate_chunks, simulated_drift
     from napari_subpixel.stacks.writing import check_movie_output, write_movie
 
     simulation = simulation_from(arguments, Simulation(), frame_shape=arguments.shape_px, n_frames=arguments.frames)

@@ -33,7 +33,7 @@ ADVICE = {
 def add_parser(subparsers: Any) -> None:
     """Add the command."""
     from napari_subpixel.detection.devices import DEVICES
-    from napari_subpixel.simulation.simulate import Simulation
+    from napari_subpixel.simulation.settings import Simulation
     from napari_subpixel.training.fine_tuning_settings import fine_tuning_settings
     from napari_subpixel.training.settings import TrainingSettings
 
@@ -120,7 +120,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _request(arguments: argparse.Namespace) -> TrainingRequest:
     """Return what the arguments ask for."""
     from napari_subpixel.models import find, read_card
-    from napari_subpixel.simulation.simulate import Simulation
+    from napari_subpixel.simulation.settings import Simulation
     from napari_subpixel.training.request import OF_CROPS, OF_RANGES, TrainingRequest
     from napari_subpixel.training.settings import TrainingSettings
 

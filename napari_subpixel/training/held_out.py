@@ -19,7 +19,8 @@ from napari_subpixel.localizations import Localizations
 from napari_subpixel.models import Model, ModelCard
 from napari_subpixel.models.domain import Domain, draw_log_uniform
 from napari_subpixel.psf import GaussianPSF
-from napari_subpixel.simulation.simulate import Simulation, simulate
+from napari_subpixel.simulation.settings import Simulation
+from napari_subpixel.simulation.simulate import simulate
 from napari_subpixel.training.scenes import MIN_DENSITY
 from napari_subpixel.training.simulated_samples import camera_part
 

@@ -15,7 +15,7 @@ from napari_subpixel.camera import Camera
 from napari_subpixel.errors import PixelSizeError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.models import Model
-from napari_subpixel.simulation.simulate import Simulation
+from napari_subpixel.simulation.settings import Simulation
 from napari_subpixel.stacks import Stack, check_finite, open_stack
 from napari_subpixel.training.held_out import HeldOut, held_out_simulation, split_movie, thinned
 from napari_subpixel.training.methods import METHODS, method

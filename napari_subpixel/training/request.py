@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari_subpixel.models import Model
     from napari_subpixel.models.files import Network
     from napari_subpixel.psf import GaussianPSF
-    from napari_subpixel.simulation.simulate import Simulation
+    from napari_subpixel.simulation.settings import Simulation
     from napari_subpixel.training.held_out import HeldOut
     from napari_subpixel.training.simulated_samples import Samples
 

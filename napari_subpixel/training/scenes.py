@@ -15,7 +15,8 @@ from napari_subpixel.coordinates import HALF_PIXEL, within_frame
 from napari_subpixel.models.domain import Domain, draw_log_uniform
 from napari_subpixel.models.input_scaling import Optics, counts
 from napari_subpixel.psf import GaussianPSF, add_gaussians
-from napari_subpixel.simulation.simulate import Simulation, draw_molecules
+from napari_subpixel.simulation.settings import Simulation
+from napari_subpixel.simulation.structures import draw_molecules
 
 #: Scenes whose molecules cannot be localized to this many pixels are drawn again, but for a few.
 FAINT_PX = 0.35

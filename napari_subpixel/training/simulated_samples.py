@@ -15,7 +15,8 @@ from napari_subpixel.camera import Camera
 from napari_subpixel.errors import InputError
 from napari_subpixel.models.domain import Domain
 from napari_subpixel.models.input_scaling import minmax
-from napari_subpixel.simulation.simulate import Simulation, simulate
+from napari_subpixel.simulation.settings import Simulation
+from napari_subpixel.simulation.simulate import simulate
 from napari_subpixel.training.scenes import draw_scene, expose
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_subpixel.simulation.simulate import crowded_microtubules, simulate
+from napari_subpixel.simulation.settings import crowded_microtubules
+from napari_subpixel.simulation.simulate import simulate
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.widgets.layers.movies import KEY, LayerData, MovieLayer, movie_layer_data
 from napari_subpixel.widgets.layers.points import points_layer

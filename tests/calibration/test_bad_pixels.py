@@ -13,7 +13,8 @@ from napari_subpixel.calibration.frame_sample import sampled_frames
 from napari_subpixel.camera import Camera
 from napari_subpixel.errors import InputError
 from napari_subpixel.psf import GaussianPSF, draw_gaussians
-from napari_subpixel.simulation.simulate import Simulation, simulate
+from napari_subpixel.simulation.settings import Simulation
+from napari_subpixel.simulation.simulate import simulate
 from napari_subpixel.stacks import open_stack
 
 CAMERA = Camera(100.0, 100.0, 0.5)

@@ -16,7 +16,8 @@ from napari_subpixel.calibration.psf_width import DEFAULT_SIGMA_PX, estimate_sig
 from napari_subpixel.camera import GAIN, Camera
 from napari_subpixel.errors import CameraMismatchError, InputError
 from napari_subpixel.psf import GaussianPSF, add_gaussians
-from napari_subpixel.simulation.simulate import Simulation, simulate
+from napari_subpixel.simulation.settings import Simulation
+from napari_subpixel.simulation.simulate import simulate
 from napari_subpixel.stacks import open_stack
 
 CCD = Camera(100.0, 200.0, 0.5, 1.0, read_noise_e=1.0)

@@ -16,7 +16,8 @@ from napari_subpixel.camera import Camera
 from napari_subpixel.coordinates import home_pixel
 from napari_subpixel.errors import InputError
 from napari_subpixel.psf import GaussianPSF, add_gaussians
-from napari_subpixel.simulation.simulate import Simulation, crowded_microtubules, simulate
+from napari_subpixel.simulation.settings import Simulation, crowded_microtubules
+from napari_subpixel.simulation.simulate import simulate
 from napari_subpixel.stacks import open_stack
 
 CCD = Camera(100.0, 200.0, 0.5, 0.9, read_noise_e=1.5)

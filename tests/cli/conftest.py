@@ -10,7 +10,8 @@ import pytest
 
 from napari_subpixel import formats
 from napari_subpixel.cli import main
-from napari_subpixel.simulation.simulate import Simulation, simulate
+from napari_subpixel.simulation.settings import Simulation
+from napari_subpixel.simulation.simulate import simulate
 from napari_subpixel.stacks.writing import write_movie
 
 SIMULATION = Simulation(

@@ -13,7 +13,8 @@ import tifffile
 from napari_subpixel import formats
 from napari_subpixel.camera import Camera
 from napari_subpixel.psf import GaussianPSF
-from napari_subpixel.simulation.simulate import Simulation, simulate
+from napari_subpixel.simulation.settings import Simulation
+from napari_subpixel.simulation.simulate import simulate
 from napari_subpixel.stacks.writing import write_movie
 
 SPARSE = Simulation(

@@ -18,7 +18,7 @@ from napari_subpixel.camera import Camera
 from napari_subpixel.cameras.presets import save_preset
 from napari_subpixel.cli.main import COMMANDS, build_parser
 from napari_subpixel.models import read_card
-from napari_subpixel.simulation.simulate import Simulation
+from napari_subpixel.simulation.settings import Simulation
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.stacks.writing import write_movie
 from napari_subpixel.training.settings import TrainingSettings

@@ -15,7 +15,8 @@ import tifffile
 from napari_subpixel import formats
 from napari_subpixel.camera import Camera
 from napari_subpixel.psf import GaussianPSF, add_gaussians, sigma_in_nm, typable_sigma
-from napari_subpixel.simulation.simulate import Simulation, simulate
+from napari_subpixel.simulation.settings import Simulation
+from napari_subpixel.simulation.simulate import simulate
 from napari_subpixel.stacks.writing import write_movie
 
 TRUE = Camera(100.0, 100.0, 0.5)

@@ -14,7 +14,8 @@ import tifffile
 
 from napari_subpixel import formats
 from napari_subpixel.detection import chunks
-from napari_subpixel.simulation.simulate import Simulation, simulate
+from napari_subpixel.simulation.settings import Simulation
+from napari_subpixel.simulation.simulate import simulate
 
 SHAPE, FRAMES_PER_CHUNK = (40, 52), 20
 #: Chunks of four pieces each, so that a small movie has several.

@@ -15,7 +15,8 @@ from napari_subpixel.detection.options import DetectionOptions
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.psf import GaussianPSF
 from napari_subpixel.runs.pipeline import detect_all
-from napari_subpixel.simulation.simulate import Simulation, simulate
+from napari_subpixel.simulation.settings import Simulation
+from napari_subpixel.simulation.simulate import simulate
 from napari_subpixel.stacks import open_stack
 
 APART = Simulation(

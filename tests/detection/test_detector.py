@@ -18,7 +18,8 @@ from napari_subpixel.models import Model, ModelCard
 from napari_subpixel.models.pixel_network import PointNetwork
 from napari_subpixel.models.unet import UNet
 from napari_subpixel.psf import draw_gaussians
-from napari_subpixel.simulation.simulate import Simulation, simulate
+from napari_subpixel.simulation.settings import Simulation
+from napari_subpixel.simulation.simulate import simulate
 
 
 @pytest.fixture(scope="module")

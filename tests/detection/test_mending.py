@@ -15,7 +15,8 @@ from napari_subpixel.errors import InputError
 from napari_subpixel.evaluation.evaluate import evaluate
 from napari_subpixel.psf import GaussianPSF, draw_gaussians
 from napari_subpixel.runs.pipeline import detect_all
-from napari_subpixel.simulation.simulate import Simulation, simulate
+from napari_subpixel.simulation.settings import Simulation
+from napari_subpixel.simulation.simulate import simulate
 from napari_subpixel.stacks import open_stack
 
 SHAPE = (20, 26)

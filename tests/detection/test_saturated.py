@@ -18,7 +18,8 @@ from napari_subpixel.detection.saturated import SATURATED, with_saturated
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.psf import GaussianPSF
 from napari_subpixel.runs.pipeline import detect_all, detect_to_file
-from napari_subpixel.simulation.simulate import Simulation, simulate
+from napari_subpixel.simulation.settings import Simulation
+from napari_subpixel.simulation.simulate import simulate
 from napari_subpixel.stacks import open_stack
 
 CAMERA = Camera(100.0, 100.0, 0.5)

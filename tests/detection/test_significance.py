@@ -12,7 +12,8 @@ from napari_subpixel.detection.points import MeasuredPoints
 from napari_subpixel.detection.significance import DIM, least_significance, significance
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.psf import GaussianPSF, draw_gaussians
-from napari_subpixel.simulation.simulate import Simulation, simulate
+from napari_subpixel.simulation.settings import Simulation
+from napari_subpixel.simulation.simulate import simulate
 from napari_subpixel.stacks import open_stack
 
 PAINT = Simulation(

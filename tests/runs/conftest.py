@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from napari_subpixel.detection.detector import Detector
-from napari_subpixel.simulation.simulate import Simulation, simulate
+from napari_subpixel.simulation.settings import Simulation
+from napari_subpixel.simulation.simulate import simulate
 
 
 @pytest.fixture(scope="session")

@@ -13,14 +13,9 @@ from napari_subpixel.camera import Camera
 from napari_subpixel.coordinates import within_frame
 from napari_subpixel.errors import InputError
 from napari_subpixel.psf import GaussianPSF
-from napari_subpixel.simulation.simulate import (
-    STRUCTURES,
-    Simulation,
-    draw_molecules,
-    simulate,
-    simulate_chunks,
-    simulated_drift,
-)
+from napari_subpixel.simulation.settings import STRUCTURES, Simulation
+from napari_subpixel.simulation.simulate import simulate, simulate_chunks, simulated_drift
+from napari_subpixel.simulation.structures import draw_molecules
 
 PLAIN = Camera(pixel_size_nm=100.0, baseline=100.0)
 

@@ -19,7 +19,8 @@ from napari_subpixel.models import load_model
 from napari_subpixel.models.domain import Domain
 from napari_subpixel.models.unet import UNet
 from napari_subpixel.psf import GaussianPSF
-from napari_subpixel.simulation.simulate import Simulation, simulate
+from napari_subpixel.simulation.settings import Simulation
+from napari_subpixel.simulation.simulate import simulate
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.training import held_out
 from napari_subpixel.training.fine_tuning_plans import runs_half_precision_fast

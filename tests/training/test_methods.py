@@ -11,7 +11,7 @@ import torch
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.errors import InputError
 from napari_subpixel.models import load_model, save_model
-from napari_subpixel.simulation.simulate import Simulation
+from napari_subpixel.simulation.settings import Simulation
 from napari_subpixel.training.methods import METHODS, method
 from napari_subpixel.training.settings import OBJECTIVES, TrainingSettings
 from napari_subpixel.training.simulated_samples import SimulatedSamples

@@ -11,7 +11,7 @@ import torch
 from napari_subpixel.camera import Camera
 from napari_subpixel.errors import InputError
 from napari_subpixel.models.domain import Domain
-from napari_subpixel.simulation.simulate import Simulation
+from napari_subpixel.simulation.settings import Simulation
 from napari_subpixel.training.simulated_samples import DomainSamples, SimulatedSamples, padded
 
 

@@ -15,7 +15,7 @@ from napari_subpixel.models.domain import Domain
 from napari_subpixel.models.heatmap_networks import DeepStorm
 from napari_subpixel.models.pixel_network import PointNetwork
 from napari_subpixel.models.unet import UNet
-from napari_subpixel.simulation.simulate import Simulation
+from napari_subpixel.simulation.settings import Simulation
 from napari_subpixel.training.settings import TrainingSettings
 from napari_subpixel.training.simulated_samples import DomainSamples, SimulatedSamples
 from napari_subpixel.training.trainer import kept_iterations, load_result, train

@@ -23,7 +23,8 @@ from napari_subpixel.detection import chunks
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.job import DetectionJob
 from napari_subpixel.runs.pipeline import detect_to_file
-from napari_subpixel.simulation.simulate import crowded_microtubules, simulate
+from napari_subpixel.simulation.settings import crowded_microtubules
+from napari_subpixel.simulation.simulate import simulate
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.stacks.writing import write_movie
 from napari_subpixel.widgets.background.batch import REPLACE, SKIP
