@@ -76,9 +76,9 @@ class Filter:
         """
         if isinstance(expression, Filter):
             return expression
-        condition = _canonical(parse(expression))
+        # Names stay as they are written: in a table with a column of just this name, it is no alias.
         # From its own text, so that places in messages are those in the text.
-        text = to_text(condition)
+        text = to_text(parse(expression))
         return cls(text, parse(text))
 
     @classmethod
@@ -127,9 +127,9 @@ class Filter:
         ranges: dict[str, Range] = {}
         for part in parts:
             found = _range_of(part)
-            if found is None or found[0] in ranges:
+            if found is None or (name := canonical_name(found[0])) in ranges:
                 return None
-            ranges[found[0]] = found[1]
+            ranges[name] = found[1]
         return ranges
 
     @property
@@ -147,7 +147,7 @@ class Filter:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of the quantities that the expression uses, each once."""
+        """Names of the columns that the expression uses, as they are written, each once."""
         return tuple(dict.fromkeys(column.name for column in columns_of(self.condition)))
 
     def check(self, table: Localizations) -> None:
@@ -269,25 +269,6 @@ def provenance_with(provenance: Mapping[str, Any], n_rows: int, n_kept: int, **h
     """
     filters = [*provenance.get("filters", []), {**how, "rows": n_rows, "kept": n_kept}]
     return {**provenance, "filters": filters}
-
-
-def _canonical(node: Any) -> Any:
-    """Return the tree with our names in place of other programs'."""
-    if isinstance(node, Column):
-        return Column(canonical_name(node.name), node.start)
-    if isinstance(node, Sign | Not):
-        return type(node)(_canonical(node.operand), node.start)
-    if isinstance(node, Arithmetic):
-        return Arithmetic(node.operator, _canonical(node.left), _canonical(node.right), node.start)
-    if isinstance(node, Power):
-        return Power(_canonical(node.base), node.exponent, node.start)
-    if isinstance(node, Function):
-        return Function(node.name, _canonical(node.argument), node.start)
-    if isinstance(node, Comparison):
-        return Comparison(tuple(map(_canonical, node.operands)), node.operators, node.start)
-    if isinstance(node, Logical):
-        return Logical(node.operator, tuple(map(_canonical, node.operands)), node.start)
-    return node
 
 
 def _signed(name: str, value: float, unit: str) -> Quantity:

@@ -107,8 +107,9 @@ def source_of(table: Localizations, name: str) -> Source:
     ----------
     table : Localizations
     name : str
-        A name of `QUANTITIES`, an alias, or a column of the table's own, whose unit in brackets may be left out. One of
-        `LEFT_OUT_WHERE_0` is 0 in all rows where the table's provenance says so.
+        A column of the table's own; else a name of `QUANTITIES`, an alias, or a column of the table's own without the
+        unit in brackets, in any capitals. One of `LEFT_OUT_WHERE_0` is 0 in all rows where the table's provenance says
+        so.
 
     Raises
     ------
@@ -116,6 +117,8 @@ def source_of(table: Localizations, name: str) -> Source:
         If the table has no such quantity.
     """
     ours = canonical_name(name)
+    if name in table.extra:  # the column of just this name, though it may also be an alias of another
+        return _own_source(table, name, QUANTITIES[ours].unit if ours in QUANTITIES and ours not in table else UNKNOWN)
     if ours in QUANTITIES:
         about = QUANTITIES[ours]
         if ours in table:
@@ -124,8 +127,6 @@ def source_of(table: Localizations, name: str) -> Source:
             return Source(parts, _unit_in(table, "nm", True), in_pixels=True)
         if own := next((column for column in table.extra if _bare(column) in (ours, *about.aliases)), None):
             return _own_source(table, own, about.unit)
-    elif name in table:
-        return _own_source(table, name)
     elif own := next((column for column in table.extra if _bare(column) == name.lower()), None):
         return _own_source(table, own)
     elif table.provenance.get(LEFT_OUT_WHERE_0.get(name.lower(), "")) == 0:

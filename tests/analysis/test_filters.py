@@ -84,12 +84,12 @@ def test_the_canonical_text_means_the_same_and_is_its_own(expression):
 
 def test_the_canonical_text_is_plain():
     assert Filter.of("(Intensity>5e2)&&lpx<=0.02um OR not(frame=3)").text == (
-        "photons > 500 & x_uncertainty <= 20 nm | !(frame == 3)"
+        "Intensity > 500 & lpx <= 20 nm | !(frame == 3)"
     )
     assert Filter.of("a - (b - c) > 2 * (a + b) and (a > 1 or b > 1)").text == (
         "a - (b - c) > 2 * (a + b) & (a > 1 | b > 1)"
     )
-    assert Filter.of("intensity > 1 & lpx < 2").columns == ("photons", "x_uncertainty")
+    assert Filter.of("intensity > 1 & lpx < 2").columns == ("intensity", "lpx")
 
 
 NUMBERS = st.floats(0, 1e6, allow_subnormal=False).map(lambda value: f"{value!r}")
@@ -211,7 +211,8 @@ def test_ranges_go_into_a_text_and_back():
     assert chosen.text == "photons >= 500 & uncertainty <= 19.7 & -250 <= z_nm <= -3.5"
     assert chosen.ranges == ranges
     assert Filter.from_ranges({"photons": (None, None)}) is None
-    assert Filter.from_ranges({"x": (1, None), "z": (2, None)}, lengths_in="px").text == "x >= 1 px & z_nm >= 2"
+    assert Filter.from_ranges({"x": (1, None), "z": (2, None)}, lengths_in="px").text == "x >= 1 px & z >= 2"
+    assert Filter.of("Intensity >= 5 & z <= 2").ranges == {"photons": (5.0, None), "z_nm": (None, 2.0)}
     for expression in (
         "photons > 500",
         "photons >= 500 | x <= 3",
@@ -222,6 +223,19 @@ def test_ranges_go_into_a_text_and_back():
         assert Filter.of(expression).ranges is None
     with pytest.raises(FilterError, match="finite"):
         Filter.from_ranges({"photons": (np.nan, None)})
+
+
+def test_a_column_of_just_this_name_comes_before_an_alias():
+    table = Localizations(
+        {"frame": [4, 5], "y": [1, 1], "x": [2, 2], "sigma": [1.0, 1.2], "photons": [10, 20]},
+        extra={"sy": [1.5, 9.0], "offset": [30.0, 3.0], "n": [7, 8]}, pixel_size_nm=100,
+    )  # fmt: skip
+    assert mask(table, "sy < 2").tolist() == [True, False]
+    assert mask(table, "sx < 110").tolist() == [True, False]  # there is no column sx: sigma
+    assert mask(table, "offset > photons").tolist() == [True, False]
+    assert Filter.of(Filter.of("sy < 2").text).mask(table).tolist() == [True, False]
+    assert mask(table.with_columns(n_frames=[8, 7]), "n > 7").tolist() == [False, True]
+    assert Filter.of("sy < 2").columns == ("sy",)
 
 
 def test_names_of_other_programs_are_those_of_ours():

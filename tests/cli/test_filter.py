@@ -37,7 +37,7 @@ def test_an_expression_frames_and_a_region_together(run, path, tmp_path):
     np.testing.assert_array_equal(kept.yx, table.yx[rows])
     report = json.loads(text)
     assert (report["n_rows"], report["n_kept"]) == (3000, rows.sum())
-    assert report["keep"] == "photons > 500 & x_uncertainty < 20 nm"
+    assert report["keep"] == "Intensity > 500 & lpx < 20 nm"
     assert [step["keep"] for step in kept.provenance["filters"] if "keep" in step] == [report["keep"]]
     assert (kept.provenance["frames"], kept.provenance["roi"]) == ([10, 30], [[0, 20], [5, 40]])
     assert f"{rows.sum():,} of " in err
