@@ -24,6 +24,7 @@ jumps             where a curve jumps
 fiducials         points in every frame, and their curve
 linking           rows of one molecule become one
 link_statistics   what rows show of their molecules before they are linked
+link_ranges       linking in ranges of frames, on all processors
 link_kernels      the compiled loops of linking
 molecules         the columns of a molecule from those of its rows
 blinking          on and off times

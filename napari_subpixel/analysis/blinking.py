@@ -19,12 +19,14 @@ from napari_subpixel.errors import InputError
 
 #: Molecules within this squared distance in variances of both were at one place: 99%.
 WITHIN_SQUARED = 9.21
+#: And of a place that another molecule came to: 99.9996%.
+FOLLOWED_SQUARED = 25.0
 #: The distance is at most this many times that of two typical molecules.
 LARGEST_DISTANCE = 3.0
 #: Bars of a histogram of times beyond the first frames, at equal ratios.
 BARS = 24
 #: What the file of times is called by the names of its columns.
-TIMES_HEADER = "first_frame,on_frames,off_frames_before"
+TIMES_HEADER = "first_frame,on_frames,off_frames_before,dark_until_end"
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,20 +41,103 @@ class BlinkingTimes:
         Frames from its first to its last, dark ones in between included.
     off_frames : ndarray of int64, shape (N,)
         Dark frames at its place since the molecule before; -1 where none was there before.
+    dark_until_end : ndarray of int64, shape (N,)
+        Dark frames at its place from its last frame to the end of the movie; -1 where another came.
+    n_frames : int
+        Of the movie, to the last frame with a row at least.
     """
 
     first_frame: NDArray[np.int64]
     on_frames: NDArray[np.int64]
     off_frames: NDArray[np.int64]
+    dark_until_end: NDArray[np.int64]
+    n_frames: int
 
     @property
-    def off(self) -> NDArray[np.int64]:
-        """The off times that there are."""
-        return self.off_frames[self.off_frames >= 0]
+    def on(self) -> DurationStatistics:
+        """Of the on times; those of molecules that are on in the last frame are cut."""
+        left = self.n_frames - self.first_frame
+        return DurationStatistics(self.on_frames, self.on_frames == left, left, 1)
+
+    @property
+    def off(self) -> DurationStatistics:
+        """Of the off times; those that last to the end of the movie are cut."""
+        after, cut = self.off_frames >= 0, self.dark_until_end > 0
+        whole, until_end = self.off_frames[after], self.dark_until_end[cut]
+        left = np.concatenate([self.n_frames - self.first_frame[after] + whole, until_end])
+        is_cut = np.arange(len(left)) >= len(whole)
+        return DurationStatistics(np.concatenate([whole, until_end]), is_cut, left, 0)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return means, medians and numbers, for JSON."""
-        return {"on_frames": _summary(self.on_frames), "off_frames": _summary(self.off)}
+        """Return means, medians, numbers and histograms, for JSON."""
+        return {"on_frames": self.on.to_dict(), "off_frames": self.off.to_dict()}
+
+
+@dataclass(frozen=True, eq=False)
+class DurationStatistics:
+    """Times in frames, some of which the end of the movie cut.
+
+    Attributes
+    ----------
+    frames : ndarray of int64, shape (N,)
+        Each time, up to the end of the movie.
+    is_cut : ndarray of bool, shape (N,)
+        Whether it went on then.
+    left : ndarray of int64, shape (N,)
+        Frames from its beginning to the end of the movie.
+    shortest : int
+        The shortest time that there can be.
+    """
+
+    frames: NDArray[np.int64]
+    is_cut: NDArray[np.bool_]
+    left: NDArray[np.int64]
+    shortest: int
+
+    @property
+    def whole(self) -> NDArray[np.int64]:
+        """The times whose ends are in the movie."""
+        return self.frames[~self.is_cut]
+
+    @property
+    def mean_with_cut(self) -> float | None:
+        """The mean that makes the times most likely if a time ends in any frame with the same probability.
+
+        It is the sum of all times, the cut ones included, over the number of whole ones: in a movie that is not much
+        longer than the times, the mean of the whole ones is too short (Kalbfleisch & Prentice, The Statistical
+        Analysis of Failure Time Data, 2002, chapter 3). None without a whole time.
+        """
+        n_whole = len(self.whole)
+        return self.shortest + float((self.frames - self.shortest).sum() / n_whole) if n_whole else None
+
+    def expected(self, frames: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return how many whole times of each length there are with this mean, per frame of length.
+
+        Parameters
+        ----------
+        frames : ndarray of float64
+            Lengths.
+        """
+        beyond = max((self.mean_with_cut or 0.0) - self.shortest, 1e-3)
+        stay = beyond / (1 + beyond)
+        # A time longer than what is left of the movie is not whole.
+        at_risk = len(self.left) - np.searchsorted(np.sort(self.left), frames, side="right")
+        expected: NDArray[np.float64] = at_risk * (1 - stay) * stay ** (frames - self.shortest)
+        return expected
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return means, median, numbers and the histogram of whole times, for JSON."""
+        whole = self.whole
+        edges = time_edges(int(whole.max())) if len(whole) else np.zeros(0)
+        return {
+            "n": len(whole),
+            "n_cut": len(self.frames) - len(whole),
+            "mean": float(whole.mean()) if len(whole) else None,
+            "mean_with_cut": self.mean_with_cut,
+            "median": float(np.median(whole)) if len(whole) else None,
+            "edges": edges.tolist(),
+            "counts": np.histogram(whole, edges)[0].tolist() if len(whole) else [],
+        }
 
 
 def blinking_times(linked: Linked) -> BlinkingTimes:
@@ -67,8 +152,9 @@ def blinking_times(linked: Linked) -> BlinkingTimes:
     """
     molecules = linked.molecules
     first, last = molecules["first_frame"], molecules["last_frame"]
+    n_frames = max(molecules.n_frames or 0, int(last.max()) + 1 if len(last) else 0)
     # The numbers of molecules are in the order of their first frames.
-    off = np.full(len(molecules), -1, np.int64)
+    off, until_end = (np.full(len(molecules), -1, np.int64) for _ in range(2))
     if len(molecules) and not math.isnan(linked.uncertainty_factor):
         names = [name for name in ("y_uncertainty", "x_uncertainty") if name in molecules]
         sigmas = [molecules[names[0]], molecules[names[-1]]]
@@ -78,8 +164,10 @@ def blinking_times(linked: Linked) -> BlinkingTimes:
         cell = LARGEST_DISTANCE * math.sqrt(2 * WITHIN_SQUARED * typical)
         y, x = molecules.y[good], molecules.x[good]
         if good.any():
-            off[good] = dark_times(first[good], last[good], y, x, vy, vx, cell, *grid_shape(y, x, cell), WITHIN_SQUARED)
-    return BlinkingTimes(first, last - first + 1, off)
+            search = cell, *grid_shape(y, x, cell), WITHIN_SQUARED, FOLLOWED_SQUARED
+            off[good], followed = dark_times(first[good], last[good], y, x, vy, vx, *search)
+            until_end[good] = np.where(followed, -1, n_frames - 1 - last[good])
+    return BlinkingTimes(first, last - first + 1, off, until_end, n_frames)
 
 
 def write_times(path: str | Path, times: BlinkingTimes) -> None:
@@ -90,14 +178,15 @@ def write_times(path: str | Path, times: BlinkingTimes) -> None:
     path : path-like
     times : BlinkingTimes
     """
-    rows = zip(times.first_frame.tolist(), times.on_frames.tolist(), times.off_frames.tolist(), strict=True)
-    lines = (f"{first},{on},{off if off >= 0 else ''}" for first, on, off in rows)
+    on = times.first_frame.tolist(), times.on_frames.tolist()
+    rows = zip(*on, times.off_frames.tolist(), times.dark_until_end.tolist(), strict=True)
+    lines = (f"{first},{on},{off if off >= 0 else ''},{end if end >= 0 else ''}" for first, on, off, end in rows)
     with atomic_output(path) as draft:
         draft.write_text("\n".join([TIMES_HEADER, *lines]) + "\n", encoding="utf-8")
 
 
 def plot_times(path: str | Path, times: BlinkingTimes, *, overwrite: bool = False) -> None:
-    """Draw the histograms of on and off times, each with the exponential of its mean.
+    """Draw the histograms of on and off times that are whole, each with what an exponential distribution gives.
 
     Parameters
     ----------
@@ -113,25 +202,24 @@ def plot_times(path: str | Path, times: BlinkingTimes, *, overwrite: bool = Fals
         If Matplotlib is not installed, or the file cannot be written.
     """
     figure = new_figure(8.0, 3.4)
-    kinds = (("on", times.on_frames, BLUE), ("off", times.off, VERMILION))
-    for axes, (name, values, colour) in zip(figure.subplots(1, 2), kinds, strict=True):
+    kinds = (("on", times.on, BLUE), ("off", times.off, VERMILION))
+    for axes, (name, of_kind, colour) in zip(figure.subplots(1, 2), kinds, strict=True):
         axes.set_xlabel(f"time {name} [frames]")
         axes.set_ylabel("molecules")
-        if not len(values):
+        whole, mean = of_kind.whole, of_kind.mean_with_cut
+        if mean is None:
             axes.text(0.5, 0.5, "no times", ha="center", transform=axes.transAxes)
             continue
-        edges = time_edges(int(values.max()))
-        counts, _ = np.histogram(values, edges)
+        edges = time_edges(int(whole.max()))
+        counts, _ = np.histogram(whole, edges)
         axes.stairs(counts / np.diff(edges), edges, fill=True, color=colour, alpha=0.6)
         axes.set_yscale("log")
         axes.set_ylabel("molecules per frame of time")
-        start = 1 if name == "on" else 0
-        mean = max(float(values.mean()) - start, 1e-3)
-        grid = np.linspace(start, edges[-1], 400)
-        stay = mean / (1 + mean)
-        axes.plot(grid, len(values) * (1 - stay) * stay ** (grid - start), color="black", lw=1)
+        grid = np.linspace(of_kind.shortest, edges[-1], 400)
+        axes.plot(grid, of_kind.expected(grid), color="black", lw=1)
         axes.set_ylim(bottom=0.5 / np.diff(edges).max())
-        axes.set_title(f"{len(values):,} times, mean {values.mean():.3g} frames", fontsize=10)
+        n_cut = len(of_kind.frames) - len(whole)
+        axes.set_title(f"{len(whole):,} times, {n_cut:,} cut, mean {mean:.3g} frames", fontsize=10)
     save_figure(figure, path, title="On and off times", overwrite=overwrite)
 
 
@@ -150,17 +238,3 @@ def time_edges(longest: int) -> NDArray[np.float64]:
     edges: NDArray[np.float64] = np.rint(np.concatenate([np.arange(8), np.geomspace(8, longest + 1, BARS)]))
     result: NDArray[np.float64] = np.unique(edges) - 0.5
     return result
-
-
-def _summary(values: NDArray[np.int64]) -> dict[str, Any]:
-    if not len(values):
-        return {"n": 0, "mean": None, "median": None, "edges": [], "counts": []}
-    edges = time_edges(int(values.max()))
-    counts, _ = np.histogram(values, edges)
-    return {
-        "n": len(values),
-        "mean": float(values.mean()),
-        "median": float(np.median(values)),
-        "edges": edges.tolist(),
-        "counts": counts.tolist(),
-    }

@@ -89,13 +89,14 @@ def returns(
 @compiled
 def link_rows(
     frame: Any, y: Any, x: Any, vy: Any, vx: Any, log_odds: Any, starts: Any, corner: Any, map_cell: float,
-    cell: float, down: int, across: int, widest: float, group: Any,
-) -> int:  # fmt: skip
+    cell: float, down: int, across: int, widest: float, window: int, n_before: int, group: Any,
+) -> tuple[int, Any]:  # fmt: skip
     """Assign rows to molecules, frame by frame, and return how many molecules there are.
 
     A row continues a molecule where that is likelier than that another begins there: the odds of both, by the gap,
     times the density of the distance in variances, over the local density of starts. Of the possible pairs of a frame
-    the best goes first, each row and each molecule once.
+    the best goes first, each row and each molecule once. What is known of a molecule is kept for as long as it may be
+    continued, at its last row's place in a ring.
 
     Parameters
     ----------
@@ -118,79 +119,155 @@ def link_rows(
         Cells along y and x.
     widest : float
         Largest distance of a row from the molecule's mean.
-    group : ndarray of int32, shape (N,)
-        Filled with the number of each row's molecule, in the order of their first rows.
+    window : int
+        Most rows in any G + 1 frames in a row.
+    n_before : int
+        Rows at the beginning, of whole frames, that only say which molecules are on when the others come.
+    group : ndarray of int32, shape (N - n_before,)
+        Filled with the number of each of the other rows' molecule, in the order of their first rows.
 
     Returns
     -------
-    int
+    n_molecules : int
+        Those of the rows before included, which have the first numbers.
+    last_before : ndarray of int32
+        The last row of each molecule of the rows before, where it may be continued; else -1.
     """
     n = len(y)
     gaps = len(log_odds)
+    size = 1
+    while size < window:
+        size *= 2
+    slots = size - 1
     head = np.full(down * across, -1, np.int32)
-    older = np.empty(n, np.int32)
-    # From the last row to the mean: in single precision, as it is small.
-    off_y, off_x = np.zeros(n, np.float32), np.zeros(n, np.float32)
-    mean_vy, mean_vx = np.empty(n, np.float32), np.empty(n, np.float32)
-    is_last = np.ones(n, np.bool_)
-    scores, rows, lasts = np.empty(64), np.empty(64, np.int64), np.empty(64, np.int64)
-    n_groups = 0
-    first = 0
+    older = np.empty(size, np.int32)
+    mean_y, mean_x, mean_vy, mean_vx = np.empty(size), np.empty(size), np.empty(size), np.empty(size)
+    molecule = np.empty(size, np.int32)
+    is_last = np.empty(size, np.bool_)
+    # In a frame: the row that each continues, and how many pairs it and the other are in.
+    continued, pairs_of_row, pairs_of_last = (
+        np.empty(size, np.int32),
+        np.zeros(size, np.int32),
+        np.zeros(size, np.int32),
+    )
+    scores, rows, lasts = np.empty(64), np.empty(64, np.int32), np.empty(64, np.int32)
+    last_before = np.empty(0, np.int32)
+    n_molecules = 0
+    first = oldest = 0
     while first < n:
         now, stop = frame[first], first
         while stop < n and frame[stop] == now:
             stop += 1
+        while frame[oldest] < now - gaps:
+            oldest += 1
+        if first == n_before:
+            last_before = np.full(n_molecules, -1, np.int32)
+            for j in range(oldest, first):
+                if is_last[j & slots]:
+                    last_before[molecule[j & slots]] = j
         pairs = 0
         for i in range(first, stop):
-            group[i] = -1
-            at_y = min(max(np.int64((y[i] - corner[0]) / map_cell), 0), starts.shape[0] - 1)
-            at_x = min(max(np.int64((x[i] - corner[1]) / map_cell), 0), starts.shape[1] - 1)
-            log_starts = np.log(starts[at_y, at_x]) + 1.8378770664093453  # log(2 pi) of the Gaussian
+            continued[i & slots] = -1
+            log_starts = np.nan
             top, bottom = np.int64(np.floor((y[i] - widest) / cell)), np.int64(np.floor((y[i] + widest) / cell))
             left, right = np.int64(np.floor((x[i] - widest) / cell)), np.int64(np.floor((x[i] + widest) / cell))
             for row in range(top, bottom + 1):
                 for column in range(left, right + 1):
                     j = head[(row & (down - 1)) * across + (column & (across - 1))]
-                    while j >= 0 and now - frame[j] <= gaps:
-                        if is_last[j]:
-                            dy, dx = y[i] - y[j] - off_y[j], x[i] - x[j] - off_x[j]
-                            if dy * dy + dx * dx <= widest * widest:
-                                sy, sx = vy[i] + mean_vy[j], vx[i] + mean_vx[j]
-                                q = dy * dy / sy + dx * dx / sx
-                                score = log_odds[now - frame[j] - 1] - (q + np.log(sy * sx)) / 2 - log_starts
-                                if score > 0:
-                                    if pairs == len(scores):
-                                        scores = np.concatenate((scores, scores))
-                                        rows = np.concatenate((rows, rows))
-                                        lasts = np.concatenate((lasts, lasts))
-                                    scores[pairs], rows[pairs], lasts[pairs] = score, i, j
-                                    pairs += 1
-                        j = older[j]
-        if pairs == 1:
-            group[rows[0]] = lasts[0]
-        elif pairs:
-            for k in np.argsort(-scores[:pairs]):
-                if group[rows[k]] < 0 and is_last[lasts[k]]:
-                    group[rows[k]] = lasts[k]
-                    is_last[lasts[k]] = False
-        for i in range(first, stop):
-            j = group[i]
-            if j < 0:
-                group[i] = n_groups
-                n_groups += 1
-                mean_vy[i], mean_vx[i] = vy[i], vx[i]
+                    while j >= oldest:
+                        at = j & slots
+                        dy, dx = y[i] - mean_y[at], x[i] - mean_x[at]
+                        if is_last[at] and dy * dy + dx * dx <= widest * widest:
+                            if np.isnan(log_starts):
+                                at_y = min(max(np.int64((y[i] - corner[0]) / map_cell), 0), starts.shape[0] - 1)
+                                at_x = min(max(np.int64((x[i] - corner[1]) / map_cell), 0), starts.shape[1] - 1)
+                                # log(2 pi) of the Gaussian
+                                log_starts = np.log(starts[at_y, at_x]) + 1.8378770664093453
+                            sy, sx = vy[i] + mean_vy[at], vx[i] + mean_vx[at]
+                            q = dy * dy / sy + dx * dx / sx
+                            score = log_odds[now - frame[j] - 1] - (q + np.log(sy * sx)) / 2 - log_starts
+                            if score > 0:
+                                if pairs == len(scores):
+                                    scores = np.concatenate((scores, scores))
+                                    rows = np.concatenate((rows, rows))
+                                    lasts = np.concatenate((lasts, lasts))
+                                scores[pairs], rows[pairs], lasts[pairs] = score, i, j
+                                pairs_of_row[i & slots] += 1
+                                pairs_of_last[at] += 1
+                                pairs += 1
+                        j = older[at]
+        disputed = 0
+        for k in range(pairs):
+            i, j = rows[k], lasts[k]
+            if pairs_of_row[i & slots] == 1 and pairs_of_last[j & slots] == 1:
+                continued[i & slots] = j
             else:
-                is_last[j] = False
-                group[i] = group[j]
-                share_y, share_x = mean_vy[j] / (mean_vy[j] + vy[i]), mean_vx[j] / (mean_vx[j] + vx[i])
-                off_y[i] = (1 - share_y) * (y[j] + off_y[j] - y[i])
-                off_x[i] = (1 - share_x) * (x[j] + off_x[j] - x[i])
-                mean_vy[i] = max((1 - share_y) * mean_vy[j], vy[i] / MEMORY_ROWS)
-                mean_vx[i] = max((1 - share_x) * mean_vx[j], vx[i] / MEMORY_ROWS)
-            at = cell_index(y[i] + off_y[i], x[i] + off_x[i], cell, down, across)
-            older[i], head[at] = head[at], i
+                scores[disputed], rows[disputed], lasts[disputed] = -scores[k], i, j
+                disputed += 1
+        if disputed:
+            for k in np.argsort(scores[:disputed]):
+                i, j = rows[k], lasts[k]
+                if continued[i & slots] < 0 and is_last[j & slots]:
+                    continued[i & slots] = j
+                    is_last[j & slots] = False
+            for k in range(disputed):
+                pairs_of_row[rows[k] & slots] = pairs_of_last[lasts[k] & slots] = 0
+        for i in range(first, stop):
+            at, j = i & slots, continued[i & slots]
+            if j < 0:
+                molecule[at] = n_molecules
+                n_molecules += 1
+                mean_y[at], mean_x[at] = y[i], x[i]
+                mean_vy[at], mean_vx[at] = vy[i], vx[i]
+            else:
+                was = j & slots
+                pairs_of_row[at] = pairs_of_last[was] = 0
+                is_last[was] = False
+                molecule[at] = molecule[was]
+                share_y, share_x = mean_vy[was] / (mean_vy[was] + vy[i]), mean_vx[was] / (mean_vx[was] + vx[i])
+                mean_y[at] = mean_y[was] + share_y * (y[i] - mean_y[was])
+                mean_x[at] = mean_x[was] + share_x * (x[i] - mean_x[was])
+                mean_vy[at] = max((1 - share_y) * mean_vy[was], vy[i] / MEMORY_ROWS)
+                mean_vx[at] = max((1 - share_x) * mean_vx[was], vx[i] / MEMORY_ROWS)
+            is_last[at] = True
+            if i >= n_before:
+                group[i - n_before] = molecule[at]
+            place = cell_index(mean_y[at], mean_x[at], cell, down, across)
+            older[at], head[place] = head[place], i
         first = stop
-    return n_groups
+    return n_molecules, last_before
+
+
+@compiled
+def most_rows(frame: Any, n_frames: int) -> int:
+    """Return how many rows there are in so many frames in a row, at most; frames are in order."""
+    most = first = 0
+    for i in range(len(frame)):
+        while frame[first] <= frame[i] - n_frames:
+            first += 1
+        most = max(most, i + 1 - first)
+    return most
+
+
+@compiled
+def renumber(group: Any, known: Any, n_known: int) -> int:
+    """Replace numbers of molecules, in place, in the order in which they come, and return how many there are then.
+
+    Parameters
+    ----------
+    group : ndarray of int32, shape (N,)
+        Numbers that count for these rows alone.
+    known : ndarray of int32
+        For each of them the number that counts for all rows, or -1 where it gets the next one; filled in.
+    n_known : int
+        How many there are for all rows up to now.
+    """
+    for i in range(len(group)):
+        if known[group[i]] < 0:
+            known[group[i]] = n_known
+            n_known += 1
+        group[i] = known[group[i]]
+    return n_known
 
 
 @compiled
@@ -219,9 +296,10 @@ def count_rows(y: Any, x: Any, corner: Any, map_cell: float, down: int, across: 
 
 @compiled
 def dark_times(
-    first: Any, last: Any, y: Any, x: Any, vy: Any, vx: Any, cell: float, down: int, across: int, within: float
-) -> Any:
-    """Return for each molecule how many frames its place was dark before it; -1 where no other was there before.
+    first: Any, last: Any, y: Any, x: Any, vy: Any, vx: Any, cell: float, down: int, across: int, within: float,
+    followed_within: float,
+) -> tuple[Any, Any]:  # fmt: skip
+    """Say for each molecule how many frames its place was dark before it, and whether another came after it.
 
     Parameters
     ----------
@@ -235,14 +313,20 @@ def dark_times(
         Cells along y and x.
     within : float
         Largest squared distance in variances of the pair that counts as one place.
+    followed_within : float
+        The same, larger, for a place where another came: as each molecule is asked once for all that come, and what
+        seems to be dark to the end counts for much.
 
     Returns
     -------
-    ndarray of int64, shape (N,)
+    dark : ndarray of int64, shape (N,)
+        -1 where no other was there before.
+    followed : ndarray of bool, shape (N,)
     """
     head = np.full(down * across, -1, np.int64)
     older = np.empty(len(y), np.int64)
     dark = np.full(len(y), -1, np.int64)
+    followed = np.zeros(len(y), np.bool_)
     for i in range(len(y)):
         end = np.int64(-1)
         for row in range(-1, 2):
@@ -252,12 +336,14 @@ def dark_times(
                 while j >= 0:
                     dy, dx = y[i] - y[j], x[i] - x[j]
                     q = dy * dy / (vy[i] + vy[j]) + dx * dx / (vx[i] + vx[j])
-                    if q <= within and abs(dy) <= cell and abs(dx) <= cell and last[j] < first[i]:
-                        end = max(end, last[j])
-                        break
+                    if q <= followed_within and abs(dy) <= cell and abs(dx) <= cell and last[j] < first[i]:
+                        followed[j] = True
+                        if q <= within:
+                            end = max(end, last[j])
+                            break
                     j = older[j]
         if end >= 0:
             dark[i] = first[i] - end - 1
         at = cell_index(y[i], x[i], cell, down, across)
         older[i], head[at] = head[at], i
-    return dark
+    return dark, followed

@@ -119,9 +119,12 @@ def one_uncertainty(frame: NDArray[np.int64], y: Any, x: Any) -> float | None:
     return factor * LARGEST_ESTIMATE_PX if n_pairs >= FEWEST_PAIRS else None
 
 
-def grid_shape(y: Any, x: Any, cell: float) -> tuple[int, int]:
-    """Return how many cells of a width a search has along y and x: powers of 2, not many more than there are rows."""
-    most = max(math.log2(max(len(y), 1)) / 2 + 1, 4)
+def grid_shape(y: Any, x: Any, cell: float, n_rows: int | None = None) -> tuple[int, int]:
+    """Return how many cells of a width a search has along y and x: powers of 2, not many more than there are rows.
+
+    Rows that are searched at a time may be given, where they are not all.
+    """
+    most = max(math.log2(max(len(y) if n_rows is None else n_rows, 1)) / 2 + 1, 4)
     spans = (max(float(np.ptp(values)) / cell, 1.0) + 2 for values in (y, x))
     down, across = (1 << math.ceil(min(math.log2(span), most)) for span in spans)
     return down, across

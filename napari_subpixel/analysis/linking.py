@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from napari_subpixel import __version__
 from napari_subpixel._util import records
-from napari_subpixel.analysis.link_kernels import count_rows, link_rows
-from napari_subpixel.analysis.link_statistics import Statistics, grid_shape, one_uncertainty, statistics
+from napari_subpixel.analysis.link_kernels import count_rows
+from napari_subpixel.analysis.link_ranges import link_in_ranges
+from napari_subpixel.analysis.link_statistics import Statistics, one_uncertainty, statistics
 from napari_subpixel.analysis.molecules import merged
 from napari_subpixel.errors import InputError, LinkDistanceError
 from napari_subpixel.localizations import Localizations
@@ -131,6 +132,9 @@ def link(table: Localizations, *, max_dark_frames: int | None = None, max_distan
     frame, y, x = table.frame, table.y, table.x
     if order is not None:
         frame, y, x = frame[order], y[order], x[order]
+        # As the columns of a table are: the loops are compiled for one kind of array.
+        for gathered in (frame, y, x):
+            gathered.setflags(write=False)
     spread = _Spread.of(table, order, frame, y, x, widest_px)
     found = statistics(frame, y, x, spread.vy, spread.vx, max_dark_frames=dark) if len(table) else _nothing(dark)
     group = np.zeros(len(table), np.int32)
@@ -220,10 +224,9 @@ def _linked(
     sigma = math.sqrt(float(np.median(np.maximum(vy[every], vx[every]))))
     widest = math.sqrt(2 * LARGEST_SQUARED * float(max(vy.max(), vx.max())))
     widest = widest if widest_px is None else min(widest, widest_px)
-    starts, corner, map_cell = _density(frame, y, x, sigma, float(1 - found.again[0]))
+    density = _density(frame, y, x, sigma, float(1 - found.again[0]))
     log_odds = np.log(found.again / (1 - found.again))
-    search = 2 * widest, *grid_shape(y, x, 2 * widest)
-    return int(link_rows(frame, y, x, vy, vx, log_odds, starts, corner, map_cell, *search, widest, group))
+    return link_in_ranges(frame, y, x, vy, vx, log_odds, density, widest, group)
 
 
 def _density(

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_subpixel._util.compiled import compiled
-from napari_subpixel.localizations import COLUMNS, Localizations
+from napari_subpixel._util.compiled import compiled, on_all_processors
+from napari_subpixel.localizations import Localizations
 
 #: Columns of a molecule that its rows do not have.
 MOLECULE_COLUMNS = ("n_frames", "first_frame", "last_frame")
 #: Columns of which a molecule has the highest value of its rows: it is saturated if it was in any frame.
 HIGHEST_COLUMNS = ("saturated",)
+#: Uncertainties of rows that have none: they weigh the same.
+NO_SIGMA: tuple[Any, float] = (np.zeros(0, np.float32), 1.0)
+#: Smaller uncertainties weigh no more than this one.
+SMALLEST_SIGMA = 1e-19
+#: The weight of that one.
+LARGEST_WEIGHT = 1e38
 
 
 def merged(table: Localizations, group: NDArray[np.int32], n_groups: int) -> Localizations:
@@ -35,55 +42,70 @@ def merged(table: Localizations, group: NDArray[np.int32], n_groups: int) -> Loc
         real; of `HIGHEST_COLUMNS` it is the highest value; of all other columns with fractions it is the mean, of those
         with whole numbers the value of the first row. `MOLECULE_COLUMNS` are added.
     """
-    counts = np.bincount(group, minlength=n_groups)
-    frame = table.frame
-    first, last = _extremes(group, frame, n_groups)
-    weights = {axis: _weights(table, f"{axis}_uncertainty", group) for axis in "yx"}
-    columns: dict[str, Any] = {"frame": first}
-    extra: dict[str, Any] = {}
-    first_row = _first_rows(group, n_groups)
-    for name in table.columns:
-        if name == "frame" or name in MOLECULE_COLUMNS:
-            continue
+    sigmas = {axis: _sigma(table, f"{axis}_uncertainty") for axis in "yx"}
+    both = [sigma for sigma in sigmas.values() if len(sigma[0])] or [NO_SIGMA]
+    counts = _counts(group, n_groups)
+    first, last = _extremes(group, table.frame, n_groups)
+    merging: dict[str, Callable[[NDArray[Any]], Any]] = {
+        "y": lambda values: _weighted_mean(group, values, *sigmas["y"], *NO_SIGMA, n_groups),
+        "x": lambda values: _weighted_mean(group, values, *sigmas["x"], *NO_SIGMA, n_groups),
+        "z_nm": lambda values: _weighted_mean(group, values, *both[0], *both[-1], n_groups),
+        "y_uncertainty": lambda values: _combined(group, values, n_groups),
+        "x_uncertainty": lambda values: _combined(group, values, n_groups),
+        "photons": lambda values: _sums(group, values, n_groups),
+        "probability": lambda values: _any_real(group, values, n_groups),
+        **{name: lambda values: _highest(group, values, _first_rows(group, n_groups)) for name in HIGHEST_COLUMNS},
+        # A table that was linked before has been merged twice: its frames are counted once.
+        "n_frames": lambda values: _sums(group, values, n_groups),
+        "last_frame": lambda values: _extremes(group, values, n_groups)[1],
+    }
+    columns: dict[str, Any] = dict.fromkeys(table.columns)
+
+    def merge(name: str) -> None:
         values = table[name]
-        into = columns if name in COLUMNS else extra
-        if name in ("y", "x"):
-            into[name] = _weighted_mean(group, values, weights[name], n_groups)
-        elif name in ("y_uncertainty", "x_uncertainty"):
-            into[name] = _combined(group, values, n_groups)
-        elif name == "photons":
-            into[name] = _sums(group, values, n_groups)
-        elif name == "probability":
-            into[name] = _any_real(group, values, n_groups)
-        elif name == "z_nm":
-            into[name] = _weighted_mean(group, values, weights["y"] + weights["x"], n_groups)
-        elif name in HIGHEST_COLUMNS:
-            into[name] = _highest(group, values, first_row)
+        if name in merging:
+            merged_values = merging[name](values)
         elif values.dtype.kind == "f":
-            into[name] = (_sums(group, values, n_groups) / counts).astype(values.dtype)
+            merged_values = _means(group, values, counts)
         else:
-            into[name] = values[first_row]
-    # A table that was linked before has been merged twice: its frames are counted once.
-    n_frames = _sums(group, table["n_frames"], n_groups) if "n_frames" in table else counts
-    if "last_frame" in table:
-        last = _extremes(group, table["last_frame"].astype(np.int64), n_groups)[1]
-    columns |= {"n_frames": n_frames.astype(np.int64), "first_frame": first, "last_frame": last}
-    return Localizations(columns, extra=extra, **table.about, copy=False)
+            merged_values = values[_first_rows(group, n_groups)]
+        columns[name] = merged_values.astype(values.dtype, copy=False)
+
+    # Those that need most memory while they are merged, when there are few results yet.
+    on_all_processors(merge, [name for name in table.columns if name not in ("frame", "first_frame")])
+    columns |= {"frame": first, "first_frame": first}
+    columns.setdefault("last_frame", last)
+    columns.setdefault("n_frames", counts.astype(np.int64))
+    own = {name: columns.pop(name) for name in table.extra}
+    return Localizations(columns, extra=own, **table.about, copy=False)
 
 
-def _weights(table: Localizations, column: str, group: NDArray[np.int32]) -> NDArray[np.float32]:
-    """Return inverse variances, those of the others' median where a row has none, and 1 where none has."""
+def _sigma(table: Localizations, column: str) -> tuple[Any, float]:
+    """Return uncertainties that rows are weighted by, and the one of rows without; none where there are none at all."""
     if column not in table:
-        return np.ones(len(group), np.float32)
+        return NO_SIGMA
     sigma = table[column]
     good = np.isfinite(sigma) & (sigma > 0)
-    if not good.any():
-        return np.ones(len(group), np.float32)
-    if not good.all():
-        sigma = np.where(good, sigma, np.median(sigma[good]))
-    with np.errstate(over="ignore", under="ignore"):
-        weights = (1 / sigma) ** 2
-    return np.minimum(weights, np.finfo(np.float32).max).astype(np.float32)
+    if good.all():
+        return sigma, 1.0
+    return (sigma, float(np.median(sigma[good]))) if good.any() else NO_SIGMA
+
+
+@compiled
+def _weight(sigma: Any, i: int, other: float) -> float:
+    """Return the inverse variance of a row."""
+    if len(sigma) == 0:
+        return 1.0
+    known = np.float64(sigma[i]) if sigma[i] > 0 and sigma[i] < np.inf else np.float64(other)
+    return min(1 / (known * known), LARGEST_WEIGHT) if known > SMALLEST_SIGMA else LARGEST_WEIGHT
+
+
+@compiled
+def _counts(group: Any, n_groups: int) -> Any:
+    counts = np.zeros(n_groups, np.int32)
+    for i in range(len(group)):
+        counts[group[i]] += 1
+    return counts
 
 
 @compiled
@@ -121,16 +143,30 @@ def _sums(group: Any, values: Any, n_groups: int) -> Any:
 
 
 @compiled
-def _weighted_mean(group: Any, values: Any, weights: Any, n_groups: int) -> Any:
-    """Return means from differences to the first row of each, so that far places lose no digits."""
-    first, sums, total = np.full(n_groups, np.nan), np.zeros(n_groups), np.zeros(n_groups)
+def _means(group: Any, values: Any, counts: Any) -> Any:
+    means = np.zeros(len(counts))
+    for i in range(len(group)):
+        means[group[i]] += values[i]
+    for k in range(len(counts)):
+        means[k] /= counts[k]
+    return means
+
+
+@compiled
+def _weighted_mean(group: Any, values: Any, sigma: Any, other: float, sigma2: Any, other2: float, n_groups: int) -> Any:
+    """Return means, each moved by every further row, so that far places lose no digits; weights of both are added."""
+    means, total = np.zeros(n_groups), np.zeros(n_groups)
     for i in range(len(group)):
         at = group[i]
-        if total[at] == 0:
-            first[at] = values[i]
-        sums[at] += weights[i] * (values[i] - first[at])
-        total[at] += weights[i]
-    return first + sums / total
+        weight = _weight(sigma, i, other)
+        if len(sigma2):
+            weight += _weight(sigma2, i, other2)
+        total[at] += weight
+        if total[at] == weight:
+            means[at] = values[i]
+        else:
+            means[at] += weight / total[at] * (values[i] - means[at])
+    return means
 
 
 @compiled

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_subpixel.analysis import link_ranges
 from napari_subpixel.analysis.blinking import blinking_times, plot_times, write_times
 from napari_subpixel.analysis.linking import link
 from napari_subpixel.errors import InputError, LinkDistanceError, PixelSizeError
-from napari_subpixel.localizations import Localizations
+from napari_subpixel.localizations import Localizations, concat
 
 from .molecules import PIXEL_NM, Blinking, blinking, f1_of_whole_events
 
@@ -119,6 +120,35 @@ def test_the_columns_of_a_molecule():
     assert molecules.provenance["link"]["molecules"] == 2
 
 
+def test_molecules_are_the_same_in_ranges_of_frames(monkeypatch):
+    table = blinking(n_events=6000, n_frames=4000, on_frames=6.0, missed=0.1, seed=11).table
+    # One that is on in every frame, across all ranges.
+    bead = Localizations(
+        {"frame": np.arange(4000), "y": np.full(4000, 95.0), "x": np.full(4000, 95.0),
+         **{name: np.full(4000, value) for name, value in zip(table.columns[3:], (900.0, 0.1, 0.1), strict=True)}},
+        **table.about,
+    )  # fmt: skip
+    table = concat([table, bead])
+    whole = link(table)
+    monkeypatch.setattr(link_ranges, "RANGE_ROWS", 3000)
+    monkeypatch.setattr(link_ranges, "FRAMES_BEFORE", 60)
+    ranges = link(table)
+    assert len(link_ranges._ranges(np.sort(table.frame), 2)) > 8
+    np.testing.assert_array_equal(ranges.group, whole.group)
+    assert (ranges.molecules["n_frames"] == 4000).any()
+
+
+def test_a_seam_between_ranges_makes_no_two_rows_of_a_frame_one(monkeypatch):
+    monkeypatch.setattr(link_ranges, "RANGE_ROWS", 200)
+    monkeypatch.setattr(link_ranges, "FRAMES_BEFORE", 1)
+    monkeypatch.setattr(link_ranges, "GAPS_BEFORE", 1)
+    table = blinking(n_events=1500, n_frames=300, field_nm=300.0).table
+    linked = link(table, max_dark_frames=3)
+    assert not has_two_of_a_frame(table.frame, linked.group)
+    first = np.unique(linked.group, return_index=True)[1]
+    assert (np.diff(first) > 0).all()
+
+
 def test_all_rows_can_be_kept_with_their_group(simulated):
     linked = link(simulated.table)
     grouped = linked.grouped()
@@ -204,17 +234,48 @@ def test_on_and_off_times_are_those_simulated(tmp_path):
     first = np.unique(event, return_index=True)[1]
     assert times.on_frames.mean() == pytest.approx(len(event) / len(first), rel=0.05)
     # 50 events at each of 60 sites: 116 frames from one to the next, in pairs of sites told apart by 5 sigma.
-    assert times.off.mean() == pytest.approx(6000 / 50 - 4, rel=0.12)
+    assert times.off.whole.mean() == pytest.approx(6000 / 50 - 4, rel=0.12)
     summary = times.to_dict()
-    assert sum(summary["on_frames"]["counts"]) == len(times.on_frames)
-    assert sum(summary["off_frames"]["counts"]) == len(times.off)
+    assert sum(summary["on_frames"]["counts"]) == len(times.on.whole)
+    assert sum(summary["off_frames"]["counts"]) == len(times.off.whole)
     write_times(tmp_path / "times.csv", times)
     lines = (tmp_path / "times.csv").read_text().splitlines()
-    assert lines[0] == "first_frame,on_frames,off_frames_before"
+    assert lines[0] == "first_frame,on_frames,off_frames_before,dark_until_end"
     assert len(lines) == len(times.on_frames) + 1
     plot_times(tmp_path / "times.png", times)
     plot_times(tmp_path / "none.png", blinking_times(link(table[:0])))
     assert (tmp_path / "times.png").stat().st_size > 5000
+
+
+@pytest.mark.parametrize(
+    ("mean_on", "mean_off", "n_frames"), [(20.0, 400.0, 700), (4.0, 150.0, 5000), (60.0, 90.0, 200)]
+)
+def test_the_mean_times_of_a_short_movie_are_those_of_a_long_one(mean_on, mean_off, n_frames):
+    rng = np.random.default_rng(8)
+    n_sites, n_times = 400, 2 * int(n_frames / (mean_on + mean_off)) + 12
+    on, off = rng.geometric(1 / mean_on, (n_sites, n_times)), rng.geometric(1 / mean_off, (n_sites, n_times))
+    # A site has been blinking for long when the movie begins.
+    first = np.cumsum(on + off, axis=1) - on - n_frames // 2 - rng.integers(0, int(mean_on + mean_off), (n_sites, 1))
+    on, first = on.ravel(), first.ravel()
+    site = np.repeat(np.arange(n_sites).repeat(n_times), on)
+    frame = np.repeat(first, on) + np.arange(on.sum()) - np.repeat(np.cumsum(on) - on, on)
+    there = (frame >= 0) & (frame < n_frames)
+    frame, site = frame[there], site[there]
+    y, x = np.stack([site // 20, site % 20]) + rng.normal(0, 0.05, (2, len(site)))
+    sigma = np.full(len(site), 0.05)
+    table = Localizations(
+        {"frame": frame, "y": y, "x": x, "y_uncertainty": sigma, "x_uncertainty": sigma}, n_frames=n_frames
+    )
+    times = blinking_times(link(table))
+    for statistics, mean in ((times.on, mean_on), (times.off, mean_off)):
+        error = 4 * mean / np.sqrt(len(statistics.whole))
+        assert statistics.mean_with_cut == pytest.approx(mean, abs=error + 0.02 * mean)
+        assert statistics.mean_with_cut >= statistics.whole.mean()
+        # What is expected of the mean is what there is.
+        length = np.arange(statistics.shortest, n_frames, dtype=float)
+        assert statistics.expected(length).sum() == pytest.approx(len(statistics.whole), rel=0.05)
+    if n_frames < 2 * mean_off:
+        assert times.off.whole.mean() < 0.7 * mean_off
 
 
 def test_the_plot_needs_no_warning_for_long_times(tmp_path):
