@@ -17,15 +17,11 @@ from numpy.typing import NDArray
 
 from napari_subpixel.analysis.conditions import ConditionOnTable
 from napari_subpixel.analysis.expressions import (
-    Arithmetic,
     Column,
     Comparison,
     Condition,
-    Function,
     Logical,
-    Not,
     Number,
-    Power,
     Quantity,
     Sign,
     columns_of,
