@@ -98,7 +98,8 @@ def with_bounds(rows_filter: Filter | None, name: str, bounds: Bounds, table: Lo
     parts = [] if rows_filter is None else [part.condition for part in rows_filter.parts]
     place = next((n for n, part in enumerate(parts) if _bounds_of(part, source, table)), len(parts))
     kept = [part for part in parts if not _bounds_of(part, source, table)]
-    if new := _condition(canonical_name(name), bounds, "px" if source.unit == "px" else ""):
+    known = name if name in table.extra else canonical_name(name)
+    if new := _condition(known, bounds, "px" if source.unit == "px" else ""):
         kept.insert(place, new)
     if not kept:
         return None

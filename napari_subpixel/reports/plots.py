@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_subpixel.analysis.blinking import DurationStatistics
 from napari_subpixel.analysis.drift_curve import DriftCurve
 from napari_subpixel.analysis.frc import THRESHOLD
 from napari_subpixel.analysis.resolution import Resolution
@@ -115,30 +116,26 @@ def _on_times(contents: Contents) -> str:
     return Chart("rows of a molecule", "rows that were linked", "molecules", parts).svg()
 
 
-def times_chart(state: str, frames: NDArray[np.int64], shortest: int) -> Chart | None:
-    """Return the histogram of on or off times with what their mean promises; None without times.
+def times_chart(state: str, times: DurationStatistics) -> Chart | None:
+    """Return the histogram of whole on or off times with what is expected in a movie of this length; None without any.
 
     Parameters
     ----------
     state : str
         ``on`` or ``off``.
-    frames : ndarray of int64, shape (N,)
-    shortest : int
-        The shortest time that there can be, in frames.
+    times : DurationStatistics
     """
-    if not len(frames):
+    frames, mean, shortest = times.whole, times.mean_with_cut, times.shortest
+    if mean is None:
         return None
     top = max(int(np.quantile(frames, SHOWN_QUANTILE)), shortest + 1)
     n_lengths = top - shortest + 1
     edges = np.linspace(shortest - 0.5, top + 0.5, min(n_lengths, N_BINS) + 1)
     counts, _ = np.histogram(frames, edges)
-    mean = float(frames.mean())
-    ending = 1.0 / (1.0 + mean - shortest)
     grid = np.arange(shortest, top + 1, dtype=np.float64)
-    expected = len(frames) * ending * (1 - ending) ** (grid - shortest) * n_lengths / len(counts)
     parts: list[Bars | Line | Mark] = [
         Bars(edges, counts, label="measured"),
-        Line(grid, expected, VERMILION, "exponential of the mean"),
+        Line(grid, times.expected(grid) * n_lengths / len(counts), VERMILION, "exponential of the mean"),
     ]
     title = f"{len(frames):,} {state} times, mean {mean:.3g} frames"
     return Chart(title, f"time {state} [frames]", "molecules", parts)

@@ -126,8 +126,8 @@ class LinkMolecules(TablePanel):
         layer = points_layer(linked.molecules, on, name=f"{request.points.name}, linked")
         layers.append(layer)
         request.points.visible = False
-        self.on.show_chart(times_chart("on", self._times.on_frames, 1))
-        self.off.show_chart(times_chart("off", self._times.off, 0))
+        self.on.show_chart(times_chart("on", self._times.on))
+        self.off.show_chart(times_chart("off", self._times.off))
         return _describe(request.points.name, result)
 
     # -- files --------------------------------------------------------------------------------------------------------
@@ -153,8 +153,8 @@ def _describe(name: str, result: Molecules) -> str:
     bridged = f"up to {dark}" if dark else "no"
     molecules, frames = f"molecule{'s'[: n != 1]}", f"frame{'s'[: dark != 1]}"
     words = [f"{n_rows:,} points of {name} are {n:,} {molecules}; {bridged} dark {frames} bridged."]
-    for state, lengths in (("on", times.on_frames), ("off", times.off)):
-        if len(lengths) and (mean := float(lengths.mean())) > 0:
+    for state, lengths in (("on", times.on), ("off", times.off)):
+        if mean := lengths.mean_with_cut:
             words.append(f"Mean time {state} {mean:.3g} frames: rate {1 / mean:.3g} a frame.")
     return " ".join(words)
 

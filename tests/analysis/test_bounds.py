@@ -93,3 +93,11 @@ def test_one_filter_after_the_other_passes_the_rows_of_each_and_evaluates_what_c
     assert len(masks._computed) <= KEPT_QUANTITIES
     np.testing.assert_allclose(masks.values("y"), found.y * 100)
     assert np.shares_memory(masks.values("photons"), found["photons"])
+
+
+def test_a_column_of_your_own_with_the_name_of_an_alias_keeps_its_name():
+    own = Localizations({"frame": [0], "y": [1.0], "x": [2.0], "sigma": [1.0]}, extra={"sy": [3.0]}, pixel_size_nm=100)
+    chosen = with_bounds(None, "sy", (None, Bound(4)), own)
+    assert chosen.text == "sy <= 4"
+    assert bounds_in(chosen, "sy", own) == (None, Bound(4))
+    assert bounds_in(chosen, "sigma", own) == (None, None)
