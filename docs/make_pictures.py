@@ -163,9 +163,11 @@ def _drift(viewer: Any) -> None:
     _wait()
     panel.compare.value = True
     _wait()
+    viewer.scene.camera.zoom *= 2
     _take(viewer, "drift-panel")
     panel.compare.value = False
     panel.apply()
+    viewer.reset_view()
     _wait()
     _close(viewer, panel)
 
@@ -179,11 +181,13 @@ def _resolution(viewer: Any) -> None:
 
 
 def _drifting() -> Localizations:
-    """Return localizations of sites on a grid that are seen again and again, while the sample drifts."""
+    """Return localizations of rings of eight sites that are seen again and again, while the sample drifts."""
     rng = np.random.default_rng(SEED)
     n_frames, n_blinks, sigma_px = 4000, 12_000, 0.07
-    rows, columns = np.mgrid[4:60:2.5, 4:60:2.5]
-    sites = np.column_stack([rows.ravel(), columns.ravel()])[rng.permutation(rows.size)[:300]]
+    side_px, radius_px = 40, 0.7
+    rings = rng.uniform(3, side_px - 4, (60, 1, 2))
+    angle = np.arange(8) * np.pi / 4 + rng.uniform(0, np.pi / 4, (len(rings), 1))
+    sites = (rings + radius_px * np.stack([np.sin(angle), np.cos(angle)], axis=2)).reshape(-1, 2)
     start = rng.integers(0, n_frames - 3, n_blinks)
     site = rng.integers(0, len(sites), n_blinks)
     duration = rng.geometric(0.5, n_blinks).clip(max=3)
@@ -197,7 +201,7 @@ def _drifting() -> Localizations:
     return Localizations(
         {**found, "y_uncertainty": sigma, "x_uncertainty": sigma},
         pixel_size_nm=100,
-        frame_shape=(64, 64),
+        frame_shape=(side_px, side_px),
         n_frames=n_frames,
     )
 

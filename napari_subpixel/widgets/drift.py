@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from magicgui.widgets import CheckBox, ComboBox
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton
 
@@ -37,6 +39,10 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image, Layer, Points
 
+#: What the button says that a layer is missed.
+ADD_LAYER = "Add a layer to pick in"
+#: Diameter of the marks on picked fiducials, in camera pixels.
+PICK_PX = 4.0
 # What the drift is estimated from.
 MOLECULES = "molecules"
 FOUND = "fiducials, found"
@@ -45,6 +51,10 @@ PICKED = "fiducials, picked"
 ERRORS_PX = 130
 #: Colours of the images from before and after: where both are alike it is white.
 COLOURS = {"before": "magenta", "after": "green"}
+
+
+class NoPicksError(InputError):
+    """Fiducials are to be picked, and there is no layer to pick them in."""
 
 
 class CorrectDrift(TablePanel):
@@ -131,7 +141,6 @@ class CorrectDrift(TablePanel):
         self.compare.changed.connect(self._compare_changed)
         for widget in (self.compare.native, self.status, self.save_button):
             self.column.addWidget(widget)
-        self.column.addStretch(1)
         self.images: LatestWork[RenderRequest] = LatestWork(self)
         self.images.returned.connect(self._fill_image)
         self.comparison: LatestWork[CompareRequest] = LatestWork(self, self.progress)
@@ -172,13 +181,40 @@ class CorrectDrift(TablePanel):
         fiducials: Any = self.source.value == FOUND
         if self.source.value == PICKED:
             if self.picks.value is None:
-                raise InputError("there is no layer to pick fiducials in: add a points layer, and a point on each")
+                raise NoPicksError("there is no layer to pick fiducials in: add a points layer, and a point on each")
             on = movie_of(points, self.viewer.layers) or StandInMovie(points)
             fiducials = picked_places(self.picks.value, on)
         # The curve is to cover hidden points, too.
         n_frames = int(table_of(points, shown_only=False).frame.max()) + 1
         settings = {"name": points.name, "n_frames": n_frames, "fiducials": fiducials}
         return TableRequest(points, ground, estimated, settings, f"estimating the drift of {points.name}")
+
+    def cure_of(self, error: BaseException) -> tuple[str, Callable[[], object]] | None:
+        """Return what cures an error: where there is no layer to pick in, one."""
+        if isinstance(error, NoPicksError):
+            return ADD_LAYER, self.add_picks_layer
+        return super().cure_of(error)
+
+    def add_picks_layer(self) -> None:
+        """Add a points layer to pick fiducials in, on the chosen points, and choose it."""
+        points = self.points.value
+        if points is None:
+            return
+        layer = self.viewer.add_points(
+            np.empty((0, 2)),
+            ndim=2,
+            name="fiducials",
+            scale=points.scale[-2:],
+            translate=points.translate[-2:],
+            units=points.units[-2:],
+            size=PICK_PX,
+            symbol="ring",
+            border_color="cyan",
+            face_color="cyan",
+        )
+        layer.mode = "add"
+        self.picks.value = layer
+        self.refusal.say("Click on each fiducial, then estimate again.")
 
     def deliver(self, request: TableRequest, result: DriftCurve) -> str:
         """Show the curve."""
@@ -226,8 +262,8 @@ class CorrectDrift(TablePanel):
         finally:
             self._moving = False
         image = rendering_of(points, self.viewer.layers)
-        if image is not None:
-            self.images.ask(RenderRequest(points, ground, settings_of(image), by_hand=True))
+        if image is not None and (settings := settings_of(image)) is not None:
+            self.images.ask(RenderRequest(points, ground, settings, by_hand=True))
 
     def _fill_image(self, request: RenderRequest, rendered: SuperResolutionImage) -> None:
         image = rendering_of(request.points, self.viewer.layers)
@@ -253,7 +289,7 @@ class CorrectDrift(TablePanel):
     def _ask_comparison(self) -> None:
         points = self.chosen_points()
         image = rendering_of(points, self.viewer.layers)
-        settings = {"pixel_size_nm": PIXEL_SIZE_NM} if image is None else settings_of(image)
+        settings = (None if image is None else settings_of(image)) or {"pixel_size_nm": PIXEL_SIZE_NM}
         ground = ground_of(points, self.viewer.layers)
         self.comparison.ask(CompareRequest(points, ground, self.curve, settings))
 
@@ -273,16 +309,14 @@ class CorrectDrift(TablePanel):
             if layer.visible:
                 layer.visible = False
                 self._hidden.append(layer)
-        limits = None
         for when, rendered in reversed(images._asdict().items()):
             name = f"{when} drift correction: {points.name}"
             data, about, kind = rendering_layer_data(
                 rendered, points, name=name, colormap=COLOURS[when], over=request.ground.layer
             )
-            limits = limits or about["contrast_limits"]
             # Not the image of these points that Render draws again.
             notes = replace(about["metadata"][KEY], points=None)
-            shown = Layer.create(data, {**about, "contrast_limits": limits, "metadata": {KEY: notes}}, kind)
+            shown = Layer.create(data, {**about, "metadata": {KEY: notes}}, kind)
             layers.append(shown)
             self._compared.append(shown)
         if points in layers:

@@ -66,6 +66,7 @@ class LinkMolecules(TablePanel):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
         self._times: BlinkingTimes | None = None
+        self._made: dict[object, Points] = {}
         self.dark_frames = QSpinBox()
         self.dark_frames.setRange(-1, MOST_DARK_FRAMES)
         self.dark_frames.setValue(-1)
@@ -96,7 +97,6 @@ class LinkMolecules(TablePanel):
         self.save_button.clicked.connect(self.ask_and_save)
         self.outdated.current_changed.connect(self.save_button.setEnabled)
         self.add_result(self.on, self.off, self.save_button)
-        self.column.addStretch(1)
         for box in (self.dark_frames, self.distance_nm):
             box.valueChanged.connect(self.note_settings)
 
@@ -119,11 +119,15 @@ class LinkMolecules(TablePanel):
         return super().cure_of(error)
 
     def deliver(self, request: TableRequest, result: Molecules) -> str:
-        """Add the molecules as a layer, and show their times."""
+        """Add the molecules as a layer, in place of an earlier one, and show their times."""
         linked, self._times = result
         layers = self.viewer.layers
         on = movie_of(request.points, layers) or StandInMovie(request.points)
+        before = self._made.get(request.points.unique_id)
+        if before is not None and before in layers:
+            layers.remove(before)
         layer = points_layer(linked.molecules, on, name=f"{request.points.name}, linked")
+        self._made[request.points.unique_id] = layer
         layers.append(layer)
         request.points.visible = False
         self.on.show_chart(times_chart("on", self._times.on))

@@ -269,10 +269,10 @@ class RenderSuperResolution(Panel):
         image, running = self.image, self.latest.request
         if running is not None and running.points is points:
             self.latest.ask(running._replace(by_hand=False))
-        elif image is not None:
+        elif image is not None and (settings := settings_of(image)) is not None:
             with reported():
                 ground = ground_of(points, self.viewer.layers, self.frames_of.value)
-                self.latest.ask(RenderRequest(points, ground, settings_of(image), by_hand=False))
+                self.latest.ask(RenderRequest(points, ground, settings, by_hand=False))
 
     # -- files --------------------------------------------------------------------------------------------------------
 

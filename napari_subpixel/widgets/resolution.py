@@ -117,7 +117,6 @@ class MeasureResolution(TablePanel):
         self.save_button.clicked.connect(self.ask_and_save)
         self.outdated.current_changed.connect(self.save_button.setEnabled)
         self.add_result(self.table, self.nena, self.frc, self.save_button)
-        self.column.addStretch(1)
 
     def request(self, points: Points, ground: Ground) -> TableRequest:
         """Return the measurement of these points."""

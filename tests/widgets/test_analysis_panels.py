@@ -167,7 +167,9 @@ def test_picked_fiducials_give_the_curve_whatever_layer_they_are_picked_in(dock,
     widget.source.value = PICKED
     acted(qtbot, widget)
     assert "no layer to pick fiducials in" in widget.refusal.words.text()
-    picks = viewer.add_points(BEADS[:0], ndim=2, scale=(PIXEL_NM, PIXEL_NM), units=("nm", "nm"), name="picks")
+    widget.refusal.button.click()
+    picks = widget.picks.value
+    assert picks is viewer.layers["fiducials"]
     acted(qtbot, widget)
     assert "no fiducial is picked" in widget.refusal.words.text()
     picks.data = BEADS
@@ -254,6 +256,26 @@ def test_the_numbers_are_those_of_the_library(dock, qtbot, points, tmp_path):
 
 
 # -- refusals -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("panel", [CorrectDrift, LinkMolecules, MeasureResolution])
+def test_cancelled_work_shows_nothing(dock, qtbot, viewer, points, panel):
+    widget = dock(panel, "Panel")
+    before = list(viewer.layers)
+    widget.act()
+    widget.progress.cancel.click()
+    done(qtbot, widget)
+    assert not widget.results.isVisibleTo(widget)
+    assert list(viewer.layers) == before
+    assert widget.button.isEnabled()
+
+
+def test_too_few_molecules_are_refused_under_the_button(dock, qtbot, viewer):
+    viewer.add_layer(points_layer(TABLE.select(np.arange(0, len(TABLE), 200)), name="few"))
+    widget = dock(CorrectDrift, "Drift")
+    acted(qtbot, widget)
+    assert "too few" in widget.refusal.words.text()
+    assert widget.curve is None
 
 
 @pytest.mark.parametrize("panel", [CorrectDrift, LinkMolecules, MeasureResolution])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.rendering.render import SuperResolutionImage, render
 from napari_subpixel.widgets.background.worker import Work
-from napari_subpixel.widgets.layers.renderings import rendered_image
+from napari_subpixel.widgets.layers.movies import KEY
 from napari_subpixel.widgets.layers.results import Ground, snapshot
 
 if TYPE_CHECKING:
@@ -33,9 +33,11 @@ class RenderRequest(NamedTuple):
         return Work(_rendered, snapshot(self.points), self.ground, self.settings)
 
 
-def settings_of(image: Image) -> dict[str, Any]:
-    """Return the settings with which an image was rendered."""
-    about = rendered_image(image).provenance["render"]
+def settings_of(image: Image) -> dict[str, Any] | None:
+    """Return the settings with which an image of the whole frames was rendered; None if it is none."""
+    about = image.metadata[KEY].provenance.get("render")
+    if about is None:
+        return None
     sigma = about.get("sigma_nm")
     return {
         "pixel_size_nm": about["pixel_size_nm"],

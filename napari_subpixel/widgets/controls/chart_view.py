@@ -184,8 +184,9 @@ class _Drawing:
             painter.setPen(QPen(self._ink, 1.0))
             x = area.left() - GAP_PX - self._metrics.horizontalAdvance(text)
             painter.drawText(QPointF(x, y + self._metrics.ascent() / 2 - 1), text)
-        label = self._metrics.elidedText(self._chart.x_label, Qt.TextElideMode.ElideRight, area.width())
-        x = area.center().x() - self._metrics.horizontalAdvance(label) / 2
+        label = self._metrics.elidedText(self._chart.x_label, Qt.TextElideMode.ElideRight, self._width)
+        wide = self._metrics.horizontalAdvance(label)
+        x = min(max(area.center().x() - wide / 2, 0.0), self._width - wide)
         painter.drawText(QPointF(x, area.bottom() + GAP_PX + line + self._metrics.ascent()), label)
 
     def _draw_part(self, part: Any) -> None:

@@ -65,8 +65,11 @@ class Panel(QWidget):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(self._area)
-        self.column = QVBoxLayout(self._inner)
-        self.column.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.column = QVBoxLayout()
+        # Room is left below. A column that is aligned at the top would cut texts that wrap.
+        below = QVBoxLayout(self._inner)
+        below.addLayout(self.column)
+        below.addStretch()
         self._choices: list[ComboBox] = []
         self._preferences: dict[ComboBox, _Preference] = {}
         self._was_docked = False

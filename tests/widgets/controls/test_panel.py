@@ -12,14 +12,22 @@ from qtpy.QtWidgets import QLabel, QPushButton
 
 from napari_subpixel.widgets.batch import BatchProcess
 from napari_subpixel.widgets.detect import DetectMolecules
+from napari_subpixel.widgets.drift import CorrectDrift
 from napari_subpixel.widgets.evaluate import EvaluateAgainstTruth
+from napari_subpixel.widgets.figure import MakeFigure
+from napari_subpixel.widgets.link import LinkMolecules
 from napari_subpixel.widgets.load import LoadStack
 from napari_subpixel.widgets.render import RenderSuperResolution
+from napari_subpixel.widgets.resolution import MeasureResolution
 
 PANELS = {
     "Load": LoadStack,
     "Detect": DetectMolecules,
     "Render": RenderSuperResolution,
+    "Drift": CorrectDrift,
+    "Link": LinkMolecules,
+    "Resolution": MeasureResolution,
+    "Figure": MakeFigure,
     "Evaluate": EvaluateAgainstTruth,
     "Batch": BatchProcess,
 }
@@ -44,6 +52,8 @@ def test_all_panels_at_once_leave_the_window_its_size_and_cut_nothing(
         panels[title] = panel(viewer)
         viewer.window.add_dock_widget(panels[title], name=f"{title} (Subpixel)", area="right")
         qtbot.wait(30)
+    panels["Figure"].status.setText("Of this, every word of every line is to be read. " * 8)
+    panels["Figure"].results.show()
     for title, panel in panels.items():
         dock = panel.parent()
         assert dock.windowTitle() == title
