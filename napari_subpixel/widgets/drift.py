@@ -133,6 +133,7 @@ class CorrectDrift(TablePanel):
         row.addWidget(self.back_button)
         self.column.addLayout(row)
         self.status = Words()
+        self.status.hide()
         self.compare = CheckBox(
             text="Before and after",
             tooltip="Show images of the points before, in magenta, and after, in green; white where they are alike. "
@@ -222,7 +223,7 @@ class CorrectDrift(TablePanel):
         self.plot.show_chart(drift_chart(result))
         self.errors.show_chart(drift_error_chart(result))
         self.save_button.show()
-        self.status.setText("")
+        self._say("")
         self._allow()
         if self.compare.value:
             self._ask_comparison()
@@ -239,7 +240,7 @@ class CorrectDrift(TablePanel):
             ground = ground_of(points, self.viewer.layers)
             self._move(points, ground, lambda: subtract_drift(points, curve, ground))
             self._applied[points.unique_id] = curve
-            self.status.setText(f"{points.name}: drift subtracted; the original positions are kept.")
+            self._say(f"{points.name}: drift subtracted; the original positions are kept.")
             self._allow()
 
     def take_back(self) -> None:
@@ -249,10 +250,14 @@ class CorrectDrift(TablePanel):
             ground = ground_of(points, self.viewer.layers)
             self._move(points, ground, lambda: take_drift_back(points, ground))
             self._applied.pop(points.unique_id, None)
-            self.status.setText(f"{points.name}: at the original positions.")
+            self._say(f"{points.name}: at the original positions.")
             self._allow()
             if self.curve is None:
                 self.compare.value = False
+
+    def _say(self, words: str) -> None:
+        self.status.setText(words)
+        self.status.setVisible(bool(words))
 
     def _move(self, points: Points, ground: Ground, how: Any) -> None:
         """Move points, and draw the image that was rendered from them again."""

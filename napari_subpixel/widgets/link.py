@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 MOST_DARK_FRAMES = 1_000_000
 #: The largest distance that can be typed, in nm.
 LARGEST_NM = 100_000.0
+#: Shown in a box where the table says the number.
+AUTO = "auto"
+#: Style of a box for long numbers, which would be wider than the panel.
+NARROW = "min-width: 40px"
 #: What the button says that a distance is missed.
 GIVE_DISTANCE = "Give a largest distance"
 
@@ -70,9 +74,10 @@ class LinkMolecules(TablePanel):
         self.dark_frames = QSpinBox()
         self.dark_frames.setRange(-1, MOST_DARK_FRAMES)
         self.dark_frames.setValue(-1)
-        self.dark_frames.setSpecialValueText("from the table")
+        self.dark_frames.setSpecialValueText(AUTO)
+        self.dark_frames.setStyleSheet(NARROW)
         self.dark_frames.setToolTip(
-            "Frames without a point that a molecule may have in between. 'from the table': as many as its molecules "
+            f"Frames without a point that a molecule may have in between. {AUTO}: as many as the molecules of this table "
             "are dark for"
         )
         self.distance_nm = NumberBox(
@@ -80,8 +85,8 @@ class LinkMolecules(TablePanel):
                 "Largest distance [nm]",
                 0.0,
                 LARGEST_NM,
-                "Link nothing farther from a molecule's mean position. 'from the uncertainties': what those allow",
-                "from the uncertainties",
+                f"Link nothing farther from a molecule's mean position. {AUTO}: what the uncertainties allow",
+                AUTO,
             )
         )
         self.build(
