@@ -77,7 +77,7 @@ class LinkMolecules(TablePanel):
         self.dark_frames.setSpecialValueText(AUTO)
         self.dark_frames.setStyleSheet(NARROW)
         self.dark_frames.setToolTip(
-            f"Frames without a point that a molecule may have in between. {AUTO}: as many as the molecules of this table "
+            f"Frames without a point that a molecule may have in between. {AUTO}: as many as molecules of this table "
             "are dark for"
         )
         self.distance_nm = NumberBox(
