@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from napari.layers import Points
 
 # What may change after the results were made, as the line says that reports them out of date.
-#: The threshold of the points, or what hides them.
+#: Threshold and filter of the points.
 SHOWN_POINTS = "the shown points"
 #: The points themselves, or their pixel size.
 POINTS = "the points"
@@ -229,7 +229,8 @@ class TablePanel(Panel):
         self.outdated.began()
         self._shown_links.clear()
         points = request.points
-        self._shown_links.connect(notes_of(points).threshold_changed, self._threshold_changed)
+        for signal in (notes_of(points).threshold_changed, notes_of(points).filter_changed):
+            self._shown_links.connect(signal, self._shown_changed)
         self._shown_links.connect(points.events.data, self._points_changed)
         self._shown_links.connect(points.events.scale, self._points_changed)
 
@@ -242,7 +243,7 @@ class TablePanel(Panel):
         self.results.show()
         self.outdated.delivered()
 
-    def _threshold_changed(self, _: object = None) -> None:
+    def _shown_changed(self, _: object = None) -> None:
         self.outdated.note(SHOWN_POINTS)
 
     def _points_changed(self, _: object = None) -> None:
