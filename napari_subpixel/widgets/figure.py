@@ -6,10 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from magicgui.widgets import CheckBox
 from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
+from napari_subpixel.analysis.filters import Filter
 from napari_subpixel.errors import (
     ChangedRunError,
     ChangedTableError,
@@ -61,6 +63,10 @@ class MakeFigure(Panel):
     movie, points : magicgui.widgets.ComboBox
         The movie, and its localizations where they are there.
     folder : magicgui.widgets.FileEdit
+    keep : QLineEdit
+        The filter of its rows.
+    fiducials : magicgui.widgets.CheckBox
+        Whether drift is corrected by fiducials.
     form : ModelForm
         Model, device and threshold.
     """
@@ -85,8 +91,18 @@ class MakeFigure(Panel):
             tooltip="Detect the movie's molecules, or use those of a layer: its shown points",
         )
         self.folder = folder_edit("Folder", "Where tables, picture and report go; created if it does not exist")
+        self.keep = QLineEdit(placeholderText="not much less certain than most")
+        self.keep.setToolTip(
+            "The rows of the figure, as an expression: uncertainty < 20 nm & photons > 500. Without it those whose "
+            "uncertainty is at most three times the median"
+        )
+        self.fiducials = CheckBox(
+            text="Drift from fiducials",
+            tooltip="Correct drift by points that are in nearly every frame, not by molecules",
+        )
         self.form = ModelForm(self, threshold_tip="Minimum probability of the molecules of the figure")
-        self.layout_of_form = self.add_form(self.movie, self.points, self.folder, *self.form.rows)
+        rows = (self.folder, ("Keep", self.keep), self.fiducials)
+        self.layout_of_form = self.add_form(self.movie, self.points, *rows, *self.form.rows)
         for choice in (self.movie, self.points):
             choice.changed.connect(self._source_changed)
 
@@ -183,7 +199,9 @@ class MakeFigure(Panel):
             return
         with self.refusal.shown(self._cure_of, "figure"):
             source, folder = self._chosen(), self._chosen_folder()
-            settings = FigureSettings(source.name, folder, resume, overwrite)
+            text = self.keep.text().strip()
+            keep = Filter.of(text) if text else None
+            settings = FigureSettings(source.name, folder, resume, overwrite, keep, self.fiducials.value)
             work = (
                 self._work_on_movie(source, settings)
                 if isinstance(source, MovieLayer)

@@ -125,8 +125,13 @@ def test_localizations_that_are_there_are_not_detected_again(widget, qtbot, view
     widget.points.value = points
     assert not widget.form.model.native.isVisibleTo(widget)
     widget.folder.value = tmp_path
+    widget.keep.setText("probability >")
+    widget.run()
+    assert widget.refusal.words.text()
+    widget.keep.setText("probability > 0.5")
     widget.run()
     ended(qtbot, widget)
+    assert "filter: probability > 0.5: " in widget.status.text()
     assert not (tmp_path / DETECTED).exists()
     assert (tmp_path / FILES["report"]).is_file()
     assert viewer.layers[-1].name == "found, figure, super-resolution"

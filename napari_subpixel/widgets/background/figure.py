@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from napari_subpixel import formats
+from napari_subpixel.analysis.filters import Filter
 from napari_subpixel.camera import Camera
 from napari_subpixel.detection.options import DetectionOptions
 from napari_subpixel.localizations import Localizations
@@ -35,12 +36,18 @@ class FigureSettings(NamedTuple):
         Continue an interrupted detection, and keep a finished one.
     overwrite : bool
         Replace what is there.
+    keep : Filter, optional
+        The rows that are kept; without it those that are not much less certain than most.
+    fiducials : bool
+        Whether the drift is that of fiducials.
     """
 
     name: str
     folder: Path
     resume: bool = False
     overwrite: bool = False
+    keep: Filter | None = None
+    fiducials: bool = False
 
     @property
     def may_replace(self) -> bool:
@@ -110,9 +117,7 @@ def of_movie(movie: MovieOfFigure, settings: FigureSettings) -> Generator[str | 
     of_table = (str(warning) for warning in rows.provenance.get("warnings", ()))
     prefix = f"{movie.stack.name}: "
     warnings = tuple(dict.fromkeys(warning.removeprefix(prefix) for warning in (*found, *of_table)))
-    return (
-        yield from figure.steps(rows, settings.folder, name=settings.name, warnings=warnings, overwrite=may_replace)
-    )
+    return (yield from _made(rows, settings, warnings, may_replace))
 
 
 def of_table(
@@ -140,9 +145,21 @@ def of_table(
     yield None
     rows = table()
     warnings = tuple(str(warning) for warning in rows.provenance.get("warnings", ()))
+    return (yield from _made(rows, settings, warnings, settings.overwrite))
+
+
+def _made(
+    rows: Localizations, settings: FigureSettings, warnings: tuple[str, ...], overwrite: bool
+) -> Generator[str, None, Figure]:
     return (
         yield from figure.steps(
-            rows, settings.folder, name=settings.name, warnings=warnings, overwrite=settings.overwrite
+            rows,
+            settings.folder,
+            name=settings.name,
+            keep=settings.keep,
+            fiducials=settings.fiducials,
+            warnings=warnings,
+            overwrite=overwrite,
         )
     )
 
