@@ -13,6 +13,7 @@ from napari_subpixel.widgets.background.worker import Work
 PLUGIN = "napari-subpixel"
 #: Where each widget is found, besides the menu Plugins.
 MENUS = {
+    "Subpixel": "napari/file/io_utilities",
     "Load": "napari/file/io_utilities",
     "Detect": "napari/layers/measure",
     "Filter": "napari/layers/measure",

@@ -11,4 +11,5 @@
 - ``results``: which points are a result or a truth, and what they lie on
 - ``drifted``: drift subtracted from points and taken back, and fiducials that are picked
 - ``matches``: true positives, false positives and misses
+- ``workflow``: the steps from a movie to a result, and how far each is
 """

@@ -1,0 +1,119 @@
+"""The widget *Subpixel*: all steps in a row, with what is done and what is missing, and a button to each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from npe2 import PluginManager
+from npe2.manifest.utils import import_python_name
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QDockWidget, QHBoxLayout, QMainWindow
+
+from napari_subpixel.widgets.controls.panel import Panel
+from napari_subpixel.widgets.controls.step_button import StepButton
+from napari_subpixel.widgets.layers.movies import KEY
+from napari_subpixel.widgets.layers.points import PointNotes
+from napari_subpixel.widgets.layers.workflow import STEPS, State, Step
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+#: The name of this plugin.
+PLUGIN = "napari-subpixel"
+#: The steps are looked at again once nothing changed for this long, in milliseconds.
+REST_MS = 150
+
+
+class StepsOfWork(Panel):
+    """The steps from a movie to a result, in a row over the viewer.
+
+    A step whose panel the plugin does not have is not shown.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+
+    Attributes
+    ----------
+    steps : dict of str to StepButton
+        By the name of the step.
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__(napari_viewer)
+        self._panels = panels_of_plugin()
+        self._links = self.new_links()
+        self._rest = self.rest_timer(REST_MS, self.update_steps)
+        self.steps: dict[str, StepButton] = {}
+        row = QHBoxLayout()
+        for step in STEPS:
+            if step.command in self._panels:
+                self.steps[step.name] = part = StepButton(step.name)
+                part.button.clicked.connect(lambda _=False, step=step: self.open(step))
+                row.addWidget(part, stretch=1)
+        self.column.addLayout(row)
+        self.column.setContentsMargins(4, 4, 4, 4)
+        self.update_steps()
+
+    def states(self) -> dict[str, State]:
+        """Return how far each step is, by its name."""
+        layers = list(reversed(self.viewer.layers))
+        return {step.name: step.state(layers) for step in STEPS if step.name in self.steps}
+
+    def open(self, step: Step) -> None:
+        """Open the panel of a step, or bring it to the front."""
+        about, window = self._panels[step.command], self.viewer.window
+        panel_class = import_python_name(about.python_name)
+        docks = window._qt_window.findChildren(QDockWidget)
+        dock = next((dock for dock in docks if type(dock.widget()) is panel_class), None)
+        if dock is None:
+            dock = window.add_dock_widget(panel_class(self.viewer), name=about.dock_name, area="right")
+        dock.show()
+        dock.raise_()
+
+    def reset_choices(self, *_: object) -> None:
+        """Look at the layers again; napari calls this when layers come and go."""
+        super().reset_choices()
+        if hasattr(self, "_rest"):
+            self._rest.start()
+
+    def update_steps(self) -> None:
+        """Show how far each step is, and follow what changes that."""
+        self._links.clear()
+        for layer in self.viewer.layers:
+            self._links.connect(layer.events.data, self._changed)
+            self._links.connect(layer.events.scale, self._changed)
+            notes = layer.metadata.get(KEY)
+            if isinstance(notes, PointNotes):
+                self._links.connect(notes.filter_changed, self._changed)
+                self._links.connect(notes.threshold_changed, self._changed)
+        for name, state in self.states().items():
+            self.steps[name].show_state(state)
+
+    def _changed(self, _: object = None) -> None:
+        self._rest.start()
+
+    def _join_tabs(self) -> None:
+        """Go to the top of the window, so that the panels that are opened do not hide the steps."""
+        dock = self.parent()
+        window = dock.parent() if isinstance(dock, QDockWidget) else None
+        if isinstance(window, QMainWindow) and isinstance(dock, QDockWidget) and not dock.isFloating():
+            dock.setWindowTitle(dock.windowTitle().partition(" (")[0])
+            window.addDockWidget(Qt.DockWidgetArea.TopDockWidgetArea, dock)
+
+
+class PanelOfPlugin(NamedTuple):
+    """A panel as the plugin's manifest has it: its class, and its name as napari's menus give it."""
+
+    python_name: str
+    dock_name: str
+
+
+def panels_of_plugin() -> dict[str, PanelOfPlugin]:
+    """Return the plugin's panels by their commands, as its manifest has them."""
+    manifest = PluginManager.instance().get_manifest(PLUGIN)
+    names = {command.id: command.python_name for command in manifest.contributions.commands or ()}
+    return {
+        widget.command: PanelOfPlugin(str(names[widget.command]), f"{widget.display_name} ({manifest.display_name})")
+        for widget in manifest.contributions.widgets or ()
+    }
