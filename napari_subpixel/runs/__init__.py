@@ -3,7 +3,8 @@
 pipeline           from a movie to a table, chunk by chunk
 checkpoints        finished chunks of an unfinished run
 outputs            the table of a run, and an image of its molecules
-quality_warnings   too many points, a movie outside the domain of the model
+quality_warnings   what may be wrong with a result, such as a movie outside the domain of the model
+crowding           points that are denser than molecules can be resolved
 static_points      points that never move
 batch              several movies into as many tables
 batch_summary      what became of every movie of a batch

@@ -273,7 +273,7 @@ def _detect_movie(
 
     with open_stack(movie, **settings.options.opening) as stack:
         camera, resume, overwrite = settings.options.camera, shared.resume, shared.overwrite
-        check_output(stack, camera, progress.output, resume=resume, overwrite=overwrite)
+        check_output(progress.output, resume=resume, overwrite=overwrite, stack=stack, camera=camera)
         job = job_for(stack, settings.detector, settings.options)
         progress = replace(progress, start=job.span[0], stop=job.span[1], done=job.span[0], job=job)
         yield progress
@@ -349,7 +349,7 @@ def _outcome(progress: MovieProgress, job: DetectionJob, detected: Detected) -> 
     """Say what became of a movie whose table is in place."""
     from napari_subpixel.runs.quality_warnings import warnings_of
 
-    warnings = warnings_of(job, detected.n_molecules, detected.provenance)
+    warnings = warnings_of(job, detected.provenance)
     return Outcome(
         progress.movie,
         progress.output,

@@ -16,7 +16,7 @@ from napari_subpixel.localizations import Localizations
 from napari_subpixel.runs.checkpoints import PartialResults
 from napari_subpixel.runs.live_options import Follow
 from napari_subpixel.runs.outputs import Detected, Outputs
-from napari_subpixel.runs.pipeline import check_output, check_place, detect
+from napari_subpixel.runs.pipeline import check_output, detect
 from napari_subpixel.stacks import GrowthSnapshot, Stack, open_stack, watch_growth
 
 #: Frames that a movie must have before its microscope is estimated, from these alone, so that it never matters when.
@@ -118,7 +118,7 @@ def follow_to_file(
     if stop is not None and start >= stop:
         raise InputError(f"{path}: frames {start}:{stop} hold none: the first lies before the end")
     follow = follow or Follow()
-    may_replace = check_place(output, resume=resume, overwrite=overwrite)
+    may_replace = check_output(output, resume=resume, overwrite=overwrite)
     outputs = Outputs(output, image, overwrite=may_replace)
     with closing(watch_growth(path, idle_s=follow.idle_s, series=series, channel=channel)) as looks:
         begun, ended = yield from _enough(path, looks, frames)
@@ -127,7 +127,7 @@ def follow_to_file(
         height, width = begun.frame_shape
         job = replace(job, chunk_pixels=min(job.piece_frames, job.chunk_frames) * height * width)
         job = _grown(job, begun, frames)
-        check_output(job.stack, job.camera, output, resume=resume, overwrite=overwrite)
+        check_output(output, resume=resume, overwrite=overwrite, stack=job.stack, camera=job.camera)
         outputs.check(job)
         with PartialResults(output).opened(job.identity_of_beginning, resume=resume, overwrite=overwrite) as results:
             _check_is_same_movie(job, results)

@@ -134,7 +134,7 @@ def detect_to_file(
         If the output may not or cannot be written, its format needs a pixel size that is not known, what is there
         to resume came from another movie or other settings, or another run is at work on it.
     """
-    may_replace = check_output(job.stack, job.camera, output, resume=resume, overwrite=overwrite)
+    may_replace = check_output(output, resume=resume, overwrite=overwrite, stack=job.stack, camera=job.camera)
     outputs = Outputs(output, image, overwrite=may_replace)
     outputs.check(job)
     with PartialResults(output).opened(job.identity, resume=resume, overwrite=overwrite) as results:
@@ -147,18 +147,21 @@ def detect_to_file(
     return detected
 
 
-def check_output(stack: Stack, camera: Camera | None, output: Path, *, resume: bool, overwrite: bool) -> bool:
+def check_output(
+    output: Path, *, resume: bool, overwrite: bool, stack: Stack | None = None, camera: Camera | None = None
+) -> bool:
     """Raise `InputError` now if `detect_to_file` would refuse this output: before the estimates, not after them.
 
     Parameters
     ----------
-    stack : Stack
-    camera : Camera or None
-        Its pixel size, where it has one, overrides that of the movie's metadata.
     output : Path
         The table.
     resume, overwrite : bool
         As for `detect_to_file`.
+    stack : Stack, optional
+        The movie; what depends on it is not checked without.
+    camera : Camera, optional
+        Its pixel size, where it has one, overrides that of the movie's metadata.
 
     Returns
     -------
@@ -170,38 +173,14 @@ def check_output(stack: Stack, camera: Camera | None, output: Path, *, resume: b
     InputError
         `UnfinishedRunError`, `OutputExistsError` and `PixelSizeError` among them.
     """
-    overwrite_files = check_place(output, resume=resume, overwrite=overwrite)
-    known = (camera and camera.pixel_size_nm) or stack.pixel_size_nm
-    if known is None and formats.format_for(output).in_nm:
-        raise stack.pixel_size_error(f"a {output.suffix} in nm")
-    return overwrite_files
-
-
-def check_place(output: Path, *, resume: bool, overwrite: bool) -> bool:
-    """Do the part of `check_output` that needs no movie.
-
-    Parameters
-    ----------
-    output : Path
-        The table.
-    resume, overwrite : bool
-        As for `detect_to_file`.
-
-    Returns
-    -------
-    bool
-        Whether a file that is there is replaced.
-
-    Raises
-    ------
-    InputError
-        As from `check_output`.
-    """
     results = PartialResults(output)
     results.check_free(resume=resume, overwrite=overwrite)
     # A run that was killed while it put its files in place may have left one or both of two.
     overwrite_files = overwrite or (resume and results.begun)
     formats.check_can_write(output, overwrite=overwrite_files)
+    known = (camera and camera.pixel_size_nm) or (stack and stack.pixel_size_nm)
+    if stack is not None and known is None and formats.format_for(output).in_nm:
+        raise stack.pixel_size_error(f"a {output.suffix} in nm")
     return overwrite_files
 
 

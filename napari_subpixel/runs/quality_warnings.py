@@ -14,10 +14,9 @@ from napari_subpixel.detection.job import DetectionJob
 from napari_subpixel.detection.saturated import SATURATED, without_unused
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.models.domain import Domain
+from napari_subpixel.runs.crowding import crowding_warning
 from napari_subpixel.runs.static_points import StaticPoints, find_static_points, per_pixel
 
-#: More points than this per pixel and frame are noise: the most crowded training data have 0.06.
-TOO_CROWDED = 0.12
 #: What follows where spots are narrower or wider than those that a model knows.
 TOO_NARROW = (
     "the pixels are too large for such narrow spots, so that molecules are missed, and positions, photons and what is "
@@ -30,48 +29,16 @@ MEDIANS = ("photons", "background")
 MAX_MEDIAN_ROWS = 1 << 22
 
 
-def warnings_of(job: DetectionJob, n_points: int, provenance: Mapping[str, Any]) -> list[str]:
+def warnings_of(job: DetectionJob, provenance: Mapping[str, Any]) -> list[str]:
     """Return all warnings about a finished result, each a sentence that names the movie.
 
     Parameters
     ----------
     job : DetectionJob
-        With the frames that were detected.
-    n_points : int
-        Points in these frames.
     provenance : mapping
         Of the result, with the ``warnings`` of `provenance_with_warnings`.
     """
-    start, stop = job.span
-    crowding = crowding_warning(job, n_points, stop - start)
-    outside = [f"{job.stack.name}: {warning}" for warning in provenance.get("warnings", ())]
-    return [*filter(None, [crowding]), *outside]
-
-
-def crowding_warning(job: DetectionJob, n_points: int, n_frames: int) -> str | None:
-    """Return a warning where points are denser than molecules can be resolved: the model does not fit the movie.
-
-    Parameters
-    ----------
-    job : DetectionJob
-    n_points, n_frames : int
-        Number of points, and of the frames that they are in.
-
-    Returns
-    -------
-    str or None
-        A sentence that names the movie and the model; None where points are sparse enough.
-    """
-    (y0, y1), (x0, x1) = checked_roi(job.roi, job.stack.frame_shape)
-    per_frame = n_points / max(n_frames, 1)
-    crowding = per_frame / ((y1 - y0) * (x1 - x0))
-    if crowding <= TOO_CROWDED:
-        return None
-    card = job.detector.card
-    return (
-        f"{job.stack.name}: too many points: {per_frame:.0f} per frame, {crowding:.2f} per pixel, are more than can be "
-        f"resolved; the movie may not be like those that the model {card.name} was trained on: {card.limits}"
-    )
+    return [f"{job.stack.name}: {warning}" for warning in provenance.get("warnings", ())]
 
 
 @dataclass(frozen=True)
@@ -227,9 +194,20 @@ def provenance_with_warnings(
         Those that never move.
     """
     nothing = [] if summary.n_points else ["no molecule was found"]
+    start, stop = job.span
+    crowding = crowding_warning(job, summary.n_points, stop - start, summary.per_pixel)
     saturated = _saturated(job, summary)
     unmoved = [static.warning] if static is not None and static.warning else []
-    warnings = [*job.stack.warnings, *job.warnings, *nothing, *saturated, *unmoved, *out_of_domain(job, summary)]
+    crowded = [crowding] if crowding else []
+    warnings = [
+        *crowded,
+        *job.stack.warnings,
+        *job.warnings,
+        *nothing,
+        *saturated,
+        *unmoved,
+        *out_of_domain(job, summary),
+    ]
     counted: dict[str, Any] = {"n_saturated": summary.n_saturated}
     if saturated:
         counted["saturation_adu"] = job.saturation_adu

@@ -10,7 +10,7 @@ import tifffile
 
 from napari_subpixel import formats
 from napari_subpixel.errors import PixelSizeError
-from napari_subpixel.runs import quality_warnings
+from napari_subpixel.runs import crowding
 from napari_subpixel.runs.figure import DETECTED, FILES
 from napari_subpixel.stacks.writing import write_movie
 
@@ -86,7 +86,7 @@ def test_resuming_replaces_no_file_where_there_is_no_detection_to_resume(refuse,
 
 
 def test_a_figure_says_what_it_estimated_and_each_warning_once(run, movie, tmp_path, monkeypatch):
-    monkeypatch.setattr(quality_warnings, "TOO_CROWDED", 1e-4)
+    monkeypatch.setattr(crowding, "TOO_CROWDED", 1e-4)
     status, _, err = run("figure", movie, "-o", tmp_path / "figure", "--model", "fast", "--roi", "4:36,0:52")
     assert status == 0, err
     lines = err.splitlines()
@@ -97,6 +97,8 @@ def test_a_figure_says_what_it_estimated_and_each_warning_once(run, movie, tmp_p
     assert page.count("too many points") == 1
     flags = next(n for n, line in enumerate(lines) if "as flags: " in line)
     assert flags < next(n for n, line in enumerate(lines) if "localizations in 12 frames" in line)
+    again = run("figure", movie, "-o", tmp_path / "figure", "--model", "fast", "--roi", "4:36,0:52", "--resume")
+    assert again.err.count("too many points") == 1
     # The region that was detected is drawn.
     assert "image: 320 x 520 pixels of 10 nm" in err
 

@@ -31,13 +31,9 @@ from napari_subpixel.models import Model, ModelCard
 from napari_subpixel.models.domain import Domain
 from napari_subpixel.models.unet import UNet
 from napari_subpixel.psf import GaussianPSF, add_gaussians
+from napari_subpixel.runs.crowding import crowding_warning
 from napari_subpixel.runs.pipeline import detect, detect_all, detect_to_file
-from napari_subpixel.runs.quality_warnings import (
-    TableSummary,
-    crowding_warning,
-    out_of_domain,
-    provenance_with_warnings,
-)
+from napari_subpixel.runs.quality_warnings import TableSummary, out_of_domain, provenance_with_warnings
 from napari_subpixel.stacks import Stack, open_stack
 from napari_subpixel.stacks.arrays import ArraySource
 
@@ -214,11 +210,26 @@ def test_more_points_than_can_be_resolved_bring_a_warning(job):
     assert crowding_warning(job, int(0.11 * pixels) * 30, 30) is None
     assert crowding_warning(job, 0, 0) is None
     warning = crowding_warning(job, int(0.2 * pixels) * 30, 30)
-    assert warning.startswith("movie.tif: too many points: 416 per frame, 0.20 per pixel, are more than")
+    assert warning.startswith("too many points: 416 per frame, 0.20 per pixel, are more than")
     assert "that the model paper was trained on: knows one PSF" in warning
     part = DetectionJob(job.stack, job.detector, roi=((0, 10), (0, 20)))
     assert crowding_warning(part, 30, 1)
     assert not crowding_warning(job, 30, 1)
+
+
+def test_too_many_points_in_a_part_of_the_frame_bring_a_warning_too(job):
+    points = np.zeros((40, 52), np.int64)
+    points[2, 3], points[35, 40] = 29, 30  # beads: a point in every frame
+    assert crowding_warning(job, int(points.sum()), 30, points) is None
+    points[16:32, 16:32] = 5
+    number = int(points.sum())
+    assert crowding_warning(job, number, 30) is None
+    warning = crowding_warning(job, number, 30, points)
+    assert warning.startswith(
+        "too many points in a part of the frame, y 16 to 31, x 16 to 31: 96% of all, 0.17 per pixel"
+    )
+    part = DetectionJob(job.stack, job.detector, roi=((16, 40), (16, 52)))
+    assert "y 16 to 31, x 16 to 31: " in crowding_warning(part, number, 30, points)
 
 
 def test_partial_results_say_in_json_what_they_belong_to(job, tmp_path):

@@ -195,7 +195,7 @@ class DetectionRun(QObject):
         layer = points_layer(table, self.movie, name=name)
         viewer.add_layer(layer)
         set_threshold(layer, self.threshold)
-        for warning in warnings_of(job, int(layer.shown.sum()), table.provenance):
+        for warning in warnings_of(job, table.provenance):
             self._warnings.append(warning)
             show_warning(warning)
         return layer
