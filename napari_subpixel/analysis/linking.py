@@ -33,6 +33,8 @@ UNSEEN_STARTS = 0.5
 FEWEST_STARTS = 1e-3
 #: Where a largest distance is given and no uncertainty is known, it counts as this many of them.
 DISTANCE_IN_SIGMAS = 4.0
+#: A largest distance below this many uncertainties separates a third of the neighbouring rows of a molecule.
+FEWEST_SIGMAS = 2.0
 #: Uncertainties that are wrong by more than this factor are a warning.
 SUSPICIOUS_FACTOR = 1.25
 #: Rows that are enough for a median.
@@ -153,7 +155,12 @@ def link(table: Localizations, *, max_dark_frames: int | None = None, max_distan
     }
     provenance = {"program": f"napari-subpixel {__version__}", **table.provenance, "link": about}
     molecules = merged(table, group, n_molecules).with_about(provenance=provenance)
-    warnings = (*_linked_before(table), *spread.warnings, *_warnings(factor, len(table), molecules, frame))
+    warnings = (
+        *_linked_before(table),
+        *_too_near(spread, widest_px, table),
+        *spread.warnings,
+        *_warnings(factor, len(table), molecules, frame),
+    )
     return Linked(table, group, molecules, len(found.again) - 1, factor, tuple(found.again.tolist()), warnings)
 
 
@@ -253,6 +260,20 @@ def _every(n_rows: int) -> slice:
 
 def _nothing(dark: int | None) -> Statistics:
     return Statistics(1.0, 0, np.full((dark or 0) + 1, 0.5))
+
+
+def _too_near(spread: _Spread, widest_px: float | None, table: Localizations) -> tuple[str, ...]:
+    """Warn of a largest distance that most rows of one molecule exceed."""
+    if widest_px is None or not spread.measured or not len(table):
+        return ()
+    sigma_px = math.sqrt(float(np.median(spread.vy) + np.median(spread.vx)) / 2)
+    if widest_px >= FEWEST_SIGMAS * sigma_px:
+        return ()
+    size = table.known_pixel_size_nm()
+    return (
+        f"the largest distance of {widest_px * size:.3g} nm separates rows of one molecule, whose uncertainties are "
+        f"{sigma_px * size:.3g} nm",
+    )
 
 
 def _linked_before(table: Localizations) -> tuple[str, ...]:

@@ -10,6 +10,30 @@ from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
 
 
+def beyond(table: Localizations, frames: tuple[int | None, int | None] | None, roi: Roi | None) -> tuple[str, ...]:
+    """Say where frames or a region reach beyond the movie of a table, which may be meant in another unit.
+
+    Parameters
+    ----------
+    table : Localizations
+    frames : (int or None, int or None), optional
+        First frame and the one after the last.
+    roi : Roi, optional
+        ((y0, y1), (x0, x1)) in pixels, the ends excluded.
+    """
+    words = []
+    length, shape = table.n_frames, table.frame_shape
+    if frames is not None and length is not None and max(end or 0 for end in frames) > length:
+        start, stop = ("" if end is None else end for end in frames)
+        words.append(f"frames {start}:{stop} reach beyond the movie, which has {length:,} frames")
+    if roi is not None and shape is not None and (roi[0][1] > shape[0] or roi[1][1] > shape[1]):
+        (y0, y1), (x0, x1) = roi
+        words.append(
+            f"the region {y0}:{y1},{x0}:{x1} reaches beyond the frames, {shape[0]} x {shape[1]} px: is it in pixels?"
+        )
+    return tuple(words)
+
+
 def keep_frames(table: Localizations, start: int | None = None, stop: int | None = None) -> Localizations:
     """Return the rows of frames `start` up to but without `stop`, counted from 0; None leaves that end open.
 

@@ -94,7 +94,7 @@ def resolution(localizations: Localizations, *, seed: int = 0) -> Generator[str,
     localizations.known_pixel_size_nm()
     yield "NeNA"
     precision = nena(localizations)
-    warnings = list(precision.warnings)
+    warnings = [*_of_molecules(localizations), *precision.warnings]
     if not len(localizations):
         return Resolution(precision, Frc(), None, 0, tuple(warnings))
     own_nm = scatter_of(localizations, precision)
@@ -109,3 +109,12 @@ def resolution(localizations: Localizations, *, seed: int = 0) -> Generator[str,
     yield "decorrelation"
     sharpness = decorrelation_nm(localizations, own_nm)
     return Resolution(precision, correlation, sharpness, len(localizations), tuple(dict.fromkeys(warnings)))
+
+
+def _of_molecules(localizations: Localizations) -> tuple[str, ...]:
+    """Warn of rows that are linked molecules, each of which is there once."""
+    if "n_frames" not in localizations or not (localizations["n_frames"] > 1).any():
+        return ()
+    return (
+        "the rows are linked molecules, which are in one frame each: NeNA is for the table as it was before linking",
+    )

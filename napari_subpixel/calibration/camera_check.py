@@ -22,6 +22,8 @@ from napari_subpixel.errors import CameraMismatchError
 FAR_BELOW_ADU = 15.0
 #: and this many standard deviations of the noise.
 FAR_BELOW_SIGMA = 2.0
+#: A read noise does not fit where it is this many times the noise of the background, or more.
+MAX_READ_NOISE = 1.3
 
 
 def check_baseline(fit: NoiseFit, camera: Camera) -> None:
@@ -71,6 +73,34 @@ def compared(fit: NoiseFit, camera: Camera, unknown: Collection[str]) -> tuple[C
     return suggested, (
         f"the movie looks like baseline {suggested.baseline:.0f} ADU, {suggested.electrons_per_adu:.3g} electrons per "
         f"ADU; {', '.join(values[name] for name in given)} {'were' if len(given) > 1 else 'was'} given"
+    )
+
+
+def without_read_noise(fit: NoiseFit, camera: Camera) -> tuple[Camera | None, str]:
+    """Compare a given read noise with all the noise that a movie has.
+
+    Parameters
+    ----------
+    fit : NoiseFit
+        Of the movie.
+    camera : Camera
+        With the gain that is used.
+
+    Returns
+    -------
+    suggested : Camera or None
+        The camera without it, where it does not fit.
+    warning : str
+        That it does not; empty where it fits.
+    """
+    even = camera.uniform()
+    given_e = float(np.median(camera.read_noise_e))
+    most_e = max(fit.variance, 0.0) ** 0.5 * float(even.electrons_per_adu)
+    if given_e <= MAX_READ_NOISE * most_e:
+        return None, ""
+    return replace(even, read_noise_e=0.0), (
+        f"the movie looks like a read noise below {most_e:.3g} electrons, which is all the noise of its background; "
+        f"{given_e:g} electrons were given"
     )
 
 

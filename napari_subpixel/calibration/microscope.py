@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_subpixel._util import records
-from napari_subpixel.calibration.camera_check import check_baseline, compared, unchecked
+from napari_subpixel.calibration.camera_check import check_baseline, compared, unchecked, without_read_noise
 from napari_subpixel.calibration.camera_estimate import ASSUMED, completed
 from napari_subpixel.calibration.emccd import em_gain_warning
 from napari_subpixel.calibration.frame_pairs import MAX_PIXELS, MIN_SIDE_PX, sample_pairs
@@ -124,7 +124,10 @@ def microscope_of(
             camera, note, uncertain = _camera_of(fit, camera, unknown)
             notes.append(note)
             warnings += [uncertain] if uncertain else []
-        warnings += [warning for warning in (without_em_gain, misfit, misfit_of_width) if warning]
+        quiet, misfit_of_noise = without_read_noise(fit, camera)
+        if quiet is not None and suggested is None:
+            suggested = _camera_of(fit, quiet, unknown)[0] if unknown else quiet
+        warnings += [warning for warning in (without_em_gain, misfit, misfit_of_noise, misfit_of_width) if warning]
         not_checked = unchecked(fit, unknown)
         notes += [note for note in (width_note, "" if unknown else not_checked) if note]
         warnings += [not_checked] if unknown and not_checked else []  # something rests on what is not checked

@@ -17,7 +17,7 @@ from napari_subpixel.cli.common import (
     region,
 )
 from napari_subpixel.cli.filtering import add_keep_argument, report_kept
-from napari_subpixel.cli.messages import counted, say
+from napari_subpixel.cli.messages import counted, say, warn
 from napari_subpixel.cli.parsing import UsageError
 from napari_subpixel.cli.tables import print_json
 
@@ -50,6 +50,7 @@ def add_parser(subparsers: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Read a table, keep some rows, and write them."""
     from napari_subpixel import formats
+    from napari_subpixel.analysis.parts import beyond
     from napari_subpixel.runs.movie_lists import check_inputs_stay
 
     output: Path = arguments.output
@@ -62,6 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
     check_inputs_stay([(arguments.localizations, output)])
     formats.check_can_write(output, overwrite=arguments.overwrite)
     table = read_table_to_write(arguments)
+    for warning in beyond(table, arguments.frames, arguments.roi):
+        warn(f"{arguments.localizations}: {warning}")
     steps = []
     with naming(arguments.localizations):
         kept = table

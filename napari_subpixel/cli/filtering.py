@@ -19,6 +19,9 @@ KEEP_HELP = (
     "they say px or um, frames from 0"
 )
 
+#: Where an expression keeps, or leaves out, at most this share of the rows, the values are shown, with their unit.
+FEW_SHARE = 0.01
+
 
 def row_filter(text: str) -> Filter:
     """Take an expression; a mistake in it is an error of the command line."""
@@ -54,7 +57,7 @@ def kept_rows(table: Localizations, keep: Filter | None, path: Path) -> Localiza
 
 
 def report_kept(path: Path, table: Localizations, kept: Localizations, what: str, keep: Filter | None = None) -> None:
-    """Report how many rows of a file's table are kept; where an expression keeps all or none, also the values there.
+    """Report how many rows of a file's table are kept; where an expression keeps nearly all or none, also the values.
 
     Parameters
     ----------
@@ -68,7 +71,7 @@ def report_kept(path: Path, table: Localizations, kept: Localizations, what: str
         The expression, where there was one.
     """
     values = ""
-    if keep is not None and len(table) and len(kept) in (0, len(table)):
+    if keep is not None and min(len(kept), len(table) - len(kept)) <= FEW_SHARE * len(table) and len(table):
         from napari_subpixel.analysis.value_ranges import value_ranges
 
         values = f": {value_ranges(keep, table)}"

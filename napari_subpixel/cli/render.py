@@ -146,6 +146,14 @@ def run(arguments: argparse.Namespace) -> int:
     where = "" if roi is None else " of the region {}:{},{}:{}".format(*roi[0], *roi[1])
     beyond = "the frames" if roi is None else "the region"
     outside = f"; {counted(image.n_outside, 'point')} outside {beyond} left out" if image.n_outside else ""
+    camera_nm = table.known_pixel_size_nm()
+    if arguments.pixel_size_nm >= camera_nm:
+        warn(
+            f"{arguments.localizations}: pixels of the image, {arguments.pixel_size_nm:g} nm, are no smaller than the "
+            f"camera's, {camera_nm:g} nm; those are given by --camera-pixel-size-nm"
+        )
+    if arguments.sigma_nm is not None and arguments.sigma_nm > camera_nm:
+        warn(f"{arguments.localizations}: points are drawn wider, {arguments.sigma_nm:g} nm, than the camera's pixels")
     if image.n_outside == len(table):
         why = f"none of {counted(len(table), 'point')} lies on {beyond}" if len(table) else "there are no points"
         warn(f"{arguments.localizations}: {why}: the image is black")

@@ -9,7 +9,7 @@ from typing import Any
 
 from napari_subpixel.cli.common import add_table_arguments
 from napari_subpixel.cli.filtering import add_keep_argument, kept_rows
-from napari_subpixel.cli.messages import say, warn
+from napari_subpixel.cli.messages import counted, say, warn
 from napari_subpixel.cli.resolution import measured_with_details, table_in_nm
 from napari_subpixel.cli.tables import print_json
 
@@ -55,11 +55,11 @@ def run(arguments: argparse.Namespace) -> int:
         image_of(table, steps, skipped),
         steps,
         skipped,
-        measured.warnings,
+        (*table.provenance.get("warnings", ()), *measured.warnings),
         table.provenance,
     )
     write_report(arguments.output, contents, overwrite=arguments.overwrite)
-    say(f"{arguments.output}: report on {len(table):,} localizations")
+    say(f"{arguments.output}: report on {counted(len(table), 'localization')}")
     for warning in measured.warnings:
         warn(f"{arguments.table}: {warning}")
     if arguments.json:

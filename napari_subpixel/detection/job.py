@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -35,6 +36,8 @@ from napari_subpixel.stacks import Stack
 FOLLOWED = "followed from"
 #: How the note begins that the brightness of a molecule is estimated.
 FROM_MOVIE = "brightness from the movie"
+#: Given photons of a molecule are reported where they differ by this factor from those of the movie's isolated spots.
+MAX_BRIGHTER = 4.0
 #: A given pixel size that differs by more than this share from that of the movie's metadata is reported.
 MAX_SIZE_DIFFERENCE = 0.05
 
@@ -276,6 +279,7 @@ def job_for(
     spots = yield from in_silence(measure_elongation.steps(movie, known.camera, known.sigma_px))
     spots_round = spots is None or spots.is_round
     joins = bool(options.molecule_photons) and not spots_round
+    misfit = _brightness_misfit(spots, options.molecule_photons)
     return replace(
         draft,
         camera=known.camera,
@@ -283,7 +287,7 @@ def job_for(
         molecule_photons=brightness.photons,
         min_significance=brightness.min_significance,
         assumed=(*listed, *known.assumed, *([from_movie] if estimated else [])),
-        warnings=(*draft.warnings, *known.warnings),
+        warnings=(*draft.warnings, *known.warnings, *misfit),
         suggested_camera=known.suggested,
         suggested_sigma_px=known.suggested_sigma_px,
         joins_fragments=joins,
@@ -298,6 +302,16 @@ def _pixel_size_warnings(stack: Stack, camera: Camera) -> tuple[str, ...]:
     if given is None or metadata is None or abs(given - metadata) <= MAX_SIZE_DIFFERENCE * metadata:
         return ()
     return (f"the given pixel size is {given:g} nm, that of the movie's metadata {metadata:g} nm",)
+
+
+def _brightness_misfit(spots: Elongation | None, given: float | None) -> tuple[str, ...]:
+    """Say that the photons that are given for a molecule are not those of the movie's isolated spots."""
+    if spots is None or not given or not spots.photons or abs(math.log(given / spots.photons)) < math.log(MAX_BRIGHTER):
+        return ()
+    return (
+        f"the movie looks like molecules of about {spots.photons:,.0f} photons, by its isolated spots; {given:,.0f} "
+        "photons of a molecule were given",
+    )
 
 
 def _cautions(spots: Elongation | None, joins: bool) -> tuple[str, ...]:

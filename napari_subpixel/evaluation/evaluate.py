@@ -13,7 +13,7 @@ from napari_subpixel.coordinates import Roi, checked_frame_shape, checked_pixel_
 from napari_subpixel.errors import FrameShapeError, InputError, PixelSizeError
 from napari_subpixel.evaluation.coverage import Frames, frames_to_score, gaps, left_out, region_to_score
 from napari_subpixel.evaluation.matching import Pairing, Shift, checked_pairing, estimate_shift, match
-from napari_subpixel.evaluation.mismatch import mismatch_warnings, swapped_warning
+from napari_subpixel.evaluation.mismatch import chance_warning, mismatch_warnings, swapped_warning
 from napari_subpixel.evaluation.points import Area, Points, scored
 from napari_subpixel.evaluation.processing import drift_warning, link_warning
 from napari_subpixel.evaluation.scores import Evaluation, Match
@@ -145,6 +145,7 @@ def evaluate(
         warnings=(
             *swapped_warning(localizations, truth),
             *_coverage_warnings(localizations, truth, real, scored_frames),
+            *chance_warning(real, max(tolerances)),
             *link_warning(localizations, truth),
             *drift,
             *offset_warnings,

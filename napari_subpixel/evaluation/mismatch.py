@@ -23,6 +23,8 @@ BETTER_ERRORS = 4.0
 FEW_SHARE = 0.1
 #: which has at least this many points.
 MIN_POINTS = 10
+#: Molecules of the truth that lie within the tolerance of any place by chance: more make scores meaningless.
+MAX_BY_CHANCE = 0.2
 #: Where hardly anything matches, pairs are sought this far, in nm, too: a wrong frame may hide an offset.
 REACH_NM = 250.0
 
@@ -67,10 +69,56 @@ def mismatch_warnings(
             return (better + (f" within {tolerance:g} nm" if tolerance != score.tolerance_nm else ""),)
     if not few or explained:
         return ()
+    farther = _within_reach(found, real, score.tolerance_nm, pairing)
+    if farther is not None:
+        return (
+            f"hardly anything matches within {score.tolerance_nm:g} nm (Jaccard {score.jaccard:.2f}), and Jaccard is "
+            f"{farther.jaccard:.2f} within {farther.tolerance_nm:g} nm: is the tolerance in nm?",
+        )
     return (
         f"hardly anything matches (Jaccard {score.jaccard:.2f} within {score.tolerance_nm:g} nm): check the pixel size "
         f"({found.area.pixel_nm:g} nm here), whether frames count from 0 or 1, which corner or centre positions are "
         "measured from, and which column is y",
+    )
+
+
+def _within_reach(found: Points, real: Points, tolerance_nm: float, pairing: Pairing) -> Match | None:
+    """Return the match at a tolerance beyond which few molecules are found, where it is much better."""
+    if tolerance_nm >= REACH_NM:
+        return None
+    try:
+        before = sampled_match(found, real, tolerance_nm, pairing)
+        farther = sampled_match(found, real, REACH_NM, pairing)
+    except InputError:  # too many candidates this far out in one frame
+        return None
+    likely = 1 / (1 + by_chance(real, REACH_NM))  # of pairs that are not by chance
+    return farther if is_much_better(farther, before) and farther.jaccard > 0.5 and likely > 0.5 else None
+
+
+def by_chance(real: Points, tolerance_nm: float) -> float:
+    """Return how many molecules of the truth lie, in their frame, within a distance of any place on average."""
+    if real.row.size < MIN_POINTS:
+        return 0.0
+    extent = np.ptp(real.yx_nm, axis=0)
+    per_frame = real.row.size / np.unique(real.frame).size
+    return float(per_frame * np.pi * tolerance_nm**2 / max(float(np.prod(extent)), tolerance_nm**2))
+
+
+def chance_warning(real: Points, tolerance_nm: float) -> tuple[str, ...]:
+    """Warn of a tolerance so large that pairs are made by chance.
+
+    Parameters
+    ----------
+    real : Points
+        The truth.
+    tolerance_nm : float
+    """
+    number = by_chance(real, tolerance_nm)
+    if number <= MAX_BY_CHANCE:
+        return ()
+    return (
+        f"within {tolerance_nm:g} nm of any place there are {number:.2g} molecules of the truth by chance: pairs mean "
+        "little, and so do scores",
     )
 
 

@@ -46,7 +46,7 @@ class Contents:
     warnings : tuple of str
         What to know before the result is used.
     settings : mapping
-        Every setting, as the provenance of the table has it, and more.
+        Every setting, as the provenance of the table has it, and more; warnings there are not shown.
     """
 
     name: str

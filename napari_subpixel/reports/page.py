@@ -95,7 +95,8 @@ def page(contents: Contents, date: datetime.date) -> str:
     if contents.steps or contents.skipped:
         left_out = {step: f"left out: {why}" for step, why in contents.skipped.items()}
         sections += [_heading("What was done"), _table({**contents.steps, **left_out})]
-    sections += [_heading("Settings"), _table(_flat(contents.settings)), _heading("Versions"), _table(versions())]
+    settings = {name: value for name, value in contents.settings.items() if name != "warnings"}
+    sections += [_heading("Settings"), _table(_flat(settings)), _heading("Versions"), _table(versions())]
     if contents.command:
         sections += [_heading("To repeat it"), f"<pre>{escape(contents.command)}</pre>"]
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{name}</title>'

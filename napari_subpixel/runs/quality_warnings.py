@@ -200,13 +200,13 @@ def provenance_with_warnings(
     unmoved = [static.warning] if static is not None and static.warning else []
     crowded = [crowding] if crowding else []
     warnings = [
-        *crowded,
         *job.stack.warnings,
         *job.warnings,
         *nothing,
         *saturated,
         *unmoved,
         *out_of_domain(job, summary),
+        *crowded,
     ]
     counted: dict[str, Any] = {"n_saturated": summary.n_saturated}
     if saturated:

@@ -293,3 +293,10 @@ def test_rows_that_are_linked_already_are_a_warning():
     assert not any("linked already" in warning for warning in link(linked.grouped()).warnings)
     (warning,) = (warning for warning in link(linked.molecules).warnings if "linked already" in warning)
     assert warning.endswith("link the table as it was detected")
+
+
+def test_a_largest_distance_below_the_uncertainties_is_a_warning():
+    table = blinking(n_events=500, n_frames=500).table
+    (warning,) = link(table, max_distance_nm=5).warnings
+    assert warning.startswith("the largest distance of 5 nm separates rows of one molecule, whose uncertainties are 1")
+    assert link(table, max_distance_nm=50).warnings == ()

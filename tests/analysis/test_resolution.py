@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 from napari_subpixel import Localizations
 from napari_subpixel.analysis.decorrelation import decorrelation_nm, highest_frequency
 from napari_subpixel.analysis.frc import N_SPLITS, frc
+from napari_subpixel.analysis.linking import link
 from napari_subpixel.analysis.nena import nena, scatter_of, textbook_nena
 from napari_subpixel.analysis.next_frame import NextFrameRows
 from napari_subpixel.analysis.resolution import resolution
 from napari_subpixel.analysis.returns import returns_per_row
 from napari_subpixel.errors import PixelSizeError
+
+from .molecules import blinking
 
 
 class Simulated(NamedTuple):
@@ -302,3 +305,8 @@ def test_what_cannot_be_measured_is_said(columns, what) -> None:
 def test_textbook_needs_pairs() -> None:
     rows = NextFrameRows.of([0, 1], [0.0, 1.0], [0.0, 1.0])
     assert textbook_nena(rows, 1.0) is None
+
+
+def test_linked_rows_are_no_table_for_nena():
+    linked = link(blinking(n_events=400, n_frames=400).table).molecules
+    assert resolution(linked).warnings[0].startswith("the rows are linked molecules, which are in one frame each")

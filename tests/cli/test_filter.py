@@ -130,3 +130,21 @@ def test_a_picture_without_points_is_a_warning(run, path, tmp_path):
     formats.write(tmp_path / "far.parquet", formats.read(path)[:1].with_columns(x=400.0))
     _, _, err = run("render", tmp_path / "far.parquet", "-o", tmp_path / "far.tif")
     assert "none of 1 point lies on the frames: the image is black" in err
+
+
+def test_frames_and_regions_beyond_the_movie_and_filters_that_keep_few_rows_say_so(run, path, tmp_path):
+    out = ("-o", tmp_path / "o.parquet", "--overwrite")
+    _, _, err = run("filter", path, *out, "--frames", "10:400", "--roi", "0:3200,0:5200")
+    assert "warning: " in err
+    assert "frames 10:400 reach beyond the movie, which has 40 frames" in err
+    assert "the region 0:3200,0:5200 reaches beyond the frames, 32 x 52 px: is it in pixels?" in err
+    assert "reach" not in run("filter", path, *out, "--frames", "10:40", "--roi", "0:32,0:52").err
+    assert "rows are kept (x < 20): x is " in run("filter", path, *out, "--keep", "x < 20").err
+
+
+def test_a_picture_as_coarse_as_the_movie_is_a_warning(run, path, tmp_path):
+    out = ("-o", tmp_path / "i.tif", "--overwrite")
+    _, _, err = run("render", path, *out, "--pixel-size-nm", 100, "--sigma-nm", 2000)
+    assert "pixels of the image, 100 nm, are no smaller than the camera's, 100 nm; those are given by --camera-" in err
+    assert "points are drawn wider, 2000 nm, than the camera's pixels" in err
+    assert "warning" not in run("render", path, *out, "--sigma-nm", 20).err

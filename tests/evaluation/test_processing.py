@@ -60,3 +60,12 @@ def test_linked_rows_compared_with_rows_of_every_frame_are_a_warning():
     assert reverse.startswith("the rows of the truth are linked molecules")
     linked_truth = link(truth.with_columns(y_uncertainty=0.1, x_uncertainty=0.1)).molecules
     assert not any("linked" in w for w in evaluate(linked, linked_truth, 50).warnings)
+
+
+def test_a_tolerance_that_is_too_small_or_pairs_by_chance_is_named():
+    found, truth = detected_and_truth(0.0)
+    (warning,) = evaluate(found, truth, 0.25).warnings
+    assert warning.startswith("hardly anything matches within 0.25 nm (Jaccard 0.0")
+    assert "and Jaccard is 1.00 within 250 nm: is the tolerance in nm?" in warning
+    (warning,) = evaluate(found, truth, 1000).warnings
+    assert "within 1000 nm of any place there are 0.7" in warning

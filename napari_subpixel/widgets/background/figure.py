@@ -182,5 +182,5 @@ def _detected(job: DetectionJob, table: Path, settings: FigureSettings) -> Gener
             try:
                 chunk = next(chunks)
             except StopIteration as end:
-                return tuple(warnings_of(job, end.value.n_molecules, end.value.provenance))
+                return tuple(warnings_of(job, end.value.provenance))
             yield Frames(chunk.stop - start, stop - start)
