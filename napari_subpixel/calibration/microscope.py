@@ -124,8 +124,9 @@ def microscope_of(
             camera, note, uncertain = _camera_of(fit, camera, unknown)
             notes.append(note)
             warnings += [uncertain] if uncertain else []
-        quiet, misfit_of_noise = without_read_noise(fit, camera)
-        if quiet is not None and suggested is None:
+        # In electrons, which a wrong gain would make wrong too.
+        quiet, misfit_of_noise = (None, "") if misfit else without_read_noise(fit, camera)
+        if quiet is not None:
             suggested = _camera_of(fit, quiet, unknown)[0] if unknown else quiet
         warnings += [warning for warning in (without_em_gain, misfit, misfit_of_noise, misfit_of_width) if warning]
         not_checked = unchecked(fit, unknown)

@@ -24,7 +24,7 @@ FEW_SHARE = 0.1
 #: which has at least this many points.
 MIN_POINTS = 10
 #: Molecules of the truth that lie within the tolerance of any place by chance: more make scores meaningless.
-MAX_BY_CHANCE = 0.2
+MAX_BY_CHANCE = 2.0
 #: Where hardly anything matches, pairs are sought this far, in nm, too: a wrong frame may hide an offset.
 REACH_NM = 250.0
 

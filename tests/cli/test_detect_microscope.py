@@ -228,11 +228,12 @@ def test_a_width_in_nm_is_typed_in_few_digits_and_stays_the_same(size):
 
 
 def test_a_read_noise_above_all_noise_and_a_brightness_far_off_are_warned_of_at_the_beginning_and_the_end(detect):
-    lines = detect("--read-noise-e", 200, "--molecule-photons", 20)
+    lines = detect("--molecule-photons", 20)
+    assert len([line for line in lines if "; 20 photons of a molecule were given" in line]) == 2
+    lines = detect("--read-noise-e", 200)
     noise = [line for line in lines if "the movie looks like a read noise below " in line]
     assert len(noise) == 2
     assert "200 electrons were given" in noise[0]
-    assert len([line for line in lines if "20 photons of a molecule were given" in line]) == 2
     (flags,) = (line for line in lines if "as flags: " in line)
     assert "what the movie looks like" in flags
     assert "--read-noise-e" not in flags

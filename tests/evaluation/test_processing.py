@@ -67,5 +67,5 @@ def test_a_tolerance_that_is_too_small_or_pairs_by_chance_is_named():
     (warning,) = evaluate(found, truth, 0.25).warnings
     assert warning.startswith("hardly anything matches within 0.25 nm (Jaccard 0.0")
     assert "and Jaccard is 1.00 within 250 nm: is the tolerance in nm?" in warning
-    (warning,) = evaluate(found, truth, 1000).warnings
-    assert "within 1000 nm of any place there are 0.7" in warning
+    (warning,) = evaluate(found, truth, 2500).warnings
+    assert "within 2500 nm of any place there are 4." in warning
