@@ -22,6 +22,7 @@ static_edges       edges of the light that do not move
 saturation         the top of the camera's range
 frame_sample       the frames that these are found from
 elongation         how elongated isolated spots are
+shape_mixture      what share of noisy spots is long
 plots              a picture of a measured PSF
 """
 

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_subpixel._util.generators import stepwise
+from napari_subpixel.calibration.shape_mixture import long_spots
 from napari_subpixel.calibration.spot_finding import evenly_spread_frames
-from napari_subpixel.calibration.spot_fitting import cut_out, find_isolated
+from napari_subpixel.calibration.spot_fitting import IsolatedMaxima, cut_out, find_isolated
 from napari_subpixel.camera import Camera
 from napari_subpixel.errors import InputError
 from napari_subpixel.stacks import Stack, check_finite
@@ -18,9 +19,9 @@ from napari_subpixel.stacks import Stack, check_finite
 #: Frames searched at first,
 MIN_FRAMES = 12
 #: and at most, where spots are few.
-MAX_FRAMES = 36
+MAX_FRAMES = 100
 #: No more frames are searched when this many spots are found.
-ENOUGH_SPOTS = 60
+ENOUGH_SPOTS = 300
 #: Spots measured at most.
 MAX_SPOTS = 600
 #: Fewer isolated spots than this say nothing.
@@ -33,15 +34,20 @@ MAX_ROUNDS = 60
 DAMPING = 0.7
 #: What a pixel's width adds to a spot's square width.
 PIXEL_VARIANCE = 1 / 12
-#: Half the logarithm of a spot's long over its short axis from which it is not round: the widths of a quarter of the
-#: samples that a model for many microscopes was trained on scatter by up to 0.2, half of them by less than 0.135.
-MIN_HALF_LOG_RATIO = 0.15
-#: Spots whose noise exceeds this, in the same logarithm, tell little by themselves.
-MAX_NOISE = 0.08
+#: A spot whose short axis is less than this share of the PSF is noise.
+MIN_SHORT_SIGMA = 0.45
+#: Noise adds to itself, as it moves the weights too, by so many times itself.
+NOISE_IN_WEIGHTS = 3.0
 #: Narrower spots than this, in pixels, hardly show whether they are round.
 MIN_SIGMA_PX = 0.75
-#: A movie's spots are not round where this share of them is not.
-MAX_SHARE = 0.2
+#: A movie's spots are not round where this share of them is not, so that a fifth is hardly ever missed,
+MAX_SHARE = 0.15
+#: and where they are likelier by this, in twice the logarithm of the likelihood, than with fewer:
+MIN_EVIDENCE = 7.0
+#: this share says nothing.
+CHANCE_SHARE = 0.07
+#: Of spots with as many others near them as one on average, so many are two in one, and long.
+PAIRS_PER_NEIGHBOUR = 0.35
 
 
 class Elongation(NamedTuple):
@@ -52,9 +58,9 @@ class Elongation(NamedTuple):
     n_spots : int
         Isolated bright spots that were measured.
     share : float
-        Share of them that are not round, without those that noise makes look so; 0 where they are too dim to tell.
-    half_log_ratio : float
-        Half the logarithm of long over short axis of the typical spot, without what noise adds to it.
+        Share of them that are not round, without those that noise makes look so, or that are two molecules in one.
+    evidence : float
+        Twice the logarithm of how much likelier they are with that share than with what may be chance.
     long_px, short_px : float
         Typical standard deviations along both axes, in pixels, of the spots that are not round; of all where few are.
     sigma_px : float
@@ -65,7 +71,7 @@ class Elongation(NamedTuple):
 
     n_spots: int
     share: float
-    half_log_ratio: float
+    evidence: float
     long_px: float
     short_px: float
     sigma_px: float
@@ -76,12 +82,12 @@ class Elongation(NamedTuple):
         """Whether nearly all spots are, as far as can be seen: the pixels' edges show in narrower ones."""
         if self.sigma_px < MIN_SIGMA_PX:
             return True
-        return self.share < MAX_SHARE and self.half_log_ratio <= MIN_HALF_LOG_RATIO
+        return self.share < MAX_SHARE or self.evidence < MIN_EVIDENCE
 
     @property
     def text(self) -> str:
         """What was measured, as a phrase."""
-        which = f"{self.share:.0%} of {self.n_spots} isolated spots" if self.share >= MAX_SHARE else "isolated spots"
+        which = f"{self.share:.0%} of {self.n_spots} isolated spots"
         return f"{which} are not round, but typically {self.long_px:.1f} by {self.short_px:.1f} px wide"
 
 
@@ -114,6 +120,7 @@ def measure_elongation(stack: Stack, camera: Camera, sigma_px: float) -> Generat
     numbers = evenly_spread_frames(stack, None, MAX_FRAMES)
     order = np.concatenate([numbers[k::3] for k in (1, 0, 2)])
     found: list[_Shapes] = []
+    n_bright = n_near = 0
     for index, number in enumerate(order.tolist()):
         n_spots = sum(len(shapes.square) for shapes in found)
         if n_spots >= (ENOUGH_SPOTS if index >= MIN_FRAMES else MAX_SPOTS):
@@ -122,11 +129,13 @@ def measure_elongation(stack: Stack, camera: Camera, sigma_px: float) -> Generat
         frame = stack.read(number, number + 1)
         check_finite(frame, number, stack.name)
         try:
-            found.append(_shapes_in(frame[0], camera, sigma_px))
+            maxima, shapes = _shapes_in(frame[0], camera, sigma_px)
         except InputError:  # the frame is too small
             return None
+        found.append(shapes)
+        n_bright, n_near = n_bright + maxima.n_bright, n_near + maxima.n_near
     shapes = _Shapes(*(np.concatenate(values) for values in zip(*found, strict=True)))
-    return _summary(shapes) if len(shapes.square) >= MIN_SPOTS else None
+    return _summary(shapes, n_near / max(n_bright, 1)) if len(shapes.square) >= MIN_SPOTS else None
 
 
 class _Shapes(NamedTuple):
@@ -138,21 +147,17 @@ class _Shapes(NamedTuple):
     photons: NDArray[np.float64]
 
 
-def _summary(shapes: _Shapes) -> Elongation:
-    long, noise = shapes.half_log_ratio > MIN_HALF_LOG_RATIO, shapes.noise
-    # Noise adds the squares of two components.
-    typical = np.sqrt(max(float(np.median(shapes.half_log_ratio**2 - 2 * noise**2)), 0.0))
-    clear = noise < MAX_NOISE
-    share = 0.0
-    if clear.sum() >= MIN_SPOTS:
-        by_noise = np.exp(-0.5 * (MIN_HALF_LOG_RATIO / noise[clear]) ** 2).sum()
-        share = max(float((long[clear].sum() - by_noise) / (clear.sum() - by_noise)), 0.0)
-    some = long & clear if share >= MAX_SHARE else np.ones_like(long)
+def _summary(shapes: _Shapes, neighbours: float) -> Elongation:
+    """Summarise the shapes of spots, given how many others a spot has near it on average."""
+    pairs = PAIRS_PER_NEIGHBOUR * neighbours
+    found = long_spots(shapes.half_log_ratio, shapes.noise, min(CHANCE_SHARE + pairs, 0.9))
+    share = max(found.share - pairs, 0.0)
+    some = found.likely if share >= MAX_SHARE and found.likely.any() else np.ones(len(shapes.square), bool)
     middle, ratio = np.sqrt(np.median(shapes.square[some])), np.exp(np.median(shapes.half_log_ratio[some]))
     return Elongation(
-        n_spots=len(long),
+        n_spots=len(some),
         share=share,
-        half_log_ratio=float(typical),
+        evidence=found.evidence,
         long_px=float(middle * ratio),
         short_px=float(middle / ratio),
         sigma_px=float(np.sqrt(np.median(shapes.square))),
@@ -160,15 +165,17 @@ def _summary(shapes: _Shapes) -> Elongation:
     )
 
 
-def _shapes_in(adu: NDArray, camera: Camera, sigma_px: float) -> _Shapes:
+def _shapes_in(adu: NDArray, camera: Camera, sigma_px: float) -> tuple[IsolatedMaxima, _Shapes]:
+    """Return the bright spots of a frame, and the shapes of those that are isolated."""
     photons = camera.to_photons(adu)
     read = np.broadcast_to(np.asarray(camera.read_noise_photons, np.float64) ** 2, photons.shape)
-    place = find_isolated(photons, sigma_px, camera.variance_per_photon, read).place
+    maxima = find_isolated(photons, sigma_px, camera.variance_per_photon, read)
+    place = maxima.place
     reach = int(np.ceil(WINDOW_SIGMA * sigma_px)) + 1
     windows = cut_out(photons, place, reach).astype(np.float64)
     whole = np.isfinite(windows).all(axis=(1, 2))
     read_variance = read[place[:, 0], place[:, 1]][whole]
-    return _shapes_of(windows[whole], read_variance, camera.variance_per_photon, sigma_px)
+    return maxima, _shapes_of(windows[whole], read_variance, camera.variance_per_photon, sigma_px)
 
 
 def _shapes_of(
@@ -202,12 +209,16 @@ def _shapes_of(
         limit = 0.98 * np.sqrt(yy * xx)
         yx = (yx + DAMPING * (new[2] - yx)).clip(-limit, limit)
     sound &= (np.abs(at) < reach / 2).all(axis=1)
+    measured = (yy + xx) / 2
     yy, xx = np.maximum(yy - PIXEL_VARIANCE, 0.02), np.maximum(xx - PIXEL_VARIANCE, 0.02)
     square = (yy + xx) / 2
     ellipticity = (np.hypot(yy - xx, 2 * yx) / (yy + xx)).clip(0, 0.999)
+    # Noise alone can be narrower than any molecule.
+    sound &= square * (1 - ellipticity) > (MIN_SHORT_SIGMA * sigma_px) ** 2
     photons = 2 * flux  # weighted by its own shape, a Gaussian counts by half
     # The variance of the moments of a round spot: of its background, and of its own light.
     even = variance_per_photon * np.maximum(background, 0) + read_variance
     of_light = variance_per_photon * 4 * photons / 27
-    noise = 2 / photons * np.sqrt(np.pi * square * even + of_light)
+    noise = 2 / photons * np.sqrt(np.pi * measured * even + of_light) * measured / square
+    noise *= 1 + NOISE_IN_WEIGHTS * noise
     return _Shapes(square[sound], np.arctanh(ellipticity[sound]) / 2, noise[sound], photons[sound])

@@ -30,6 +30,12 @@ FIT_SIGMA = 3.0
 WINDOW_SIGMA = 6.0
 #: and an isolated spot has no other maximum nearer than this many.
 ISOLATION_SIGMA = 8.0
+#: Spots are near each other, and still two, from this many of them
+NEAR_SIGMA = 3.0
+#: to this many apart,
+FAR_SIGMA = 5.0
+#: and where one is at least this share of the other's height.
+NEAR_SHARE = 0.3
 #: Model error that a fit assumes in addition to the noise, as a share of the spot's peak: what is not a Gaussian would
 #: otherwise seem wider or narrower the brighter it is.
 MODEL_ERROR = 0.1
@@ -66,12 +72,16 @@ class IsolatedMaxima(NamedTuple):
         Bright spots, these and those left out.
     n_crowded, n_at_edge : int
         Left out since another is too near, or the frame ends too near.
+    n_near : int
+        Others near a spot that are about as bright, and not one with it, of all those together of which two make a bright
+        one.
     """
 
     place: NDArray[np.int64]
     n_bright: int
     n_crowded: int
     n_at_edge: int
+    n_near: int
 
 
 class Fits(NamedTuple):
@@ -141,7 +151,11 @@ def find_isolated(
     crowded = _has_neighbour(place, tall, bright, ISOLATION_SIGMA * sigma_px + 1)
     inside = _inside(place[bright], photons.shape, reach_of_fit(sigma_px))
     return IsolatedMaxima(
-        place[bright[~crowded & inside]], len(bright), int(crowded.sum()), int((~crowded & ~inside).sum())
+        place[bright[~crowded & inside]],
+        len(bright),
+        int(crowded.sum()),
+        int((~crowded & ~inside).sum()),
+        _n_near(place[sure > BRIGHT_SIGMA / 2], tall[sure > BRIGHT_SIGMA / 2], sigma_px),
     )
 
 
@@ -162,6 +176,18 @@ def _has_neighbour(
     near = cKDTree(place).query_ball_point(place[bright], distance_px)
     spoilt = (any(k != i and tall[k] > SPOILING_SHARE * tall[i] for k in n) for i, n in zip(bright, near, strict=True))
     return np.fromiter(spoilt, bool, len(bright))
+
+
+def _n_near(place: NDArray[np.int64], tall: NDArray[np.float64], sigma_px: float) -> int:
+    """Count the maxima near others that are about as high: once for each of these."""
+    from scipy.spatial import cKDTree
+
+    if len(place) < 2:
+        return 0
+    pairs = cKDTree(place).query_pairs(FAR_SIGMA * sigma_px, output_type="ndarray")
+    apart = np.linalg.norm(place[pairs[:, 0]] - place[pairs[:, 1]], axis=1)
+    heights = np.sort(tall[pairs], axis=1)
+    return 2 * int(np.count_nonzero((heights[:, 0] > NEAR_SHARE * heights[:, 1]) & (apart > NEAR_SIGMA * sigma_px)))
 
 
 def _inside(place: NDArray[np.int64], shape: tuple[int, ...], reach: int) -> NDArray[np.bool_]:

@@ -21,7 +21,7 @@ from napari_subpixel.detection.inference import predict_points
 from napari_subpixel.detection.merging import MIN_PROBABILITY, merge_alternatives
 from napari_subpixel.detection.points import ClassifiedPoints, MeasuredPoints, Points
 from napari_subpixel.detection.refinement import refine
-from napari_subpixel.detection.significance import significance
+from napari_subpixel.detection.significance import discounted
 from napari_subpixel.detection.tiling import (
     CONTEXT_PX,
     SCREENING_CONTEXT_PX,
@@ -46,7 +46,7 @@ GPU_WORKERS = 3
 #: Squares of sparse frames are skipped unless a point reaches this probability in a first pass.
 SCREENING_PROBABILITY = 0.1
 #: How far beyond a region molecules are detected, as their light reaches into it, in standard deviations of the PSF.
-ROI_MARGIN_SIGMA = 8.0
+ROI_MARGIN_SIGMA = 9.0
 
 
 class Detector:
@@ -216,7 +216,9 @@ class Detector:
             joined = join_fragments(points.take(sure), sigma_px, joined_counts)
             points = MeasuredPoints.concatenate([joined, points.take(~sure)])
         if min_significance > 0:
-            points = points.take(significance(scaled[:, 0], scaled[:, 2], sigma_px, points) >= min_significance)
+            points = discounted(
+                scaled[:, 0], scaled[:, 2], sigma_px, points, limit=min_significance, threshold=self.threshold
+            )
         y, x = home_pixel(points.y), home_pixel(points.x)
         (y0, y1), (x0, x1) = roi
         return points.take((y >= y0) & (y < y1) & (x >= x0) & (x < x1))

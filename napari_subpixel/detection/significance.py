@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from napari_subpixel.coordinates import HALF_PIXEL, home_pixel
 from napari_subpixel.detection.points import MeasuredPoints
-from napari_subpixel.detection.refinement import ISOLATED_SIGMA, is_isolated
+from napari_subpixel.detection.refinement import ISOLATED_SIGMA, SUSPECTED_PROBABILITY, is_isolated
 
 #: Pixels up to this many standard deviations of the PSF from a point's own, and one more, are compared.
 WINDOW_SIGMA = 3.0
@@ -20,6 +22,14 @@ LEAST_MEAN = 0.05
 BLOCK = 4096
 #: A point is plainly too bright for noise where its light is this many standard deviations of the noise, roughly.
 PLAIN = 20.0
+#: Noise explains a point the more, the further below the limit it is: its probability falls to 0 over so many standard
+#: deviations, and not at once, so that rounding makes no point vanish,
+FALL = 0.5
+#: and the less, the nearer others are: this much farther than isolated points, in standard deviations of the PSF, they
+#: do not count,
+NEAR_SIGMA = 0.5
+#: and fully where their probability is this much above the least of a point.
+NEAR_PROBABILITY = 0.1
 #: Models report next to nothing that stands out by less.
 LEAST_FOUND = 3.5
 #: Molecules of such significances are dim, but hardly ever noise.
@@ -62,10 +72,87 @@ def significance(
     .. [1] Wilks, "The large-sample distribution of the likelihood ratio for testing composite hypotheses", Annals of
        Mathematical Statistics 9, 1938, doi:10.1214/aoms/1177732360.
     """
-    values = np.full(len(points), np.inf)
+    dim = _is_dim(points, read_variance, sigma_px)
+    some = dim & is_isolated(points, ISOLATED_SIGMA * sigma_px) if dim.any() else dim
+    return _where(some, counts, read_variance, sigma_px, points)
+
+
+def discounted(
+    counts: NDArray[np.float32],
+    read_variance: NDArray[np.float32],
+    sigma_px: float,
+    points: MeasuredPoints,
+    *,
+    limit: float,
+    threshold: float,
+) -> MeasuredPoints:
+    """Return the points that noise does not explain: those whose probability, less what noise explains, is still enough.
+
+    All is continuous in what is known of the points: one appears or vanishes only where its probability is close to the
+    threshold.
+
+    Parameters
+    ----------
+    counts, read_variance, sigma_px, points
+        As for `significance`.
+    limit : float
+        Significance from which on noise explains nothing (`least_significance`).
+    threshold : float
+        Least probability of a point.
+
+    Returns
+    -------
+    MeasuredPoints
+    """
+    dim = _is_dim(points, read_variance, sigma_px)
+    if not dim.any():
+        return points
+    alone = 1 - _crowding(points, sigma_px, max(threshold, SUSPECTED_PROBABILITY))
+    values = _where(dim & (alone > 0), counts, read_variance, sigma_px, points)
+    by_noise = alone * (1 - _ramp((values - limit) / FALL + 1))
+    points = replace(points, probability=points.probability * (1 - by_noise))
+    return points.take(points.probability >= threshold)
+
+
+def _crowding(points: MeasuredPoints, sigma_px: float, least_probability: float) -> NDArray[np.float64]:
+    """Return how far each point has others near it, from 0 to 1."""
+    from scipy.spatial import cKDTree
+
+    crowding = np.zeros(len(points))
+    near, far = ISOLATED_SIGMA * sigma_px, (ISOLATED_SIGMA + NEAR_SIGMA) * sigma_px
+    # Frames lie apart along a third axis.
+    places = np.column_stack([points.y, points.x, points.frame * (2 * far)])
+    pairs = cKDTree(places).query_pairs(far, output_type="ndarray")
+    apart = np.linalg.norm(places[pairs[:, 0]] - places[pairs[:, 1]], axis=1)
+    by_distance = _ramp((far - apart) / (far - near))
+    by_probability = _ramp((points.probability - least_probability) / NEAR_PROBABILITY)
+    for one, other in (pairs.T, pairs.T[::-1]):
+        np.maximum.at(crowding, one, by_distance * by_probability[other])
+    return crowding
+
+
+def _ramp(share: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rise smoothly from 0 to 1."""
+    share = share.clip(0, 1)
+    return share**2 * (3 - 2 * share)
+
+
+def _is_dim(points: MeasuredPoints, read_variance: NDArray[np.float32], sigma_px: float) -> NDArray[np.bool_]:
+    """Return which points are not plainly too bright for noise."""
     noise = np.sqrt(4 * np.pi * (np.maximum(points.background_counts, 0.0) + np.median(read_variance) + 1)) * sigma_px
-    dim = points.molecule_counts < PLAIN * noise
-    which = np.flatnonzero(dim & is_isolated(points, ISOLATED_SIGMA * sigma_px)) if dim.any() else np.empty(0, np.int64)
+    return np.asarray(points.molecule_counts < PLAIN * noise)
+
+
+def _where(
+    some: NDArray[np.bool_],
+    counts: NDArray[np.float32],
+    read_variance: NDArray[np.float32],
+    sigma_px: float,
+    points: MeasuredPoints,
+) -> NDArray[np.float64]:
+    """Return the significance of some of the points, and infinity for the others."""
+    values = np.full(len(points), np.inf)
+    which = np.flatnonzero(some)
     for start in range(0, len(which), BLOCK):
         block = which[start : start + BLOCK]
         values[block] = _of_some(counts, read_variance, sigma_px, points.take(block))

@@ -9,7 +9,7 @@ from napari_subpixel.camera import Camera
 from napari_subpixel.detection.brightness import estimate_brightness
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.points import MeasuredPoints
-from napari_subpixel.detection.significance import DIM, least_significance, significance
+from napari_subpixel.detection.significance import DIM, discounted, least_significance, significance
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.psf import GaussianPSF, draw_gaussians
 from napari_subpixel.simulation.settings import Simulation
@@ -67,6 +67,32 @@ def test_crowded_and_bright_points_are_not_judged(rng):
     two = MeasuredPoints(np.zeros(3, np.int64), y, x, *np.ones((1, 3)), np.array([90, 90, 9e4]), *np.ones((3, 3)))
     assert np.isinf(significance(counts, np.zeros_like(counts), 1.3, two)).all()
     assert significance(counts, np.zeros_like(counts), 1.3, MeasuredPoints.empty()).shape == (0,)
+
+
+def test_a_probability_falls_steadily_below_the_limit_and_with_the_distance_of_others():
+    n, limit = 400, 5.0
+    one, near = np.full(n, 20.0), np.linspace(5.0, 7.0, n)
+    photons = np.linspace(60, 200, n)
+    light = draw_gaussians((n, 41, 43), np.arange(n), one, one, photons, 1.3)
+    read = np.zeros((n, 41, 43), np.float32)
+    dim = {"read_variance": read, "sigma_px": 1.3, "limit": limit, "threshold": 0.1}
+    counts = (20 + light).astype(np.float32)
+    values = significance(counts, read, 1.3, points_at(one, one, 100.0))
+    found = discounted(counts, points=points_at(one, one, 100.0), **dim)
+    assert values[0] < limit - 1 < limit + 1 < values[-1]
+    assert 0.3 * n < len(found) < n
+    assert (found.probability[values[found.frame] >= limit] == 1).all()
+    assert 0 <= np.diff(found.probability).min() <= np.diff(found.probability).max() < 0.05
+    # One that is certain beside each of them, farther and farther away.
+    weak = np.broadcast_to(counts[:1], counts.shape)
+    pair = MeasuredPoints.concatenate([points_at(one, one, 60.0), points_at(one, one + near, 60.0)])
+    left = discounted(np.array(weak), points=pair, **dim | {"threshold": 1e-6})
+    first = np.zeros(n)
+    here = left.x == 20
+    first[left.frame[here]] = left.probability[here]
+    assert first[0] == 1
+    assert first[-1] == 0
+    assert -0.05 < np.diff(first).min() <= np.diff(first).max() <= 0
 
 
 def test_the_limit_is_high_for_sparse_bright_molecules_and_there_is_none_for_dim_ones():
