@@ -9,9 +9,11 @@ import numpy as np
 
 from napari_subpixel.calibration.camera_estimate import camera_of_movie, given_baseline_is_off
 from napari_subpixel.calibration.camera_misfit import (
+    MAX_UNCERTAINTY,
     baseline_is_off,
     baseline_range,
     gain_is_off,
+    gain_of,
     shows_gain,
 )
 from napari_subpixel.calibration.noise_growth import NoiseFit
@@ -104,11 +106,15 @@ def without_read_noise(fit: NoiseFit, camera: Camera) -> tuple[Camera | None, st
     )
 
 
-def unchecked(fit: NoiseFit, unknown: Collection[str]) -> str:
+def unchecked(fit: NoiseFit, camera: Camera, unknown: Collection[str]) -> str:
     """Say what of a given camera the movie cannot confirm; an empty text where there is nothing."""
     given = [name for name in GAIN if name not in unknown]
-    if not given or shows_gain(fit):
+    even = camera.uniform()
+    with_gain = even if "electrons_per_adu" in given else None
+    if not given or shows_gain(fit, with_gain) or (with_gain is not None and gain_is_off(fit, even)):
         return ""
     why = f"shows the gain only to {fit.uncertainty:.0%}" if fit.uncertainty < 1 else "hardly shows the gain"
+    if with_gain is not None and fit.uncertainty < MAX_UNCERTAINTY:
+        why += f", as {gain_of(fit.slope, even):.3g} electrons per ADU; {even.electrons_per_adu:.3g} was given"
     words = {"baseline": "baseline", "electrons_per_adu": "gain"}
     return f"the given {' and '.join(words[name] for name in given)} could not be checked: the movie {why}"

@@ -10,11 +10,15 @@ from napari_subpixel.camera import Camera
 #: The noise grows with the light where the slope's standard error is below this share of it.
 MAX_UNCERTAINTY = 0.5
 #: A gain does not fit where it is off by more than this factor,
-MAX_GAIN_FACTOR = 1.25
+MAX_GAIN_FACTOR = 1.15
 #: and nothing is off by less than this many standard errors.
 SURE_SIGMA = 3.0
-#: A gain is compared with a movie that would show this factor.
-COMPARED_FACTOR = 1.5
+#: A gain is confirmed where the movie excludes that it is off by this factor,
+CONFIRMED_FACTOR = 1.2
+#: by this many standard errors.
+CONFIRMED_SIGMA = 1.65
+#: Something rests on a number that is not confirmed where the movie would not even show this factor.
+ROUGH_FACTOR = 1.5
 #: A baseline does not fit where it is off by the light of more than this many photo-electrons,
 MAX_BASELINE_E = 5.0
 #: by more than this share of the light of the background above it,
@@ -43,9 +47,17 @@ def read_noise_range(camera: Camera) -> tuple[float, float]:
     return 0.0, max(LIKELY_READ_NOISE_E * camera.em_gain / gain, LIKELY_READ_NOISE_ADU) ** 2
 
 
-def shows_gain(fit: NoiseFit) -> bool:
-    """Return whether the movie shows the gain well enough for a given one to be compared with it."""
-    return fit.uncertainty < np.log(COMPARED_FACTOR) / SURE_SIGMA
+def shows_gain(fit: NoiseFit, camera: Camera | None = None) -> bool:
+    """Return whether the movie shows the gain well enough to confirm that of a camera, or one that is right."""
+    if not fit.uncertainty < MAX_UNCERTAINTY:
+        return False
+    apart = 0.0 if camera is None else abs(np.log(fit.slope / slope_of(camera)))
+    return apart + CONFIRMED_SIGMA * fit.uncertainty < np.log(CONFIRMED_FACTOR)
+
+
+def shows_gain_roughly(fit: NoiseFit) -> bool:
+    """Return whether the movie would show a gain that is far off."""
+    return fit.uncertainty < np.log(ROUGH_FACTOR) / SURE_SIGMA
 
 
 def gain_is_off(fit: NoiseFit, camera: Camera) -> bool:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from napari_subpixel._util import records
 from napari_subpixel.calibration.camera_check import check_baseline, compared, unchecked, without_read_noise
 from napari_subpixel.calibration.camera_estimate import ASSUMED, completed
+from napari_subpixel.calibration.camera_misfit import shows_gain_roughly
 from napari_subpixel.calibration.emccd import em_gain_warning
 from napari_subpixel.calibration.frame_pairs import MAX_PIXELS, MIN_SIDE_PX, sample_pairs
 from napari_subpixel.calibration.noise_growth import NARROW_PX, NoiseFit, fit_noise
@@ -129,9 +130,10 @@ def microscope_of(
         if quiet is not None:
             suggested = _camera_of(fit, quiet, unknown)[0] if unknown else quiet
         warnings += [warning for warning in (without_em_gain, misfit, misfit_of_noise, misfit_of_width) if warning]
-        not_checked = unchecked(fit, unknown)
-        notes += [note for note in (width_note, "" if unknown else not_checked) if note]
-        warnings += [not_checked] if unknown and not_checked else []  # something rests on what is not checked
+        not_checked = unchecked(fit, camera, unknown)
+        is_serious = bool(unknown) and not shows_gain_roughly(fit)  # something rests on what is not checked
+        notes += [note for note in (width_note, "" if is_serious else not_checked) if note]
+        warnings += [not_checked] if is_serious and not_checked else []
     suggested = suggested and _typable(suggested, GAIN)
     fitting = seen if misfit_of_width else None
     return Microscope(camera, width, tuple(notes), tuple(warnings), suggested, fitting, tuple(unlike))

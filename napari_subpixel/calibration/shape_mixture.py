@@ -37,7 +37,7 @@ class LongSpots(NamedTuple):
 
 
 def long_spots(half_log_ratio: NDArray[np.float64], noise: NDArray[np.float64], most_by_chance: float) -> LongSpots:
-    """Estimate the share of long spots: the mixture of elongations of most likelihood, by expectation maximisation [1]_.
+    """Estimate the share of long spots: the mixture of elongations of most likelihood, by the EM algorithm [1]_.
 
     Noise adds to each of the two components of a spot's elongation, in random directions: what it makes of it has a
     Rice distribution.

@@ -73,8 +73,8 @@ class IsolatedMaxima(NamedTuple):
     n_crowded, n_at_edge : int
         Left out since another is too near, or the frame ends too near.
     n_near : int
-        Others near a spot that are about as bright, and not one with it, of all those together of which two make a bright
-        one.
+        Others near a spot that are about as bright, and not one with it, of all spots together of which two make a
+        bright one.
     """
 
     place: NDArray[np.int64]

@@ -86,7 +86,7 @@ def discounted(
     limit: float,
     threshold: float,
 ) -> MeasuredPoints:
-    """Return the points that noise does not explain: those whose probability, less what noise explains, is still enough.
+    """Return the points that are probable enough also without what noise explains of their probability.
 
     All is continuous in what is known of the points: one appears or vanishes only where its probability is close to the
     threshold.

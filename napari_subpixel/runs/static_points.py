@@ -21,11 +21,11 @@ MOST_FRAMES = 0.5
 MIN_DENSITY_RATIO = 4.0
 #: Side of the blocks of pixels that are near, in pixels.
 BLOCK_PX = 16
-#: Points that far from an edge belong to it, in pixels,
+#: Points up to this far from an edge belong to it, in pixels, and those farther, where they are dense too;
 EDGE_REACH_PX = 2
-#: and those farther, up to this, show how many there would be without it.
-AROUND_PX = 7
-#: An edge has more than this many times the points of the strips on both sides of it,
+#: those from this far to this far show how many there would be without it.
+AROUND_PX = (9, 14)
+#: A strip along an edge is dense where it has more than this many times as many points,
 MIN_EDGE_RATIO = 3.0
 #: and more by this many standard deviations of their number.
 SURE_EXCESS = 5.0
@@ -33,6 +33,8 @@ SURE_EXCESS = 5.0
 MAX_SHARE = 0.02
 #: Places that are named.
 MAX_NAMED = 3
+#: Larger ones, in pixels, are named by how far they extend.
+LARGE_PX = 14
 #: A place at least this many times as long as it is wide is a row or a column.
 LINE_RATIO = 3.0
 
@@ -134,24 +136,49 @@ def static_places(counts: NDArray[np.int64], n_frames: int) -> NDArray[np.bool_]
 
 
 def _static_edges(job: DetectionJob, counts: NDArray[np.int64], n_frames: int) -> NDArray[np.bool_]:
-    """Return the pixels near edges along which there are points in most frames, and more than on either side."""
+    """Return the pixels near edges along which there are points in most frames, and more than farther from them."""
     from scipy import ndimage
 
-    edges = job.edges
-    if edges is None:
+    if job.edges is None:
         return np.zeros(counts.shape, bool)
-    near = ndimage.binary_dilation(edges, np.ones((3, 3), bool), EDGE_REACH_PX)
-    around = ndimage.binary_dilation(edges, np.ones((3, 3), bool), AROUND_PX) & ~near
+    away, nearest = ndimage.distance_transform_edt(~job.edges, return_indices=True)
+    near = away <= EDGE_REACH_PX
     labels, n = ndimage.label(near, np.ones((3, 3), int))
-    distance_to = ndimage.distance_transform_edt(labels == 0, return_distances=False, return_indices=True)
-    owner = np.where(around, labels[tuple(distance_to)], 0)
-    numbers = np.arange(1, n + 1)
-    points, area = ndimage.sum(counts, labels, numbers), ndimage.sum(near, labels, numbers)
-    beside, strip = ndimage.sum(counts, owner, numbers), ndimage.sum(around, owner, numbers)
-    expected = (beside + 1) / np.maximum(strip, 1) * area
-    static = (points > MOST_FRAMES * n_frames) & (points > MIN_EDGE_RATIO * expected)
-    static &= points - expected > SURE_EXCESS * np.sqrt(expected)
-    return np.asarray(np.isin(labels, numbers[static]))
+    owner = labels[tuple(nearest)] - 1
+    strip = np.ceil(away).astype(int).clip(0, AROUND_PX[1] + 1)
+    of_edges, area = _along(owner, np.where(near, 0, strip), counts, n)
+    expected = _density(of_edges, area) * area[:, 0]
+    static = _is_dense(of_edges[:, 0], expected) & (of_edges[:, 0] > MOST_FRAMES * n_frames)
+    # Farther strips, on each side for itself; some pixels away there may be more again than nearer to the edge.
+    sides, n_sides = ndimage.label(~near)
+    side = owner * (n_sides + 1) + sides
+    names, side = np.unique(side, return_inverse=True)
+    side = side.reshape(counts.shape)
+    of_sides, area = _along(side, strip, counts, len(names))
+    dense = _is_dense(of_sides, _density(of_sides, area)[:, None] * area)
+    reach = (dense * np.arange(dense.shape[1]))[:, : AROUND_PX[0]].max(axis=1)
+    return np.asarray(static[owner] & (near | (strip <= reach[side])))
+
+
+def _along(
+    group: NDArray[np.int64], strip: NDArray[np.int64], counts: NDArray[np.int64], n_groups: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the points in strips along edges, and the pixels there, both of shape (groups, strips)."""
+    shape = (n_groups, AROUND_PX[1] + 2)
+    flat = np.ravel_multi_index((group, strip), shape).ravel()
+    size = shape[0] * shape[1]
+    points = np.bincount(flat, counts.ravel(), size).astype(np.int64)
+    return points.reshape(shape), np.bincount(flat, minlength=size).reshape(shape)
+
+
+def _density(points: NDArray[np.int64], area: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the points per pixel away from edges."""
+    around = slice(AROUND_PX[0], AROUND_PX[1] + 1)
+    return np.asarray((points[:, around].sum(axis=1) + 1) / np.maximum(area[:, around].sum(axis=1), 1))
+
+
+def _is_dense(points: NDArray[np.int64], expected: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return (points > MIN_EDGE_RATIO * expected) & (points - expected > SURE_EXCESS * np.sqrt(expected))
 
 
 def _typical(near: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -186,7 +213,7 @@ def _place(part: tuple[slice, slice], counts: NDArray[np.int64]) -> str:
         return f"column {x}, y {part[0].start} to {part[0].stop - 1}"
     if width >= LINE_RATIO * height:
         return f"row {y}, x {part[1].start} to {part[1].stop - 1}"
-    if max(height, width) > 2 * AROUND_PX:
+    if max(height, width) > LARGE_PX:
         return f"y {part[0].start} to {part[0].stop - 1}, x {part[1].start} to {part[1].stop - 1}"
     return f"y {y}, x {x}"
 

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import tifffile
 
+from napari_subpixel.calibration.camera_check import compared, unchecked
 from napari_subpixel.calibration.camera_estimate import estimate_camera
 from napari_subpixel.calibration.frame_pairs import sampled_pairs
 from napari_subpixel.calibration.microscope import microscope_of
+from napari_subpixel.calibration.noise_growth import NoiseFit, fit_noise
 from napari_subpixel.calibration.outlier_frames import outlier_frames
 from napari_subpixel.calibration.psf_width import DEFAULT_SIGMA_PX, estimate_sigma_px
 from napari_subpixel.camera import GAIN, Camera
@@ -370,6 +372,26 @@ def test_a_wrong_baseline_alone_leaves_the_gain_right(baseline, rng):
     assert found.suggested.baseline == pytest.approx(100, abs=10)
     assert f"the movie looks like baseline {found.suggested.baseline:.0f} ADU" in found.warnings[-1]
     assert found.warnings[-1].endswith(f"; baseline {baseline:g} ADU was given")
+
+
+@pytest.fixture(scope="module")
+def lab_fit() -> NoiseFit:
+    return fit_noise(simulate(LAB, np.random.default_rng(1))[0])
+
+
+@pytest.mark.parametrize("factor", [1 / 2, 1 / 1.21, 1.0, 1.21, 2.0])
+def test_a_gain_that_is_off_by_a_fifth_is_not_silent(factor, lab_fit):
+    """As a warning with both numbers, or, where the movie hardly shows it, as not checked."""
+    given = replace(LAB.camera, electrons_per_adu=0.5 * factor)
+    for uncertainty in (0.02, 0.05, 0.08, 0.12, 0.3):
+        fit = lab_fit._replace(slope=2.0, slope_error=2.0 * uncertainty)
+        _, warning = compared(fit, given, ())
+        note = unchecked(fit, given, ())
+        if factor != 1:
+            assert warning or f"electrons per ADU; {0.5 * factor:.3g} was given" in note
+        else:
+            assert not warning
+            assert bool(note) == (uncertainty > 0.11)
 
 
 def test_a_wrong_gain_alone_leaves_the_baseline_right(rng):

@@ -135,6 +135,19 @@ def test_an_edge_is_reported_with_its_column_and_left_out_on_request(fast, step,
     assert np.allclose(in_memory.x, kept.x, atol=1e-3)
 
 
+def test_points_some_pixels_from_an_edge_belong_to_it_where_they_are_dense_on_that_side(flat, rng):
+    inside = 26 - np.hypot(Y - 32, X - 40)  # pixels from the edge of a field stop, inwards
+    edges = np.abs(inside) < 1
+    density = np.select([np.abs(inside) < 2, (inside > 4) & (inside < 6)], [2.0, 0.2], 0.02)
+    counts = rng.poisson(density)
+    static = find_static_points(replace(flat, edges=edges), counts)
+    assert static.mask[(inside > 4) & (inside < 6)].all()
+    assert not static.mask[(inside > 8) | (inside < -4)].any()
+    assert counts[~static.mask].sum() < 0.03 * np.sum(~static.mask)
+    few = find_static_points(replace(flat, edges=edges), rng.poisson(np.full(SHAPE, 0.05)))
+    assert not few.mask.any()
+
+
 def test_an_image_holds_what_the_table_does(fast, step, tmp_path):
     import tifffile
 
