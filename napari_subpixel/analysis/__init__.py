@@ -22,6 +22,7 @@ knots             the knots of a curve, and priors of its stiffness
 smoothing         stiffness chosen on held-out molecules
 jumps             where a curve jumps
 fiducials         points in every frame, and their curve
+beads             rows of beads, which are no molecules
 linking           rows of one molecule become one
 link_statistics   what rows show of their molecules before they are linked
 link_ranges       linking in ranges of frames, on all processors

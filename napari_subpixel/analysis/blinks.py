@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_subpixel._util.compiled import compiled
+from napari_subpixel.analysis.next_frame import NextFrameRows
 
 #: Bins of squared distance between rows of consecutive frames.
 N_BINS = 60
@@ -67,12 +68,9 @@ def merge_blinks(
     Events
         In order of their first frame.
     """
-    order = np.lexsort((place[:, 0], frame))
-    frame, place, variance = frame[order], place[order], deviation[order] ** 2
-    starts = np.append(np.flatnonzero(np.diff(frame, prepend=-1)), len(frame))
-    event = _events(frame, place, variance, starts, longest)
+    event = _events(frame, place, deviation**2, longest)
     n = int(event.max()) + 1 if len(event) else 0
-    weight = 1.0 / variance
+    weight = 1.0 / deviation**2
     totals = np.stack([np.bincount(event, w, n) for w in weight.T], axis=1)
     means = np.stack([np.bincount(event, w * p, n) for w, p in zip(weight.T, place.T, strict=True)], axis=1)
     time = np.bincount(event, weight[:, 0] * frame, n) / totals[:, 0]
@@ -97,12 +95,10 @@ def linked_scatter(
     float or None
         Robust; None where too few molecules are in two frames.
     """
-    order = np.lexsort((place[:, 0], frame))
-    starts = np.append(np.flatnonzero(np.diff(frame[order], prepend=-1)), len(frame))
-    event = _events(frame[order], place[order], deviation[order] ** 2, starts, 2)
-    by_event = np.argsort(event, kind="stable")
+    event = _events(frame, place, deviation**2, 2)
+    by_event = np.lexsort((frame, event))
     same = np.diff(event[by_event]) == 0
-    steps = np.diff(values[order][by_event])[same]
+    steps = np.diff(values[by_event])[same]
     return 1.4826 * float(np.median(np.abs(steps))) / np.sqrt(2) if len(steps) >= MIN_PAIRS else None
 
 
@@ -129,13 +125,12 @@ def scatter_over_uncertainty(
     float or None
         None where too few molecules are in two frames.
     """
-    order = np.lexsort((place[:, 0], frame))
-    starts = np.append(np.flatnonzero(np.diff(frame[order], prepend=-1)), len(frame))
-    variance = (deviation[order, :2] ** 2).mean(axis=1)
+    rows = NextFrameRows.of(frame, place[:, 0], place[:, 1], max_rows=len(frame))
+    variance = np.repeat((deviation[:, :2] ** 2).mean(axis=1, keepdims=True), 2, axis=1)
     scatter = None
     for _ in range(N_RADII):
-        counts = np.zeros(N_BINS)
-        _count_squares(frame[order], place[order, :2], variance, starts, radius, counts)
+        distance = rows.pairs(variance, radius / np.sqrt(2)).distance
+        counts = np.histogram(2 * (distance / radius) ** 2, N_BINS, (0.0, 1.0))[0].astype(np.float64)
         excess = counts - counts[N_BINS // 2 :].mean()
         inner = excess[: N_BINS // 2]
         if inner.sum() < MIN_PAIRS or inner.sum() < 3 * np.sqrt(counts.sum()):
@@ -146,55 +141,33 @@ def scatter_over_uncertainty(
     return scatter
 
 
-@compiled
-def _count_squares(frame: Any, place: Any, variance: Any, starts: Any, radius: float, counts: Any) -> None:
-    """Count squared distances, in mean variances, of rows of consecutive frames; rows are sorted as in `_events`."""
-    window = radius * np.sqrt(variance.max())
-    for part in range(len(starts) - 2):
-        low, high = starts[part + 1], starts[part + 2]
-        if frame[low] != frame[low - 1] + 1:
-            continue
-        for i in range(starts[part], starts[part + 1]):
-            while low < high and place[low, 0] < place[i, 0] - window:
-                low += 1
-            for j in range(low, high):
-                if place[j, 0] > place[i, 0] + window:
-                    break
-                square = (place[j, 0] - place[i, 0]) ** 2 + (place[j, 1] - place[i, 1]) ** 2
-                k = int(2 * square / (variance[i] + variance[j]) / (radius * radius) * len(counts))
-                if k < len(counts):
-                    counts[k] += 1
-
-
-@compiled
 def _events(
-    frame: NDArray[np.int64], place: Any, variance: Any, starts: NDArray[np.int64], longest: int
+    frame: NDArray[np.int64], place: NDArray[np.float64], variance: NDArray[np.float64], longest: int
 ) -> NDArray[np.int64]:
-    """Return the event of every row; rows are sorted by frame, and within one along the first axis."""
-    n = len(frame)
+    """Return the event of every row, numbered in order of their first frames."""
+    rows = NextFrameRows.of(frame, place[:, 0], place[:, 1], max_rows=len(frame))
+    earlier, later, _, distance = rows.pairs(variance[:, :2], REACH)
+    square = distance**2
+    for z, own in zip(place.T[2:], variance.T[2:], strict=True):
+        square += (z[earlier] - z[later]) ** 2 / (own[earlier] + own[later])
+    return _chained(rows.rows, earlier, later, square, longest)
+
+
+@compiled
+def _chained(rows: Any, earlier: Any, later: Any, square: Any, longest: int) -> NDArray[np.int64]:
+    """Join the pairs that are mutually nearest; `rows` are those of the table in order of their frames."""
+    n = len(rows)
     following, preceding = np.full(n, -1), np.full(n, -1)
     following_at, preceding_at = np.full(n, REACH**2), np.full(n, REACH**2)
-    window = REACH * np.sqrt(2 * variance[:, 0].max()) if n else 0.0
-    for part in range(len(starts) - 2):
-        low, high = starts[part + 1], starts[part + 2]
-        if frame[low] != frame[low - 1] + 1:
-            continue
-        for i in range(starts[part], starts[part + 1]):
-            while low < high and place[low, 0] < place[i, 0] - window:
-                low += 1
-            for j in range(low, high):
-                if place[j, 0] > place[i, 0] + window:
-                    break
-                square = 0.0
-                for a in range(place.shape[1]):
-                    square += (place[i, a] - place[j, a]) ** 2 / (variance[i, a] + variance[j, a])
-                if square < following_at[i]:
-                    following[i], following_at[i] = j, square
-                if square < preceding_at[j]:
-                    preceding[j], preceding_at[j] = i, square
+    for k in range(len(square)):
+        i, j = earlier[k], later[k]
+        if square[k] < following_at[i]:
+            following[i], following_at[i] = j, square[k]
+        if square[k] < preceding_at[j]:
+            preceding[j], preceding_at[j] = i, square[k]
     event, length = np.empty(n, np.int64), np.ones(n, np.int64)
     total = 0
-    for j in range(n):
+    for j in rows:
         i = preceding[j]
         if i >= 0 and following[i] == j and length[i] < longest:
             event[j], length[j] = event[i], length[i] + 1

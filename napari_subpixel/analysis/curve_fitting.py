@@ -357,9 +357,9 @@ def _chosen(fit: Fit, pairs: Pairs, calibration: Calibration, folds: Sequence[tu
     """Return the curve of the stiffnesses that make held-out molecules likely."""
     tried, gauge = candidates(fit.knots), fit.knots.gauge
     gains = 2 * held_out_gains(folds, fit.knots, gauge, tried) / len(folds)
-    curve = averaged(_quadratic(fit, pairs, calibration), fit.knots, gauge, tried, gains)
+    curve, stiffness = averaged(_quadratic(fit, pairs, calibration), fit.knots, gauge, tried, gains)
     moved = replace(fit, curve_nm=curve.values * fit.width_nm)
-    return Fitted(moved, curve, tried[int(gains.argmax())])
+    return Fitted(moved, curve, stiffness)
 
 
 def _side(fit: Fit, pairs: Pairs, half: NDArray[np.int64], side: int) -> tuple[Fit, Pairs]:

@@ -41,7 +41,13 @@ class Fiducial:
     rows: NDArray[np.int64]
 
 
-def find_fiducials(frame: NDArray[np.int64], place: NDArray[np.float64], radius_nm: float) -> list[Fiducial]:
+def find_fiducials(
+    frame: NDArray[np.int64],
+    place: NDArray[np.float64],
+    radius_nm: float,
+    part: float = MIN_FRAMES,
+    most_rows: float = MAX_ROWS_PER_FRAME,
+) -> list[Fiducial]:
     """Return the points that are in nearly every frame, alone within a radius.
 
     Parameters
@@ -51,12 +57,17 @@ def find_fiducials(frame: NDArray[np.int64], place: NDArray[np.float64], radius_
         Positions without drift as far as it is known, nm.
     radius_nm : float
         How far a fiducial's rows are from it at most.
+    part : float
+        Part of the frames that a fiducial is in at least.
+    most_rows : float
+        Most rows a frame within the radius.
     """
     n_frames = int(np.ptp(frame)) + 1
     cell = np.floor((place[:, :2] - place[:, :2].min(axis=0)) / radius_nm).astype(np.int64) + 1
     line = int(cell[:, 1].max()) + 2
     key = cell[:, 0] * line + cell[:, 1]
-    once = np.unique(np.stack([key, frame]), axis=1)[0]
+    since = frame - frame.min()
+    once = np.unique(key * n_frames + since) // n_frames
     keys, counts = np.unique(once, return_counts=True)
     around = np.zeros(len(keys), np.int64)
     for offset in (-line - 1, -line, -line + 1, -1, 0, 1, line - 1, line, line + 1):
@@ -65,13 +76,13 @@ def find_fiducials(frame: NDArray[np.int64], place: NDArray[np.float64], radius_
     found: list[Fiducial] = []
     centres: list[NDArray[np.float64]] = []
     for k in np.argsort(-counts, kind="stable"):
-        if around[k] < MIN_FRAMES * n_frames or len(found) == MAX_FIDUCIALS:
+        if around[k] < part * n_frames or len(found) == MAX_FIDUCIALS:
             continue
         centre = np.median(place[key == keys[k], :2], axis=0)
         if any(np.hypot(*(centre - other)) < 2 * radius_nm for other in centres):
             continue
         fiducial = rows_near(frame, place, centre, radius_nm)
-        if len(fiducial.rows) >= MIN_FRAMES * n_frames and _is_alone(place, centre, radius_nm, n_frames):
+        if len(fiducial.rows) >= part * n_frames and _is_alone(place, centre, radius_nm, most_rows * n_frames):
             found.append(fiducial)
         centres.append(centre)
     return found
@@ -170,13 +181,12 @@ def fiducial_curve(
     halves = [_quadratic(time + first, free, weight, knots, side == s) for s in (0, 1)]
     tried, gauge = candidates(knots), knots.gauge
     gains = held_out_gains([(halves[0], halves[1]), (halves[1], halves[0])], knots, gauge, tried)
-    curve = averaged(_quadratic(time + first, free, weight, knots), knots, gauge, tried, gains)
+    curve, _ = averaged(_quadratic(time + first, free, weight, knots), knots, gauge, tried, gains)
     return curve.times(unit)
 
 
-def _is_alone(place: NDArray[np.float64], centre: NDArray[np.float64], radius_nm: float, n_frames: int) -> bool:
-    near = np.hypot(*(place[:, :2] - centre).T) <= radius_nm
-    return bool(near.sum() <= MAX_ROWS_PER_FRAME * n_frames)
+def _is_alone(place: NDArray[np.float64], centre: NDArray[np.float64], radius_nm: float, most: float) -> bool:
+    return bool((np.hypot(*(place[:, :2] - centre).T) <= radius_nm).sum() <= most)
 
 
 def _in_turn(

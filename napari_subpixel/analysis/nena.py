@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import curve_fit
 
+from napari_subpixel.analysis.blinks import scatter_over_uncertainty
 from napari_subpixel.analysis.next_frame import NextFrameRows
 from napari_subpixel.analysis.same_molecule import N_BINS, REACH, ScatterFit, fit_scatter, strangers_alone
 from napari_subpixel.localizations import Localizations
@@ -44,6 +45,8 @@ UNEVEN = 0.1
 MAX_SPREAD = 6.0
 #: Bins of the textbook's histogram for each unit of the most frequent distance.
 TEXTBOOK_BINS = 12
+#: The textbook's fit found something else where it ends up this many times above or below where it began.
+MAX_APART = 2.0
 #: The textbook's histogram ends at this multiple of the most frequent distance.
 TEXTBOOK_REACH = 30.0
 
@@ -122,8 +125,10 @@ def nena(localizations: Localizations) -> Nena:
         return Nena(warnings=(f"{what}: the precision shows in molecules that are seen twice",))
     variance, without = _variances(localizations, size_nm)
     if variance is None:
-        message = f"{without}: NeNA only as published, with one precision for all rows"
-        return Nena(textbook_nm=textbook_nena(rows), warnings=(message,))
+        about_nm = scatter_over_uncertainty(frame, np.column_stack([y, x]), np.ones((len(frame), 2)), size_nm)
+        known = textbook_nena(rows, about_nm)
+        what = "NeNA only as published, with one precision for all rows" if known else "the precision is not known"
+        return Nena(textbook_nm=known, warnings=(f"{without}: {what}",))
     warnings = [without] if without else []
     start = _search(rows, variance)
     typical = float(np.sqrt(np.nanmedian(variance)))
@@ -302,7 +307,7 @@ def textbook_nena(rows: NextFrameRows, start_nm: float | None = None) -> float |
     Returns
     -------
     float or None
-        In nm; None where there are too few pairs, or the fit does not converge.
+        In nm; None where there are too few pairs, or the fit does not converge near where it began.
     """
     unit = np.full((len(rows.rows), 2), 0.5)  # distances of a pair in nm
     if start_nm is None:
@@ -328,7 +333,9 @@ def textbook_nena(rows: NextFrameRows, start_nm: float | None = None) -> float |
         rest = float(((_textbook(middle, *values) - counts) ** 2).sum())
         if best is None or rest < best[0]:
             best = rest, float(values[1])
-    return None if best is None else best[1]
+    if best is None or not start_nm / MAX_APART < best[1] < start_nm * MAX_APART:
+        return None
+    return best[1]
 
 
 def _textbook(

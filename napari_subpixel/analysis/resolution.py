@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from napari_subpixel._util.generators import stepwise
+from napari_subpixel.analysis.beads import Beads, find_beads
 from napari_subpixel.analysis.decorrelation import decorrelation_nm
 from napari_subpixel.analysis.frc import Frc, frc
 from napari_subpixel.analysis.nena import Nena, nena, scatter_of
@@ -34,6 +35,8 @@ class Resolution:
         Rows of the table.
     warnings : tuple of str
         What could not be measured and why, and what is odd.
+    beads : Beads
+        The rows that were left out: points at one place in most frames.
     """
 
     nena: Nena
@@ -41,6 +44,7 @@ class Resolution:
     decorrelation_nm: float | None
     n_localizations: int
     warnings: tuple[str, ...]
+    beads: Beads
 
     def to_dict(self) -> dict[str, Any]:
         """Return the numbers as one JSON document; what could not be measured is None."""
@@ -59,13 +63,15 @@ class Resolution:
             "visits": self.frc.visits,
             "decorrelation_nm": self.decorrelation_nm,
             "n_localizations": self.n_localizations,
+            "n_bead_localizations": int(self.beads.rows.sum()),
+            "beads_px": [list(place) for place in self.beads.places],
             "warnings": list(self.warnings),
         }
 
 
 @stepwise
 def resolution(localizations: Localizations, *, seed: int = 0) -> Generator[str, None, Resolution]:
-    """Measure the resolution of a table.
+    """Measure the resolution of a table, without its beads.
 
     `resolution.steps` yields the name of each step before it begins.
 
@@ -92,23 +98,27 @@ def resolution(localizations: Localizations, *, seed: int = 0) -> Generator[str,
     (0, None, None)
     """
     localizations.known_pixel_size_nm()
+    yield "beads"
+    beads = find_beads(localizations)
+    table = localizations.select(~beads.rows) if beads.places else localizations
+    warnings = [beads.warning] if beads.places else []
     yield "NeNA"
-    precision = nena(localizations)
-    warnings = [*_of_molecules(localizations), *precision.warnings]
-    if not len(localizations):
-        return Resolution(precision, Frc(), None, 0, tuple(warnings))
-    own_nm = scatter_of(localizations, precision)
+    precision = nena(table)
+    warnings += [*_of_molecules(localizations), *precision.warnings]
+    if not len(table):
+        return Resolution(precision, Frc(), None, len(localizations), tuple(warnings), beads)
+    own_nm = scatter_of(table, precision)
     if own_nm is None:
         known = precision.textbook_nm
-        own_nm = np.full(len(localizations), known or ASSUMED_NM)
+        own_nm = np.full(len(table), known or ASSUMED_NM)
         if known is None:
             warnings.append(f"images for the FRC are made as of a precision of {ASSUMED_NM:g} nm")
     yield "FRC"
-    correlation = frc(localizations, own_nm, seed=seed)
+    correlation = frc(table, own_nm, seed=seed)
     warnings += correlation.warnings
     yield "decorrelation"
-    sharpness = decorrelation_nm(localizations, own_nm)
-    return Resolution(precision, correlation, sharpness, len(localizations), tuple(dict.fromkeys(warnings)))
+    sharpness = decorrelation_nm(table, own_nm)
+    return Resolution(precision, correlation, sharpness, len(localizations), tuple(dict.fromkeys(warnings)), beads)
 
 
 def _of_molecules(localizations: Localizations) -> tuple[str, ...]:

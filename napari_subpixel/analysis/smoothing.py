@@ -21,6 +21,10 @@ RIDGE = 1e-8
 LEAST_INFORMATION = 1e-9
 #: Part of the gain that a weight follows from: half of the molecules are held out at a time.
 TEMPER = 0.5
+#: Directions of a curve that its stiffness holds back, as a part of the one that is held back most.
+LEAST_BENT = 1e-9
+#: Least square of a prior.
+LEAST_PRIOR = 1e-18
 #: Stiffnesses of less weight than this are left out of the mean.
 LEAST_WEIGHT = 1e-3
 
@@ -155,21 +159,41 @@ def held_out_gains(
     return gains
 
 
+def log_prior(
+    quadratic: Quadratic, knots: Knots, gauge: NDArray[np.float64], tried: Sequence[Stiffness]
+) -> NDArray[np.float64]:
+    """Return how plausible each stiffness is before it is compared, as a logarithm, shape (len(tried),).
+
+    Many stiffnesses give the same curve, as all do that hold it straight: each of them would count where the data say
+    little. By how much the curve follows from it, they count once (Jeffreys 1946, "An invariant form for the prior
+    probability in estimation problems", doi:10.1098/rspa.1946.0056).
+    """
+    result = np.empty(len(tried))
+    for order, which, rates in _by_order(tried):
+        spectrum = _Spectrum(quadratic.information, knots.precision(Stiffness(order, 1.0)), gauge)
+        bent = spectrum.values > LEAST_BENT * spectrum.values.max()
+        result[which] = 0.5 * np.log(np.maximum((spectrum.shrinkage(rates)[bent] ** 2).mean(axis=0), LEAST_PRIOR))
+    return result
+
+
 def averaged(
     quadratic: Quadratic,
     knots: Knots,
     gauge: NDArray[np.float64],
     tried: Sequence[Stiffness],
     gains: NDArray[np.float64],
-) -> Curve:
+) -> tuple[Curve, Stiffness]:
     """Return the mean of the curves of all stiffnesses, each weighted by how likely the held-out molecules are.
+
+    The second value is the stiffness of the most weight.
 
     Its covariance holds both that of each curve and how far they differ (Hoeting et al. 1999, "Bayesian model
     averaging: a tutorial", doi:10.1214/ss/1009212519). That of each is the inverse of its curvature with the prior's,
     which covers the truth on average over the movie, what is smoothed away included (Nychka 1988, "Bayesian confidence
     intervals for smoothing splines", doi:10.1080/01621459.1988.10478711).
     """
-    weight = np.exp(TEMPER * (gains - gains.max()))
+    plausible = TEMPER * gains + log_prior(quadratic, knots, gauge, tried)
+    weight = np.exp(plausible - plausible.max())
     weight = np.where(weight > LEAST_WEIGHT * weight.sum(), weight, 0.0)
     weight /= weight.sum()
     curves = solve(quadratic, knots, gauge, tried)
@@ -184,7 +208,7 @@ def averaged(
     off = curves - mean
     covariance = [inverse + off[:, :, a].T @ (weight[:, None] * off[:, :, a]) for a in range(dimensions)]
     wander = sum(w * s.rate for w, s in zip(weight.tolist(), tried, strict=True) if s.order == 1)
-    return Curve(mean, np.stack(covariance), wander)
+    return Curve(mean, np.stack(covariance), wander), tried[int(weight.argmax())]
 
 
 def _by_order(tried: Sequence[Stiffness]) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.float64]]]:

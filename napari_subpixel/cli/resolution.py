@@ -104,6 +104,8 @@ def resolution_text(measured: Resolution) -> str:
     """Return what was measured as lines of text, a number and what it means on each."""
     nena, frc = measured.nena, measured.frc
     lines = [("localizations", f"{measured.n_localizations}", "")]
+    if measured.beads.places:
+        lines.append(("  of beads", f"{int(measured.beads.rows.sum())}", "left out of what follows"))
     if nena.nena_nm is not None and nena.uncertainty_factor is not None:
         lines.append(
             ("NeNA", _with_error(nena.nena_nm, nena.nena_error_nm), f"mean precision, from {nena.n_pairs} pairs")

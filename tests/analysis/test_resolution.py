@@ -278,6 +278,16 @@ def test_resolution_without_uncertainties_has_the_textbook_s_nena_and_says_so() 
     assert "no uncertainties" in measured.warnings[0]
 
 
+def test_without_uncertainties_sites_of_few_molecules_have_no_precision_of_micrometres() -> None:
+    rng = np.random.default_rng(0)
+    frame = np.sort(rng.integers(0, 400, 2000))
+    yx = rng.uniform(2, 60, (100, 2))[rng.integers(0, 100, 2000)] + rng.normal(0, 0.1, (2000, 2))
+    measured = resolution(Localizations({"frame": frame, "y": yx[:, 0], "x": yx[:, 1]}, pixel_size_nm=100))
+    assert measured.nena.textbook_nm is None or measured.nena.textbook_nm == pytest.approx(10, rel=0.3)
+    assert measured.frc.frc_nm < 100
+    assert measured.decorrelation_nm < 100
+
+
 def test_resolution_needs_the_pixel_size() -> None:
     with pytest.raises(PixelSizeError, match="pixel size"):
         resolution(Localizations({"frame": [0], "y": [1], "x": [1]}))
