@@ -34,6 +34,7 @@ nena              localization precision from molecules seen in consecutive fram
 next_frame        pairs of rows in consecutive frames
 same_molecule     distances of one molecule and of strangers: the mixture that is fitted
 frc               Fourier ring correlation of blocks of time
+crossings         where a correlation falls below 1/7, and whether that means anything
 returns           molecules that come back, counted
 tiles             squares of a field that images are made of
 decorrelation     resolution of one image

@@ -5,6 +5,8 @@ A. Descloux, K. S. Grussmayer, A. Radenovic, Nat. Methods 16, 918 (2019).
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,8 +14,8 @@ from napari_subpixel.analysis.tiles import fading, tiles_of
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.rendering.kernels import add_unit_gaussians
 
-#: A pixel of the image, as a share of the median precision.
-PIXEL_SHARE = 0.5
+#: Pixels of the image, as shares of the median precision: the next where precise rows make it finer than pixels.
+PIXEL_SHARES = (0.5, 0.25, 0.125)
 #: Radii of the mask at which the correlation is measured.
 N_RADII = 50
 #: High-pass filters that the image is put through.
@@ -24,12 +26,33 @@ REFINEMENTS = 2
 FALL = 3e-3
 #: A peak below this correlation is noise.
 MIN_PEAK = 0.01
+#: Frequencies from here on show the noise.
+NOISE_FROM = 0.9
+#: The power at the highest frequency is that many times the noise at least,
+MIN_OVER_NOISE = 3.0
+#: where it is averaged over this share to each side.
+NEAR = 0.1
 #: Fewer rows than this give no image.
 MIN_ROWS = 100
 
 
-def decorrelation_nm(localizations: Localizations, precision_nm: NDArray[np.float64]) -> float | None:
-    """Return the resolution by decorrelation of the image, in nm; None where it has none.
+class Decorrelation(NamedTuple):
+    """The resolution by decorrelation of the image of a table.
+
+    Attributes
+    ----------
+    resolution_nm : float or None
+        None where it has none, or none that can be trusted.
+    why_not : str
+        Why, for a warning; empty where there is one.
+    """
+
+    resolution_nm: float | None
+    why_not: str = ""
+
+
+def decorrelation(localizations: Localizations, precision_nm: NDArray[np.float64]) -> Decorrelation:
+    """Measure the resolution by decorrelation of the image of a table.
 
     The image of the most crowded part of the field, each row a Gaussian of its own precision, is correlated with
     itself, all amplitudes set to one, inside masks of growing radius; the largest radius at which a high-pass filtered
@@ -51,20 +74,35 @@ def decorrelation_nm(localizations: Localizations, precision_nm: NDArray[np.floa
     size_nm = localizations.known_pixel_size_nm()
     usable = np.isfinite(precision_nm) & (precision_nm > 0)
     y, x, precision_nm = localizations.y[usable] * size_nm, localizations.x[usable] * size_nm, precision_nm[usable]
-    if len(y) < MIN_ROWS or (np.ptp(y) == 0 and np.ptp(x) == 0):
-        return None
-    tiles = tiles_of(y, x, PIXEL_SHARE * float(np.median(precision_nm)))
+    if len(y) < MIN_ROWS:
+        return Decorrelation(None, f"{len(y)} rows are too few for a decorrelation of their image")
+    if np.ptp(y) == 0 and np.ptp(x) == 0:
+        return Decorrelation(None, "all rows are in one place: no image to decorrelate")
+    for share in PIXEL_SHARES:
+        pixel_nm = share * float(np.median(precision_nm))
+        if highest := highest_frequency(_image(y, x, precision_nm, pixel_nm)):
+            return Decorrelation(2 * pixel_nm / highest)
+    return Decorrelation(None, "the decorrelation of the image has no maximum above noise")
+
+
+def _image(
+    y: NDArray[np.float64], x: NDArray[np.float64], precision_nm: NDArray[np.float64], pixel_nm: float
+) -> NDArray[np.float64]:
+    """Return the image of the most crowded part of the field, its edges faded out."""
+    tiles = tiles_of(y, x, pixel_nm)
     inside = tiles.number == 0
     image = np.zeros((tiles.side_px, tiles.side_px), np.float32)
-    (low_y, low_x), pixel_nm = tiles.low_nm[0], tiles.pixel_nm
+    low_y, low_x = tiles.low_nm[0]
     sigma = precision_nm[inside] / pixel_nm
     add_unit_gaussians(image, (y[inside] - low_y) / pixel_nm, (x[inside] - low_x) / pixel_nm, sigma, sigma)
-    highest = highest_frequency(image * np.outer(fading(tiles.side_px), fading(tiles.side_px)))
-    return 2 * tiles.pixel_nm / highest if highest else None
+    return np.asarray(image * np.outer(fading(tiles.side_px), fading(tiles.side_px)))
 
 
 def highest_frequency(image: NDArray[np.floating]) -> float:
     """Return the highest frequency that an image holds, as a share of the largest along an axis; 0 where it has none.
+
+    0, too, where at what would be the highest there is hardly more than at the very largest: noise, which the filters
+    leave of spots that are much wider than pixels.
 
     Parameters
     ----------
@@ -96,7 +134,14 @@ def highest_frequency(image: NDArray[np.floating]) -> float:
         step = radii[1] - radii[0]
         fine = np.linspace(max(best - 4 * step, 1e-3), min(best + 6 * step, 1.0), N_RADII)
         radii = np.r_[fine, np.linspace(fine[-1], 1.0, N_RADII // 5 + 1)[1:]]
-    return best
+    return best if _is_above_noise(radius, power, best) else 0.0
+
+
+def _is_above_noise(radius: NDArray[np.float64], power: NDArray[np.float64], frequency: float) -> bool:
+    """Say whether there is more power about a frequency than at the largest ones."""
+    about = (radius > frequency * (1 - NEAR)) & (radius < frequency * (1 + NEAR))
+    floor = float(power[radius > NOISE_FROM].mean())
+    return bool(about.any() and power[about].mean() >= MIN_OVER_NOISE * floor)
 
 
 def _curve(

@@ -7,14 +7,16 @@ their part in the correlation, which is no structure, is subtracted.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_subpixel._util.compiled import compiled, on_all_processors
+from napari_subpixel.analysis.crossings import Field, crossings, extent_of, outline_nm
 from napari_subpixel.analysis.next_frame import NextFrameRows
 from napari_subpixel.analysis.returns import returns_per_row
 from napari_subpixel.analysis.tiles import Tiles, fading, tiles_of
@@ -22,8 +24,6 @@ from napari_subpixel.localizations import Localizations
 
 #: Ways in which the blocks are divided into halves.
 N_SPLITS = 20
-#: The resolution is where the correlation falls below this.
-THRESHOLD = 1 / 7
 #: Blocks of time.
 N_BLOCKS = 60
 #: Fewer blocks than this, as of a movie of few frames, cannot be divided in twenty ways.
@@ -40,10 +40,6 @@ SMOOTHED = 0.08
 SAME_WITHIN = 4.0
 #: Fewer rows than this give no curve.
 MIN_ROWS = 100
-#: The correlation must be above the threshold in one of these rings; the first of all show the tile itself.
-FIRST_RINGS = range(3, 17)
-#: A resolution in a ring before this one is none: there is the shape of the tile or of the field.
-MIN_RING = 8
 #: With the resolution before this ring, tiles of larger pixels are tried, while they do not hold everything.
 COARSE_RING = 24
 #: By so much pixels grow then.
@@ -59,7 +55,7 @@ class Frc:
     frc_nm : float or None
         Mean of the splits: `corrected_nm` where molecules come back a few times, as dyes do; `uncorrected_nm` where
         none does, or where places are seen so often that they are the structure, as binding sites are. None where the
-        correlation is never above 1/7, or never falls below.
+        correlation is never above 1/7, never falls below, or shows no more than chance or the outline of the field.
     frc_error_nm : float or None
         Standard deviation over the splits.
     corrected_nm, uncorrected_nm : float or None
@@ -95,9 +91,9 @@ class Frc:
     is_corrected: bool = False
     splits_nm: tuple[float, ...] = ()
     visits: float = 1.0
-    frequency: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0), repr=False)
-    curves: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)), repr=False)
-    uncorrected_curves: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)), repr=False)
+    frequency: NDArray[np.float64] = dataclasses.field(default_factory=lambda: np.zeros(0), repr=False)
+    curves: NDArray[np.float64] = dataclasses.field(default_factory=lambda: np.zeros((0, 0)), repr=False)
+    uncorrected_curves: NDArray[np.float64] = dataclasses.field(default_factory=lambda: np.zeros((0, 0)), repr=False)
     pixel_nm: float | None = None
     n_tiles: int = 0
     n_rows: int = 0
@@ -171,7 +167,16 @@ def _intiles_of(table: _Rows, tiles: Tiles, seed: int) -> Frc:
     on_all_processors(correlate, range(len(parts)))
     sums = _Sums(*(np.sum(part, axis=0) for part in zip(*results, strict=True)))
     visits = 1 + returns * n_events / len(rows)
-    return _resolved(sums, tiles, returns, visits, precision_nm)
+    extent = extent_of(table.y, table.x)
+    outline = outline_nm(extent, n_events * len(table.y) / len(rows))
+    return _resolved(sums, tiles, returns, visits, precision_nm, Field(_modes(tiles, extent), outline))
+
+
+def _modes(tiles: Tiles, extent_nm: tuple[float, float]) -> NDArray[np.float64]:
+    """Return how many values in each ring are independent: fewer than pixels where the field fills a part of a tile."""
+    height, width = (min(side, tiles.side_px * tiles.pixel_nm) for side in extent_nm)
+    filled = height * width / (tiles.side_px * tiles.pixel_nm) ** 2
+    return np.asarray(0.5 * filled * tiles.n * _Rings.of(tiles.side_px).counts)
 
 
 def _blocks(
@@ -300,7 +305,9 @@ class _Rings(NamedTuple):
         return sums.astype(np.float64)
 
 
-def _resolved(sums: _Sums, tiles: Tiles, returns: float, visits: float, precision_nm: NDArray[np.float64]) -> Frc:
+def _resolved(
+    sums: _Sums, tiles: Tiles, returns: float, visits: float, precision_nm: NDArray[np.float64], field: Field
+) -> Frc:
     n_rings = sums.both.shape[1]
     frequency = np.arange(n_rings) / (tiles.side_px * tiles.pixel_nm)
     plain = _correlation(sums.both, sums.each)
@@ -310,7 +317,7 @@ def _resolved(sums: _Sums, tiles: Tiles, returns: float, visits: float, precisio
         # Of the rows of a molecule in other blocks, half are in the other half of the movie: they go to the same.
         other = returns / 2 * sums.shot[:, :, None] * scatter**2 * _Rings.of(tiles.side_px).counts
         corrected = _correlation(sums.both - other.mean(axis=0), sums.each + other)
-    plain_nm, corrected_nm = _crossings(plain, frequency), _crossings(corrected, frequency)
+    (plain_nm, why_not), (corrected_nm, _) = (crossings(curves, frequency, field) for curves in (plain, corrected))
     is_corrected = returns > 0 and visits < SITES_FROM_VISITS and len(corrected_nm) > 0
     chosen = corrected_nm if is_corrected else plain_nm
     return Frc(
@@ -329,19 +336,19 @@ def _resolved(sums: _Sums, tiles: Tiles, returns: float, visits: float, precisio
         pixel_nm=tiles.pixel_nm,
         n_tiles=tiles.n,
         n_rows=len(precision_nm),
-        warnings=tuple(_warnings(chosen, corrected_nm, plain, visits, is_corrected)),
+        warnings=tuple(_warnings(chosen, corrected_nm, why_not, visits, is_corrected)),
     )
 
 
 def _warnings(
     chosen: NDArray[np.float64],
     corrected_nm: NDArray[np.float64],
-    plain: NDArray[np.float64],
+    why_not: str,
     visits: float,
     is_corrected: bool,
 ) -> Iterator[str]:
     if not len(chosen):
-        yield _why_none(plain)
+        yield why_not
     elif visits > 1 and not is_corrected:
         without = f"they give {corrected_nm.mean():.3g} nm" if len(corrected_nm) else "they show no structure"
         yield (
@@ -366,39 +373,6 @@ def _smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
     cumulative = np.concatenate([np.zeros((*values.shape[:-1], 1)), np.cumsum(values, axis=-1)], axis=-1)
     low, high = np.maximum(ring - reach, 0), np.minimum(ring + reach + 1, len(ring))
     return np.asarray((cumulative[..., high] - cumulative[..., low]) / (high - low))
-
-
-def _crossings(curves: NDArray[np.float64], frequency: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the resolution of the splits, where their mean falls below the threshold for the first time.
-
-    Of a split, that crossing is taken that is nearest to the mean's: a curve that has dips, as of a regular structure,
-    may dip below the threshold by chance.
-    """
-    mean = curves.mean(axis=0)
-    first = np.arange(FIRST_RINGS.start, min(FIRST_RINGS.stop, len(mean)))
-    begin = first[mean[first] >= THRESHOLD]
-    at = _falls(mean)
-    at = at[at >= begin[-1]] if len(begin) else at[:0]
-    if not len(at) or at[0] < MIN_RING:
-        return np.zeros(0)
-    found = []
-    for curve in curves:
-        if len(falls := _falls(curve)):
-            nearest = falls[np.argmin(np.abs(np.log(np.maximum(falls, 1e-9) / at[0])))]
-            found.append(1 / np.interp(nearest, np.arange(len(frequency)), frequency))
-    return np.array(found)
-
-
-def _falls(curve: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return where a curve falls below the threshold, as numbers of rings with fractions."""
-    k = np.flatnonzero((curve[:-1] >= THRESHOLD) & (curve[1:] < THRESHOLD))
-    return np.asarray(k + (curve[k] - THRESHOLD) / (curve[k] - curve[k + 1]))
-
-
-def _why_none(curves: NDArray[np.float64]) -> str:
-    if (curves.mean(axis=0)[MIN_RING:] < THRESHOLD).all():
-        return "the halves of the movie do not correlate: there is no structure, or too few rows to show it"
-    return "the correlation of the halves of the movie does not fall below 1/7"
 
 
 def _mean(values: NDArray[np.float64]) -> float | None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_subpixel._util.generators import stepwise
 from napari_subpixel.analysis.beads import Beads, find_beads
-from napari_subpixel.analysis.decorrelation import decorrelation_nm
+from napari_subpixel.analysis.decorrelation import decorrelation
 from napari_subpixel.analysis.frc import Frc, frc
 from napari_subpixel.analysis.nena import Nena, nena, scatter_of
 from napari_subpixel.localizations import Localizations
@@ -117,8 +117,10 @@ def resolution(localizations: Localizations, *, seed: int = 0) -> Generator[str,
     correlation = frc(table, own_nm, seed=seed)
     warnings += correlation.warnings
     yield "decorrelation"
-    sharpness = decorrelation_nm(table, own_nm)
-    return Resolution(precision, correlation, sharpness, len(localizations), tuple(dict.fromkeys(warnings)), beads)
+    sharpness = decorrelation(table, own_nm)
+    warnings += filter(None, [sharpness.why_not])
+    n, said = len(localizations), tuple(dict.fromkeys(warnings))
+    return Resolution(precision, correlation, sharpness.resolution_nm, n, said, beads)
 
 
 def _of_molecules(localizations: Localizations) -> tuple[str, ...]:

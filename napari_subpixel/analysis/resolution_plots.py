@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_subpixel._util.figures import BLUE, VERMILION, check_plot_output, new_figure, save_figure
-from napari_subpixel.analysis.frc import THRESHOLD
+from napari_subpixel.analysis.crossings import THRESHOLD
 
 if TYPE_CHECKING:
     from napari_subpixel._util.figures import Figure

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_subpixel.analysis.blinking import DurationStatistics
+from napari_subpixel.analysis.crossings import THRESHOLD
 from napari_subpixel.analysis.drift_curve import DriftCurve
-from napari_subpixel.analysis.frc import THRESHOLD
 from napari_subpixel.analysis.resolution import Resolution
 from napari_subpixel.reports.charts import BLUE, GREEN, GREY, VERMILION, Bars, Chart, Line, Mark, value_text
 from napari_subpixel.reports.contents import Contents

@@ -9,13 +9,14 @@ import pytest
 from numpy.typing import NDArray
 
 from napari_subpixel import Localizations
-from napari_subpixel.analysis.decorrelation import decorrelation_nm, highest_frequency
+from napari_subpixel.analysis.decorrelation import decorrelation, highest_frequency
 from napari_subpixel.analysis.frc import N_SPLITS, frc
 from napari_subpixel.analysis.linking import link
 from napari_subpixel.analysis.nena import nena, scatter_of, textbook_nena
 from napari_subpixel.analysis.next_frame import NextFrameRows
 from napari_subpixel.analysis.resolution import resolution
 from napari_subpixel.analysis.returns import returns_per_row
+from napari_subpixel.analysis.tiles import fading
 from napari_subpixel.errors import PixelSizeError
 
 from .molecules import blinking
@@ -210,6 +211,15 @@ def test_a_molecule_of_many_frames_stays_in_one_half() -> None:
     assert measured.frc_nm is None or measured.frc_nm > 200
 
 
+@pytest.mark.parametrize(("n", "field_nm"), [(400, 6000.0), (8000, 4000.0)])
+def test_a_field_without_structure_has_no_frc_and_the_reason_is_given(n, field_nm) -> None:
+    rng = np.random.default_rng(27)
+    rows = simulated(in_plane(n, rng, field_nm), rng, spread=0.2)
+    measured = frc(rows.table(), rows.sigma)
+    assert (measured.frc_nm, measured.uncorrected_nm, measured.corrected_nm) == (None, None, None)
+    assert any(part in measured.warnings[0] for part in ("outline of the field", "by chance", "do not correlate"))
+
+
 def test_frc_of_a_large_field_is_that_of_its_tiles() -> None:
     rows = of_sites(6000, 16_000.0, 12, 10.0)
     measured = frc(rows.table(), rows.sigma)
@@ -249,7 +259,19 @@ def test_decorrelation_follows_the_width_of_the_spots(sigma_px) -> None:
 def test_decorrelation_of_nothing_is_none() -> None:
     assert highest_frequency(np.zeros((64, 64))) == 0
     one_place = Localizations({"frame": np.arange(200), "y": np.ones(200), "x": np.ones(200)}, pixel_size_nm=100)
-    assert decorrelation_nm(one_place, np.full(200, 10.0)) is None
+    assert decorrelation(one_place, np.full(200, 10.0)) == (None, "all rows are in one place: no image to decorrelate")
+    assert "99 rows are too few" in decorrelation(one_place[:99], np.full(99, 10.0)).why_not
+
+
+@pytest.mark.parametrize(("sigma_px", "signal_to_noise"), [(2.0, 1.0), (5.0, 1e4), (8.0, 5.0)])
+def test_decorrelation_of_wide_spots_in_noise_is_right_or_none(sigma_px, signal_to_noise) -> None:
+    from scipy.ndimage import gaussian_filter
+
+    rng = np.random.default_rng(32)
+    image = gaussian_filter((rng.random((256, 256)) < 0.02).astype(float), sigma_px)
+    image = image / image.std() + rng.normal(0, 1 / signal_to_noise, image.shape)
+    highest = highest_frequency(image * np.outer(fading(256), fading(256)))
+    assert highest == 0 or 2 / highest == pytest.approx(2.355 * sigma_px, rel=0.25)
 
 
 # -- all of them --------------------------------------------------------------------------------------------------
