@@ -13,6 +13,7 @@ Arguments = ParamSpec("Arguments")
 Progress = TypeVar("Progress", covariant=True)
 Value = TypeVar("Value", covariant=True)
 Result = TypeVar("Result")
+Name = TypeVar("Name")
 
 
 class Stepwise(Protocol[Arguments, Progress, Value]):
@@ -92,10 +93,21 @@ def in_silence(steps: Generator[Any, None, Result]) -> Generator[None, None, Res
     >>> list(in_silence(letter for letter in "ab"))
     [None, None]
     """
+    return (yield from under_name(None, steps))
+
+
+def under_name(name: Name, steps: Generator[Any, None, Result]) -> Generator[Name, None, Result]:
+    """Run a generator step by step, and yield one name in place of whatever it yields.
+
+    Examples
+    --------
+    >>> list(under_name("letters", (letter for letter in "ab")))
+    ['letters', 'letters']
+    """
     with closing(steps):
         while True:
             try:
                 next(steps)
             except StopIteration as end:
                 return end.value
-            yield
+            yield name

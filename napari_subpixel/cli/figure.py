@@ -135,13 +135,16 @@ def _detected(
 
 
 def _watched(steps: Any, name: str) -> Figure:
+    said = ""
     while True:
         try:
             step = next(steps)
         except StopIteration as end:
             made: Figure = end.value
             return made
-        say(f"{name}: {step} ...")
+        if step != said:
+            say(f"{name}: {step} ...")
+        said = step
 
 
 def _report(made: Figure, name: str, announced: Announcements) -> None:

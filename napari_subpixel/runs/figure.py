@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from napari_subpixel import formats
 from napari_subpixel._util.files import check_can_write, make_folder
-from napari_subpixel._util.generators import stepwise
+from napari_subpixel._util.generators import stepwise, under_name
 from napari_subpixel.analysis.drift import estimate_drift
 from napari_subpixel.analysis.drift_curve import DriftCurve, is_corrected
 from napari_subpixel.analysis.filters import Filter
@@ -86,7 +86,7 @@ def figure(
     """Correct drift, filter, measure the resolution, link, render, and write all of it with a report.
 
     A step that cannot be done, as drift of a few molecules, is left out, and the report says why. `figure.steps`
-    yields the name of each step before it begins.
+    yields the name of each step before it begins, and again wherever it can be ended.
 
     Parameters
     ----------
@@ -122,12 +122,12 @@ def figure(
     skipped: dict[str, str] = {}
     found = list(warnings)
     yield "drift"
-    drift = _drift(table, fiducials, steps, skipped, found)
+    drift = yield from _drift(table, fiducials, steps, skipped, found)
     corrected = table if drift is None else drift.correct(table)
     yield "filter"
     kept = _kept(corrected, keep, steps)
     yield "resolution"
-    measured = resolution(kept)
+    measured = yield from under_name("resolution", resolution.steps(kept))
     found += measured.warnings
     _note_resolution(measured, steps, skipped)
     yield "linking"
@@ -148,12 +148,12 @@ def _drift(
     steps: dict[str, str],
     skipped: dict[str, str],
     found: list[str],
-) -> DriftCurve | None:
+) -> Generator[str, None, DriftCurve | None]:
     if is_corrected(table):
         skipped["drift"] = "the table is corrected already"
         return None
     try:
-        curve = estimate_drift(table, fiducials=fiducials)
+        curve = yield from under_name("drift", estimate_drift.steps(table, fiducials=fiducials))
     except InputError as error:
         skipped["drift"] = str(error)
         return None

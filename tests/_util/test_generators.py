@@ -7,7 +7,7 @@ from collections.abc import Generator
 
 import pytest
 
-from napari_subpixel._util.generators import in_silence, stepwise
+from napari_subpixel._util.generators import in_silence, stepwise, under_name
 
 
 @stepwise
@@ -53,3 +53,4 @@ def test_the_return_annotation_need_not_be_text() -> None:
 
 def test_what_is_yielded_can_be_discarded() -> None:
     assert list(in_silence(add.steps([1, 2]))) == [None, None]
+    assert list(under_name("adding", add.steps([1, 2]))) == ["adding", "adding"]
