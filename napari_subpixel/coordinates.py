@@ -326,7 +326,12 @@ class ViewGrid:
     @property
     def first_centre_px(self) -> tuple[float, float]:
         """Place of the centre of the first pixel, (y, x) in camera pixels."""
-        y, x = ((first + HALF_PIXEL) / zoom - HALF_PIXEL for first, zoom in zip(self.first, self.zoom, strict=True))
+        return self.to_frame((0.0, 0.0))
+
+    def to_frame(self, px: ArrayLike) -> tuple[float, float]:
+        """Convert (y, x) in pixels of the rectangle, centres at integers, to camera pixels."""
+        every = zip(np.asarray(px, dtype=np.float64).tolist(), self.first, self.zoom, strict=True)
+        y, x = ((place + first + HALF_PIXEL) / zoom - HALF_PIXEL for place, first, zoom in every)
         return y, x
 
     @property

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, cast
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_subpixel.widgets.background.worker import Work
 from napari_subpixel.widgets.controls.progress import ProgressRow
-
-if TYPE_CHECKING:
-    from napari_subpixel.widgets.controls.panel import Panel
 
 #: Progress is shown for work that takes longer than this, in milliseconds.
 PATIENCE_MS = 300
@@ -31,6 +28,13 @@ class Request(Protocol):
         """Return the work, on the present state of the layers."""
 
 
+class Owner(Protocol):
+    """What work ends with."""
+
+    def begin(self, work: Work) -> Work:
+        """Start work that ends with this."""
+
+
 R = TypeVar("R", bound=Request)
 
 
@@ -41,8 +45,8 @@ class LatestWork(QObject, Generic[R]):
 
     Parameters
     ----------
-    panel : Panel
-        The widget with which all of it ends.
+    owner : QObject
+        A panel, or whatever else begins work that ends with it.
     progress : ProgressRow, optional
         Shown for work that takes long, with a button that stops it.
 
@@ -63,9 +67,9 @@ class LatestWork(QObject, Generic[R]):
     returned = Signal(object, object)
     failed = Signal(object)
 
-    def __init__(self, panel: Panel, progress: ProgressRow | None = None) -> None:
-        super().__init__(panel)
-        self._panel, self._progress = panel, progress
+    def __init__(self, owner: Owner, progress: ProgressRow | None = None) -> None:
+        super().__init__(cast(QObject, owner))
+        self._owner, self._progress = owner, progress
         self._work: Work | None = None
         self._waiting: R | None = None
         self._wanted = True
@@ -99,7 +103,7 @@ class LatestWork(QObject, Generic[R]):
         self._wanted, self._share = True, None
         self.began.emit(request)
         self._patience.start()
-        self._panel.begin(work)
+        self._owner.begin(work)
 
     def _deliver(self, value: object) -> None:
         if self._wanted:

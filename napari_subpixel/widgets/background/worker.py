@@ -150,6 +150,35 @@ class Work(QObject):
         self.finished.emit()
 
 
+class WorkGroup:
+    """Work that ends with something: with a widget, or a layer."""
+
+    def __init__(self) -> None:
+        self._works: list[Work] = []
+
+    def begin(self, work: Work) -> Work:
+        """Start work; connect its signals first."""
+        self._works.append(work)
+        works = self._works
+        # A slot that held the work would keep it, and the files that it opened, alive for ever.
+        work.finished.connect(lambda: _drop_ended(works))
+        work.start()
+        return work
+
+    def __iter__(self) -> Iterator[Work]:
+        """Give the work that is running."""
+        return iter(list(self._works))
+
+    def abandon(self) -> None:
+        """Stop all of it, wait until it has ended, and deliver nothing more."""
+        for work in self:
+            work.abandon()
+
+
+def _drop_ended(works: list[Work]) -> None:
+    works[:] = [work for work in works if work.is_running]
+
+
 # -- warnings of other threads ------------------------------------------------------------------------------------
 
 _lock = threading.Lock()

@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_subpixel.widgets.background.worker import Work
+from napari_subpixel.widgets.background.worker import Work, WorkGroup
 from napari_subpixel.widgets.controls.links import Links
 
 if TYPE_CHECKING:
@@ -73,10 +73,10 @@ class Panel(QWidget):
         self._choices: list[ComboBox] = []
         self._preferences: dict[ComboBox, _Preference] = {}
         self._was_docked = False
-        self._works: list[Work] = []
-        # The list, not the widget, is what the slot may touch: the widget is gone by then.
+        self._works = WorkGroup()
+        # The group, not the widget, is what the slot may touch: the widget is gone by then.
         works = self._works
-        self.destroyed.connect(lambda *_: _abandon(works))
+        self.destroyed.connect(lambda *_: works.abandon())
         self._timers: list[QTimer] = []
         self._links_made: list[Links] = []
         self._docked = QTimer(self, singleShot=True, interval=0)
@@ -216,12 +216,7 @@ class Panel(QWidget):
 
     def begin(self, work: Work) -> Work:
         """Start work that ends with this widget; connect its signals first."""
-        self._works.append(work)
-        works = self._works
-        # A slot that held the work would keep it, and the files that it opened, alive for ever.
-        work.finished.connect(lambda: _drop_ended(works))
-        work.start()
-        return work
+        return self._works.begin(work)
 
     def dock_closed(self) -> None:
         """Cancel running work and disconnect; called when the dock is closed and the viewer stays."""
@@ -229,7 +224,7 @@ class Panel(QWidget):
             timer.stop()
         for links in self._links_made:
             links.clear()
-        for work in list(self._works):
+        for work in self._works:
             work.cancel()
             # Keep the panel until the work has ended: a panel without references would be destroyed, and wait for it.
             work.finished.connect(lambda panel=self: None)
@@ -264,15 +259,6 @@ def elide(box: QComboBox) -> None:
     """Keep a choice from being as wide as its longest entry."""
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     box.setMinimumContentsLength(LEAST_LETTERS)
-
-
-def _abandon(works: list[Work]) -> None:
-    for work in list(works):
-        work.abandon()
-
-
-def _drop_ended(works: list[Work]) -> None:
-    works[:] = [work for work in works if work.is_running]
 
 
 class _Preference:

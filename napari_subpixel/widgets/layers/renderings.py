@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_subpixel.coordinates import SuperResolutionGrid
+from napari_subpixel.coordinates import SuperResolutionGrid, ViewGrid
 from napari_subpixel.rendering.render import SuperResolutionImage
 from napari_subpixel.widgets.layers.movies import AXES, KEY, UNITS, LayerData, pixel_size_of
 
@@ -65,16 +65,16 @@ def rendering_layer_data(
     over : napari.layers.Layer, optional
         The layer of the frames, if the points' own pixels are others.
     """
-    notes = RenderingNotes(rendered.provenance, _movie_key(points), grid=rendered.grid)
+    notes = RenderingNotes(rendered.provenance, movie_key_of(points), grid=rendered.grid)
     if points is not None:
         notes.points = points.unique_id
     if over is not None:
-        notes.movie = _movie_key(over)
+        notes.movie = movie_key_of(over)
     arguments = {
         "name": name,
         "colormap": colormap,
         "blending": "additive",
-        "contrast_limits": _contrast(rendered.image),
+        "contrast_limits": contrast_limits_of(rendered.image),
         "metadata": {KEY: notes},
         **placement(rendered, over or points),
     }
@@ -103,7 +103,7 @@ def fill(layer: Image, rendered: SuperResolutionImage, points: Points, *, over: 
         if name != "axis_labels":
             setattr(layer, name, value)
     if was_dark or not alike:
-        layer.contrast_limits = _contrast(rendered.image)
+        layer.contrast_limits = contrast_limits_of(rendered.image)
 
 
 def rendering_of(points: Points, layers: Iterable[Layer]) -> Image | None:
@@ -135,20 +135,32 @@ def placement(rendered: SuperResolutionImage, points: Layer | None = None) -> di
             "units": UNITS[1:],
             "axis_labels": AXES[1:],
         }
+    # Length of a camera pixel in the units of the points' layer, whatever these are.
+    first_pixel = np.asarray(rendered.translate_nm) / rendered.grid.frame_pixel_size_nm
+    return _placed(first_pixel, rendered.grid.zoom, points)
+
+
+def grid_placement(grid: ViewGrid, over: Layer) -> dict[str, Any]:
+    """Return the arguments that place an image of a part of the frames over a layer whose last axes are these."""
+    return _placed(np.asarray(grid.first_centre_px), np.asarray(grid.zoom), over)
+
+
+def _placed(
+    first_pixel: NDArray[np.float64], zoom: float | NDArray[np.float64], over: Layer
+) -> dict[str, Any]:
+    """Return the arguments that place an image with this many pixels per camera pixel, the first one at a place."""
     from napari.utils.transforms import Affine
 
-    # Length of a camera pixel in the units of the points' layer, whatever these are.
-    scale = np.asarray(points.scale)[-2:]
-    first_pixel = np.asarray(rendered.translate_nm) / rendered.grid.frame_pixel_size_nm
-    turned = Affine(scale=scale, rotate=_last_two(points.rotate), shear=_last_shear(points.shear))
+    scale = np.asarray(over.scale)[-2:]
+    turned = Affine(scale=scale, rotate=_last_two(over.rotate), shear=_last_shear(over.shear))
     return {
-        "scale": scale / rendered.grid.zoom,
-        "translate": np.asarray(points.translate)[-2:] + turned(first_pixel),
-        "rotate": _last_two(points.rotate),
-        "shear": _last_shear(points.shear),
-        "affine": _last_two_affine(np.asarray(points.affine)),
-        "units": points.units[-2:],
-        "axis_labels": points.axis_labels[-2:],
+        "scale": scale / zoom,
+        "translate": np.asarray(over.translate)[-2:] + turned(first_pixel),
+        "rotate": _last_two(over.rotate),
+        "shear": _last_shear(over.shear),
+        "affine": _last_two_affine(np.asarray(over.affine)),
+        "units": over.units[-2:],
+        "axis_labels": over.axis_labels[-2:],
     }
 
 
@@ -165,7 +177,7 @@ def _last_two_affine(affine: NDArray[Any]) -> NDArray[Any]:
     return affine[-3:, -3:]
 
 
-def _movie_key(layer: Layer | None) -> str | None:
+def movie_key_of(layer: Layer | None) -> str | None:
     """Key of the movie that a layer is, or belongs to."""
     notes = layer.metadata.get(KEY) if layer is not None else None
     return getattr(notes, "movie", None) or getattr(notes, "key", None)
@@ -177,9 +189,16 @@ def _method_of(provenance: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(about.get(name) for name in ("method", "pixel_size_nm", "sigma_nm"))
 
 
-def _contrast(image: NDArray[np.float32]) -> tuple[float, float]:
-    """Limits from no points to a high quantile of the lit pixels; a Gaussian's far tails are not lit."""
-    step = max(1, round((image.size / CONTRAST_IMAGE_PIXELS) ** 0.5))
+def contrast_limits_of(image: NDArray[np.float32], n_pixels: int = CONTRAST_IMAGE_PIXELS) -> tuple[float, float]:
+    """Return limits from no points to a high quantile of the lit pixels; a Gaussian's far tails are not lit.
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (height, width)
+    n_pixels : int
+        They come from about this many pixels of a larger image.
+    """
+    step = max(1, round((image.size / n_pixels) ** 0.5))
     sample = image[::step, ::step]
     lit = sample[sample > 1e-3 * sample.max()] if sample.size else sample
     return 0.0, float(np.quantile(lit, BRIGHT_QUANTILE)) if lit.size else 1.0
