@@ -28,6 +28,7 @@ from napari_subpixel.widgets.controls.scores import SCORES, parsed_tolerances, s
 from napari_subpixel.widgets.controls.staleness import Outdated
 from napari_subpixel.widgets.controls.table import ReadOnlyTable
 from napari_subpixel.widgets.controls.words import Colour, Words, background_now
+from napari_subpixel.widgets.layers.hidden import HiddenLayers
 from napari_subpixel.widgets.layers.matches import FALSE_POSITIVES, KINDS, MISSES, TRUE_POSITIVES, show_matches
 from napari_subpixel.widgets.layers.points import notes_of
 from napari_subpixel.widgets.layers.results import (
@@ -79,7 +80,7 @@ class EvaluateAgainstTruth(Panel):
         super().__init__(napari_viewer)
         self._shown: tuple[EvaluationRequest, EvaluationResult] | None = None
         self._matches: list[Points] = []
-        self._hidden: list[Layer] = []
+        self._hidden = HiddenLayers()
         self._links = self.new_links()
         self._rest = self.rest_timer(REST_MS, self._follow)
         self._build_form()
@@ -385,9 +386,7 @@ class EvaluateAgainstTruth(Panel):
         """Hide the match, and show again the layers that it replaced."""
         for layer in self._matches:
             layer.visible = False
-        for layer in self._hidden:
-            layer.visible = True
-        self._hidden.clear()
+        self._hidden.show()
 
     def _show_layers(self, *, hide: bool) -> None:
         """Show the match, and hide the layers that it comes from, which would cover it."""
@@ -395,10 +394,7 @@ class EvaluateAgainstTruth(Panel):
         request, outcome = self._shown
         self._matches = show_matches(self.viewer, request.result, outcome.found, outcome.truth, self._match)
         if hide:
-            for layer in request.layers:
-                if layer.visible:
-                    layer.visible = False
-                    self._hidden.append(layer)
+            self._hidden.hide(*request.layers)
 
     # -- following the threshold --------------------------------------------------------------------------------------
 

@@ -1,43 +1,53 @@
-"""The widget *Render*: an image over the movie that follows the threshold."""
+"""The widget *Render*: an image over the movie of what is in view, or of the whole field."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton
 
 from napari_subpixel.errors import InputError, PixelSizeError
 from napari_subpixel.rendering.image_files import save_image
-from napari_subpixel.rendering.render import METHODS, SuperResolutionImage
+from napari_subpixel.rendering.render import SuperResolutionImage
 from napari_subpixel.widgets.background.latest_request import LatestWork
+from napari_subpixel.widgets.background.picture_export import PictureExport, exported
 from napari_subpixel.widgets.background.rendering import RenderRequest, settings_of
+from napari_subpixel.widgets.background.view_drawing import ViewDrawing, described_picture
+from napari_subpixel.widgets.background.view_pictures import Picture
 from napari_subpixel.widgets.background.worker import Work
+from napari_subpixel.widgets.controls.export_dialog import ask_export
 from napari_subpixel.widgets.controls.messages import reported
-from napari_subpixel.widgets.controls.panel import Panel
 from napari_subpixel.widgets.controls.pixel_size import SET_PIXEL_SIZE, ask_pixel_size
 from napari_subpixel.widgets.controls.progress import ProgressRow
 from napari_subpixel.widgets.controls.refusals import Refusal
+from napari_subpixel.widgets.controls.render_form import COLORMAPS, WHOLE_FIELD, RenderForm
 from napari_subpixel.widgets.controls.saving import with_suffix
 from napari_subpixel.widgets.controls.words import Words
-from napari_subpixel.widgets.layers.movies import MovieLayer, is_movie
+from napari_subpixel.widgets.layers.hidden import HiddenLayers
+from napari_subpixel.widgets.layers.movies import MovieLayer
 from napari_subpixel.widgets.layers.points import notes_of
 from napari_subpixel.widgets.layers.renderings import fill, rendered_image, rendering_layer_data, rendering_of
-from napari_subpixel.widgets.layers.results import Ground, ground_of, is_result, is_table, movie_of, needs_movie
+from napari_subpixel.widgets.layers.results import (
+    Ground,
+    ground_of,
+    movie_of,
+    needs_movie,
+    snapshot,
+)
+from napari_subpixel.widgets.layers.view_image import ViewImage, view_image_of
 
 if TYPE_CHECKING:
     from napari import Viewer
-    from napari.layers import Image, Points
+    from napari.layers import Image, Layer, Points
 
-#: Colormaps offered here; the layer's own controls offer all of napari's.
-COLORMAPS = ("inferno", "hot", "magma", "fire", "viridis", "turbo", "gray", "green", "magenta", "cyan")
 #: The image follows the threshold once that has not moved for this long, in milliseconds.
 REST_MS = 150
 
 
-class RenderSuperResolution(Panel):
+class RenderSuperResolution(RenderForm):
     """Renders localizations into an image layer exactly over their movie.
 
     Parameters
@@ -48,79 +58,19 @@ class RenderSuperResolution(Panel):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
         self._links = self.new_links()
+        self._hidden = HiddenLayers()
         self._rest = self.rest_timer(REST_MS, self._follow)
-        self._build_form()
         self._build_actions()
-        self._method_changed()
+        self.points.changed.connect(self._points_changed)
+        self.colormap.changed.connect(self._colormap_changed)
+        self.follow.changed.connect(self._threshold_changed)
+        self.extent.changed.connect(self._layers_changed)
+        for control in (self.method, self.sigma_nm, self.colour_by):
+            control.changed.connect(self._look_changed)
+        self.hide_others.changed.connect(self._hide_others_changed)
         self._points_changed()
 
     # -- the parts ----------------------------------------------------------------------------------------------------
-
-    def _build_form(self) -> None:
-        self._build_choices()
-        self._build_settings()
-        self._form = self.add_form(
-            self.points,
-            self.frames_of,
-            self.pixel_size_nm,
-            self.method,
-            self.sigma_nm,
-            self.colormap,
-            self.follow,
-        )
-        self.points.changed.connect(self._points_changed)
-        self.method.changed.connect(self._method_changed)
-        self.colormap.changed.connect(self._colormap_changed)
-        self.follow.changed.connect(self._threshold_changed)
-
-    def _build_choices(self) -> None:
-        """Make the choices of layers."""
-        self.points = self.layer_choice(
-            "Localizations",
-            is_table,
-            prefers=is_result,
-            tooltip="The points layer to render; hidden points are left out",
-        )
-        self.frames_of = self.layer_choice(
-            "On the frames of",
-            is_movie,
-            tooltip="The movie that these points lie on, since they do not record the size of its frames",
-        )
-
-    def _build_settings(self) -> None:
-        """Make the controls of how to render."""
-        self.pixel_size_nm = FloatSpinBox(
-            label="Pixel size [nm]",
-            value=10.0,
-            min=0.01,
-            max=10_000.0,
-            step=1.0,
-            tooltip="Width of a pixel of the image; 10 nm suits most results. It need not divide the camera's",
-        )
-        self.method = ComboBox(
-            label="Method",
-            choices=METHODS,
-            tooltip="gaussian: every point is a spot of sum 1, as wide as its uncertainty\n"
-            "histogram: the number of points in each pixel",
-        )
-        self.sigma_nm = FloatSpinBox(
-            label="Sigma [nm]",
-            value=0.0,
-            min=0.0,
-            max=10_000.0,
-            step=1.0,
-            tooltip="Standard deviation of the spots. auto: each point's own uncertainty if it was measured, else "
-            "one pixel of the image",
-        )
-        self.sigma_nm.native.setSpecialValueText("auto")
-        self.colormap = ComboBox(
-            label="Colormap", choices=COLORMAPS, tooltip="Colours from no points to many; applied at once"
-        )
-        self.follow = CheckBox(
-            text="Follow the threshold",
-            value=True,
-            tooltip="Render again when the threshold or the filter of these localizations changes",
-        )
 
     def _build_actions(self) -> None:
         self.render_button = QPushButton("Render")
@@ -129,8 +79,14 @@ class RenderSuperResolution(Panel):
         self.save_button = QPushButton("Save image...")
         self.save_button.setToolTip("Write the image as OME-TIFF, with its pixel size and provenance")
         self.save_button.clicked.connect(self.ask_and_save)
+        self.export_button = QPushButton("Export picture...")
+        self.export_button.setToolTip(
+            "Write the view or the whole field: as PNG with scale bar and bar of colours, or its values as OME-TIFF"
+        )
+        self.export_button.clicked.connect(self.ask_and_export)
         row = QHBoxLayout()
         row.addWidget(self.render_button, stretch=2)
+        row.addWidget(self.export_button, stretch=1)
         row.addWidget(self.save_button, stretch=1)
         self.column.addLayout(row)
         self.progress = ProgressRow()
@@ -151,40 +107,37 @@ class RenderSuperResolution(Panel):
 
     def _points_changed(self, _: object = None) -> None:
         self._listen()
-        image = self.image
-        if image is not None and image.colormap.name in COLORMAPS:
+        shown = self.image or self.view_image
+        if shown is not None and not shown.rgb and shown.colormap.name in COLORMAPS:
             with self.colormap.changed.blocked():
-                self.colormap.value = image.colormap.name
+                self.colormap.value = shown.colormap.name
+        with self.colour_by.changed.blocked():
+            self.colour_by.reset_choices()
         self._layers_changed()
 
-    def _layers_changed(self) -> None:
+    def _layers_changed(self, _: object = None) -> None:
         points = self.points.value
         foreign = points is not None and needs_movie(points, self.viewer.layers)
         self._form.setRowVisible(self.frames_of.native, foreign)
         self.save_button.setEnabled(self.image is not None)
-
-    def _method_changed(self, _: object = None) -> None:
-        self.sigma_nm.enabled = self.method.value == "gaussian"
+        self.save_button.setVisible(self.extent.value == WHOLE_FIELD)
 
     def _colormap_changed(self, name: str) -> None:
-        if (image := self.image) is not None:
-            image.colormap = name
+        for image in (self.image, self.view_image):
+            if image is not None and not image.rgb:
+                image.colormap = name
 
     @property
     def image(self) -> Image | None:
-        """The image that was rendered from the chosen points, if it is in the viewer."""
+        """The image of the whole field that was rendered from the chosen points, if it is in the viewer."""
         points = self.points.value
         return None if points is None else rendering_of(points, self.viewer.layers)
 
     @property
-    def settings(self) -> dict[str, Any]:
-        """How to render: keyword arguments of `napari_subpixel.rendering.render.render`."""
-        wide = self.method.value == "gaussian" and self.sigma_nm.value > 0
-        return {
-            "pixel_size_nm": self.pixel_size_nm.value,
-            "method": self.method.value,
-            "sigma_nm": self.sigma_nm.value if wide else None,
-        }
+    def view_image(self) -> ViewImage | None:
+        """The image of what is in view of the chosen points, if it is in the viewer."""
+        points = self.points.value
+        return None if points is None else view_image_of(points, self.viewer.layers)
 
     # -- rendering ----------------------------------------------------------------------------------------------------
 
@@ -196,8 +149,11 @@ class RenderSuperResolution(Panel):
                 raise InputError(f"{points.name}: there are no points to render")
             ground = ground_of(points, self.viewer.layers, self.frames_of.value)
             ground.check_known(points)
-            self._listen()
-            self.latest.ask(RenderRequest(points, ground, self.settings, by_hand=True))
+            if self.extent.value == WHOLE_FIELD:
+                self._listen()
+                self.latest.ask(RenderRequest(points, ground, self.settings, by_hand=True))
+            else:
+                self._draw_view(points)
 
     def _cure_of(self, error: BaseException) -> tuple[str, Callable[[], object]] | None:
         return (SET_PIXEL_SIZE, self.set_pixel_size) if isinstance(error, PixelSizeError) and self._movie() else None
@@ -227,6 +183,56 @@ class RenderSuperResolution(Panel):
             raise InputError("there is no points layer to render: detect molecules, or open a table of localizations")
         return points
 
+    # -- what is in view ----------------------------------------------------------------------------------------------
+
+    def _draw_view(self, points: Points) -> None:
+        """Draw what is in view from now on, in place of an earlier rendering of these points."""
+        old = self.view_image
+        if old is not None and old.rgb == bool(self.look.colour_by):
+            old.drawing.set_look(self.look)
+        else:
+            drawing = self._new_drawing(points)
+            self._insert(drawing.layer, points, old or self.image)
+        self._listen()
+
+    def _new_drawing(self, points: Points) -> ViewDrawing:
+        viewer, frames_of = self.viewer, self.frames_of.value
+        find = partial(ground_of, points, viewer.layers, frames_of)
+        drawing = ViewDrawing(viewer, points, find, self.look, colormap=self.colormap.value)
+        drawing.set_follows(self.follow.value)
+        return drawing
+
+    def _look_changed(self, _: object = None) -> None:
+        """Draw what is in view in another way at once."""
+        points, image = self.points.value, self.view_image
+        if points is not None and image is not None and image.drawing.look != self.look:
+            self._draw_view(points)
+
+    def _view_drawn(self, picture: Picture) -> None:
+        image = self.view_image
+        if image is not None and picture is image.drawing.picture:
+            self.status.setText(described_picture(picture, image.drawing))
+
+    def _insert(self, image: Layer, points: Points, instead_of: Layer | None) -> None:
+        """Put an image below its points or in place of another, with a scale bar, and hide what would cover it."""
+        layers = self.viewer.layers
+        place = layers.index(instead_of or points) if (instead_of or points) in layers else len(layers)
+        layers.insert(place, image)
+        if instead_of is not None:
+            layers.remove(instead_of)
+        self.viewer.canvas.overlays.scale_bar.visible = True
+        if self.hide_others.value and instead_of is None:
+            self._hide_others(points)
+
+    def _hide_others(self, points: Points) -> None:
+        movie = self._movie()
+        self._hidden.hide(points, *([] if movie is None else [movie.layer]))
+
+    def _hide_others_changed(self, hide: bool) -> None:
+        self._hidden.show()
+        if hide and self.points.value is not None and (self.image or self.view_image) is not None:
+            self._hide_others(self.points.value)
+
     def _deliver(self, request: RenderRequest, rendered: SuperResolutionImage) -> None:
         image = rendering_of(request.points, self.viewer.layers)
         if image is not None:
@@ -241,11 +247,9 @@ class RenderSuperResolution(Panel):
         """Insert a new image below its points."""
         from napari.layers import Layer
 
-        layers = self.viewer.layers
         name = f"{points.name}, super-resolution"
         data = rendering_layer_data(rendered, points, name=name, colormap=self.colormap.value, over=ground.layer)
-        place = layers.index(points) if points in layers else len(layers)
-        layers.insert(place, Layer.create(*data))
+        self._insert(Layer.create(*data), points, view_image_of(points, self.viewer.layers))
 
     # -- following the threshold --------------------------------------------------------------------------------------
 
@@ -256,8 +260,12 @@ class RenderSuperResolution(Panel):
             notes = notes_of(self.points.value)
             for signal in (notes.threshold_changed, notes.filter_changed):
                 self._links.connect(signal, self._threshold_changed)
+        if (image := self.view_image) is not None:
+            self._links.connect(image.drawing.drawn, self._view_drawn)
 
     def _threshold_changed(self, _: object = None) -> None:
+        if (image := self.view_image) is not None:
+            image.drawing.set_follows(self.follow.value)
         if self.follow.value:
             self._rest.start()
 
@@ -290,6 +298,48 @@ class RenderSuperResolution(Panel):
             image = self._image_to_save()
             path = with_suffix(path, ".tif")
             work = Work(_saved, path, rendered_image(image))
+            work.returned.connect(lambda _: self.status.setText(f"Saved {path.name}."))
+            self.begin(work)
+
+    def ask_and_export(self) -> None:
+        """Ask what to write and where, and write it."""
+        with reported():
+            points, view = self._chosen_points(), self.view_image
+            ground = ground_of(points, self.viewer.layers, self.frames_of.value)
+            ground.check_known(points)
+            screen_nm = None if view is None else (ground.pixel_size_nm or 1.0) / view.drawing.in_view.zoom[1]
+            choice = ask_export(self, screen_nm, points.name)
+            if choice is not None:
+                self.export(choice.path, choice.pixel_size_nm, whole=choice.whole)
+
+    def export(self, path: str | Path, pixel_size_nm: float, *, whole: bool) -> None:
+        """Write the whole field or what is in view, in the background.
+
+        Parameters
+        ----------
+        path : path-like
+            Ends in .png, for a picture with scale bar and bar of colours, or in .tif, for values.
+        pixel_size_nm : float
+            Width of a pixel.
+        whole : bool
+            Whether to write the whole field.
+        """
+        with reported():
+            points, view = self._chosen_points(), self.view_image
+            ground = ground_of(points, self.viewer.layers, self.frames_of.value)
+            ground.check_known(points)
+            path = with_suffix(path, ".png")
+            export = PictureExport.of(
+                path,
+                snapshot(points),
+                ground,
+                self.look,
+                pixel_size_nm,
+                view,
+                whole=whole,
+                colormap=self.colormap.value,
+            )
+            work = Work(exported, export)
             work.returned.connect(lambda _: self.status.setText(f"Saved {path.name}."))
             self.begin(work)
 

@@ -18,6 +18,7 @@ from napari_subpixel.localizations import Localizations
 from napari_subpixel.rendering.render import render
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.widgets.background import rendering as module
+from napari_subpixel.widgets.controls.render_form import WHOLE_FIELD
 from napari_subpixel.widgets.layers.movies import KEY, MovieLayer, movie_layer_data
 from napari_subpixel.widgets.layers.points import points_layer, set_threshold, table_of
 from napari_subpixel.widgets.layers.renderings import RenderingNotes
@@ -67,6 +68,7 @@ def points(viewer, movie):
 def make_widget(viewer):
     def make():
         widget = RenderSuperResolution(viewer)
+        widget.extent.value = WHOLE_FIELD
         viewer.window.add_dock_widget(widget, name="Render")
         return widget
 

@@ -13,7 +13,7 @@ from qtpy.QtGui import QGuiApplication
 from napari_subpixel.coordinates import ViewGrid
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.widgets.background.latest_request import LatestWork
-from napari_subpixel.widgets.background.view_pictures import GAMMA, Drawn, Look, Picture, ViewRequest
+from napari_subpixel.widgets.background.view_pictures import GAMMA, QUANTITIES, Drawn, Look, Picture, ViewRequest
 from napari_subpixel.widgets.background.worker import Work, WorkGroup
 from napari_subpixel.widgets.controls.links import Links
 from napari_subpixel.widgets.layers.movies import KEY
@@ -54,6 +54,9 @@ class ViewDrawing(QObject):
         The layer, to be put into the viewer.
     picture : Picture, optional
         What it shows.
+    look : Look
+    follows : bool
+        Whether molecules that are hidden or shown are drawn without or with them at once.
     drawn : Signal(object)
         A picture that it shows from now on.
     failed : Signal(object)
@@ -67,7 +70,8 @@ class ViewDrawing(QObject):
         self, viewer: Viewer, points: Points, ground: Callable[[], Ground], look: Look, *, colormap: str
     ) -> None:
         super().__init__(viewer.window._qt_window)
-        self.points, self._ground, self._look = points, ground, look
+        self.points, self._ground, self.look = points, ground, look
+        self.follows = True
         self.picture: Picture | None = None
         self._prepared = Drawn()
         self._rows: ArrayLike | None = None
@@ -114,7 +118,7 @@ class ViewDrawing(QObject):
 
     def _new_layer(self, viewer: Viewer, colormap: str) -> ViewImage:
         """Return a layer without molecules, and listen to it."""
-        ground, coloured = self._ground(), bool(self._look.colour_by)
+        ground, coloured = self._ground(), bool(self.look.colour_by)
         grid = ViewGrid.covering((-1, -1), self._frame_shape, zoom=(1.0, 1.0), frame_shape=self._frame_shape)
         assert grid is not None
         notes = RenderingNotes({}, movie_key_of(ground.layer) or movie_key_of(self.points), self.points.unique_id)
@@ -133,7 +137,9 @@ class ViewDrawing(QObject):
         self._links.connect(layer.view_changed, self._view_changed)
         self._links.connect(layer.events.contrast_limits, self._contrast_changed)
         self._links.connect(viewer.layers.events.removed, self._removed)
-        self._links.connect(notes_of(self.points).threshold_changed, self._rows_changed)
+        points_notes = notes_of(self.points)
+        for signal in (points_notes.threshold_changed, points_notes.filter_changed):
+            self._links.connect(signal, self._rows_changed)
         for event in ("data", "scale", "translate"):
             self._links.connect(getattr(self.points.events, event), self._points_changed)
         self._links.connect(self.points.events.set_data, self._rows_changed)
@@ -154,8 +160,13 @@ class ViewDrawing(QObject):
 
     def set_look(self, look: Look) -> None:
         """Draw in another way; density and colours of a quantity need layers of their own."""
-        self._look, self._limit, self._own_contrast = look, None, True
+        self.look, self._limit, self._own_contrast = look, None, True
         self._ask_again()
+
+    def set_follows(self, follows: bool) -> None:
+        """Say whether to draw the molecules that are shown, as they are hidden and shown."""
+        self.follows = follows
+        self._rows_changed()
 
     def set_rows(self, rows: ArrayLike | None) -> None:
         """Draw only molecules of the rows that a mask or an array of indices names; None: all that are shown."""
@@ -166,7 +177,7 @@ class ViewDrawing(QObject):
         self._changed.start()
 
     def _rows_changed(self, _: object = None) -> None:
-        if self.points.shown is not self._seen:
+        if self.follows and self.points.shown is not self._seen:
             self._note_shown()
             self._ask_again()
 
@@ -225,10 +236,11 @@ class ViewDrawing(QObject):
             self._prepared,
             self._source,
             (self._shown, self._rows),
+            ground,
             ground.frame_shape,
             ground.pixel_size_nm,
             _on_screen(self._in_view),
-            self._look,
+            self.look,
             self._limit,
             sharp,
         )
@@ -238,15 +250,16 @@ class ViewDrawing(QObject):
         if picture is None or bool(request.look.colour_by) != self.layer.rgb:
             return
         self.picture = picture
-        self.layer.show(picture.values, picture.view.grid, self._ground().layer)
+        is_sharp = picture.view.is_sharp
+        self.layer.show(picture.values, picture.view.grid, request.ground.layer, with_thumbnail=is_sharp)
         if self._own_contrast:
             # The first sharp picture of a zoom sets its contrast; until then every one may.
-            if picture.view.is_sharp:
+            if is_sharp:
                 self._limit = picture.limit
-            if not self.layer.rgb:
+            if not self.layer.rgb and self.layer.contrast_limits[1] != picture.limit:
                 with self.layer.events.contrast_limits.blocker(self._contrast_changed):
                     self.layer.contrast_limits = (0.0, picture.limit)
-        if picture.view.is_sharp and request.in_view == _on_screen(self._in_view):
+        if is_sharp and request.in_view == _on_screen(self._in_view):
             self._rest.stop()
         self.drawn.emit(picture)
 
@@ -258,3 +271,16 @@ def _on_screen(in_view: InView) -> InView:
     """Return a view in the pixels of a screen that has several to one of a window."""
     ratio = QGuiApplication.primaryScreen().devicePixelRatio()
     return in_view._replace(zoom=(in_view.zoom[0] * ratio, in_view.zoom[1] * ratio))
+
+
+def described_picture(picture: Picture, drawing: ViewDrawing) -> str:
+    """Return what a layer shows, in words."""
+    grid, size = picture.view.grid, picture.pixel_size_nm
+    words = f"{drawing.points.name} in pixels of {size / grid.zoom[1]:.3g} nm"
+    if not picture.view.is_sharp:
+        words += ", for now"
+    quantity = QUANTITIES.get(drawing.look.colour_by)
+    if quantity is not None and picture.value_range is not None:
+        low, high = picture.value_range
+        return f"{words}; colours: {quantity.label} from {low:.4g} (blue) to {high:.4g} (red)."
+    return f"{words}; full brightness at {picture.limit:.3g} molecules per µm²."

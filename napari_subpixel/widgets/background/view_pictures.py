@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_subpixel.coordinates import ViewGrid
-from napari_subpixel.localizations import Localizations
+from napari_subpixel.localizations import REQUIRED, Localizations
 from napari_subpixel.rendering.views import MoleculeViews, View, ViewStyle
 from napari_subpixel.widgets.background.worker import Work
+from napari_subpixel.widgets.layers.points import has_column
 from napari_subpixel.widgets.layers.renderings import contrast_limits_of
+from napari_subpixel.widgets.layers.results import Ground
 from napari_subpixel.widgets.layers.view_image import InView
+
+if TYPE_CHECKING:
+    from napari.layers import Points
 
 #: Pictures while one pans and zooms take about as long as it takes to add molecules to this many pixels.
 QUICK_WORK = 1.5e8
@@ -66,6 +71,11 @@ QUANTITIES = {
 }
 
 
+def can_colour(points: Points, name: str) -> bool:
+    """Say whether the molecules of a layer have a quantity."""
+    return all(column in REQUIRED or has_column(points, column) for column in QUANTITIES[name].columns)
+
+
 class Look(NamedTuple):
     """How molecules are drawn.
 
@@ -101,12 +111,15 @@ class Picture(NamedTuple):
         Molecules per square micrometre that are shown fully bright.
     value_range : (float, float), optional
         Quantity of the first and of the last colour.
+    pixel_size_nm : float
+        Of the frames.
     """
 
     values: NDArray[Any]
     view: View
     limit: float
     value_range: tuple[float, float] | None
+    pixel_size_nm: float
 
 
 class Drawn:
@@ -147,7 +160,10 @@ class ViewRequest:
         Returns the table, hidden molecules included, in pixels of the frames; another one where that has changed.
     rows : tuple
         Masks, or arrays of indices, that a row must be in all of; entries that are None name all rows.
+    ground : Ground
+        What the points lie on.
     frame_shape : (int, int)
+        Of the frames.
     pixel_size_nm : float
         Of the frames.
     in_view : InView
@@ -161,6 +177,7 @@ class ViewRequest:
     drawn: Drawn
     source: Callable[[], Localizations]
     rows: tuple[Any, ...]
+    ground: Ground
     frame_shape: tuple[int, int]
     pixel_size_nm: float
     in_view: InView
@@ -212,23 +229,44 @@ def _picture(view: View, request: ViewRequest, value_range: tuple[float, float] 
     if request.limit is not None and 1 / KEPT_WITHIN <= limit / request.limit <= KEPT_WITHIN:
         limit = request.limit
     if view.light is None:
-        return Picture(density, view, limit, None)
-    return Picture(in_colours(density, view, limit), view, limit, value_range)
+        return Picture(density, view, limit, None, request.pixel_size_nm)
+    return Picture(in_colours(density, view.image, view.light, limit), view, limit, value_range, request.pixel_size_nm)
 
 
-def in_colours(density: NDArray[np.float32], view: View, limit: float) -> NDArray[np.uint8]:
-    """Return the mean colours of the molecules of each pixel, as bright as their density, shape (height, width, 3)."""
-    assert view.light is not None
-    level = np.clip(density / np.float32(limit), 0, 1) ** np.float32(GAMMA) * np.float32(255)
-    share = level / np.where(view.image > 0, view.image, 1)
+def brightness(density: NDArray[np.float32], limit: float, gamma: float = GAMMA) -> NDArray[np.float32]:
+    """Return from 0 to 1 how bright a density is shown."""
+    return np.clip(density / np.float32(limit), 0, 1) ** np.float32(gamma)
+
+
+def in_colours(
+    density: NDArray[np.float32], points: NDArray[np.float32], light: NDArray[np.float32], limit: float
+) -> NDArray[np.uint8]:
+    """Return the mean colours of the molecules of each pixel, as bright as these are dense.
+
+    Parameters
+    ----------
+    density, points : ndarray of float32, shape (height, width)
+        Molecules per square micrometre, and per pixel.
+    light : ndarray of float32, shape (3, height, width)
+        Sums of their colours.
+    limit : float
+        Density that is fully bright.
+
+    Returns
+    -------
+    ndarray of uint8, shape (height, width, 3)
+    """
+    share = brightness(density, limit) * np.float32(255) / np.where(points > 0, points, 1)
     colours = np.empty((*density.shape, 3), np.uint8)
     for channel in range(3):
-        colours[..., channel] = np.rint(np.clip(view.light[channel] * share, 0, 255))
+        colours[..., channel] = np.rint(np.clip(light[channel] * share, 0, 255))
     return colours
 
 
 def _same(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
-    return len(one) == len(other) and all(a is b or (isinstance(a, str) and a == b) for a, b in zip(one, other, strict=True))
+    return len(one) == len(other) and all(
+        a is b or (isinstance(a, str) and a == b) for a, b in zip(one, other, strict=True)
+    )
 
 
 def _common(rows: tuple[Any, ...], n: int) -> NDArray[np.bool_] | None:

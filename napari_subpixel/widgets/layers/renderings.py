@@ -35,7 +35,7 @@ class RenderingNotes:
     points : hashable, optional
         ``unique_id`` of the points layer that was rendered.
     grid : SuperResolutionGrid, optional
-        Where its pixels lie on the frames.
+        Where its pixels lie on the frames; None for an image of what is in view.
     """
 
     provenance: dict[str, Any]
@@ -107,10 +107,10 @@ def fill(layer: Image, rendered: SuperResolutionImage, points: Points, *, over: 
 
 
 def rendering_of(points: Points, layers: Iterable[Layer]) -> Image | None:
-    """Return the image that was rendered from a points layer, if it is among these layers."""
+    """Return the image of the whole field that was rendered from a points layer, if it is among these layers."""
     for layer in layers:
         notes = layer.metadata.get(KEY)
-        if isinstance(notes, RenderingNotes) and notes.points == points.unique_id:
+        if isinstance(notes, RenderingNotes) and notes.points == points.unique_id and notes.grid is not None:
             return layer
     return None
 
@@ -145,9 +145,7 @@ def grid_placement(grid: ViewGrid, over: Layer) -> dict[str, Any]:
     return _placed(np.asarray(grid.first_centre_px), np.asarray(grid.zoom), over)
 
 
-def _placed(
-    first_pixel: NDArray[np.float64], zoom: float | NDArray[np.float64], over: Layer
-) -> dict[str, Any]:
+def _placed(first_pixel: NDArray[np.float64], zoom: float | NDArray[np.float64], over: Layer) -> dict[str, Any]:
     """Return the arguments that place an image with this many pixels per camera pixel, the first one at a place."""
     from napari.utils.transforms import Affine
 

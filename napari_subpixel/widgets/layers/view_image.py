@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -11,10 +12,11 @@ from numpy.typing import NDArray
 from psygnal import Signal
 
 from napari_subpixel.coordinates import ViewGrid, whole_shape
-from napari_subpixel.widgets.layers.renderings import grid_placement
+from napari_subpixel.widgets.layers.movies import KEY
+from napari_subpixel.widgets.layers.renderings import RenderingNotes, grid_placement
 
 if TYPE_CHECKING:
-    from napari.layers import Layer
+    from napari.layers import Layer, Points
 
 
 class InView(NamedTuple):
@@ -70,25 +72,28 @@ class ViewImage(Image):
         self.in_view: InView | None = None
         super().__init__(image, multiscale=False, **grid_placement(grid, over), **arguments)
 
-    def show(self, image: NDArray[np.float32], grid: ViewGrid, over: Layer) -> None:
+    def show(self, image: NDArray[Any], grid: ViewGrid, over: Layer, *, with_thumbnail: bool = True) -> None:
         """Show another part; image and place change together, before anything is drawn.
 
         Parameters
         ----------
         image, grid, over
             As for the layer.
+        with_thumbnail : bool
+            Whether to draw the thumbnail anew.
         """
         place = grid_placement(grid, over)
         self.grid = grid
-        # Not by the layer's own attributes, each of which would draw the old image in a new place.
+        # Not by the layer's own attributes, each of which would draw the old image in a new place; and without their
+        # events, at which the viewer would measure all layers again: to it this one is as large as before.
         transform = self._transforms["data2physical"]
         transform.scale, transform.translate = place["scale"], place["translate"]
         for name in ("rotate", "shear", "affine", "units"):
             if not np.array_equal(np.asarray(getattr(self, name)), np.asarray(place[name])):
                 setattr(self, name, place[name])
+        self._data_raw = self._data = image
         self._clear_extent()
-        self.data = image
-        self.events.scale()
+        self.refresh(extent=False, highlight=False, thumbnail=with_thumbnail)
 
     @property
     def _extent_data(self) -> NDArray[np.float64]:
@@ -120,3 +125,12 @@ class ViewImage(Image):
         zoom = [float(f"{number:.9g}") for number in zoom]
         ends = [tuple(round(float(number), 6) for number in end) for end in (low, high)]
         return InView((ends[0][0], ends[0][1]), (ends[1][0], ends[1][1]), (zoom[0], zoom[1]))
+
+
+def view_image_of(points: Points, layers: Iterable[Layer]) -> ViewImage | None:
+    """Return the image of what is in view of a points layer, if it is among these layers."""
+    for layer in layers:
+        notes = layer.metadata.get(KEY)
+        if isinstance(layer, ViewImage) and isinstance(notes, RenderingNotes) and notes.points == points.unique_id:
+            return layer
+    return None

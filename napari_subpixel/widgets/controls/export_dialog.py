@@ -1,0 +1,92 @@
+"""What to export of a rendering, and where to: asked in a dialog."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from qtpy.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QDoubleSpinBox, QFileDialog, QFormLayout, QWidget
+
+from napari_subpixel.rendering.render import PIXEL_SIZE_NM
+
+IN_VIEW, WHOLE = "what is in view", "the whole field"
+#: Kinds of files, by their name in the dialog.
+KINDS = ("PNG: picture with scale bar and bar of colours (*.png)", "OME-TIFF: molecules per pixel (*.tif *.tiff)")
+
+
+class ExportChoice(NamedTuple):
+    """What was chosen.
+
+    Attributes
+    ----------
+    path : str
+    pixel_size_nm : float
+    whole : bool
+        Whether to write the whole field.
+    """
+
+    path: str
+    pixel_size_nm: float
+    whole: bool
+
+
+class ExportDialog(QDialog):
+    """Asks for the part of the frames and for the pixels.
+
+    Parameters
+    ----------
+    parent : QWidget
+    screen_pixel_nm : float, optional
+        Width of a pixel of the screen; None where nothing is drawn of what is in view.
+    """
+
+    def __init__(self, parent: QWidget, screen_pixel_nm: float | None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Export picture")
+        self._screen_pixel_nm = screen_pixel_nm
+        self.part = QComboBox()
+        self.part.addItems([WHOLE] if screen_pixel_nm is None else [IN_VIEW, WHOLE])
+        self.part.setToolTip("what is in view: the camera pixels in view, in part or whole")
+        self.pixel_size_nm = QDoubleSpinBox()
+        self.pixel_size_nm.setRange(0.01, 10_000.0)
+        self.pixel_size_nm.setSuffix(" nm")
+        self.pixel_size_nm.setToolTip("Width of a pixel of the picture")
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Save | QDialogButtonBox.StandardButton.Cancel)
+        buttons.accepted.connect(self.accept)
+        buttons.rejected.connect(self.reject)
+        form = QFormLayout(self)
+        form.addRow("Part", self.part)
+        form.addRow("Pixel size", self.pixel_size_nm)
+        form.addRow(buttons)
+        self.part.currentTextChanged.connect(self._part_changed)
+        self._part_changed()
+
+    @property
+    def whole(self) -> bool:
+        """Whether the whole field is chosen."""
+        return self.part.currentText() == WHOLE
+
+    def _part_changed(self, _: object = None) -> None:
+        size = PIXEL_SIZE_NM if self.whole or self._screen_pixel_nm is None else self._screen_pixel_nm
+        self.pixel_size_nm.setValue(size)
+
+
+def ask_export(parent: QWidget, screen_pixel_nm: float | None, name: str) -> ExportChoice | None:
+    """Ask what to export, and for the name of a file; None if it is not to be.
+
+    Parameters
+    ----------
+    parent : QWidget
+    screen_pixel_nm : float, optional
+        As for `ExportDialog`.
+    name : str
+        Of the file, without its suffix.
+    """
+    dialog = ExportDialog(parent, screen_pixel_nm)
+    if dialog.exec() != QDialog.DialogCode.Accepted:
+        return None
+    path, kind = QFileDialog.getSaveFileName(parent, "Export picture", f"{name}.png", ";;".join(KINDS))
+    if not path:
+        return None
+    if kind == KINDS[1] and path.endswith(".png"):
+        path = path.removesuffix(".png") + ".tif"
+    return ExportChoice(path, dialog.pixel_size_nm.value(), dialog.whole)
