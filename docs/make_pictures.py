@@ -110,12 +110,12 @@ def _threshold(viewer: Any, movie: Path, truth: Path) -> None:
 def _render(viewer: Any, movie: Path, truth: Path) -> None:
     panel = _dock(viewer, "Render")
     panel.render_now()
-    _wait()
-    image = panel.image
-    image.visible = True
+    image = panel.view_image
     for layer in viewer.layers:
         layer.visible = layer is image
     viewer.reset_view()
+    _wait()
+    _until(lambda: image.drawing.picture is not None and not image.drawing.is_drawing)
     _take(viewer, "render")
     for layer in viewer.layers:
         layer.visible = layer is not image

@@ -12,5 +12,8 @@
 - ``figure``: a figure of a movie or a table
 - ``filtering``: which points pass a filter, and histograms of their columns
 - ``table_files``: tables written
+- ``view_pictures``: pictures of what is in view
+- ``view_drawing``: the layer of what is in view, drawn anew as one pans and zooms
+- ``picture_export``: files of what *Render* shows
 - ``batch``: a folder of movies into a folder of tables
 """

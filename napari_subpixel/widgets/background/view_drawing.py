@@ -16,6 +16,7 @@ from napari_subpixel.widgets.background.latest_request import LatestWork
 from napari_subpixel.widgets.background.view_pictures import GAMMA, QUANTITIES, Drawn, Look, Picture, ViewRequest
 from napari_subpixel.widgets.background.worker import Work, WorkGroup
 from napari_subpixel.widgets.controls.links import Links
+from napari_subpixel.widgets.controls.picture_marks import short
 from napari_subpixel.widgets.layers.movies import KEY
 from napari_subpixel.widgets.layers.points import arrays_of, notes_of, table_from
 from napari_subpixel.widgets.layers.renderings import RenderingNotes, movie_key_of
@@ -282,5 +283,5 @@ def described_picture(picture: Picture, drawing: ViewDrawing) -> str:
     quantity = QUANTITIES.get(drawing.look.colour_by)
     if quantity is not None and picture.value_range is not None:
         low, high = picture.value_range
-        return f"{words}; colours: {quantity.label} from {low:.4g} (blue) to {high:.4g} (red)."
-    return f"{words}; full brightness at {picture.limit:.3g} molecules per µm²."
+        return f"{words}; colours: {quantity.label} from {short(low)} (blue) to {short(high)} (red)."
+    return f"{words}; full brightness at {short(picture.limit)} molecules per µm²."

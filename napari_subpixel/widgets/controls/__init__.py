@@ -8,6 +8,8 @@ Forms and choices
 - ``camera_choice``: one camera for many movies
 - ``camera_list``: the cameras that can be chosen by name, for both
 - ``model_form``: model, device and threshold
+- ``render_form``: what *Render* draws, and how
+- ``export_dialog``: what to export of a rendering
 - ``choices``: a combo box that keeps the order of its entries
 - ``number_box``: a box for a number, kept to the last bit until it is edited
 
@@ -23,6 +25,7 @@ What they show
 - ``range_row``: the range of one quantity: two boxes and a histogram
 - ``probability_bar``: a histogram of probabilities in the colours of the markers, with the threshold
 - ``chart_view``: a plot, in colours of the theme
+- ``picture_marks``: a scale bar and a bar of colours on a picture that is exported
 - ``run_cost``: how long a run will take
 - ``refusals``: why something cannot be done, next to its button, with a button that cures it
 - ``words``: lines of text, never wider than the panel, legible on every theme

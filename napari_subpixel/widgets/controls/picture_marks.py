@@ -58,7 +58,7 @@ def with_marks(picture: NDArray[np.uint8], scale_bar_nm: float | None, pixel_siz
     font = QFont()
     font.setPixelSize(max(LEAST_LETTERS_PX, round(min(height, width) * LETTERS_SHARE)))
     metrics = QFontMetricsF(font)
-    numbers = [f"{number:.3g}" for number in np.linspace(*bar.ends, N_NUMBERS)]
+    numbers = [short(number) for number in np.linspace(*bar.ends, N_NUMBERS)]
     letter = metrics.height()
     strip = round(letter)
     text_px = max(metrics.horizontalAdvance(number) for number in numbers)
@@ -78,6 +78,17 @@ def with_marks(picture: NDArray[np.uint8], scale_bar_nm: float | None, pixel_siz
     buffer.open(QIODevice.OpenModeFlag.WriteOnly)
     whole.save(buffer, "PNG")  # type: ignore[call-overload]
     return bytes(buffer.data().data())
+
+
+def short(number: float) -> str:
+    """Return a number of about three digits, without an exponent where it has no more than nine.
+
+    Examples
+    --------
+    >>> short(2628.3), short(12.345), short(0.00123), short(0)
+    ('2,628', '12.3', '0.00123', '0')
+    """
+    return f"{number:,.0f}" if 1000 <= abs(number) < 1e9 else f"{number:.3g}"
 
 
 def _draw_scale_bar(

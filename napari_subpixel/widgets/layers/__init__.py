@@ -8,6 +8,8 @@
 - ``points``: a table as points over its movie, the threshold, and the way back to a table
 - ``filtering``: which of the points a filter shows
 - ``renderings``: an image exactly over the frames of its points
+- ``view_image``: the image of what is in view, which says when something else is
+- ``hidden``: layers that are hidden while others show what they hold
 - ``results``: which points are a result or a truth, and what they lie on
 - ``drifted``: drift subtracted from points and taken back, and fiducials that are picked
 - ``matches``: true positives, false positives and misses
