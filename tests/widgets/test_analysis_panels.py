@@ -20,6 +20,7 @@ from napari_subpixel.reports.charts import Bars, Chart, Line, Mark
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.widgets.controls.chart_view import ChartView
 from napari_subpixel.widgets.controls.pixel_size import SET_PIXEL_SIZE
+from napari_subpixel.widgets.controls.render_form import WHOLE_FIELD
 from napari_subpixel.widgets.controls.words import contrast
 from napari_subpixel.widgets.drift import PICKED, CorrectDrift
 from napari_subpixel.widgets.layers.movies import MovieLayer, movie_layer_data
@@ -105,6 +106,7 @@ def acted(qtbot, widget):
 
 def test_drift_is_subtracted_with_its_image_and_taken_back_to_the_bit(dock, qtbot, viewer, points, tmp_path):
     rendering = dock(RenderSuperResolution, "Render")
+    rendering.extent.value = WHOLE_FIELD
     rendering.render_now()
     done(qtbot, rendering)
     image = rendering.image

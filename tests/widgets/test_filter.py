@@ -11,6 +11,7 @@ from napari_subpixel.analysis.filters import Filter
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.widgets.background.worker import Work
 from napari_subpixel.widgets.controls.histogram_bar import HIGH, LOW
+from napari_subpixel.widgets.controls.render_form import WHOLE_FIELD
 from napari_subpixel.widgets.filter import NO_TABLE, FilterMolecules
 from napari_subpixel.widgets.layers.filtering import set_filter
 from napari_subpixel.widgets.layers.points import notes_of, points_layer, set_threshold
@@ -120,6 +121,7 @@ def test_a_rendered_image_follows_the_filter_and_the_saved_table_says_it(viewer,
     found = table()
     layer = viewer.add_layer(points_layer(found, name="found"))
     render = RenderSuperResolution(viewer)
+    render.extent.value = WHOLE_FIELD
     viewer.window.add_dock_widget(render, name="Render (Subpixel)")
     render.render_now()
     qtbot.waitUntil(lambda: render.image is not None, timeout=30_000)

@@ -79,6 +79,7 @@ class ViewDrawing(QObject):
         self._seen: Any = None
         self._limit: float | None = None
         self._own_contrast = True
+        self._stopped = False
         self._works = WorkGroup()
         works = self._works
         # The group, not this object, is what the slot may touch: the object is gone by then.
@@ -148,14 +149,18 @@ class ViewDrawing(QObject):
 
     def stop(self) -> None:
         """Draw no more; what the layer shows stays."""
+        self._stopped = True
         self._links.clear()
         for timer in (self._moved, self._rest, self._changed):
             timer.stop()
-        self.latest.cancel()
+        self._works.abandon()
 
     def _removed(self, event: Any) -> None:
         if event.value is self.layer:
             self.stop()
+            self.layer.drawing = None
+            self._prepared = Drawn()  # the window would keep this, and with it the molecules
+            self.deleteLater()
 
     # -- what is drawn ------------------------------------------------------------------------------------------------
 
@@ -207,6 +212,8 @@ class ViewDrawing(QObject):
     @property
     def is_drawing(self) -> bool:
         """Whether another picture is on its way."""
+        if self._stopped:
+            return False
         timers = (self._moved, self._rest, self._changed)
         return self.latest.request is not None or any(timer.isActive() for timer in timers)
 

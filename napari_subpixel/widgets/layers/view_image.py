@@ -131,6 +131,8 @@ def view_image_of(points: Points, layers: Iterable[Layer]) -> ViewImage | None:
     """Return the image of what is in view of a points layer, if it is among these layers."""
     for layer in layers:
         notes = layer.metadata.get(KEY)
-        if isinstance(layer, ViewImage) and isinstance(notes, RenderingNotes) and notes.points == points.unique_id:
+        if not isinstance(layer, ViewImage) or layer.drawing is None:
+            continue
+        if isinstance(notes, RenderingNotes) and notes.points == points.unique_id:
             return layer
     return None
