@@ -25,7 +25,7 @@ from napari_subpixel.runs.sidecars import Sidecar
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGES = (
     "tutorial", "architecture", "cluster", "command-line", "conventions", "drift", "examples", "figure", "filters",
-    "handing-over", "linking", "method", "methods", "models", "performance", "resolution",
+    "handing-over", "linking", "method", "methods", "models", "performance", "resolution", "viewing",
 )  # fmt: skip
 #: The pages that lead to all others.
 DOORS = ("index", "how-to", "reference", "explanation")
