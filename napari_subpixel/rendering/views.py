@@ -29,8 +29,8 @@ from napari_subpixel.rendering.render import (
     MIN_SIGMA_PX,
 )
 
-#: Molecules drawn between two places at which drawing can be stopped.
-STEP_POINTS = 1 << 18
+#: Work between two places at which drawing can be stopped, in units of a pixel that a molecule is added to.
+STEP_WORK = 1e8
 #: Work of drawing a molecule, apart from its pixels, in units of the work for one pixel.
 POINT_WORK = 1000.0
 #: Work of counting a molecule, in the same units.
@@ -205,9 +205,10 @@ class MoleculeViews:
             grid = self._coarser(grid)
         rows = self.index.rows_within(grid, self._margin_px(grid, style), self._drawn_rows)
         images = np.zeros((self._n_channels, *grid.shape), np.float32)
-        for start in range(0, len(rows), STEP_POINTS):
-            self._add(images, rows[start : start + STEP_POINTS], grid, style)
-            yield min(start + STEP_POINTS, len(rows))
+        n = max(int(STEP_WORK / self._work_each(grid, style)), 1)
+        for start in range(0, len(rows), n):
+            self._add(images, rows[start : start + n], grid, style)
+            yield min(start + n, len(rows))
         return _view(images, grid, is_sharp=grid == asked)
 
     def work(self, grid: ViewGrid, style: ViewStyle) -> float:
@@ -215,14 +216,17 @@ class MoleculeViews:
 
         All molecules of the table count, chosen or not.
         """
-        n = self.index.count_within(grid, self._margin_px(grid, style))
+        return self.index.count_within(grid, self._margin_px(grid, style)) * self._work_each(grid, style)
+
+    def _work_each(self, grid: ViewGrid, style: ViewStyle) -> float:
+        """Return about the work of drawing one molecule."""
         if style.method == "histogram":
-            return n * COUNT_WORK * self._n_channels
+            return COUNT_WORK * self._n_channels
         windows = [
             min(2 * TRUNCATE_SIGMA * self._typical_sigma(axis, grid, style) + 8, length)
             for axis, length in enumerate(grid.shape)
         ]
-        return n * (POINT_WORK + self._n_channels * windows[0] * windows[1])
+        return POINT_WORK + self._n_channels * windows[0] * windows[1]
 
     @property
     def _n_channels(self) -> int:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from napari.layers import Points
 
 #: The picture is sharp once the view has not changed for this long, in milliseconds.
-REST_MS = 120
+REST_MS = 250
 #: The molecules are read again once they have not changed for this long, in milliseconds.
 CHANGED_MS = 300
 
