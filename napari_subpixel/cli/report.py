@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         steps,
         skipped,
         (*table.provenance.get("warnings", ()), *measured.warnings),
-        table.provenance,
+        {**table.provenance, "pixel_size_nm": table.pixel_size_nm},
     )
     write_report(arguments.output, contents, overwrite=arguments.overwrite)
     say(f"{arguments.output}: report on {counted(len(table), 'localization')}")

@@ -56,6 +56,8 @@ class ColouredImage:
         Quantity of the first and of the last colour; beyond, points have these.
     n_without : int
         Points without the quantity, which were left out.
+    colormap : str
+        Its colours, one of `COLORMAPS`.
     """
 
     light: NDArray[np.float32]
@@ -63,6 +65,7 @@ class ColouredImage:
     grid: SuperResolutionGrid
     value_range: tuple[float, float]
     n_without: int = 0
+    colormap: str = BY_VALUE
 
 
 def checked_colormap(name: str) -> tuple[tuple[float, float, float], ...]:
@@ -139,7 +142,7 @@ def render_coloured(
         points += part.image
         for channel in range(3):
             light[..., channel] += part.image * np.float32(colours[k, channel])
-    return ColouredImage(light, points, grid, (low, high), int(len(values) - known.sum()))
+    return ColouredImage(light, points, grid, (low, high), int(len(values) - known.sum()), colormap)
 
 
 def colour_range(values: NDArray[np.float64], asked: tuple[float | None, float | None]) -> tuple[float, float]:

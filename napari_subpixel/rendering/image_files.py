@@ -17,6 +17,7 @@ from napari_subpixel._util import records
 from napari_subpixel._util.files import atomic_output, check_can_write
 from napari_subpixel.errors import InputError
 from napari_subpixel.rendering.colours import ColouredImage, checked_colormap, colour_table
+from napari_subpixel.rendering.marks import draw_colour_bar, draw_scale_bar
 from napari_subpixel.rendering.render import SuperResolutionImage
 
 #: A preview shows this share of the lit pixels below full brightness.
@@ -110,7 +111,8 @@ def save_preview(
 ) -> None:
     """Write an 8-bit PNG for viewing: bright, in false colours; not for measurement.
 
-    Where points are few, they are drawn wider than they are.
+    Where points are few, they are drawn wider than they are. A picture whose points have the colours of a quantity gets
+    a colour bar in the lower left corner, where it is large enough.
 
     Parameters
     ----------
@@ -152,8 +154,10 @@ def save_preview(
         full_at = SPARSE_QUANTILE if sparse else PREVIEW_QUANTILE
     level = _level(image, full_at)
     picture = _in_colours(level, colours) if light is None else _in_own_colours(level, image, light)
+    if isinstance(rendered, ColouredImage):
+        draw_colour_bar(picture, colour_table(checked_colormap(rendered.colormap)), rendered.value_range)
     if scale_bar_nm is not None:
-        _draw_scale_bar(picture, scale_bar_nm, rendered.grid.pixel_size_nm * shrink)
+        draw_scale_bar(picture, scale_bar_nm, rendered.grid.pixel_size_nm * shrink)
     with atomic_output(path) as draft:
         draft.write_bytes(imagecodecs.png_encode(picture, level=1))
 
@@ -255,13 +259,3 @@ def _full_level(image: NDArray[np.float32], full_at: float) -> float:
     """Return the points per pixel that are shown fully bright."""
     lit = _lit(image)
     return float(np.quantile(lit, full_at)) if lit.size else 1.0
-
-
-def _draw_scale_bar(picture: NDArray[np.uint8], length_nm: float, pixel_size_nm: float) -> None:
-    height, width, _ = picture.shape
-    length = round(records.number("preview", "scale_bar_nm", length_nm) / pixel_size_nm)
-    thickness = max(1, height // 100)
-    margin = max(2, min(height, width) // 40)
-    if length < 1 or length + 2 * margin > width or thickness + 2 * margin > height:
-        raise InputError(f"a scale bar of {length_nm:g} nm does not fit a picture of {height} x {width} pixels")
-    picture[-margin - thickness : -margin, -margin - length : -margin] = 255

@@ -245,7 +245,7 @@ def _legend(parts: Sequence[Any]) -> str:
         width = 8 if isinstance(part, Bars) else 2
         x = WIDTH - MARGINS[1] - 8
         lines.append(
-            f'<text x="{x - 26}" y="{y + 4}" text-anchor="end">{escape(part.label)}</text>'
+            f'<text class="key" x="{x - 26}" y="{y + 4}" text-anchor="end">{escape(part.label)}</text>'
             f'<path d="M{x - 20} {y}h20" stroke="{part.colour}" stroke-width="{width}"{dash}/>'
         )
     return "".join(lines)

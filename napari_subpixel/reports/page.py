@@ -27,16 +27,20 @@ border-bottom:1px solid #dadce0;padding-bottom:4px}
 .numbers div{border:1px solid #dadce0;border-radius:8px;padding:10px 12px}
 .numbers b{display:block;font-size:19px;white-space:nowrap;font-variant-numeric:tabular-nums}
 .numbers span{color:#5f6368;font-size:13px;display:block;line-height:1.35}
-.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(400px,1fr));gap:14px 20px}
+.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(400px,100%),1fr));gap:14px 20px}
 svg{width:100%;height:auto;display:block}
 svg text{font:11px system-ui,"Segoe UI",Roboto,Arial,sans-serif;fill:#3c4043}
 svg text.title{font-size:13px;font-weight:600;fill:#202124}
+svg text.key{paint-order:stroke;stroke:#fff;stroke-width:4px;stroke-linejoin:round}
+svg.picture text{font-size:13px}svg.picture text.scale{font-size:15px;fill:#fff}
 table{border-collapse:collapse;width:100%;font-size:14px}
 td,th{text-align:left;vertical-align:top;padding:4px 10px 4px 0;border-bottom:1px solid #eee}
 th{font-weight:600;white-space:nowrap;width:1%}td{overflow-wrap:anywhere}
 .warnings li{margin:4px 0}.warnings{background:#fef7e0;border:1px solid #f9d976;border-radius:8px;
 padding:8px 14px 8px 32px;margin:0}
 pre{background:#f6f8fa;border-radius:8px;padding:12px;white-space:pre-wrap;overflow-wrap:anywhere;font-size:13px}
+@media (max-width:640px){body{padding:18px 14px 40px}h1{font-size:21px}.numbers{grid-template-columns:1fr 1fr}
+svg.picture text{font-size:20px}svg.picture text.scale{font-size:24px}}
 @media print{body{max-width:none}h2,svg,.numbers div{break-inside:avoid}}
 """
 
@@ -95,6 +99,7 @@ def page(contents: Contents, date: datetime.date) -> str:
     if contents.steps or contents.skipped:
         left_out = {step: f"left out: {why}" for step, why in contents.skipped.items()}
         sections += [_heading("What was done"), _table({**contents.steps, **left_out})]
+    # The detection's warnings are among those above.
     settings = {name: value for name, value in contents.settings.items() if name != "warnings"}
     sections += [_heading("Settings"), _table(_flat(settings)), _heading("Versions"), _table(versions())]
     if contents.command:

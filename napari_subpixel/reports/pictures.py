@@ -6,13 +6,14 @@ import base64
 
 from napari_subpixel.rendering.colours import COLORMAPS
 from napari_subpixel.rendering.image_files import fitting_scale_bar_nm, preview_png
+from napari_subpixel.rendering.marks import length_text
 from napari_subpixel.rendering.render import SuperResolutionImage
 from napari_subpixel.reports.charts import number_text
 
 #: Width of the picture without its colour bar, in pixels of the screen.
 WIDTH = 820
 #: Room for the colour bar to the right.
-BAR_ROOM = 110
+BAR_ROOM = 124
 #: Colours of the picture.
 COLORMAP = "hot"
 
@@ -48,11 +49,10 @@ def _scale_bar(rendered: SuperResolutionImage, scale: float, width: float, heigh
         return ""
     length = length_nm / rendered.grid.pixel_size_nm * scale
     x, y = width - 18 - length, height - 22
-    text = f"{length_nm / 1000:g} µm" if length_nm >= 1000 else f"{length_nm:g} nm"
     return (
         f'<rect x="{x:.1f}" y="{y:.1f}" width="{length:.1f}" height="5" fill="white"/>'
-        f'<text x="{x + length / 2:.1f}" y="{y - 6:.1f}" text-anchor="middle" style="fill:white;font-size:15px">'
-        f"{text}</text>"
+        f'<text x="{x + length / 2:.1f}" y="{y - 6:.1f}" text-anchor="middle" class="scale">'
+        f"{length_text(length_nm)}</text>"
     )
 
 
@@ -62,7 +62,7 @@ def _colour_bar(x: float, height: float, full_per_um2: float) -> str:
     named = [f"rgb({','.join(str(round(255 * part)) for part in colour)})" for colour in colours]
     stops = "".join(f'<stop offset="{a}" stop-color="{b}"/>' for a, b in zip(shares, named, strict=True))
     labels = "".join(
-        f'<text x="{x + 20:.1f}" y="{height - 6 - share * (height - 14) + 4:.1f}" style="font-size:12px">'
+        f'<text x="{x + 20:.1f}" y="{height - 6 - share * (height - 14) + 4:.1f}">'
         f"{number_text(float(f'{share * full_per_um2:.3g}'))}</text>"
         for share in (0.0, 0.5, 1.0)
     )
@@ -70,6 +70,6 @@ def _colour_bar(x: float, height: float, full_per_um2: float) -> str:
     return (
         f'<defs><linearGradient id="colours" x1="0" y1="1" x2="0" y2="0">{stops}</linearGradient></defs>'
         f'<rect x="{x:.1f}" y="8" width="14" height="{height - 14:.1f}" fill="url(#colours)" stroke="#5f6368"/>{labels}'
-        f'<text x="{x + 82:.1f}" y="{middle:.1f}" text-anchor="middle" style="font-size:12px" '
-        f'transform="rotate(-90 {x + 82:.1f} {middle:.1f})">localizations per µm²</text>'
+        f'<text x="{x + 98:.1f}" y="{middle:.1f}" text-anchor="middle" '
+        f'transform="rotate(-90 {x + 98:.1f} {middle:.1f})">localizations per µm²</text>'
     )

@@ -17,8 +17,10 @@ from napari_subpixel.reports.contents import Contents
 
 #: Bins of a histogram.
 N_BINS = 80
-#: A histogram ends at this quantile, so that a few extreme rows do not flatten it.
+#: A histogram ends at this quantile, so that a few extreme rows do not flatten it,
 SHOWN_QUANTILE = 0.995
+#: and begins at this one.
+FIRST_QUANTILE = 0.002
 #: Parts of the movie that the number of molecules a frame is averaged over, at most.
 N_PARTS = 200
 #: Side of the squares that rows are counted in, in nm.
@@ -66,7 +68,7 @@ def _varies(values: NDArray[np.float64]) -> bool:
 
 
 def _histogram(title: str, label: str, values: NDArray[np.float64]) -> str:
-    low, high = float(values.min()), float(np.quantile(values, SHOWN_QUANTILE))
+    low, high = np.quantile(values, (FIRST_QUANTILE, SHOWN_QUANTILE)).tolist()
     if high <= low:
         low, high = low - 0.5, high + 0.5
     counts, edges = np.histogram(values, N_BINS, (low, high))

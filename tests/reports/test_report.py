@@ -170,12 +170,13 @@ def test_the_same_contents_give_the_same_page() -> None:
 
 
 def test_settings_and_warnings_are_escaped() -> None:
-    settings = {"camera": {"name": "<x>", "gain": 0.123456789}}
+    settings = {"camera": {"name": "<x>", "gain": 0.123456789}, "warnings": ["a < b"]}
     contents = Contents("t", drifting(50), warnings=("a < b",), settings=settings)
     text = page(contents, TODAY)
     assert "<li>a &lt; b</li>" in text
     assert "<th>camera, name</th><td>&lt;x&gt;</td>" in text
     assert "<td>0.123457</td>" in text
+    assert text.count("a &lt; b") == 1
 
 
 def test_a_report_is_html(tmp_path: Path) -> None:
