@@ -43,11 +43,18 @@ def main() -> None:
         mean_nm = float(np.mean(table["x_uncertainty"])) * table.known_pixel_size_nm()
         peer = picasso(arguments.picasso_python, table, WINDOW if "window" in name else None)
         cells = [
-            name, len(table), f"{mean_nm:.2f}", f"{nena.nena_nm:.2f} +- {nena.nena_error_nm:.2f}",
-            f"{nena.uncertainty_factor:.3f}", f"{nena.textbook_nm:.2f}",
-            "-" if frc.frc_nm is None else f"{frc.frc_nm:.1f} +- {frc.frc_error_nm:.1f}", f"{seconds:.1f}", *peer,
+            name, len(table), f"{mean_nm:.2f}", shown(nena.nena_nm, nena.nena_error_nm, 2),
+            shown(nena.uncertainty_factor, None, 3), shown(nena.textbook_nm, None, 2),
+            shown(frc.frc_nm, frc.frc_error_nm, 1), f"{seconds:.1f}", *peer,
         ]  # fmt: skip
         print("| " + " | ".join(map(str, cells)) + " |", flush=True)
+
+
+def shown(value: float | None, error: float | None, decimals: int) -> str:
+    """Return a number with its error, or a dash."""
+    if value is None:
+        return "-"
+    return f"{value:.{decimals}f}" + (f" +- {error:.{decimals}f}" if error is not None else "")
 
 
 def tables(folder: Path) -> dict[str, Localizations]:

@@ -15,6 +15,7 @@ drift             `estimate_drift`: a table in, the drift of its movie out
 drift_curve       `DriftCurve`: drift by frame with its errors; tables corrected by it, and back
 drift_plot        its picture
 rough_drift       a rough curve, by segments of the movie
+climbing          a curve on its way to the best one, of a given stiffness
 curve_fitting     the best curve from a rough one, with its errors
 overlap           how well events overlap, by compiled loops
 blinks            rows of consecutive frames merged into events

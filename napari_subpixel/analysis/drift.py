@@ -12,7 +12,8 @@ from napari_subpixel._util.blas_threads import one_blas_thread
 from napari_subpixel._util.generators import stepwise
 from napari_subpixel.analysis.blinks import RADIUS_SIGMAS as SCATTER_SIGMAS
 from napari_subpixel.analysis.blinks import Events, linked_scatter, merge_blinks, scatter_over_uncertainty
-from napari_subpixel.analysis.curve_fitting import MAX_KNOTS, Fit, best_fit, disagreement, refined
+from napari_subpixel.analysis.climbing import Fit, refined
+from napari_subpixel.analysis.curve_fitting import MAX_KNOTS, best_fit, disagreement
 from napari_subpixel.analysis.drift_curve import DriftCurve, is_corrected
 from napari_subpixel.analysis.fiducials import (
     MIN_FRAMES,

@@ -13,7 +13,7 @@ from napari_subpixel import formats
 from napari_subpixel.analysis.filters import Filter
 from napari_subpixel.analysis.resolution import resolution
 from napari_subpixel.errors import InputError, OutputExistsError, PixelSizeError
-from napari_subpixel.localizations import Localizations
+from napari_subpixel.localizations import Localizations, concat
 from napari_subpixel.rendering.image_files import preview_png, save_preview
 from napari_subpixel.rendering.render import render
 from napari_subpixel.reports.charts import Bars, Chart, Line, Mark, round_ticks
@@ -60,6 +60,20 @@ def test_a_figure_has_all_its_steps_and_files(made) -> None:
     # Rows of nine times the uncertainty of most are left out.
     assert len(contents.table) == 2400 * 49 // 50
     assert len(formats.read(folder / FILES["molecules"], pixel_size_nm=100)) == len(contents.linked.molecules)
+
+
+def test_a_figure_follows_beads_and_leaves_them_out_of_its_resolution(tmp_path) -> None:
+    table, rng = drifting(200), np.random.default_rng(3)
+    frame, sigma = np.arange(1000), np.full(1000, 0.05)
+    columns = {"frame": frame, "y": 25 + rng.normal(0, 0.05, 1000), "x": 9 + 0.8e-3 * frame + rng.normal(0, 0.05, 1000)}
+    columns |= {"photons": np.full(1000, 1e4), "y_uncertainty": sigma, "x_uncertainty": sigma}
+    both = concat([table, Localizations(columns, **table.about)])
+    contents = figure(both, tmp_path, name="m", fiducials=True).contents
+    assert contents.drift.method == "fiducials"
+    assert contents.drift.extent_nm[1] == pytest.approx(80, rel=0.1)
+    assert contents.resolution.to_dict()["n_bead_localizations"] == 1000
+    assert "as beads do" in (tmp_path / FILES["report"]).read_text(encoding="utf-8")
+    assert "no fiducial" in figure(table, tmp_path / "none", name="m", fiducials=True).contents.skipped["drift"]
 
 
 def test_a_figure_made_again_is_the_same(made, tmp_path) -> None:
