@@ -157,3 +157,28 @@ def test_a_second_correction_is_refused_with_the_way_back(run, refuse, path, tmp
     assert run("drift", path, "-o", tmp_path / "out.csv").status == 0
     message = refuse("drift", tmp_path / "out.csv", "-o", tmp_path / "twice.csv")
     assert message.endswith("far below its own; --undo restores the original positions")
+
+
+@pytest.mark.parametrize("command", ["drift", "resolution"])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('"frame","x [nm]","y [nm]"\n-5,100,200\n', "line 2, column 'frame': frame -5"),
+        ('"frame","x [nm]","y [nm]"\n1,nan,200\n2,1,2\n', "line 2, column 'x [nm]': expected a finite number"),
+        ("", "the file is empty (0 bytes)"),
+    ],
+)
+def test_a_damaged_table_is_refused_in_one_line(refuse, tmp_path, command, text, message):
+    (tmp_path / "bad.csv").write_text(text)
+    output = ("-o", tmp_path / "out.csv") if command == "drift" else ()
+    line = refuse(command, tmp_path / "bad.csv", *output, "--pixel-size-nm", 100)
+    assert "bad.csv" in line
+    assert message in line
+
+
+def test_uncertainties_that_are_missing_are_a_warning_and_the_drift_is_found(run, table, tmp_path):
+    bare = Localizations({name: table[name] for name in ("frame", "y", "x")}, **table.about)
+    formats.write(tmp_path / "bare.parquet", bare)
+    status, _, err = run("drift", tmp_path / "bare.parquet", "-o", tmp_path / "out.parquet")
+    assert status == 0
+    assert "bare.parquet: the table has no uncertainties" in err
