@@ -181,20 +181,24 @@ def threshold_of(layer: Any, columns: list[np.ndarray] | None) -> Callable[[floa
 
 def handles_of(viewer: Any) -> list[Callable[[], object]]:
     """Open the filter panel, and return what moves its handles, and waits until the points follow."""
+    from qtpy.QtCore import QEventLoop
     from qtpy.QtWidgets import QApplication
 
     from napari_subpixel.widgets.background.worker import Work
     from napari_subpixel.widgets.filter import FilterMolecules
 
+    wait = QEventLoop.ProcessEventsFlag.WaitForMoreEvents  # as the viewer's own loop, which leaves the processor
+
     panel = FilterMolecules(viewer)
     viewer.window.add_dock_widget(panel, name="Filter")
     while Work.running:  # histograms
-        QApplication.processEvents()
+        QApplication.processEvents(wait)
 
     def move(name: str, value: float) -> None:
+        filtered = QEventLoop()
+        panel.latest.returned.connect(filtered.quit)
         panel.rows[name].bar.moved.emit(0, value)
-        while Work.running:
-            QApplication.processEvents()
+        filtered.exec()
 
     moves = [("photons" if n % 2 else "uncertainty", 5.0 + n) for n in range(HANDLES)]
     return [lambda move_to=move_to: move(*move_to) for move_to in moves]

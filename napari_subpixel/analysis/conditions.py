@@ -111,11 +111,12 @@ class ConditionOnTable:
         with np.errstate(all="ignore"):
             return np.broadcast_to(self._passes(self._condition, rows, True), n)
 
-    def mask_of_all(self) -> NDArray[np.bool_]:
-        """Say which rows of the table pass, as `mask` does, part by part."""
+    def mask_of_all(self, chunk_rows: int | None = None) -> NDArray[np.bool_]:
+        """Say which rows of the table pass, as `mask` does, some rows at a time."""
+        step = chunk_rows or CHUNK_ROWS
         passing = np.empty(len(self._table), np.bool_)
-        for start in range(0, len(passing), CHUNK_ROWS):
-            passing[start : start + CHUNK_ROWS] = self.mask(slice(start, start + CHUNK_ROWS))
+        for start in range(0, len(passing), step):
+            passing[start : start + step] = self.mask(slice(start, start + step))
         return passing
 
     def _passes(self, node: Condition, rows: slice, holds: bool) -> Any:

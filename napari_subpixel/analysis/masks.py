@@ -13,6 +13,8 @@ from napari_subpixel.analysis.filters import Filter
 from napari_subpixel.analysis.quantities import Source, source_of, values_in
 from napari_subpixel.localizations import Localizations
 
+#: Rows evaluated at a time: a busy viewer takes its turn between two parts, which a slider waits for.
+PART_ROWS = 1 << 22
 #: So many quantities are kept that a table has in other units, or not as a column.
 KEPT_QUANTITIES = 2
 
@@ -68,7 +70,8 @@ class RowMasks:
         return self._values(source_of(self.table, name))[0]
 
     def _evaluated(self, part: Filter) -> NDArray[np.bool_]:
-        return ConditionOnTable(part.text, part.condition, self.table, values_of=self._values_of).mask_of_all()
+        condition = ConditionOnTable(part.text, part.condition, self.table, values_of=self._values_of)
+        return condition.mask_of_all(PART_ROWS)
 
     def _values_of(self, _: Localizations, source: Source, rows: slice) -> tuple[NDArray[Any], bool]:
         values, single = self._values(source)

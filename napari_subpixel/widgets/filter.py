@@ -68,6 +68,7 @@ class FilterMolecules(Panel):
         self._keep: Filter | None = None
         self._masks: RowMasks | None = None
         self._counting: Work | None = None
+        self._above: tuple[object, int] | None = None
         self._links = self.new_links()
         self._rest = self.rest_timer(REST_MS, self._text_rests)
         self._settle = self.rest_timer(COUNT_MS, self._points_changed)
@@ -135,6 +136,7 @@ class FilterMolecules(Panel):
 
     def _points_changed(self, _: object = None) -> None:
         """Show another table, or other points of the same layer."""
+        self._above = None
         self.latest.cancel()
         self._stop_counting()
         self._links.clear()
@@ -324,11 +326,18 @@ class FilterMolecules(Panel):
         if layer is None or self._masks is None:
             self.count.setText(NO_TABLE if layer is None else "")
             return
-        n_kept, n = int(np.count_nonzero(layer.shown)), n_above_threshold(layer)
+        n_kept, n = int(np.count_nonzero(layer.shown)), self._n_above(layer)
         share = f" ({n_kept / n:.1%})" if n else ""
         hidden = len(layer.data) - n
         below = f"; {hidden:,} more are below the threshold" if hidden else ""
         self.count.setText(f"{n_kept:,} of {n:,} localizations are kept{share}{below}.")
+
+    def _n_above(self, layer: Points) -> int:
+        """Return how many points the threshold alone shows, counted once for each threshold."""
+        key = layer.unique_id, len(layer.data), notes_of(layer).threshold
+        if self._above is None or self._above[0] != key:
+            self._above = key, n_above_threshold(layer)
+        return self._above[1]
 
     # -- files --------------------------------------------------------------------------------------------------------
 

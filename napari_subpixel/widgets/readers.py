@@ -28,6 +28,7 @@ from napari_subpixel.widgets.layers.movies import (
     pixel_size_of,
 )
 from napari_subpixel.widgets.layers.points import points_layer
+from napari_subpixel.widgets.layers.table_coordinates import TableIndex
 from napari_subpixel.widgets.layers.table_points import TablePoints
 
 if TYPE_CHECKING:
@@ -104,13 +105,14 @@ def read_table(path: str) -> list[TablePoints]:
     if read.warning is not None:
         show_warning(read.warning)
     movie = None if read.is_nominal else _movie_of(read.table, movies)
-    return [points_layer(read.table, movie, name=Path(path).stem)]
+    return [points_layer(read.table, movie, name=Path(path).stem, index=read.row_index)]
 
 
 class _TableWithPixelSize(NamedTuple):
-    """A table as it was read, a warning where its pixel size is assumed, and whether that is the nominal one."""
+    """A table as it was read, its index, a warning where its pixel size is assumed, and whether that is nominal."""
 
     table: Localizations
+    row_index: TableIndex
     warning: str | None = None
     is_nominal: bool = False
 
@@ -124,15 +126,16 @@ def _table_with_pixel_size(path: str, size: float | None) -> _TableWithPixelSize
     size : float, optional
         Pixel size in nm of the movies in the viewer.
     """
+    warning, is_nominal = None, False
     try:
         table = formats.read(path)
     except PixelSizeError:
         table = formats.read(path, pixel_size_nm=size or NOMINAL_PIXEL_NM)
         # A movie with the nominal pixel size would fit only by chance.
-        return _TableWithPixelSize(table, _words_on_assumed(path, size), is_nominal=size is None)
+        warning, is_nominal = _words_on_assumed(path, size), size is None
     if table.pixel_size_nm is None and size is not None:
-        return _TableWithPixelSize(table.with_about(pixel_size_nm=size), _words_on_assumed(path, size))
-    return _TableWithPixelSize(table)
+        table, warning = table.with_about(pixel_size_nm=size), _words_on_assumed(path, size)
+    return _TableWithPixelSize(table, TableIndex.of(table), warning, is_nominal)
 
 
 def _may_be_movie(path: Path) -> bool:

@@ -77,7 +77,9 @@ def test_one_filter_after_the_other_passes_the_rows_of_each_and_evaluates_what_c
     found = table()
     masks, evaluated = RowMasks(found), []
     original = ConditionOnTable.mask_of_all
-    monkeypatch.setattr(ConditionOnTable, "mask_of_all", lambda self: (evaluated.append(self._text), original(self))[1])
+    monkeypatch.setattr(
+        ConditionOnTable, "mask_of_all", lambda self, *rows: (evaluated.append(self._text), original(self, *rows))[1]
+    )
     for expression in (
         "uncertainty < 20 & photons > 500",
         "uncertainty < 20 & photons > 600",

@@ -56,8 +56,9 @@ class HistogramBar(QWidget):
 
     def show_ends(self, low: float | None, high: float | None) -> None:
         """Move the handles."""
-        self._ends = [low, high]
-        self.update()
+        if self._ends != [low, high]:
+            self._ends = [low, high]
+            self.update()
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """Ask for the height of bars and grips; any width will do."""

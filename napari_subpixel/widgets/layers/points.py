@@ -14,7 +14,7 @@ from napari_subpixel.analysis.filters import Filter, provenance_with
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import COLUMNS, REQUIRED, Localizations
 from napari_subpixel.widgets.layers.movies import AXES, KEY, UNITS, MovieLayer, pixel_size_of
-from napari_subpixel.widgets.layers.table_coordinates import Coordinates
+from napari_subpixel.widgets.layers.table_coordinates import Coordinates, TableIndex
 from napari_subpixel.widgets.layers.table_points import TablePoints
 
 if TYPE_CHECKING:
@@ -100,6 +100,7 @@ def points_layer(
     name: str,
     rows: NDArray[np.integer[Any]] | None = None,
     extra: Mapping[str, NDArray[Any]] | None = None,
+    index: TableIndex | None = None,
     colour: str | None = None,
     symbol: str = "disc",
 ) -> TablePoints:
@@ -117,6 +118,8 @@ def points_layer(
         Which rows of the table the points are; all if not given.
     extra : mapping of str to ndarray, optional
         Further features, one number for each point.
+    index : TableIndex, optional
+        Of the table, where it was made on a thread.
     colour : str, optional
         One colour for all points.
     symbol : str
@@ -129,6 +132,7 @@ def points_layer(
         table,
         rows=rows,
         extra=extra,
+        index=index,
         time=time,
         ndim=3 if movie is None else movie.layer.ndim,
         others={} if movie is None else movie.other_places(),

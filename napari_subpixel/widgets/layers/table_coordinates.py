@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.typing import NDArray
 
-from napari_subpixel.localizations import Localizations
+from napari_subpixel.localizations import REQUIRED, Localizations
 
 #: A coordinate of all points: one number each, or one for all.
 Axis = NDArray[Any] | float
@@ -124,6 +124,30 @@ class FrameOrder:
 
     def _between(self, first: int, last: int) -> NDArray[np.integer[Any]]:
         return np.arange(first, last) if self.order is None else np.sort(self.order[first:last])
+
+
+@dataclass(frozen=True)
+class TableIndex:
+    """What a layer needs to know of the rows of a table, made on a thread where the table is long.
+
+    Attributes
+    ----------
+    order : FrameOrder
+    bounds : dict of str to (float, float)
+        The least and the greatest frame, y and x.
+    """
+
+    order: FrameOrder
+    bounds: dict[str, tuple[float, float]]
+
+    @classmethod
+    def of(cls, table: Localizations) -> TableIndex:
+        """Return the index of a table."""
+        bounds = {}
+        for name in REQUIRED:
+            column = table[name]
+            bounds[name] = (float(column.min()), float(column.max())) if len(column) else (math.nan, math.nan)
+        return cls(FrameOrder.of(table.frame), bounds)
 
 
 def numbers_of(coordinates: Coordinates, axis: int) -> NDArray[Any]:

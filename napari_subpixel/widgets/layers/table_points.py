@@ -12,7 +12,14 @@ from napari.utils.colormaps.standardize_color import transform_color
 from numpy.typing import ArrayLike, NDArray
 
 from napari_subpixel.localizations import REQUIRED, Localizations
-from napari_subpixel.widgets.layers.table_coordinates import Axis, Coordinates, FrameOrder, bounds_of, numbers_of
+from napari_subpixel.widgets.layers.table_coordinates import (
+    Axis,
+    Coordinates,
+    FrameOrder,
+    TableIndex,
+    bounds_of,
+    numbers_of,
+)
 from napari_subpixel.widgets.layers.table_slices import TableSlicingState
 from napari_subpixel.widgets.layers.uniform_points import LINE_SHARES, ON_SCREEN_PX, UniformPoints
 
@@ -40,6 +47,8 @@ class TablePoints(UniformPoints):
         Which rows of the table are shown, if not all: several layers can share a table.
     extra : mapping of str to ndarray, optional
         Further features, one number for each point.
+    index : TableIndex, optional
+        Of the table, where it was made on a thread; else it is made here when it is needed.
     others : mapping of int to float
         Where the points lie along other axes, 0 if not given.
     colour_by : str
@@ -60,6 +69,7 @@ class TablePoints(UniformPoints):
         ndim: int = 3,
         rows: NDArray[np.integer[Any]] | None = None,
         extra: Mapping[str, NDArray[Any]] | None = None,
+        index: TableIndex | None = None,
         others: Mapping[int, float] | None = None,
         colour_by: str = "",
         border_color: str = "yellow",
@@ -90,7 +100,7 @@ class TablePoints(UniformPoints):
         )
         self._current_size, self._line_follows = float(size), True
         self._has_rows = True
-        self.set_table(table, rows=rows, extra=extra)
+        self.set_table(table, rows=rows, extra=extra, index=index)
 
     # -- the table ----------------------------------------------------------------------------------------------------
 
@@ -110,6 +120,7 @@ class TablePoints(UniformPoints):
         rows: NDArray[np.integer[Any]] | None = None,
         extra: Mapping[str, NDArray[Any]] | None = None,
         shown: NDArray[np.bool_] | None = None,
+        index: TableIndex | None = None,
     ) -> None:
         """Show another table; the arguments are those of the layer.
 
@@ -120,6 +131,7 @@ class TablePoints(UniformPoints):
         extra : mapping of str to ndarray, optional
         shown : ndarray of bool, optional
             Which points are shown; all if not given.
+        index : TableIndex, optional
         """
         columns = {name: table[name] for name in table.columns if name not in REQUIRED}
         axes: list[Axis] = [float(self._others.get(axis, 0.0)) for axis in range(self.ndim)]
@@ -127,7 +139,13 @@ class TablePoints(UniformPoints):
         if self._time is not None:
             axes[self._time] = table.frame
         n = len(table) if rows is None else len(rows)
-        self._place(Coordinates(axes, rows, n, table), columns, dict(extra or {}), shown)
+        coordinates = Coordinates(axes, rows, n, table)
+        order = bounds = None
+        if index is not None and rows is None:
+            names = {self._time: "frame", self.ndim - 2: "y", self.ndim - 1: "x"}
+            ends = [index.bounds[names[n]] if n in names else (float(axes[n]),) * 2 for n in range(self.ndim)]
+            order, bounds = index.order, np.array(ends, np.float64).T
+        self._place(coordinates, columns, dict(extra or {}), shown, order=order, bounds=bounds)
 
     def _place(
         self,
@@ -135,13 +153,16 @@ class TablePoints(UniformPoints):
         columns: dict[str, NDArray[Any]],
         extra: dict[str, NDArray[Any]],
         shown: NDArray[np.bool_] | None = None,
+        *,
+        order: FrameOrder | None = None,
+        bounds: NDArray[np.float64] | None = None,
     ) -> None:
         """Show these points, and say so."""
         n = len(coordinates)
         self._coordinates, self._columns, self._extra, self._own = coordinates, columns, extra, {}
-        self._order = None
+        self._order = order
         self._shown = np.ones(n, np.bool_) if shown is None else shown
-        self._bounds = bounds_of(coordinates)
+        self._bounds = bounds_of(coordinates) if bounds is None else bounds
         self._set_style()
         self._selected_data.clear()
         self._value = self._value_stored = None

@@ -9,6 +9,7 @@ from napari.layers import Points
 
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.widgets.layers.points import fill, points_layer, set_threshold, table_of
+from napari_subpixel.widgets.layers.table_coordinates import TableIndex
 from napari_subpixel.widgets.layers.uniform_points import LINE_SHARES, ON_SCREEN_PX
 
 ABOUT = {"pixel_size_nm": 100.0, "frame_shape": (30, 44), "n_frames": 50}
@@ -193,3 +194,12 @@ def test_frames_before_the_first_and_between_others_show_nothing():
     layer = points_layer(found, name="found")
     assert [len(layer.in_view((low, low + 1.0))) for low in (-3.5, -1.5, 1.5, 48.5)] == [0, 0, 0, 0]
     assert len(layer.in_view((-0.5, 0.5))) == (found.frame == 0).sum()
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_an_index_made_on_a_thread_is_what_the_layer_would_find(viewer, ordered):
+    found = table(ordered=ordered)
+    plain, indexed = points_layer(found, name="found"), points_layer(found, name="found", index=TableIndex.of(found))
+    np.testing.assert_array_equal(indexed._extent_data, plain._extent_data)
+    for frames in ((-0.5, 0.5), (11.5, 30.5), (48.5, 60.0)):
+        np.testing.assert_array_equal(indexed.in_view(frames), plain.in_view(frames))
