@@ -38,6 +38,10 @@ CROWDED_SHARE = 0.25
 #: or the widths of single spots scatter by more than this.
 UNEVEN_SHARE = 0.15
 
+#: What is said where a movie was said to be a z-stack, or not to be one, and does not look like it.
+NO_Z_STACK = "measured as a z-stack, though the widths of spots do not change steadily from frame to frame"
+Z_STACK = "not measured as a z-stack, though the widths of spots change steadily from frame to frame: all planes count"
+
 
 @stepwise
 def measure_psf(
@@ -87,8 +91,11 @@ def measure_psf(
 
 def _measured(search: SpotSearch, camera: Camera, z_stack: bool | None) -> SpotPsf:
     """Return the point spread function of the spots that were found."""
-    z_stack = goes_through_focus(search.spots) if z_stack is None else z_stack
+    through_focus = goes_through_focus(search.spots)
+    given, z_stack = z_stack, through_focus if z_stack is None else z_stack
     spots, notes = in_focus(search.spots) if z_stack else (search.spots, [])
+    if given is not None and given is not through_focus:
+        notes.append(NO_Z_STACK if given else Z_STACK)
     inliers = _inliers(spots)
     left_out = {
         **search.n_left_out,

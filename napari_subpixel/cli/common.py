@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from napari_subpixel.camera import Camera
     from napari_subpixel.localizations import Localizations
 
+#: A given pixel size that differs by more than this share from that of the table is a warning.
+MAX_SIZE_DIFFERENCE = 0.05
+
 
 @contextlib.contextmanager
 def progress_bar(total: int, unit: str, label: str, *, done: int = 0) -> Iterator[Any]:
@@ -212,6 +215,8 @@ def read_table(
     """
     from napari_subpixel import formats
 
+    if pixel_size_nm is not None:
+        _check_pixel_size(path, pixel_size_nm)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", TableWarning)
         table = formats.read(path, pixel_size_nm=pixel_size_nm, origin=origin, skip_invalid=skip_invalid)
@@ -221,6 +226,20 @@ def read_table(
         else:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     return table
+
+
+def _check_pixel_size(path: Path, given: float) -> None:
+    """Refuse a given pixel size that no camera has, and warn where the table says another."""
+    from napari_subpixel import formats
+    from napari_subpixel.camera import Camera
+
+    Camera(pixel_size_nm=given).check_plausible()
+    try:
+        known = formats.read_about(path).get("pixel_size_nm")
+    except InputError:  # reading the table says why
+        return
+    if known is not None and abs(given - known) > MAX_SIZE_DIFFERENCE * known:
+        warn(f"{path}: the given pixel size is {given:g} nm, that of the table {known:g} nm")
 
 
 def read_table_to_write(arguments: argparse.Namespace) -> Localizations:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_subpixel import __version__
 from napari_subpixel.cli.common import add_camera_arguments, camera_from, progress_bar, shape
-from napari_subpixel.cli.messages import counted, say
+from napari_subpixel.cli.messages import counted, say, warn
 from napari_subpixel.cli.record_flags import add_record_flags, default_text, given, help_of
 from napari_subpixel.cli.tables import print_json
 from napari_subpixel.errors import InputError
@@ -95,6 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_subpixel import formats
     from napari_subpixel._util.files import check_can_write
     from napari_subpixel.analysis.drift_curve import DriftCurve
+    from napari_subpixel.calibration.saturation import Saturation
     from napari_subpixel.localizations import Localizations, concat
     from napari_subpixel.runs.movie_lists import check_outputs_differ
     from napari_subpixel.simulation.settings import Simulation
@@ -102,6 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_subpixel.stacks.writing import check_movie_output, write_movie
 
     simulation = simulation_from(arguments, Simulation(), frame_shape=arguments.shape_px, n_frames=arguments.frames)
+    simulation.psf.check_plausible(simulation.pixel_size_nm)
     if arguments.seed < 0:
         raise InputError(f"the seed must not be negative, got {arguments.seed}")
     outputs = [arguments.output, *formats.format_for(arguments.truth).outputs(arguments.truth)]
@@ -111,9 +114,13 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.trace:
         check_can_write(arguments.trace, overwrite=arguments.overwrite)
     tables: list[Localizations] = []
+    top = 2**simulation.camera.bit_depth - 1
+    n_at_top = 0
 
     def frames(bar: Any) -> Iterator[NDArray[np.uint16]]:
+        nonlocal n_at_top
         for movie, truth in simulate_chunks(simulation, np.random.default_rng(arguments.seed)):
+            n_at_top += int(np.count_nonzero(movie >= top))
             tables.append(truth)
             bar.update(len(movie))
             yield movie
@@ -131,6 +138,9 @@ def run(arguments: argparse.Namespace) -> int:
             },
             overwrite=arguments.overwrite,
         )
+    n_pixels = simulation.n_frames * math.prod(simulation.frame_shape)
+    if saturated := Saturation(float(top), n_at_top / n_pixels).text:
+        warn(f"{arguments.output}: {saturated}")
     truth = concat(tables)
     formats.write(arguments.truth, truth, overwrite=arguments.overwrite)
     if arguments.trace:

@@ -142,3 +142,15 @@ def test_info_of_a_folder_is_that_of_its_movies_or_its_tables(run, refuse, movie
         described = json.loads(run("info", tmp_path / folder, "--json").out)
         assert [each["kind"] for each in described] == [kind] * n
     assert "empty: " in refuse("info", tmp_path / "empty")
+
+
+def test_a_pixel_size_given_for_a_table_is_checked(run, refuse, truth, tmp_path):
+    out = ("-o", tmp_path / "o.parquet", "--overwrite")
+    assert "a pixel size of 0.1 nm is not between 1 and 10000 nm: did you mean 100?" in refuse(
+        "convert", truth, *out, "--pixel-size-nm", 0.1
+    )
+    assert (
+        f"{truth}: the given pixel size is 160 nm, that of the table 100 nm"
+        in run("convert", truth, *out, "--pixel-size-nm", 160).err
+    )
+    assert "warning" not in run("convert", truth, *out, "--pixel-size-nm", 100.5).err

@@ -177,3 +177,11 @@ def test_the_real_z_stack_tells_its_psf(run, data_folder, tmp_path):
     assert "of 1 bead, in 81 frames" in out
     assert "a z-stack of 1 bead" in err
     assert GaussianPSF.from_yaml(tmp_path / "psf.yaml").sigma_nm == pytest.approx(122, abs=6)
+
+
+def test_a_z_stack_that_is_none_says_so(run, tmp_path):
+    movie = spots(1.3, n_frames=1).repeat(8, axis=0) + np.random.default_rng(2).integers(0, 9, (8, 100, 120))
+    write_movie(tmp_path / "b.tif", [movie.astype(np.uint16)], shape=movie.shape, pixel_size_nm=100)
+    said = "though the widths of spots do not change steadily from frame to frame"
+    assert said in run("psf", tmp_path / "b.tif", *FLAGS, "--z-stack", "yes").err
+    assert said not in run("psf", tmp_path / "b.tif", *FLAGS).err
