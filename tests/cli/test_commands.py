@@ -416,6 +416,7 @@ def test_render_colours_points_by_a_column(run, refuse, truth, tmp_path):
 def test_simulating_what_no_microscope_records_is_refused_or_a_warning(run, refuse, tmp_path):
     outputs = ("-o", tmp_path / "m.tif", "--truth", tmp_path / "t.csv", "--frames", 2, "--shape-px", "24,33")
     assert "did you mean 130?" in refuse("simulate", *outputs, "--psf-sigma-nm", 0.13)
-    assert "the movie is clipped: 100% of its pixels are at 65535 ADU" in run(
-        "simulate", *outputs, "--background", 5e6
-    ).err
+    assert (
+        "the movie is clipped: 100% of its pixels are at 65535 ADU"
+        in run("simulate", *outputs, "--background", 5e6).err
+    )
