@@ -30,6 +30,7 @@ from napari_subpixel.widgets.layers.drifted import (
     subtract_drift,
     take_drift_back,
 )
+from napari_subpixel.widgets.layers.hidden import HiddenLayers
 from napari_subpixel.widgets.layers.movies import KEY
 from napari_subpixel.widgets.layers.points import table_of
 from napari_subpixel.widgets.layers.renderings import fill, rendering_layer_data, rendering_of
@@ -37,7 +38,7 @@ from napari_subpixel.widgets.layers.results import Ground, StandInMovie, ground_
 
 if TYPE_CHECKING:
     from napari import Viewer
-    from napari.layers import Image, Layer, Points
+    from napari.layers import Image, Points
 
 #: What the button says that a layer is missed.
 ADD_LAYER = "Add a layer to pick in"
@@ -82,7 +83,7 @@ class CorrectDrift(TablePanel):
         self._applied: dict[object, DriftCurve] = {}
         self._moving = False
         self._compared: list[Image] = []
-        self._hidden: list[Layer] = []
+        self._hidden = HiddenLayers()
         self._build_form()
         self._build_actions()
         self._source_changed()
@@ -310,10 +311,7 @@ class CorrectDrift(TablePanel):
             return
         self._remove_compared()
         layers, points = self.viewer.layers, request.points
-        for layer in layers:
-            if layer.visible:
-                layer.visible = False
-                self._hidden.append(layer)
+        self._hidden.hide(*layers)
         for when, rendered in reversed(images._asdict().items()):
             name = f"{when} drift correction: {points.name}"
             data, about, kind = rendering_layer_data(
@@ -336,9 +334,7 @@ class CorrectDrift(TablePanel):
     def _uncover(self) -> None:
         """Remove the two images, and show again what they replaced."""
         self._remove_compared()
-        for layer in self._hidden:
-            layer.visible = True
-        self._hidden.clear()
+        self._hidden.show()
 
     def dock_closed(self) -> None:
         """Stop, and remove the two images."""

@@ -147,6 +147,23 @@ def test_drift_is_subtracted_with_its_image_and_taken_back_to_the_bit(dock, qtbo
     assert widget.apply_button.isEnabled()
 
 
+def test_an_image_of_what_is_in_view_follows_as_well(dock, qtbot, points):
+    rendering = dock(RenderSuperResolution, "Render")
+    rendering.render_now()
+    image = rendering.view_image
+    qtbot.waitUntil(lambda: not image.drawing.is_drawing, timeout=10_000)
+    before = np.array(image.data)
+    widget = dock(CorrectDrift, "Drift")
+    widget.curve = DriftCurve(*(np.full(N_FRAMES, 150.0) for _ in range(4)))
+    widget.apply()
+    done(qtbot, widget)
+    qtbot.waitUntil(lambda: not image.drawing.is_drawing, timeout=10_000)
+    assert not np.array_equal(image.data, before)
+    widget.take_back()
+    qtbot.waitUntil(lambda: not image.drawing.is_drawing, timeout=10_000)
+    np.testing.assert_allclose(image.data, before, rtol=1e-4, atol=1e-6)
+
+
 def test_before_and_after_are_two_images_that_leave_no_trace(dock, qtbot, viewer, points, movie):
     widget = dock(CorrectDrift, "Drift")
     n_frames = np.arange(N_FRAMES)
