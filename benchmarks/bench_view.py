@@ -6,7 +6,7 @@ The molecules lie on filaments of a field of 256 x 256 camera pixels of 100 nm, 
 the canvas has 1000 x 800 pixels. One turn of the camera follows the next as soon as the window has answered the last:
 it moves along a circle at a zoom, or the zoom swings about it. Counted are the pictures of the super-resolution layer
 that were drawn for a new view, and the drawings of the canvas. The time from the end of a movement to the sharp picture
-is also given, and the processor time of the process for each picture, for napari's layer for each drawing, which depends
+is also given, and the processor time of the process a picture, for napari's layer a drawing, which depends
 less on what else runs: two free processors have 2,000 ms a second. napari's layer is an image of the whole field in
 pixels of 10 nm, in the memory of the graphics card and not drawn anew: its drawings are what window and machine allow.
 """
