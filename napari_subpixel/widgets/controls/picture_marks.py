@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QBuffer, QIODevice, QRectF, Qt
 from qtpy.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter
 
+from napari_subpixel.rendering.marks import length_text
+
 #: Height of letters, as a share of the picture's shorter side,
 LETTERS_SHARE = 1 / 36
 #: and at least, in pixels.
@@ -17,8 +19,6 @@ LEAST_LETTERS_PX = 11
 LEAST_HEIGHT_PX = 96
 #: Numbers along a bar of colours.
 N_NUMBERS = 5
-#: Below this many nm a scale bar is labelled in nm, else in um.
-MICROMETRE_NM = 1000.0
 
 
 class ColourBar(NamedTuple):
@@ -98,7 +98,7 @@ def _draw_scale_bar(
     long, thick, margin = round(length_nm / pixel_size_nm), max(2, round(letter / 4)), round(letter)
     left, top = width - margin - long, height - margin - thick
     painter.fillRect(left, top, long, thick, QColor("white"))
-    label = f"{length_nm:g} nm" if length_nm < MICROMETRE_NM else f"{length_nm / MICROMETRE_NM:g} µm"
+    label = length_text(length_nm)
     around = max(long, painter.fontMetrics().horizontalAdvance(label))
     place = QRectF(left + long - around, top - 1.2 * letter, around, 1.2 * letter)
     painter.drawText(place, int(Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignVCenter), label)
