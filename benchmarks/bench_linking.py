@@ -32,9 +32,9 @@ from napari_subpixel.localizations import Localizations
 #: Width of a camera pixel.
 PIXEL_NM = 100.0
 #: Radii that Picasso is run with, of which the best counts,
-RADII_PX = (0.4, 0.5, 0.6, 0.7, 0.8, 1.0)
+RADII_PX = (0.4, 0.5, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0)
 #: and the dark frames that it bridges.
-DARK = (0, 1, 2, 3)
+DARK = (0, 1, 2)
 TABLES = ("paint", "filaments")
 #: Rows of the simulated tables that are timed.
 ROWS = [1_000_000]

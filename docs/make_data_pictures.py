@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from napari_subpixel import formats
 from napari_subpixel._util.figures import BLUE, new_figure, save_figure
@@ -41,12 +42,18 @@ PAINT = "after/picasso_raw_movie_locs.hdf5"
 MICROTUBULES = "real/tubulins_alexa647_400frames.tif"
 #: The camera of that movie, as its data sheet says: 0.6 ADU a photon.
 CAMERA = Camera(pixel_size_nm=65.0, baseline=99.0, electrons_per_adu=1 / 0.6)
+#: What detects them.
+MODEL = "fast"
 #: The filter that is shown.
-EXPRESSION = "uncertainty < 20 & probability > 0.8"
+EXPRESSION = "uncertainty < 25 & probability > 0.6"
 #: Colours of the renderings end at this quantile of their pixels.
 BRIGHTEST = 0.995
-#: Width and height of the report's picture, in pixels.
-WINDOW_PX = (1000, 1150)
+#: Width and height of the window that shows the report, in pixels.
+WINDOW_PX = (1000, 1590)
+#: Colours of a picture.
+N_COLOURS = 176
+#: Width of the picture of the report, in pixels.
+REPORT_WIDTH_PX = 640
 
 
 def main() -> None:
@@ -58,14 +65,16 @@ def main() -> None:
     paint = formats.read(arguments.data / PAINT)
     plot_resolution(resolution(paint), PICTURES / "resolution-paint.png", overwrite=True)
     plot_times(PICTURES / "times-paint.png", blinking_times(link(paint)), overwrite=True)
-    plot_drift(PICTURES / "drift-paint.png", estimate_drift(paint), overwrite=True)
     with open_stack(arguments.data / MICROTUBULES) as stack:
-        found = detect_all(job_for(stack, Detector(), DetectionOptions(CAMERA)))
+        found = detect_all(job_for(stack, Detector(MODEL), DetectionOptions(CAMERA)))
     _filter_picture(found)
+    plot_drift(PICTURES / "drift-microtubules.png", estimate_drift(found), overwrite=True)
     if arguments.browser:
         with tempfile.TemporaryDirectory() as folder:
             figure(found, Path(folder), name=Path(MICROTUBULES).name, command="napari-subpixel figure ...")
             _photograph(arguments.browser, Path(folder) / FILES["report"], PICTURES / "report.png")
+    for name in ("resolution-paint", "times-paint", "filter-microtubules", "drift-microtubules", "report"):
+        _make_small(PICTURES / f"{name}.png")
 
 
 def _filter_picture(found: Localizations) -> None:
@@ -93,6 +102,17 @@ def _photograph(browser: str, page: Path, picture: Path) -> None:
     size = ",".join(map(str, WINDOW_PX))
     flags = ["--headless", "--no-sandbox", "--hide-scrollbars", f"--window-size={size}"]
     subprocess.run([browser, *flags, f"--screenshot={picture}", page.as_uri()], check=True, capture_output=True)
+
+
+def _make_small(path: Path) -> None:
+    """Reduce the colours of a picture, and the width of that of the report."""
+    with Image.open(path) as picture:
+        small = picture.convert("RGB")
+    if path.stem == "report":
+        small = small.resize(
+            (REPORT_WIDTH_PX, round(small.height * REPORT_WIDTH_PX / small.width)), Image.Resampling.LANCZOS
+        )
+    small.quantize(N_COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 if __name__ == "__main__":

@@ -129,5 +129,17 @@ def test_a_table_becomes_a_report(run, simulated, tmp_path, suffix):
     assert "<svg" in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 
+def test_a_table_of_another_program_without_uncertainties_becomes_a_report(run, simulated, tmp_path):
+    table = simulated[1]
+    lines = (f"{frame + 1},{x:.2f},{y:.2f}" for frame, y, x in zip(table.frame, *(100 * table.yx.T + 50), strict=True))
+    (tmp_path / "t.csv").write_text("\n".join(["frame,x [nm],y [nm]", *lines]) + "\n", encoding="utf-8")
+    status, _, err = run("report", tmp_path / "t.csv", "-o", tmp_path / "r.html", "--pixel-size-nm", 100)
+    assert status == 0, err
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "no uncertainties" in page
+    assert "<th>pixel_size_nm</th><td>100</td>" in page
+    assert 'aria-label="super-resolution image"' in page
+
+
 def test_a_report_has_the_suffix_of_a_page(refuse, truth, tmp_path):
     assert "must end in .html" in refuse("report", truth, "-o", tmp_path / "r.txt")
