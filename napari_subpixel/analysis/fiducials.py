@@ -22,6 +22,8 @@ MIN_RADIUS_NM = 60.0
 OUTLIER_SIGMAS = 5.0
 #: Rounds in which the places of the fiducials and their common curve are found in turn.
 N_ROUNDS = 30
+#: Part of a fiducial's frames in the cell that has the most of them, at least: where four cells meet it is a quarter.
+LEAST_OF_CELL = 0.125
 #: Rows near a pick that are tried as its middle.
 MAX_TRIED = 100
 #: Most fiducials.
@@ -73,12 +75,17 @@ def find_fiducials(
     for offset in (-line - 1, -line, -line + 1, -1, 0, 1, line - 1, line, line + 1):
         at = np.minimum(np.searchsorted(keys, keys + offset), len(keys) - 1)
         around += np.where(keys[at] == keys + offset, counts[at], 0)
+    by_cell = np.argsort(key, kind="stable")
+    key = key[by_cell]
     found: list[Fiducial] = []
     centres: list[NDArray[np.float64]] = []
     for k in np.argsort(-counts, kind="stable"):
-        if around[k] < part * n_frames or len(found) == MAX_FIDUCIALS:
+        if counts[k] < LEAST_OF_CELL * part * n_frames or len(found) == MAX_FIDUCIALS:
+            break
+        if around[k] < part * n_frames:
             continue
-        centre = np.median(place[key == keys[k], :2], axis=0)
+        inside = by_cell[slice(*np.searchsorted(key, (keys[k], keys[k] + 1)))]
+        centre = np.median(place[inside, :2], axis=0)
         if any(np.hypot(*(centre - other)) < 2 * radius_nm for other in centres):
             continue
         fiducial = rows_near(frame, place, centre, radius_nm)
