@@ -120,7 +120,7 @@ def main() -> None:
     import napari
 
     from napari_subpixel.widgets.background.view_drawing import ViewDrawing
-    from napari_subpixel.widgets.background.view_pictures import Look
+    from napari_subpixel.widgets.background.view_pictures import Appearance
     from napari_subpixel.widgets.layers.points import points_layer
     from napari_subpixel.widgets.layers.results import ground_of
 
@@ -135,7 +135,7 @@ def main() -> None:
     points = viewer.add_layer(points_layer(molecules, name="found"))
     points.visible = False
     began = time.perf_counter()
-    drawing = ViewDrawing(viewer, points, lambda: ground_of(points, viewer.layers), Look(), colormap="inferno")
+    drawing = ViewDrawing(viewer, points, lambda: ground_of(points, viewer.layers), Appearance(), colormap="inferno")
     viewer.add_layer(drawing.layer)
     spin(lambda: drawing.picture is not None)
     first = time.perf_counter() - began

@@ -52,7 +52,7 @@ class CellIndex:
 
     @classmethod
     def of(cls, y: NDArray[np.float64], x: NDArray[np.float64], frame_shape: tuple[int, int]) -> CellIndex:
-        """Sort molecules; those beside the frames are left out.
+        """Sort molecules; those outside the frames are left out.
 
         Parameters
         ----------

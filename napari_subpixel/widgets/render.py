@@ -66,7 +66,7 @@ class RenderSuperResolution(RenderForm):
         self.follow.changed.connect(self._threshold_changed)
         self.extent.changed.connect(self._layers_changed)
         for control in (self.method, self.sigma_nm, self.colour_by):
-            control.changed.connect(self._look_changed)
+            control.changed.connect(self._appearance_changed)
         self.hide_others.changed.connect(self._hide_others_changed)
         self._points_changed()
 
@@ -188,8 +188,8 @@ class RenderSuperResolution(RenderForm):
     def _draw_view(self, points: Points) -> None:
         """Draw what is in view from now on, in place of an earlier rendering of these points."""
         old = self.view_image
-        if old is not None and old.rgb == bool(self.look.colour_by):
-            old.drawing.set_look(self.look)
+        if old is not None and old.rgb == bool(self.appearance.colour_by):
+            old.drawing.set_appearance(self.appearance)
         else:
             drawing = self._new_drawing(points)
             self._insert(drawing.layer, points, old or self.image)
@@ -198,14 +198,14 @@ class RenderSuperResolution(RenderForm):
     def _new_drawing(self, points: Points) -> ViewDrawing:
         viewer, frames_of = self.viewer, self.frames_of.value
         find = partial(ground_of, points, viewer.layers, frames_of)
-        drawing = ViewDrawing(viewer, points, find, self.look, colormap=self.colormap.value)
+        drawing = ViewDrawing(viewer, points, find, self.appearance, colormap=self.colormap.value)
         drawing.set_follows(self.follow.value)
         return drawing
 
-    def _look_changed(self, _: object = None) -> None:
+    def _appearance_changed(self, _: object = None) -> None:
         """Draw what is in view in another way at once."""
         points, image = self.points.value, self.view_image
-        if points is not None and image is not None and image.drawing.look != self.look:
+        if points is not None and image is not None and image.drawing.appearance != self.appearance:
             self._draw_view(points)
 
     def _view_drawn(self, picture: Picture) -> None:
@@ -333,7 +333,7 @@ class RenderSuperResolution(RenderForm):
                 path,
                 snapshot(points),
                 ground,
-                self.look,
+                self.appearance,
                 pixel_size_nm,
                 view,
                 whole=whole,

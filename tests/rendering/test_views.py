@@ -163,7 +163,7 @@ def test_drawing_can_be_stopped_and_nothing_is_an_empty_image():
     assert not views.draw(grid_of(PARTS[0], 4.0)).light.any()
 
 
-def test_a_part_beside_the_frames_an_unknown_method_and_unknown_frames_are_named():
+def test_a_part_outside_the_frames_an_unknown_method_and_unknown_frames_are_named():
     assert grid_of(((50.0, 0.0), (60.0, 9.0)), 4.0) is None
     with pytest.raises(InputError, match="did you mean 'histogram'"):
         ViewStyle("histogramm")

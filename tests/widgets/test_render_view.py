@@ -60,7 +60,7 @@ def rendered(qtbot, widget):
     return widget.view_image
 
 
-def look_at(qtbot, layer, points, low, high, zoom):
+def show_part(qtbot, layer, points, low, high, zoom):
     """Let the canvas show a rectangle of the frames at this many of its pixels per camera pixel."""
     corners = np.array([points.data_to_world((0, *yx))[-2:] for yx in (low, high)])
     pixel = np.linalg.norm(points.data_to_world((0, 1, 0)) - np.array(points.data_to_world((0, 0, 0))))
@@ -103,7 +103,7 @@ def test_it_sharpens_on_zoom_and_stays_in_its_place_to_a_hundredth_of_a_pixel(qt
     extent = layer.extent.world
     views = ((-40, -40), (90, 90), 3.0), ((3.0, 4.0), (15.0, 20.0), 37.3), ((9.0, 9.0), (9.5, 9.6), 900.0)
     for low, high, zoom in views:
-        look_at(qtbot, layer, points, low, high, zoom)
+        show_part(qtbot, layer, points, low, high, zoom)
         assert layer.drawing.picture.view.is_sharp
         assert layer.grid.zoom[0] == pytest.approx(min(zoom, 256.0), rel=1e-6)
         for yx in ((0.0, 0.0), (12.3, 40.0), low):
@@ -113,7 +113,7 @@ def test_it_sharpens_on_zoom_and_stays_in_its_place_to_a_hundredth_of_a_pixel(qt
         assert (corners > -1).all(), "no edge is in view"
         assert (corners < np.array(layer.data.shape)).all()
         np.testing.assert_allclose(layer.extent.world, extent, atol=PIXEL_NM / 2)
-    look_at(qtbot, layer, points, (2, 2), (28, 28), 11.0)  # a pixel of the image is then 10 nm
+    show_part(qtbot, layer, points, (2, 2), (28, 28), 11.0)  # a pixel of the image is then 10 nm
     table = found()
     whole = render(table, pixel_size_nm=10.0).image
     (top, left), (height, width) = layer.grid.first, layer.grid.shape
@@ -144,17 +144,17 @@ def test_it_shows_what_is_shown_and_the_rows_that_it_is_given(qtbot, widget, poi
 
 def test_the_contrast_is_stable_on_pan_follows_the_zoom_and_never_leaves_the_view_empty(qtbot, widget, points):
     layer = rendered(qtbot, widget)
-    look_at(qtbot, layer, points, (2, 2), (20, 20), 20.0)
+    show_part(qtbot, layer, points, (2, 2), (20, 20), 20.0)
     before = layer.contrast_limits
-    look_at(qtbot, layer, points, (4, 6), (22, 24), 20.0)
+    show_part(qtbot, layer, points, (4, 6), (22, 24), 20.0)
     assert layer.contrast_limits == before
     for zoom, low in ((1.5, (-9, -9)), (200.0, found().yx[7] - 1)):
-        look_at(qtbot, layer, points, low, np.array(low) + 500 / zoom, zoom)
+        show_part(qtbot, layer, points, low, np.array(low) + 500 / zoom, zoom)
         bright = (layer.data / layer.contrast_limits[1]) ** layer.gamma > 0.5
         assert bright.sum() >= 2
         assert layer.contrast_limits != before
     layer.contrast_limits = (0.0, 77.0)
-    look_at(qtbot, layer, points, (2, 2), (20, 20), 30.0)
+    show_part(qtbot, layer, points, (2, 2), (20, 20), 30.0)
     assert layer.contrast_limits == [0.0, 77.0], "set by hand"
 
 
@@ -169,7 +169,7 @@ def test_molecules_are_coloured_by_a_quantity_and_then_by_density_again(qtbot, v
     assert viewer.layers.index(coloured) == place
     assert layer not in viewer.layers
     assert "frame from 0 (blue) to 4 (red)" in widget.status.text()
-    look_at(qtbot, coloured, points, (-1, -1), (45, 45), 20.0)
+    show_part(qtbot, coloured, points, (-1, -1), (45, 45), 20.0)
     early, late = (np.rint(place_in(coloured, points, found().yx[row])).astype(int) for row in (3, N - 3))
     assert coloured.data[tuple(early)][2] > coloured.data[tuple(early)][0]
     assert coloured.data[tuple(late)][0] > coloured.data[tuple(late)][2]
@@ -182,7 +182,7 @@ def test_a_picture_has_the_colours_of_the_screen_with_bars_and_values_have_their
     qtbot, widget, points, tmp_path, shown
 ):
     layer = rendered(qtbot, widget)
-    look_at(qtbot, layer, points, (3, 4), (19, 24), 11.0)
+    show_part(qtbot, layer, points, (3, 4), (19, 24), 11.0)
     for name, whole in (("view.png", False), ("view.tif", False), ("whole.tif", True)):
         widget.export(tmp_path / name, 10.0, whole=whole)
         qtbot.waitUntil(lambda name=name: f"Saved {name}" in widget.status.text(), timeout=10_000)
@@ -219,7 +219,7 @@ def test_the_dialog_offers_the_pixels_of_the_screen_for_the_view_and_10_nm_for_t
 def test_it_is_drawn_when_the_dock_is_closed_until_the_layer_is_removed(qtbot, viewer, widget, points):
     layer = rendered(qtbot, widget)
     viewer.window.remove_dock_widget(widget)
-    look_at(qtbot, layer, points, (3, 4), (15, 20), 50.0)
+    show_part(qtbot, layer, points, (3, 4), (15, 20), 50.0)
     assert layer.grid.zoom[0] == pytest.approx(50.0)
     drawing = layer.drawing
     set_threshold(points, 0.5)

@@ -17,7 +17,7 @@ from napari_subpixel.localizations import Localizations
 from napari_subpixel.rendering.colours import BY_VALUE, COLORMAPS, colour_table, render_coloured
 from napari_subpixel.rendering.image_files import fitting_scale_bar_nm, save_image
 from napari_subpixel.rendering.render import render
-from napari_subpixel.widgets.background.view_pictures import GAMMA, QUANTITIES, Look, brightness, in_colours
+from napari_subpixel.widgets.background.view_pictures import GAMMA, QUANTITIES, Appearance, brightness, in_colours
 from napari_subpixel.widgets.controls.picture_marks import ColourBar, with_marks
 from napari_subpixel.widgets.layers.renderings import contrast_limits_of
 from napari_subpixel.widgets.layers.results import Ground
@@ -40,7 +40,7 @@ class PictureExport:
         Returns the table of the points that are shown.
     ground : Ground
         What they lie on.
-    look : Look
+    appearance : Appearance
     pixel_size_nm : float
     roi : Roi, optional
         The part of the frames; None for all of them.
@@ -57,7 +57,7 @@ class PictureExport:
     path: Path
     table: Callable[[], Localizations]
     ground: Ground
-    look: Look
+    appearance: Appearance
     pixel_size_nm: float
     roi: Roi | None
     colours: NDArray[np.float64]
@@ -71,14 +71,14 @@ class PictureExport:
         path: Path,
         table: Callable[[], Localizations],
         ground: Ground,
-        look: Look,
+        appearance: Appearance,
         pixel_size_nm: float,
         view: ViewImage | None,
         *,
         whole: bool,
         colormap: str,
     ) -> PictureExport:
-        """Return what to write of the layer of what is in view, or of the whole field as it would look.
+        """Return what to write of the layer of what is in view, or of the whole field as it would appear.
 
         Raises
         ------
@@ -91,7 +91,7 @@ class PictureExport:
             raise InputError(f"{path}: the picture's name must end in {', '.join((*PICTURES, *VALUES))}")
         roi, limit, gamma, value_range = None, None, GAMMA, None
         if view is not None:
-            look = view.drawing.look
+            appearance = view.drawing.appearance
             if not view.rgb:
                 colormap, gamma = view.colormap, view.gamma
             if view.drawing.picture is not None:
@@ -105,7 +105,7 @@ class PictureExport:
             elif view.drawing.picture is not None:
                 limit = view.drawing.picture.limit
         colours = ensure_colormap(colormap).map(np.linspace(0, 1, 256))[:, :3].astype(np.float64)
-        return cls(path, table, ground, look, pixel_size_nm, roi, colours, limit, gamma, value_range)
+        return cls(path, table, ground, appearance, pixel_size_nm, roi, colours, limit, gamma, value_range)
 
 
 def roi_in_view(in_view: InView, frame_shape: tuple[int, int]) -> Roi:
@@ -128,14 +128,18 @@ def exported(export: PictureExport) -> Generator[int | None, None, None]:
     yield None
     points = export.ground.table(export.table())
     yield None
-    sigma = export.look.sigma_nm if export.look.method == "gaussian" else None
-    options: dict[str, Any] = {"pixel_size_nm": export.pixel_size_nm, "method": export.look.method, "sigma_nm": sigma}
+    sigma = export.appearance.sigma_nm if export.appearance.method == "gaussian" else None
+    options: dict[str, Any] = {
+        "pixel_size_nm": export.pixel_size_nm,
+        "method": export.appearance.method,
+        "sigma_nm": sigma,
+    }
     options["roi"] = export.roi
     if export.path.suffix.lower() in VALUES:
         save_image(export.path, (yield from render.steps(points, **options)), overwrite=True)
         return
     yield None
-    picture = with_marks(*(_coloured if export.look.colour_by else _by_density)(points, export, options))
+    picture = with_marks(*(_coloured if export.appearance.colour_by else _by_density)(points, export, options))
     with atomic_output(export.path) as draft:
         draft.write_bytes(picture)
 
@@ -154,7 +158,7 @@ def _by_density(
 def _coloured(
     points: Localizations, export: PictureExport, options: dict[str, Any]
 ) -> tuple[NDArray[np.uint8], float | None, float, ColourBar]:
-    quantity = QUANTITIES[export.look.colour_by]
+    quantity = QUANTITIES[export.appearance.colour_by]
     asked = export.value_range or (None, None)
     rendered = render_coloured(points, quantity.values(points), value_range=asked, **options)
     density, limit = _density(rendered.points, export)

@@ -13,7 +13,7 @@ from qtpy.QtGui import QGuiApplication
 from napari_subpixel.coordinates import ViewGrid
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.widgets.background.latest_request import LatestWork
-from napari_subpixel.widgets.background.view_pictures import GAMMA, QUANTITIES, Drawn, Look, Picture, ViewRequest
+from napari_subpixel.widgets.background.view_pictures import GAMMA, QUANTITIES, Appearance, Drawn, Picture, ViewRequest
 from napari_subpixel.widgets.background.worker import Work, WorkGroup
 from napari_subpixel.widgets.controls.links import Links
 from napari_subpixel.widgets.controls.picture_marks import short
@@ -45,7 +45,7 @@ class ViewDrawing(QObject):
     points : napari.layers.Points
     ground : callable
         Returns what the points lie on.
-    look : Look
+    appearance : Appearance
     colormap : str
         Colours of the density.
 
@@ -55,7 +55,7 @@ class ViewDrawing(QObject):
         The layer, to be put into the viewer.
     picture : Picture, optional
         What it shows.
-    look : Look
+    appearance : Appearance
     follows : bool
         Whether molecules that are hidden or shown are drawn without or with them at once.
     drawn : Signal(object)
@@ -68,15 +68,15 @@ class ViewDrawing(QObject):
     failed = Signal(object)
 
     def __init__(
-        self, viewer: Viewer, points: Points, ground: Callable[[], Ground], look: Look, *, colormap: str
+        self, viewer: Viewer, points: Points, ground: Callable[[], Ground], appearance: Appearance, *, colormap: str
     ) -> None:
         super().__init__(viewer.window._qt_window)
-        self.points, self._ground, self.look = points, ground, look
+        self.points, self._ground, self.appearance = points, ground, appearance
         self.follows = True
         self.picture: Picture | None = None
         self._prepared = Drawn()
         self._rows: ArrayLike | None = None
-        self._seen: Any = None
+        self._last_shown: Any = None
         self._limit: float | None = None
         self._own_contrast = True
         self._stopped = False
@@ -120,7 +120,7 @@ class ViewDrawing(QObject):
 
     def _new_layer(self, viewer: Viewer, colormap: str) -> ViewImage:
         """Return a layer without molecules, and listen to it."""
-        ground, coloured = self._ground(), bool(self.look.colour_by)
+        ground, coloured = self._ground(), bool(self.appearance.colour_by)
         grid = ViewGrid.covering((-1, -1), self._frame_shape, zoom=(1.0, 1.0), frame_shape=self._frame_shape)
         assert grid is not None
         notes = RenderingNotes({}, movie_key_of(ground.layer) or movie_key_of(self.points), self.points.unique_id)
@@ -164,9 +164,9 @@ class ViewDrawing(QObject):
 
     # -- what is drawn ------------------------------------------------------------------------------------------------
 
-    def set_look(self, look: Look) -> None:
+    def set_appearance(self, appearance: Appearance) -> None:
         """Draw in another way; density and colours of a quantity need layers of their own."""
-        self.look, self._limit, self._own_contrast = look, None, True
+        self.appearance, self._limit, self._own_contrast = appearance, None, True
         self._ask_again()
 
     def set_follows(self, follows: bool) -> None:
@@ -183,13 +183,13 @@ class ViewDrawing(QObject):
         self._changed.start()
 
     def _rows_changed(self, _: object = None) -> None:
-        if self.follows and self.points.shown is not self._seen:
+        if self.follows and self.points.shown is not self._last_shown:
             self._note_shown()
             self._ask_again()
 
     def _note_shown(self) -> None:
-        self._seen = self.points.shown
-        self._shown = self._seen.copy()
+        self._last_shown = self.points.shown
+        self._shown = self._last_shown.copy()
 
     def _read(self) -> None:
         """Take the molecules of the points layer as they are now."""
@@ -248,14 +248,14 @@ class ViewDrawing(QObject):
             ground.frame_shape,
             ground.pixel_size_nm,
             _on_screen(self._in_view),
-            self.look,
+            self.appearance,
             self._limit,
             sharp,
         )
         self.latest.ask(request)
 
     def _deliver(self, request: ViewRequest, picture: Picture | None) -> None:
-        if picture is None or bool(request.look.colour_by) != self.layer.rgb:
+        if picture is None or bool(request.appearance.colour_by) != self.layer.rgb:
             return
         self.picture = picture
         is_sharp = picture.view.is_sharp
@@ -287,7 +287,7 @@ def described_picture(picture: Picture, drawing: ViewDrawing) -> str:
     words = f"{drawing.points.name} in pixels of {size / grid.zoom[1]:.3g} nm"
     if not picture.view.is_sharp:
         words += ", for now"
-    quantity = QUANTITIES.get(drawing.look.colour_by)
+    quantity = QUANTITIES.get(drawing.appearance.colour_by)
     if quantity is not None and picture.value_range is not None:
         low, high = picture.value_range
         return f"{words}; colours: {quantity.label} from {short(low)} (blue) to {short(high)} (red)."

@@ -76,7 +76,7 @@ def can_colour(points: Points, name: str) -> bool:
     return all(column in REQUIRED or has_column(points, column) for column in QUANTITIES[name].columns)
 
 
-class Look(NamedTuple):
+class Appearance(NamedTuple):
     """How molecules are drawn.
 
     Attributes
@@ -141,9 +141,9 @@ class Drawn:
         if not _same(self._rows, request.rows):
             views.set_rows(_common(request.rows, len(views.points)))
             self._rows = request.rows
-        colours = (request.look.colour_by, views)
+        colours = (request.appearance.colour_by, views)
         if not _same(self._colours, colours):
-            quantity = QUANTITIES.get(request.look.colour_by)
+            quantity = QUANTITIES.get(request.appearance.colour_by)
             views.set_colours(None if quantity is None else quantity.values(views.points))
             self._colours = colours
         return views
@@ -167,7 +167,7 @@ class ViewRequest:
     pixel_size_nm : float
         Of the frames.
     in_view : InView
-    look : Look
+    appearance : Appearance
     limit : float, optional
         The present contrast, which is kept if that is possible; None: another one is chosen.
     sharp : bool
@@ -181,7 +181,7 @@ class ViewRequest:
     frame_shape: tuple[int, int]
     pixel_size_nm: float
     in_view: InView
-    look: Look
+    appearance: Appearance
     limit: float | None
     sharp: bool
     by_hand: bool = False
@@ -213,7 +213,7 @@ def _drawn(request: ViewRequest) -> Generator[None, None, Picture | None]:
     views = request.drawn.views(request)
     yield
     most = None if request.sharp else QUICK_WORK
-    steps = views.drawing(grid, request.look.style(request.pixel_size_nm), most_work=most)
+    steps = views.drawing(grid, request.appearance.style(request.pixel_size_nm), most_work=most)
     while True:
         try:
             next(steps)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox
 
 from napari_subpixel.rendering.render import METHODS, PIXEL_SIZE_NM
-from napari_subpixel.widgets.background.view_pictures import QUANTITIES, Look, can_colour
+from napari_subpixel.widgets.background.view_pictures import QUANTITIES, Appearance, can_colour
 from napari_subpixel.widgets.controls.panel import Panel
 from napari_subpixel.widgets.layers.movies import is_movie
 from napari_subpixel.widgets.layers.results import is_result, is_table
@@ -152,10 +152,10 @@ class RenderForm(Panel):
         self.sigma_nm.enabled = self.method.value == "gaussian"
 
     @property
-    def look(self) -> Look:
+    def appearance(self) -> Appearance:
         """How to draw what is in view."""
         colour_by = "" if self.colour_by.value == DENSITY else str(self.colour_by.value)
-        return Look(self.method.value, self.settings["sigma_nm"], colour_by)
+        return Appearance(self.method.value, self.settings["sigma_nm"], colour_by)
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -108,12 +108,12 @@ class ViewImage(Image):
         super()._update_draw(scale_factor, corner_pixels_displayed, shape_threshold)
         if list(self._slice_input.displayed) != [0, 1] or not self.visible:
             return
-        in_view = self._seen(scale_factor, np.asarray(corner_pixels_displayed, dtype=np.float64))
+        in_view = self._part_in_view(scale_factor, np.asarray(corner_pixels_displayed, dtype=np.float64))
         if in_view != self.in_view:
             self.in_view = in_view
             self.view_changed.emit(in_view)
 
-    def _seen(self, scale_factor: float, corners: NDArray[np.float64]) -> InView:
+    def _part_in_view(self, scale_factor: float, corners: NDArray[np.float64]) -> InView:
         """Return what is in view from the corners of the canvas in the world."""
         to_world = self._transforms[1:].simplified.set_slice([0, 1])
         places = np.asarray(to_world.inverse(list(itertools.product(*corners.T))), dtype=np.float64)
