@@ -17,6 +17,7 @@ The widgets
 The other contributions that ``napari.yaml`` lists
 
 - ``readers``: movies and tables as layers
+- ``pairing``: tables and movies that find each other, for readers and *Load*
 - ``writers``: points as tables
 - ``sample_data``: a simulated movie with its truth
 

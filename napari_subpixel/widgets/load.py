@@ -18,6 +18,7 @@ from napari_subpixel.widgets.controls.messages import reported
 from napari_subpixel.widgets.controls.panel import Panel
 from napari_subpixel.widgets.controls.words import Words
 from napari_subpixel.widgets.layers.movies import LayerData, MovieLayer, is_movie, movie_layer_data
+from napari_subpixel.widgets.pairing import keep_paired, pair
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -199,6 +200,7 @@ class LoadStack(Panel):
         if camera.pixel_size_nm is None:
             camera = replace(camera, pixel_size_nm=movie.camera.pixel_size_nm)
         movie.set_camera(camera, self.viewer.layers)
+        pair(self.viewer.layers)
         self.viewer.reset_view()
         self.form.show_reported_pixel_size(camera.pixel_size_nm, "the layer")
         self._end_with(layer, camera)
@@ -206,6 +208,7 @@ class LoadStack(Panel):
     def _loaded(self, data: LayerData) -> None:
         from napari.layers import Layer
 
+        keep_paired(self.viewer)
         is_first = not self.viewer.layers
         layer = self.viewer.add_layer(Layer.create(*data))
         if is_first:

@@ -2,47 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
+from qtpy.QtCore import QTimer
 
 from napari_subpixel import formats
 from napari_subpixel.errors import AxesError, InputError, PixelSizeError, SeriesError
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.stacks import Stack, open_stack, time_axis
+from napari_subpixel.stacks import Stack, open_stack
 from napari_subpixel.stacks.folders import TIFF_SUFFIXES
 from napari_subpixel.stacks.tiffs import opened
 from napari_subpixel.stacks.zarrs import is_zarr_folder
 from napari_subpixel.widgets.background.waiting import waited_for
-from napari_subpixel.widgets.controls.messages import show_warning
-from napari_subpixel.widgets.layers.movies import (
-    KEY,
-    LayerData,
-    MovieLayer,
-    MovieNotes,
-    is_movie,
-    movie_layer_data,
-    pixel_size_of,
-)
-from napari_subpixel.widgets.layers.points import points_layer
+from napari_subpixel.widgets.controls.messages import reported, show_warning
+from napari_subpixel.widgets.layers.movies import LayerData, movie_layer_data
+from napari_subpixel.widgets.layers.points import notes_of, points_layer
 from napari_subpixel.widgets.layers.table_coordinates import TableIndex
 from napari_subpixel.widgets.layers.table_points import TablePoints
+from napari_subpixel.widgets.pairing import Movies, about_table, keep_paired, movie_for, movies_among, pair
 
 if TYPE_CHECKING:
     from napari import Viewer
-    from napari.layers import Image
+    from napari.components import LayerList
+    from napari.utils.events import Event
 
 #: What napari calls to read the file.
 Reader = Callable[[str], Sequence[Any]]
-#: The movies of the viewer, with their pixel sizes.
-_Movies = Sequence[tuple["Image", float | None]]
 #: Pixel size assumed for a table in nm if nothing gives it.
 NOMINAL_PIXEL_NM = 100.0
-#: Pixel sizes that differ by a smaller fraction are the same: some tables are written with few digits.
-SAME_SIZE_WITHIN = 1e-6
 
 
 def get_movie_reader(path: str | list[str]) -> Reader | None:
@@ -79,6 +69,7 @@ def _layer_of(stack: Stack) -> LayerData:
     """Return a movie's layer, and show what was noticed when it was opened."""
     for warning in stack.warnings:
         show_warning(f"{stack.name}: {warning}")
+    _viewer()
     return movie_layer_data(stack)
 
 
@@ -100,12 +91,18 @@ def read_table(path: str) -> list[TablePoints]:
     If exactly one movie in the viewer fits, the points belong to it. A table in nm without a pixel size is read at
     `NOMINAL_PIXEL_NM`, at which its distances in nm are right too.
     """
-    movies = list(_movies())
+    viewer = _viewer()
+    movies = movies_among(viewer.layers if viewer is not None else ())
     read = waited_for(f"Reading {Path(path).name} ...", _table_with_pixel_size, path, _size_of_movie(movies))
     if read.warning is not None:
         show_warning(read.warning)
-    movie = None if read.is_nominal else _movie_of(read.table, movies)
-    return [points_layer(read.table, movie, name=Path(path).stem, index=read.row_index)]
+    name = Path(path).stem
+    movie = None if read.is_nominal else movie_for(about_table(read.table, name), movies)
+    layer = points_layer(read.table, movie, name=name, index=read.row_index)
+    if read.is_nominal and viewer is not None:
+        notes_of(layer).nominal_file = path
+        viewer.layers.events.inserted.connect(_read_nominal_again)
+    return [layer]
 
 
 class _TableWithPixelSize(NamedTuple):
@@ -167,44 +164,46 @@ def _words_on_assumed(path: str, size_nm: float | None) -> str:
     )
 
 
-# -- the movie of a table ---------------------------------------------------------------------------------------------
-
-
-def _movie_of(table: Localizations, movies: _Movies) -> MovieLayer | None:
-    """Return the movie that a table belongs to; None if it is not exactly one."""
-    fitting = [layer for layer, size in movies if _fits(table, layer, size)]
-    return MovieLayer(fitting[0]) if len(fitting) == 1 else None
-
-
-def _fits(table: Localizations, layer: Image, size_nm: float | None) -> bool:
-    """Say whether a table can belong to a movie: the same pixel size and frame shape, and no frame beyond its end."""
-    shape = (layer.data[0] if layer.multiscale else layer.data).shape
-    time = time_axis(shape[:-2])
-    n_frames = 1 if time is None else shape[time]
-    if table.frame_shape not in (None, tuple(shape[-2:])) or table.frame.max(initial=0) >= n_frames:
-        return False
-    if size_nm is None or table.pixel_size_nm is None:
-        return size_nm is table.pixel_size_nm and table.frame_shape is not None
-    return bool(np.isclose(size_nm, table.pixel_size_nm, rtol=SAME_SIZE_WITHIN, atol=0))
-
-
-def _size_of_movie(movies: _Movies) -> float | None:
+def _size_of_movie(movies: Movies) -> float | None:
     """Return the pixel size that all movies share; None if they differ or there are none."""
     sizes = {size for _, size in movies} - {None}
     return sizes.pop() if len(sizes) == 1 else None
 
 
-def _movies() -> Iterator[tuple[Image, float | None]]:
-    """Yield the layers of the current viewer that are certainly movies, with their pixel sizes.
-
-    These are those with this plugin's notes, and any other image with frames.
-    """
+def _viewer() -> Viewer | None:
+    """Return the viewer that the file is opened in, whose tables and movies find each other from now on."""
     import napari
 
     viewer: Viewer | None = napari.current_viewer()
-    for layer in viewer.layers if viewer is not None else ():
-        notes = layer.metadata.get(KEY)
-        known = notes.camera.pixel_size_nm if isinstance(notes, MovieNotes) else None
-        if is_movie(layer) and (layer.ndim > 2 or isinstance(notes, MovieNotes)):
-            with suppress(InputError):  # pixels that are not square
-                yield layer, pixel_size_of(layer) or known
+    keep_paired(viewer)
+    return viewer
+
+
+def _read_nominal_again(event: Event) -> None:
+    """Read tables of which the pixel size was assumed again, once a movie gives it."""
+    layers = event.source
+    if _size_of_movie(movies_among(layers)) is None:
+        return
+    for layer in layers:
+        if isinstance(layer, TablePoints) and notes_of(layer).nominal_file is not None:
+            # Not now: napari is still adding the movie.
+            QTimer.singleShot(0, partial(_read_again, layers, layer))
+
+
+def _read_again(layers: LayerList, layer: TablePoints) -> None:
+    """Read the table of a layer again, at the pixel size of the movies; not if its points were changed by hand."""
+    notes, size = notes_of(layer), _size_of_movie(movies_among(layers))
+    path = notes.nominal_file
+    if path is None or size is None or layer not in layers or layer.table is None or not Path(path).is_file():
+        return
+    notes.nominal_file = None
+    with reported():
+        read = waited_for(f"Reading {Path(path).name} ...", _table_with_pixel_size, path, size)
+        if len(read.table) != len(layer.data) or layer not in layers:
+            return
+        notes.about = read.table.about
+        layer.set_table(read.table, shown=layer.shown.copy(), index=read.row_index)
+        layer.scale = (*layer.scale[:-2], size, size)
+        pair(layers)
+        if read.warning is not None:
+            show_warning(read.warning)

@@ -306,12 +306,12 @@ def test_a_table_is_read_on_a_thread_and_its_layer_made_on_the_viewer_s(viewer, 
 
         return noted
 
-    for owner, name in ((readers.formats, "read"), (readers, "points_layer"), (readers, "_movie_of")):
+    for owner, name in ((readers.formats, "read"), (readers, "points_layer"), (readers, "movie_for")):
         monkeypatch.setattr(owner, name, noting(name, getattr(owner, name)))
     formats.write(tmp_path / "found.parquet", TABLE)
     one_layer(viewer, movie_file)
     one_layer(viewer, tmp_path / "found.parquet")
-    assert threads == {"read": {False}, "points_layer": {True}, "_movie_of": {True}}
+    assert threads == {"read": {False}, "points_layer": {True}, "movie_for": {True}}
 
 
 @pytest.mark.parametrize("header", ["index,axis-0,axis-1", "index,shape-type,vertex-index,axis-0,axis-1", "name,age"])

@@ -50,6 +50,8 @@ class PointNotes:
         The table before drift was subtracted, and the one after, which it belongs to.
     role : str
         Purpose of points that are not a table of their own: a preview, or the true positives of a score.
+    nominal_file : str, optional
+        The file that the points were read from, where its pixel size had to be assumed.
     keep : Filter, optional
         What points must also pass to be shown.
     passing : ndarray of bool, optional
@@ -68,6 +70,7 @@ class PointNotes:
     layer: Hashable = None
     uncorrected: tuple[Localizations, Localizations] | None = None
     role: str = ""
+    nominal_file: str | None = None
     keep: Filter | None = None
     passing: NDArray[np.bool_] | None = None
 
