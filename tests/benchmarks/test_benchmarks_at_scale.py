@@ -55,6 +55,11 @@ def test_every_format_that_is_written_is_timed() -> None:
 
 
 @pytest.mark.slow
+def test_movies_of_round_spots_with_a_warning_are_counted() -> None:
+    assert printed("bench_spots", "--part", "round")[0].startswith("| 8 | 0 of ")
+
+
+@pytest.mark.slow
 def test_squares_are_compared_with_whole_frames() -> None:
     bright, dim = printed("bench_squares")
     assert bright.startswith("| EMCCD, 2,000 photons | ")
