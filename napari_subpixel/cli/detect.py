@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from napari_subpixel.runs.batch import MovieProgress, Outcome
     from napari_subpixel.runs.dask_cluster import Cluster
     from napari_subpixel.runs.live_options import Follow
+    from napari_subpixel.stacks import Stack
 
 
 def add_parser(subparsers: Any) -> None:
@@ -163,11 +164,12 @@ def _run(arguments: argparse.Namespace) -> int:
     also_written = filter(None, [arguments.image, arguments.save_camera])
     check_inputs_stay(pairs, also_read=_also_read(arguments), also_written=also_written)
     _check_one_movie(arguments, len(pairs))
+    opened = None
     if len(pairs) == 1 and arguments.follow is None:
         movie, table = pairs[0]
         if formats.format_for(table).in_nm:
-            check_pixel_size(movie, options, f"a {table.suffix} in nm")
-    with _cluster(arguments) as cluster:
+            opened = opened_in_nm(movie, options, f"a {table.suffix} in nm")
+    with opened if opened is not None else nullcontext(), _cluster(arguments) as cluster:
         detector = detector_from(arguments)
         if arguments.save_camera is not None and not detector.measures:
             raise InputError(f"--save-camera: the model {detector.card.name} needs no camera, and estimates none")
@@ -182,6 +184,7 @@ def _run(arguments: argparse.Namespace) -> int:
             detecting=cluster.detect if cluster else None,
             follow=_follow(arguments),
             image=arguments.image,
+            opened=opened,
         )
         n_failed = 0
         documents = []
@@ -218,18 +221,23 @@ def options_from(arguments: argparse.Namespace) -> DetectionOptions:
     )
 
 
-def check_pixel_size(movie: str | Path, options: DetectionOptions, purpose: str) -> None:
-    """Refuse what needs the pixel size at once, before a model is loaded, where no file and no flag gives it."""
+def opened_in_nm(movie: str | Path, options: DetectionOptions, purpose: str) -> Stack | None:
+    """Open a movie for what needs its pixel size, and refuse one that has none at once, before a model is loaded.
+
+    Where a flag or the movie's sidecar gives the pixel size there is no need to: the result is None.
+    """
     from napari_subpixel.runs.movie_lists import sidecar_of
     from napari_subpixel.runs.sidecars import Sidecar
     from napari_subpixel.stacks import open_stack
 
     sidecar = sidecar_of(movie)
     if options.camera.pixel_size_nm or (sidecar.exists() and Sidecar.from_yaml(sidecar).camera.get("pixel_size_nm")):
-        return
-    with open_stack(movie, **options.opening) as stack:
-        if stack.pixel_size_nm is None:
-            raise stack.pixel_size_error(purpose)
+        return None
+    stack = open_stack(movie, **options.opening)
+    if stack.pixel_size_nm is None:
+        stack.close()
+        raise stack.pixel_size_error(purpose)
+    return stack
 
 
 def _check_one_movie(arguments: argparse.Namespace, n_movies: int) -> None:

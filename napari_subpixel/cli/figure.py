@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,9 @@ from napari_subpixel.cli.announcements import Announcements
 from napari_subpixel.cli.common import add_camera_arguments, add_movie_arguments, frame_range, region
 from napari_subpixel.cli.detect import (
     add_left_out_arguments,
-    check_pixel_size,
     detector_from,
     no_empty_folder_left,
+    opened_in_nm,
     options_from,
     watched,
 )
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from napari_subpixel.detection.options import DetectionOptions
     from napari_subpixel.runs.batch import Outcome
     from napari_subpixel.runs.figure import Figure
+    from napari_subpixel.stacks import Stack
 
 
 def add_parser(subparsers: Any) -> None:
@@ -72,10 +74,11 @@ def _run(arguments: argparse.Namespace) -> int:
     also_written = [folder / name for name in FILES.values()]
     check_inputs_stay([(arguments.movie, folder / DETECTED)], also_written=also_written)
     options = options_from(arguments)
-    check_pixel_size(arguments.movie, options, "a figure")
-    check_figure_outputs(folder, overwrite=overwrite)
+    opened = opened_in_nm(arguments.movie, options, "a figure")
     announced = Announcements(None, False, arguments.camera)
-    outcome = _detected(arguments, options, folder / DETECTED, announced)
+    with opened if opened is not None else nullcontext():
+        check_figure_outputs(folder, overwrite=overwrite)
+        outcome = _detected(arguments, options, folder / DETECTED, announced, opened)
     table = formats.read(folder / DETECTED)
     name = Path(arguments.movie).name
     # What a resumed detection warned of before is in its table only.
@@ -109,7 +112,11 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _detected(
-    arguments: argparse.Namespace, options: DetectionOptions, table: Path, announced: Announcements
+    arguments: argparse.Namespace,
+    options: DetectionOptions,
+    table: Path,
+    announced: Announcements,
+    opened: Stack | None,
 ) -> Outcome:
     from napari_subpixel.runs.batch import detect_batch
 
@@ -120,6 +127,7 @@ def _detected(
         options,
         resume=arguments.resume,
         overwrite=arguments.overwrite,
+        opened=opened,
     )
     (done,) = watched(events, announced)
     if done.error is not None:

@@ -185,6 +185,7 @@ def detect_batch(
     detecting: Detecting | None = None,
     follow: Follow | None = None,
     image: Path | None = None,
+    opened: Stack | None = None,
 ) -> Generator[MovieProgress | Outcome, None, None]:
     """Detect movies one after another; one that fails does not stop the others.
 
@@ -207,6 +208,8 @@ def detect_batch(
         The movies are still being written, and are followed to their end; `detecting` does not take part then.
     image : Path, optional
         Image of the molecules, for one movie.
+    opened : Stack, optional
+        The one movie, where it was opened already, as `options` say; it is closed.
 
     Yields
     ------
@@ -226,7 +229,7 @@ def detect_batch(
     pairs = list(pairs)
     if image is not None and len(pairs) > 1:
         raise InputError(f"{image}: is the image of one movie, {len(pairs)} were given")
-    shared = _SharedByAll(detecting, follow, image, resume, overwrite)
+    shared = _SharedByAll(detecting, follow, image, resume, overwrite, opened)
     for number, (movie, output) in enumerate(pairs, start=1):
         progress = MovieProgress(Path(movie), output, number, len(pairs))
         results = PartialResults(output)
@@ -263,6 +266,7 @@ class _SharedByAll(NamedTuple):
     image: Path | None
     resume: bool
     overwrite: bool
+    opened: Stack | None = None
 
 
 def _detect_movie(
@@ -271,7 +275,9 @@ def _detect_movie(
     from napari_subpixel.detection.job import job_for
     from napari_subpixel.runs.pipeline import check_output, detect, detect_to_file
 
-    with open_stack(movie, **settings.options.opening) as stack:
+    # A sidecar may choose other frames, with which the movie would be opened otherwise.
+    opened = None if settings.own else shared.opened
+    with opened if opened is not None else open_stack(movie, **settings.options.opening) as stack:
         camera, resume, overwrite = settings.options.camera, shared.resume, shared.overwrite
         check_output(progress.output, resume=resume, overwrite=overwrite, stack=stack, camera=camera)
         job = job_for(stack, settings.detector, settings.options)

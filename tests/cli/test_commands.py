@@ -420,3 +420,11 @@ def test_simulating_what_no_microscope_records_is_refused_or_a_warning(run, refu
         "the movie is clipped: 100% of its pixels are at 65535 ADU"
         in run("simulate", *outputs, "--background", 5e6).err
     )
+
+
+def test_a_single_movie_is_opened_once(run, movie, tmp_path, monkeypatch):
+    def again(*_: object, **__: object) -> None:
+        raise AssertionError("the movie is opened a second time")
+
+    monkeypatch.setattr("napari_subpixel.runs.batch.open_stack", again)
+    assert run("detect", movie, "-o", tmp_path / "f.csv", "--model", "fast").status == 0

@@ -60,15 +60,15 @@ def test_beads_cannot_be_followed_and_left_out(refuse, movie, tmp_path):
     ("sidecar", "known"), [("camera: {baseline: 100}", False), ("camera: {pixel_size_nm: 100}", True)]
 )
 def test_the_pixel_size_of_a_figure_may_be_that_of_the_sidecar(without_pixel_size, sidecar, known):
-    from napari_subpixel.cli.detect import check_pixel_size
+    from napari_subpixel.cli.detect import opened_in_nm
     from napari_subpixel.detection.options import DetectionOptions
 
     without_pixel_size.with_name("bare.subpixel.yaml").write_text(sidecar, encoding="utf-8")
     if known:
-        check_pixel_size(without_pixel_size, DetectionOptions(), "a figure")
+        assert opened_in_nm(without_pixel_size, DetectionOptions(), "a figure") is None
         return
     with pytest.raises(PixelSizeError, match=r"bare\.tif.*a figure needs"):
-        check_pixel_size(without_pixel_size, DetectionOptions(), "a figure")
+        opened_in_nm(without_pixel_size, DetectionOptions(), "a figure")
 
 
 def test_a_figure_of_a_missing_movie_leaves_no_folder(refuse, tmp_path):
