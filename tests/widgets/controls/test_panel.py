@@ -52,7 +52,7 @@ def test_all_panels_at_once_leave_the_window_its_size_and_cut_nothing(
         panels[title] = panel(viewer)
         viewer.window.add_dock_widget(panels[title], name=f"{title} (Subpixel)", area="right")
         qtbot.wait(30)
-    panels["Figure"].status.setText("Of this, every word of every line is to be read. " * 8)
+    panels["Figure"].status.setText("\n".join(["Of these lines every word is to be read, however narrow it is."] * 8))
     panels["Figure"].results.show()
     for title, panel in panels.items():
         dock = panel.parent()
