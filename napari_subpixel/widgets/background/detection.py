@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import time
-import weakref
 from collections.abc import Generator
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from qtpy.QtCore import QObject, Signal
 
 from napari_subpixel.coordinates import Roi
 from napari_subpixel.detection.options import DetectionOptions
-from napari_subpixel.localizations import Localizations, concat
 from napari_subpixel.widgets.background.detector_cache import LOADING, DetectorChoice, is_loaded, preparing_job
+from napari_subpixel.widgets.background.growing_result import GrowingResult
 from napari_subpixel.widgets.background.worker import Work
 from napari_subpixel.widgets.controls.messages import report, show_warning
 from napari_subpixel.widgets.layers.movies import MovieLayer
-from napari_subpixel.widgets.layers.points import points_layer, set_threshold
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -52,8 +51,8 @@ class RunSummary(NamedTuple):
     seconds : float
     ending : str
         ``done``, ``cancelled`` or ``failed``.
-    assumed : tuple of str
-        What was estimated of the microscope.
+    job : DetectionJob, optional
+        What was detected and how, the estimates of the microscope included.
     warnings : tuple of str
     first : int
         The first frame.
@@ -67,7 +66,7 @@ class RunSummary(NamedTuple):
     of_frames: int
     seconds: float
     ending: str
-    assumed: tuple[str, ...] = ()
+    job: DetectionJob | None = None
     warnings: tuple[str, ...] = ()
     first: int = 0
     of_movie: int = 0
@@ -101,8 +100,8 @@ class DetectionRun(QObject):
     ----------
     preparing : Signal(str)
         What is done before the first frame.
-    began : Signal(str)
-        The detector is loaded; the device it runs on, and why.
+    began : Signal(object)
+        The `DetectionJob`: the detector is loaded, and the microscope estimated.
     progressed : Signal(int, int)
         Frames done, and localizations so far at the threshold.
     ended : Signal(object)
@@ -110,16 +109,15 @@ class DetectionRun(QObject):
     """
 
     preparing = Signal(str)
-    began = Signal(str)
+    began = Signal(object)
     progressed = Signal(int, int)
     ended = Signal(object)
 
     def __init__(self, viewer: Viewer, movie: MovieLayer, settings: RunSettings, threshold: float) -> None:
         super().__init__()
-        self._viewer = weakref.ref(viewer)
         self.movie, self.settings, self.threshold = movie, settings, threshold
         self._job: DetectionJob | None = None
-        self._tables: list[Localizations] = []
+        self._result = GrowingResult(viewer, movie, f"{self._name()} (running)")
         self._warnings: list[str] = []
         self._frames_done, self._n_found = 0, 0
         self._start = time.perf_counter()
@@ -144,12 +142,12 @@ class DetectionRun(QObject):
         if not isinstance(arrived, Chunk):
             self._job = arrived
             self._start = time.perf_counter()
-            self.began.emit(arrived.detector.device_reason)
+            self.began.emit(arrived)
             return
         if self.work.is_cancelled:
             return  # it was on its way when the user stopped the run
-        self._tables.append(arrived.table)
         self._frames_done += arrived.stop - arrived.start
+        self._result.add(arrived.table, self._frames, self.threshold)
         self._n_found += int((arrived.table["probability"] >= self.threshold).sum())
         self.progressed.emit(self._frames_done, self._n_found)
 
@@ -158,43 +156,48 @@ class DetectionRun(QObject):
         first, last = self.settings.frames
         layer = None
         try:
-            layer = self._add_layer() if self._tables else None
+            layer = None if self._result.is_empty else self._finish_layer()
         except Exception as error:  # the end has to be signalled, whatever went wrong
             report(error)
             ending = "failed"
-        assumed = self._job.assumed if self._job is not None else ()
         n_done, warnings = self._frames_done, tuple(self._warnings)
         of_movie = self.movie.stack().n_frames
         summary = RunSummary(
-            layer, n_done, last - first, seconds, ending, assumed, warnings, first, of_movie, self.settings.roi
+            layer, n_done, last - first, seconds, ending, self._job, warnings, first, of_movie, self.settings.roi
         )
         self.ended.emit(summary)
         self.deleteLater()
 
-    def _add_layer(self) -> Points | None:
+    @property
+    def _frames(self) -> tuple[int, int]:
+        """The first frame of the run, and the one after the last that is done."""
+        first = self.settings.frames[0]
+        return first, first + self._frames_done
 
+    def _name(self) -> str:
+        """Return the name of the result: of what it is, by which model, and of which part of the movie."""
+        (first, stop), region = self.settings.frames, self.settings.roi
+        parts = [Path(self.settings.choice.model).stem]
+        if stop - first < self.movie.stack().n_frames:
+            parts.append(f"frames {first} to {stop - 1}")
+        if region is not None:
+            (y0, y1), (x0, x1) = region
+            parts.append(f"y {y0} to {y1 - 1}, x {x0} to {x1 - 1}")
+        return f"{self.movie.layer.name} localizations, {', '.join(parts)}"
+
+    def _finish_layer(self) -> Points | None:
         from napari_subpixel.runs.quality_warnings import warnings_of, with_warnings
 
         assert self._job is not None
-        viewer = self._viewer()
-        if viewer is None:
-            return None
-        first, last = self.settings.frames
-        done = first + self._frames_done
-        table = concat(self._tables)
-        provenance = {**table.provenance, "frames": [first, done]}
-        # The camera may have been set meanwhile: the points lie at the layer's own pixel size.
-        table = table.with_about(
-            provenance=provenance, pixel_size_nm=self.movie.camera.pixel_size_nm or table.pixel_size_nm
-        )
+        first, done = self._frames
         job = replace(self._job, frames=(first, done))
-        table = with_warnings(job, table, self.threshold)
-        name = f"{self.movie.layer.name} localizations"
-        if done < last:
-            name += f" (partial: frames {first} to {done - 1} of {first} to {last - 1})"
-        layer = points_layer(table, self.movie, name=name)
-        viewer.add_layer(layer)
-        set_threshold(layer, self.threshold)
+        table = with_warnings(job, self._result.table(self._frames), self.threshold)
+        name = self._name()
+        if done < self.settings.frames[1]:
+            name += f" (partial: frames {first} to {done - 1})"
+        layer = self._result.finish(table, name, self.threshold)
+        if layer is None:
+            return None
         for warning in warnings_of(job, table.provenance):
             self._warnings.append(warning)
             show_warning(warning)
