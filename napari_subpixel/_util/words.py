@@ -31,3 +31,22 @@ def in_words(value: Any) -> str:
         nested = any(isinstance(item, list | tuple | Mapping) for item in value)
         return ("; " if nested else ", ").join(map(in_words, value)) or NOTHING
     return " ".join(str(value).split())
+
+
+def settings_in_words(settings: Mapping[str, Any], before: str = "") -> dict[str, str]:
+    """Return settings in words on one level.
+
+    Examples
+    --------
+    >>> settings_in_words({"camera": {"pixel_size_nm": 100.0}, "frames": None})
+    {'camera, pixel_size_nm': '100', 'frames': 'none'}
+    """
+    rows: dict[str, str] = {}
+    for name, value in settings.items():
+        path = f"{before}{name}"
+        if isinstance(value, Mapping):
+            rows |= settings_in_words(value, f"{path}, ")
+        else:
+            texts = isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+            rows[path] = "; ".join(value) or NOTHING if texts else in_words(value)
+    return rows

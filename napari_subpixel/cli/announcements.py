@@ -113,12 +113,11 @@ class Announcements:
 
     def _save(self, job: DetectionJob, path: Path) -> None:
         from napari_subpixel._util import records
-        from napari_subpixel.calibration.camera_estimate import ASSUMED
         from napari_subpixel.calibration.microscope import ASSUMED_PSF
         from napari_subpixel.camera import GAIN
         from napari_subpixel.psf import GaussianPSF
 
-        if job.camera.name == ASSUMED:
+        if job.camera_is_assumed:
             raise InputError(
                 f"{path}: not written: the movie {job.stack.name} does not show the camera's gain; give it"
             )

@@ -16,6 +16,7 @@ from napari_subpixel._util import records
 from napari_subpixel._util.generators import in_silence, stepwise
 from napari_subpixel.calibration import Elongation, measure_elongation
 from napari_subpixel.calibration.bad_pixels import BadPixels, find_bad_pixels
+from napari_subpixel.calibration.camera_estimate import ASSUMED
 from napari_subpixel.calibration.frame_sample import sampled_frames
 from napari_subpixel.calibration.microscope import microscope_of
 from napari_subpixel.calibration.psf_width import DEFAULT_SIGMA_PX
@@ -133,6 +134,11 @@ class DetectionJob:
     def movie(self) -> Stack:
         """The movie with its bad pixels interpolated: what is detected."""
         return mended(self.stack, self.bad_pixels)
+
+    @property
+    def camera_is_assumed(self) -> bool:
+        """Whether the camera's gain is neither given nor shown by the movie."""
+        return self.camera.name == ASSUMED
 
     @property
     def span(self) -> tuple[int, int]:

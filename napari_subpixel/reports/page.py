@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_subpixel._util.files import atomic_output, check_can_write
-from napari_subpixel._util.words import NOTHING, in_words
+from napari_subpixel._util.words import settings_in_words
 from napari_subpixel.errors import InputError
 from napari_subpixel.reports.charts import value_text
 from napari_subpixel.reports.contents import Contents, versions
@@ -101,7 +101,7 @@ def page(contents: Contents, date: datetime.date) -> str:
         sections += [_heading("What was done"), _table({**contents.steps, **left_out})]
     # The detection's warnings are among those above.
     settings = {name: value for name, value in contents.settings.items() if name != "warnings"}
-    sections += [_heading("Settings"), _table(_flat(settings)), _heading("Versions"), _table(versions())]
+    sections += [_heading("Settings"), _table(settings_in_words(settings)), _heading("Versions"), _table(versions())]
     if contents.command:
         sections += [_heading("To repeat it"), f"<pre>{escape(contents.command)}</pre>"]
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{name}</title>'
@@ -150,16 +150,3 @@ def _warnings(warnings: Iterable[str]) -> str:
 def _table(rows: Mapping[str, Any]) -> str:
     lines = "".join(f"<tr><th>{escape(name)}</th><td>{escape(str(value))}</td></tr>" for name, value in rows.items())
     return f"<table>{lines}</table>" if lines else "<p>None are known.</p>"
-
-
-def _flat(settings: Mapping[str, Any], before: str = "") -> dict[str, str]:
-    """Return settings in words on one level: ``camera, pixel_size_nm``."""
-    rows: dict[str, str] = {}
-    for name, value in settings.items():
-        path = f"{before}{name}"
-        if isinstance(value, Mapping):
-            rows |= _flat(value, f"{path}, ")
-        else:
-            texts = isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
-            rows[path] = "; ".join(value) or NOTHING if texts else in_words(value)
-    return rows

@@ -12,6 +12,7 @@ The widgets
 - ``resolution``: *Resolution*, NeNA, FRC and decorrelation
 - ``figure``: *Figure*, from a movie to a picture and a report
 - ``evaluate``: *Evaluate*, scores and coloured matches
+- ``about``: *About*, how a result was made
 - ``batch``: *Batch*, a folder of movies into a folder of tables
 
 The other contributions that ``napari.yaml`` lists

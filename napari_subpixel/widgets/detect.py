@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from napari_subpixel.widgets.background.table_files import TABLE_FILTER, write_t
 from napari_subpixel.widgets.background.worker import Work
 from napari_subpixel.widgets.controls.live_preview import LivePreview
 from napari_subpixel.widgets.controls.messages import report
+from napari_subpixel.widgets.controls.microscope_table import MicroscopeTable
 from napari_subpixel.widgets.controls.model_form import ModelForm
 from napari_subpixel.widgets.controls.panel import Panel
 from napari_subpixel.widgets.controls.pixel_size import SET_PIXEL_SIZE, ask_pixel_size
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Layer, Points, Shapes
     from napari.utils.events import Event
+
+    from napari_subpixel.camera import Camera
+    from napari_subpixel.detection.job import DetectionJob
 
 #: A threshold is applied once the slider has not moved for this long, in milliseconds.
 SETTLE_MS = 40
@@ -63,6 +68,7 @@ class DetectMolecules(Panel):
         super().__init__(napari_viewer)
         self._run: DetectionRun | None = None
         self._summary: RunSummary | None = None
+        self._measured: MovieLayer | None = None
         self._applying = False
         self._cost = RunCost()
         self._links, self._region_links = self.new_links(), self.new_links()
@@ -132,6 +138,8 @@ class DetectMolecules(Panel):
         self.progress = ProgressRow()
         self.progress.cancel_clicked.connect(self.cancel)
         self.status = Words()
+        self.microscope = MicroscopeTable()
+        self.microscope.camera_chosen.connect(self._use_camera)
         self.save_button = QPushButton("Save table...")
         self.save_button.setToolTip("Write the shown localizations of the topmost result of this movie")
         self.save_button.clicked.connect(self.ask_and_save)
@@ -139,7 +147,7 @@ class DetectMolecules(Panel):
         self.go_button.setToolTip("Go to the first frame of the result: the frame in view was not detected")
         self.go_button.clicked.connect(self._go_to_result)
         self.go_button.hide()
-        below = (self.progress, self.status, self.go_button, self.save_button)
+        below = (self.progress, self.status, self.microscope, self.go_button, self.save_button)
         for widget in (self.pixel_size, self.run_button, self.cost, self.refusal, *below):
             self.column.addWidget(widget)
         self.live.timed.connect(self._frame_timed)
@@ -169,6 +177,7 @@ class DetectMolecules(Panel):
         if self._run is None:
             self._summary = None
             self.status.setText("")
+            self.microscope.clear()
         self._say_pixel_size()
         self._extent_changed()
         self._adopt_threshold()
@@ -387,11 +396,23 @@ class DetectMolecules(Panel):
         if self.progress.cancel.isEnabled():
             self.progress.text.setText(words)
 
-    def _run_began(self, device: str) -> None:
-        """Count the time from now on: the model is loaded."""
-        self.form.show_device(device)
+    def _run_began(self, job: DetectionJob) -> None:
+        """Count the time from now on: the model is loaded, and the microscope estimated."""
+        self.form.show_device(job.detector.device_reason)
+        if self._run is not None:
+            self._measured = self._run.movie
+            self.microscope.show_job(job, self._measured.camera)
         self.progress.text.setText("detecting ...")
         self.progress.restart()
+
+    def _use_camera(self, camera: Camera) -> None:
+        """Give the movie of the last run the camera that the run took it for."""
+        movie = self._measured
+        if movie is None:
+            return
+        movie.set_camera(replace(camera, pixel_size_nm=movie.camera.pixel_size_nm), self.viewer.layers)
+        self.status.setText(f"The camera of {movie.name} is set.")
+        self._ask_preview()
 
     def _progressed(self, frames: int, localizations: int) -> None:
         if self.progress.cancel.isEnabled():
@@ -449,8 +470,6 @@ def _describe(summary: RunSummary) -> str:
     if notes.floor is not None and notes.threshold is not None and notes.threshold < notes.floor:
         words += f" Points below {notes.floor:g} were not kept: detect again to see them."
     words += "".join(f" {warning}" for warning in summary.warnings)
-    if summary.assumed:
-        words += f" Estimated: {'; '.join(summary.assumed)}."
     return how + words
 
 

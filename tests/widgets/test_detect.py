@@ -25,7 +25,8 @@ from napari_subpixel.localizations import Localizations
 from napari_subpixel.runs.pipeline import detect_all
 from napari_subpixel.simulation.simulate import simulate
 from napari_subpixel.stacks import open_stack
-from napari_subpixel.widgets.background import detection, detector_cache
+from napari_subpixel.widgets.background import detection, detector_cache, growing_result
+from napari_subpixel.widgets.background.growing_result import GrowingResult
 from napari_subpixel.widgets.background.worker import Work
 from napari_subpixel.widgets.detect import DetectMolecules
 from napari_subpixel.widgets.layers.movies import MovieLayer, movie_layer_data
@@ -88,6 +89,10 @@ def finished(qtbot, widget):
     qtbot.waitUntil(lambda: widget._run is None and not Work.running, timeout=30_000)
 
 
+def movie_camera(widget):
+    return MovieLayer(widget.movie.value).camera
+
+
 def results(viewer):
     return [layer for layer in viewer.layers if "localizations" in layer.name]
 
@@ -128,8 +133,14 @@ def test_the_default_model_estimates_the_microscope_once_and_says_so(viewer, wid
     np.testing.assert_allclose(found.yx, same.yx, atol=1e-3)
     assert {"photons", "background", "y_uncertainty", "x_uncertainty", "probability"} <= set(found.columns)
     assert found.provenance["molecule_photons"] == same.provenance["molecule_photons"] > 0
-    for what in ("camera from the movie", "PSF from the movie", "brightness from the movie"):
-        assert what in widget.status.text()
+    rows = [line.split("\t") for line in widget.microscope.table.text().splitlines()[1:]]
+    assert {name: source for name, _, source in rows} == dict.fromkeys(
+        ("Baseline", "Gain", "PSF sigma", "Molecule"), "the movie"
+    )
+    widget.microscope.use_button.click()
+    assert movie_camera(widget).baseline == pytest.approx(same.provenance["camera"]["baseline"])
+    assert movie_camera(widget).pixel_size_nm == 100
+    assert widget.microscope.use_button.isHidden()
 
 
 def test_a_movie_outside_the_domain_brings_a_warning(viewer, widget, simulated, qtbot):
@@ -301,6 +312,40 @@ def test_a_cancelled_run_keeps_what_was_found_and_says_so(viewer, widget, simula
     assert table_of(layer).frame.max() == done - 1
     assert widget.status.text().startswith("Stopped")
     assert widget.run_button.isEnabled()
+
+
+def test_molecules_grow_while_the_run_goes_on(viewer, widget, simulated, qtbot, monkeypatch):
+    monkeypatch.setattr(growing_result, "PAUSE_S", 0.0)
+    monkeypatch.setattr(growing_result, "PAUSE_SHARE", 0.0)
+    widget.movie.value = slow_layer(viewer, simulated[0], seconds=0.1)
+    widget.run()
+    qtbot.waitUntil(lambda: bool(results(viewer)), timeout=20_000)
+    (layer,) = results(viewer)
+    assert "(running)" in layer.name
+    before = len(layer.data)
+    widget.threshold.setValue(0.4)
+    qtbot.waitUntil(lambda: len(layer.data) > before, timeout=20_000)
+    assert widget._run is not None
+    assert table_of(layer).provenance["frames"][1] < N_FRAMES
+    finished(qtbot, widget)
+    assert results(viewer) == [layer]
+    assert layer.name == "slow localizations, paper"
+    assert len(table_of(layer)) == len(expected(simulated[0], 0.4))
+
+
+def test_a_growing_result_that_is_removed_comes_back_only_at_the_end(viewer, movie, simulated):
+    result = GrowingResult(viewer, MovieLayer(movie), "running")
+    whole = expected(simulated[0], 0.1)
+    parts = [whole.select((whole.frame >= start) & (whole.frame < start + 8)) for start in (0, 8, 16)]
+    result.add(parts[0], (0, 8), 0.1)
+    viewer.layers.remove("running")
+    result._next = 0.0
+    result.add(parts[1], (0, 16), 0.1)
+    assert list(viewer.layers) == [movie]
+    result.add(parts[2], (0, 24), 0.1)
+    layer = result.finish(result.table((0, 24)), "whole", 0.1)
+    assert list(viewer.layers) == [movie, layer]
+    assert len(table_of(layer)) == len(whole)
 
 
 def test_a_run_that_is_cancelled_at_once_adds_no_layer(viewer, widget, simulated, qtbot):

@@ -24,6 +24,7 @@ MENUS = {
     "Link": "napari/layers/measure",
     "Resolution": "napari/layers/measure",
     "Figure": "napari/file/io_utilities",
+    "About": "napari/layers/measure",
 }
 
 

@@ -26,6 +26,7 @@ What they show
 - ``probability_bar``: a histogram of probabilities in the colours of the markers, with the threshold
 - ``chart_view``: a plot, in colours of the theme
 - ``picture_marks``: a scale bar and a bar of colours on a picture that is exported
+- ``microscope_table``: what a run takes the microscope for, and a button that gives it to the movie
 - ``run_cost``: how long a run will take
 - ``refusals``: why something cannot be done, next to its button, with a button that cures it
 - ``words``: lines of text, never wider than the panel, legible on every theme
