@@ -190,7 +190,7 @@ class FilterMolecules(Panel):
         assert table is not None
         for name in names:
             unit = source_of(table, name).unit
-            self.rows[name] = row = RangeRow(name, "" if unit in (UNKNOWN, "frame") else unit)
+            self.rows[name] = row = RangeRow(name, "" if unit in (UNKNOWN, "frame", "photon") else unit)
             row.changed.connect(self._range_changed)
             row.closed.connect(self._close_row)
             self._ranges.addWidget(row)
