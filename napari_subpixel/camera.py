@@ -13,8 +13,16 @@ from numpy.typing import ArrayLike, NDArray
 from napari_subpixel._util import records
 from napari_subpixel._util.files import atomic_output
 from napari_subpixel._util.records import described
-from napari_subpixel.coordinates import PLAUSIBLE_PIXEL_NM, meant_nm
-from napari_subpixel.errors import ImplausibleError, InputError
+from napari_subpixel.coordinates import (
+    PLAUSIBLE_PIXEL_NM,
+    PLAUSIBLE_PIXEL_RATIO,
+    PixelSize,
+    checked_pixel_size,
+    meant_nm,
+    pixel_ratio,
+    pixel_size_yx,
+)
+from napari_subpixel.errors import ImplausibleError, InputError, shown
 
 #: Most photons in a pixel: beyond any camera, and near the limit of the generator of Poisson numbers.
 MAX_PHOTONS = 1e15
@@ -37,8 +45,8 @@ class Camera:
 
     Attributes
     ----------
-    pixel_size_nm : float, optional
-        Width of a pixel in the sample, in nm.
+    pixel_size_nm : float or (float, float), optional
+        Width of a pixel in the sample, in nm; height and width where they differ.
     baseline : float or (Y, X) array
         Offset of the digitiser, in ADU.
     electrons_per_adu : float or (Y, X) array
@@ -61,7 +69,7 @@ class Camera:
     (100.0, 300.0)
     """
 
-    pixel_size_nm: float | None = described(None, "width of a camera pixel in the sample, in nm")
+    pixel_size_nm: PixelSize | None = described(None, "width of a camera pixel in the sample, in nm")
     baseline: float | NDArray[np.float64] = described(0.0, "offset of the camera, in ADU")
     electrons_per_adu: float | NDArray[np.float64] = described(1.0, "electrons per ADU")
     quantum_efficiency: float = described(1.0, "electrons per photon")
@@ -73,11 +81,10 @@ class Camera:
     def __post_init__(self) -> None:
         for field in MAPS:
             records.set_field(self, field, _number_or_map(field, getattr(self, field)))
-        for field in ("pixel_size_nm", "quantum_efficiency", "em_gain", "bit_depth"):
-            if field != "pixel_size_nm" or self.pixel_size_nm is not None:
-                records.set_field(self, field, records.number("camera", field, getattr(self, field)))
-        if self.pixel_size_nm is not None and self.pixel_size_nm <= 0:
-            raise InputError(f"camera: pixel_size_nm must be positive, got {self.pixel_size_nm:g}")
+        for field in ("quantum_efficiency", "em_gain", "bit_depth"):
+            records.set_field(self, field, records.number("camera", field, getattr(self, field)))
+        if self.pixel_size_nm is not None:
+            records.set_field(self, "pixel_size_nm", _checked_size(self.pixel_size_nm))
         if not 0 < self.quantum_efficiency <= 1:
             raise InputError(f"camera: quantum_efficiency must be above 0, at most 1, got {self.quantum_efficiency:g}")
         if self.em_gain < 1:
@@ -96,12 +103,8 @@ class Camera:
 
     def check_plausible(self) -> None:
         """Raise `ImplausibleError` for numbers that no microscope has, such as a pixel size in um."""
-        low, high = PLAUSIBLE_PIXEL_NM
-        if self.pixel_size_nm is not None and not low <= self.pixel_size_nm <= high:
-            raise ImplausibleError(
-                f"camera: a pixel size of {self.pixel_size_nm:g} nm is not between {low:g} and {high:g} nm"
-                f"{meant_nm(self.pixel_size_nm, PLAUSIBLE_PIXEL_NM)}"
-            )
+        if self.pixel_size_nm is not None:
+            _check_plausible_size(self.pixel_size_nm)
         for name, (low, high) in PLAUSIBLE.items():
             value = float(np.median(getattr(self, name)))
             if not low <= value <= high:
@@ -222,8 +225,8 @@ class Camera:
         """Return the record for a table's provenance: a map is given by its shape and mean."""
         short = {}
         for name, value in self.to_dict().items():
-            value = getattr(self, name)
-            short[name] = f"map {value.shape}, mean {value.mean():g}" if np.ndim(value) else value
+            array = getattr(self, name)
+            short[name] = f"map {array.shape}, mean {array.mean():g}" if isinstance(array, np.ndarray) else value
         return short
 
     def to_yaml(self, path: str | Path) -> None:
@@ -256,6 +259,31 @@ def with_maps(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Return fields of a camera, with every map that is given as a file name, relative to the folder, read."""
     read = {field: _read_map(field, folder / values[field]) for field in MAPS if isinstance(values.get(field), str)}
     return {**values, **read}
+
+
+def _checked_size(value: Any) -> PixelSize:
+    lengths = value if isinstance(value, (list, tuple)) else (value,)
+    if len(lengths) not in (1, 2):
+        raise InputError(f"camera: pixel_size_nm must be a number, or a height and a width, got {shown(value)}")
+    numbers = [records.number("camera", "pixel_size_nm", length) for length in lengths]
+    if min(numbers) <= 0:
+        raise InputError(f"camera: pixel_size_nm must be positive, got {min(numbers):g}")
+    return checked_pixel_size((numbers[0], numbers[-1]))
+
+
+def _check_plausible_size(size_nm: PixelSize) -> None:
+    low, high = PLAUSIBLE_PIXEL_NM
+    for length in pixel_size_yx(size_nm):
+        if not low <= length <= high:
+            raise ImplausibleError(
+                f"camera: a pixel size of {length:g} nm is not between {low:g} and {high:g} nm"
+                f"{meant_nm(length, PLAUSIBLE_PIXEL_NM)}"
+            )
+    if pixel_ratio(size_nm) > PLAUSIBLE_PIXEL_RATIO:
+        height, width = pixel_size_yx(size_nm)
+        raise ImplausibleError(
+            f"camera: pixels {height:g} nm high and {width:g} nm wide are no camera's: is the comma a decimal one?"
+        )
 
 
 def _number_or_map(field: str, value: Any) -> float | NDArray[np.float64]:

@@ -7,6 +7,7 @@ the first pixel (0.5 where positions are measured from the outer corner, 1 where
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,19 +27,23 @@ CENTRE_AT_ZERO = 0.0
 PLAUSIBLE_PIXEL_NM = (1.0, 10_000.0)
 #: What a length that is too small or too large was perhaps meant to be multiplied by, to be in nm: um, m and pm.
 OTHER_UNITS = (1e3, 1e9, 1e-3)
+#: Most that a camera's pixels, binned or not, are longer one way than the other; beyond, the pair is a decimal comma.
+PLAUSIBLE_PIXEL_RATIO = 3.5
+#: Width of a square pixel in nm, or (height, width) of one that is not square.
+PixelSize = float | tuple[float, float]
 #: A rectangle of the frame, ((y0, y1), (x0, x1)) in whole pixels, the ends excluded.
 Roi = tuple[tuple[int, int], tuple[int, int]]
 
 
 def px_to_nm(px: ArrayLike, pixel_size_nm: float, *, first_centre_px: float) -> NDArray[np.float64]:
-    """Convert positions in pixels to a file's nanometres.
+    """Convert positions along an axis in pixels to a file's nanometres.
 
     Parameters
     ----------
     px : array_like
         Positions in pixels, the first pixel's centre at 0.
     pixel_size_nm : float
-        Width of a pixel in nm.
+        Length of a pixel along this axis, in nm.
     first_centre_px : float
         Where the file puts the centre of the first pixel, in pixels.
 
@@ -57,18 +62,18 @@ def px_to_nm(px: ArrayLike, pixel_size_nm: float, *, first_centre_px: float) -> 
     >>> float(px_to_nm(0, 100, first_centre_px=CENTRE_FROM_CORNER))
     50.0
     """
-    return (np.asarray(px, dtype=np.float64) + first_centre_px) * checked_pixel_size(pixel_size_nm)
+    return (np.asarray(px, dtype=np.float64) + first_centre_px) * _checked_length(pixel_size_nm)
 
 
 def nm_to_px(nm: ArrayLike, pixel_size_nm: float, *, first_centre_px: float) -> NDArray[np.float64]:
-    """Convert a file's nanometres to positions in pixels; the inverse of `px_to_nm`.
+    """Convert a file's nanometres to positions along an axis in pixels; the inverse of `px_to_nm`.
 
     Parameters
     ----------
     nm : array_like
         Positions in nm.
     pixel_size_nm : float
-        Width of a pixel in nm.
+        Length of a pixel along this axis, in nm.
     first_centre_px : float
         Where the file puts the centre of the first pixel, in pixels.
 
@@ -87,7 +92,7 @@ def nm_to_px(nm: ArrayLike, pixel_size_nm: float, *, first_centre_px: float) -> 
     >>> float(nm_to_px(50, 100, first_centre_px=CENTRE_FROM_CORNER))
     0.0
     """
-    return np.asarray(nm, dtype=np.float64) / checked_pixel_size(pixel_size_nm) - first_centre_px
+    return np.asarray(nm, dtype=np.float64) / _checked_length(pixel_size_nm) - first_centre_px
 
 
 def home_pixel(px: ArrayLike) -> NDArray[np.int64]:
@@ -108,7 +113,9 @@ def whole_pixel(px: Any) -> Any:
     return whole + (px - whole >= HALF_PIXEL)
 
 
-def within_frame(y: ArrayLike, x: ArrayLike, shape: tuple[int, int], *, border_px: float = 0.0) -> NDArray[np.bool_]:
+def within_frame(
+    y: ArrayLike, x: ArrayLike, shape: tuple[int, int], *, border_px: float | tuple[float, float] = 0.0
+) -> NDArray[np.bool_]:
     """Say which positions lie on the frame.
 
     Parameters
@@ -117,16 +124,17 @@ def within_frame(y: ArrayLike, x: ArrayLike, shape: tuple[int, int], *, border_p
         Positions in pixels.
     shape : (int, int)
         (height, width) of the frame, in pixels.
-    border_px : float
-        How far inside the frame's outer edge they must lie, in pixels.
+    border_px : float or (float, float)
+        How far inside the frame's outer edge they must lie, in pixels; along y and x where these differ.
 
     Returns
     -------
     ndarray of bool, shape (N,)
     """
     y, x = np.asarray(y), np.asarray(x)
-    low = border_px - HALF_PIXEL
-    return (y >= low) & (x >= low) & (y < shape[0] - HALF_PIXEL - border_px) & (x < shape[1] - HALF_PIXEL - border_px)
+    border_y, border_x = border_px if isinstance(border_px, tuple) else (border_px, border_px)
+    in_rows = (y >= border_y - HALF_PIXEL) & (y < shape[0] - HALF_PIXEL - border_y)
+    return in_rows & (x >= border_x - HALF_PIXEL) & (x < shape[1] - HALF_PIXEL - border_x)
 
 
 def within_roi(y: ArrayLike, x: ArrayLike, roi: Roi) -> NDArray[np.bool_]:
@@ -153,17 +161,113 @@ def within_roi(y: ArrayLike, x: ArrayLike, roi: Roi) -> NDArray[np.bool_]:
     return (row >= y0) & (row < y1) & (column >= x0) & (column < x1)
 
 
-def checked_pixel_size(pixel_size_nm: float) -> float:
-    """Return the pixel size as a float, or raise `InputError` if it is not a positive, finite number."""
+def checked_pixel_size(pixel_size_nm: Any) -> PixelSize:
+    """Return a pixel size, a pair of equal numbers as one; raise `InputError` if it is not positive and finite.
+
+    Examples
+    --------
+    >>> checked_pixel_size(100), checked_pixel_size([120, 100]), checked_pixel_size((100, 100))
+    (100.0, (120.0, 100.0), 100.0)
+    """
+    if isinstance(pixel_size_nm, (list, tuple, np.ndarray)) and np.shape(pixel_size_nm) == (2,):
+        height, width = (_checked_length(length) for length in pixel_size_nm)
+        return width if height == width else (height, width)
+    return _checked_length(pixel_size_nm)
+
+
+def _checked_length(length_nm: Any) -> float:
     try:
-        if isinstance(pixel_size_nm, (bool, np.bool_, str, bytes)):
+        if isinstance(length_nm, (bool, np.bool_, str, bytes)):
             raise TypeError
-        value = float(pixel_size_nm)
+        value = float(length_nm)
     except (TypeError, ValueError, OverflowError):
-        raise InputError(f"pixel size must be a number in nm, got {shown(pixel_size_nm)}") from None
+        raise InputError(f"pixel size must be a number in nm, got {shown(length_nm)}") from None
     if not (np.isfinite(value) and value > 0):
         raise InputError(f"pixel size must be positive and finite, got {value:g} nm")
     return value
+
+
+def pixel_size_yx(pixel_size_nm: PixelSize) -> tuple[float, float]:
+    """Return height and width of a pixel in nm.
+
+    Examples
+    --------
+    >>> pixel_size_yx(100.0), pixel_size_yx((120.0, 100.0))
+    ((100.0, 100.0), (120.0, 100.0))
+    """
+    return pixel_size_nm if isinstance(pixel_size_nm, tuple) else (pixel_size_nm, pixel_size_nm)
+
+
+def mean_pixel_size(pixel_size_nm: PixelSize) -> float:
+    """Return the side, in nm, of the square pixel of the same area.
+
+    Examples
+    --------
+    >>> mean_pixel_size(100.0), mean_pixel_size((160.0, 90.0))
+    (100.0, 120.0)
+    """
+    return math.sqrt(math.prod(pixel_size_nm)) if isinstance(pixel_size_nm, tuple) else pixel_size_nm
+
+
+def pixel_length(axis: str, pixel_size_nm: PixelSize) -> float:
+    """Return the length of a pixel in nm along ``"y"`` or ``"x"``; for a length in no direction, the mean.
+
+    Parameters
+    ----------
+    axis : str
+        An axis, or the name of a column that begins with it, such as ``"x_uncertainty"``; any other is no direction.
+    pixel_size_nm : float or (float, float)
+
+    Examples
+    --------
+    >>> [pixel_length(name, (160.0, 90.0)) for name in ("y", "x_uncertainty", "sigma")]
+    [160.0, 90.0, 120.0]
+    """
+    height, width = pixel_size_yx(pixel_size_nm)
+    if axis in ("y", "x") or axis[:2] in ("y_", "x_"):
+        return height if axis[0] == "y" else width
+    return mean_pixel_size(pixel_size_nm)
+
+
+def pixel_ratio(pixel_size_nm: PixelSize) -> float:
+    """Return the longer side of a pixel over the shorter one: 1 for a square."""
+    low, high = sorted(pixel_size_yx(pixel_size_nm))
+    return high / low
+
+
+def pixel_size_text(pixel_size_nm: PixelSize) -> str:
+    """Return a pixel size for messages, one that is not square as height and width.
+
+    Examples
+    --------
+    >>> pixel_size_text(100.0), pixel_size_text((120.0, 100.0))
+    ('100 nm', '120 x 100 nm (height x width)')
+    """
+    if isinstance(pixel_size_nm, tuple):
+        return "{:g} x {:g} nm (height x width)".format(*pixel_size_nm)
+    return f"{pixel_size_nm:g} nm"
+
+
+def same_pixel_size(one: PixelSize, other: PixelSize, *, within: float) -> bool:
+    """Say whether two pixel sizes differ by at most this share of the larger, in height and in width."""
+    pairs = zip(pixel_size_yx(one), pixel_size_yx(other), strict=True)
+    return all(abs(a - b) <= within * max(a, b) for a, b in pairs)
+
+
+def yx_to_nm(yx: ArrayLike, pixel_size_nm: PixelSize) -> NDArray[np.float64]:
+    """Convert positions or lengths (y, x) in pixels, shape (..., 2), to nm; the first pixel's centre is at 0.
+
+    Examples
+    --------
+    >>> yx_to_nm([[1.0, 2.0]], (120.0, 100.0)).tolist()
+    [[120.0, 200.0]]
+    """
+    return np.asarray(yx, dtype=np.float64) * pixel_size_yx(pixel_size_nm)
+
+
+def yx_to_px(yx_nm: ArrayLike, pixel_size_nm: PixelSize) -> NDArray[np.float64]:
+    """Convert positions or lengths (y, x) in nm to pixels; the inverse of `yx_to_nm`."""
+    return np.asarray(yx_nm, dtype=np.float64) / pixel_size_yx(pixel_size_nm)
 
 
 def meant_nm(value_nm: float, plausible_nm: tuple[float, float]) -> str:
@@ -225,16 +329,16 @@ class SuperResolutionGrid:
     ----------
     frame_shape : tuple of int
         (height, width) of the frames, or of the part, in camera pixels.
-    frame_pixel_size_nm : float
-        Width of a camera pixel in nm.
+    frame_pixel_size_nm : float or (float, float)
+        Width of a camera pixel in nm, or height and width.
     pixel_size_nm : float
-        Width of a pixel of the super-resolution image in nm.
+        Width of a pixel of the super-resolution image in nm; it is square.
     first_px : tuple of int
         The part's first camera pixel, (y, x).
     """
 
     frame_shape: tuple[int, int]
-    frame_pixel_size_nm: float
+    frame_pixel_size_nm: PixelSize
     pixel_size_nm: float
     first_px: tuple[int, int] = (0, 0)
 
@@ -242,30 +346,43 @@ class SuperResolutionGrid:
         set_field = object.__setattr__
         set_field(self, "frame_shape", checked_frame_shape(self.frame_shape))
         set_field(self, "frame_pixel_size_nm", checked_pixel_size(self.frame_pixel_size_nm))
-        set_field(self, "pixel_size_nm", checked_pixel_size(self.pixel_size_nm))
+        set_field(self, "pixel_size_nm", _checked_length(self.pixel_size_nm))
 
     @property
-    def zoom(self) -> float:
-        """Super-resolution pixels per camera pixel."""
-        return self.frame_pixel_size_nm / self.pixel_size_nm
+    def zoom_yx(self) -> tuple[float, float]:
+        """Super-resolution pixels per camera pixel, along y and along x."""
+        height, width = pixel_size_yx(self.frame_pixel_size_nm)
+        return height / self.pixel_size_nm, width / self.pixel_size_nm
 
     @property
     def shape(self) -> tuple[int, int]:
         """(height, width) of the image, in super-resolution pixels."""
-        return whole_shape(self.frame_shape, (self.zoom, self.zoom))
+        return whole_shape(self.frame_shape, self.zoom_yx)
 
-    def from_frame(self, px: ArrayLike) -> NDArray[np.float64]:
+    def from_frame(self, y: ArrayLike, x: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Convert coordinates in camera pixels from `first_px` on to super-resolution pixels (centres at integers)."""
-        return (np.asarray(px, dtype=np.float64) + HALF_PIXEL) * self.zoom - HALF_PIXEL
+        in_frame = (np.asarray(along, dtype=np.float64) for along in (y, x))
+        pairs = zip(in_frame, self.zoom_yx, strict=True)
+        in_y, in_x = ((along + HALF_PIXEL) * zoom - HALF_PIXEL for along, zoom in pairs)
+        return in_y, in_x
 
-    def to_frame(self, px: ArrayLike) -> NDArray[np.float64]:
-        """Convert super-resolution pixels to coordinates in camera pixels from `first_px` on, as `from_frame` takes."""
-        return (np.asarray(px, dtype=np.float64) + HALF_PIXEL) / self.zoom - HALF_PIXEL
+    def to_frame(self, y: ArrayLike, x: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Convert super-resolution pixels to coordinates in camera pixels from `first_px` on."""
+        in_image = (np.asarray(along, dtype=np.float64) for along in (y, x))
+        pairs = zip(in_image, self.zoom_yx, strict=True)
+        in_y, in_x = ((along + HALF_PIXEL) / zoom - HALF_PIXEL for along, zoom in pairs)
+        return in_y, in_x
+
+    @property
+    def first_centre_px(self) -> tuple[float, float]:
+        """Place of the image's first pixel centre in camera pixels of the whole frame."""
+        y, x = self.to_frame(0.0, 0.0)
+        return self.first_px[0] + float(y), self.first_px[1] + float(x)
 
     @property
     def translate_nm(self) -> tuple[float, float]:
         """Place of the image's first pixel centre in nm, where the frame's first pixel centre is at 0 nm."""
-        y, x = ((first + float(self.to_frame(0.0))) * self.frame_pixel_size_nm for first in self.first_px)
+        y, x = yx_to_nm(self.first_centre_px, self.frame_pixel_size_nm).tolist()
         return y, x
 
 

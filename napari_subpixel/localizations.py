@@ -11,7 +11,15 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from napari_subpixel._util import records
-from napari_subpixel.coordinates import checked_frame_shape, checked_pixel_size
+from napari_subpixel.coordinates import (
+    PixelSize,
+    checked_frame_shape,
+    checked_pixel_size,
+    mean_pixel_size,
+    pixel_length,
+    pixel_size_text,
+    same_pixel_size,
+)
 from napari_subpixel.errors import InputError, InvalidRowsError, PixelSizeError, suggest
 
 #: Every standard column, with its type and meaning. The first three are always there.
@@ -50,8 +58,8 @@ class Localizations:
         Any other name is a column of your own; one that is nearly a standard name is refused as misspelt.
     extra : mapping of str to array_like, optional
         Further columns of your own, of any name that is not in `COLUMNS`.
-    pixel_size_nm : float, optional
-        Width of a camera pixel in nm, where known.
+    pixel_size_nm : float or (float, float), optional
+        Width of a camera pixel in nm, where known; height and width where they differ.
     frame_shape : (int, int), optional
         (height, width) of the frames that the points came from, in pixels, where known.
     n_frames : int, optional
@@ -80,7 +88,7 @@ class Localizations:
         columns: pd.DataFrame | Mapping[str, ArrayLike],
         *,
         extra: Mapping[str, ArrayLike] | None = None,
-        pixel_size_nm: float | None = None,
+        pixel_size_nm: PixelSize | None = None,
         frame_shape: Sequence[int] | None = None,
         n_frames: int | None = None,
         provenance: Mapping[str, Any] | None = None,
@@ -91,12 +99,12 @@ class Localizations:
 
     def _set_about(
         self,
-        pixel_size_nm: float | None = None,
+        pixel_size_nm: PixelSize | None = None,
         frame_shape: Sequence[int] | None = None,
         n_frames: int | None = None,
         provenance: Mapping[str, Any] | None = None,
     ) -> None:
-        self.pixel_size_nm = None if pixel_size_nm is None else checked_pixel_size(pixel_size_nm)
+        self.pixel_size_nm: PixelSize | None = None if pixel_size_nm is None else checked_pixel_size(pixel_size_nm)
         self.frame_shape = None if frame_shape is None else checked_frame_shape(frame_shape)
         self.n_frames = None if n_frames is None else _checked_count(n_frames)
         self.provenance: dict[str, Any] = dict(provenance or {})
@@ -171,7 +179,7 @@ class Localizations:
         return self.select(key)
 
     def __repr__(self) -> str:
-        size = "unknown" if self.pixel_size_nm is None else f"{self.pixel_size_nm:g} nm"
+        size = "unknown" if self.pixel_size_nm is None else pixel_size_text(self.pixel_size_nm)
         return f"<Localizations: {len(self)} rows ({', '.join(self.columns)}), pixel size {size}>"
 
     @property
@@ -268,11 +276,40 @@ class Localizations:
         """Return the same rows with another pixel size, frame shape, number of frames or provenance."""
         return Localizations._of(self._table, **{**self.about, **about})
 
-    def known_pixel_size_nm(self) -> float:
-        """Return the pixel size, or raise `InputError` where it is not known."""
+    def known_pixel_size_nm(self) -> PixelSize:
+        """Return the pixel size, or raise `PixelSizeError` where it is not known."""
         if self.pixel_size_nm is None:
             raise PixelSizeError("the pixel size of the localizations is not known")
         return self.pixel_size_nm
+
+    def on_square_pixels(self) -> tuple[Localizations, float]:
+        """Return the table as if its pixels were squares of the same area, and their width in nm.
+
+        All lengths in nm, areas, and photons per pixel are the same. The frames of such a table have no whole number of
+        pixels: its frame shape is not known. A table of square pixels is returned as it is.
+
+        Raises
+        ------
+        PixelSizeError
+            If the pixel size is not known.
+
+        Examples
+        --------
+        >>> table = Localizations({"frame": [0], "y": [30.0], "x": [40.0]}, pixel_size_nm=(160, 90))
+        >>> square, size_nm = table.on_square_pixels()
+        >>> size_nm, square.yx.tolist()
+        (120.0, [[40.0, 30.0]])
+        """
+        size = self.known_pixel_size_nm()
+        mean = mean_pixel_size(size)
+        if not isinstance(size, tuple):
+            return self, mean
+        scaled = {
+            name: self[name] * (pixel_length(name, size) / mean)
+            for name in ("y", "x", "y_uncertainty", "x_uncertainty")
+            if name in self
+        }
+        return self.with_columns(**scaled).with_about(pixel_size_nm=mean, frame_shape=None), mean
 
 
 def concat(tables: Sequence[Localizations], *, frames: Literal["keep", "append"] = "keep") -> Localizations:
@@ -315,8 +352,9 @@ def concat(tables: Sequence[Localizations], *, frames: Literal["keep", "append"]
         if other.columns != first.columns:
             raise InputError(f"cannot join tables with columns {first.columns} and {other.columns}")
         one, another = first.pixel_size_nm, other.pixel_size_nm
-        if one is not None and another is not None and not np.isclose(one, another, rtol=1e-6):
-            raise InputError(f"cannot join tables with pixels of {one:g} and {another:g} nm")
+        if one is not None and another is not None and not same_pixel_size(one, another, within=1e-6):
+            sizes = f"{pixel_size_text(one)} and {pixel_size_text(another)}"
+            raise InputError(f"cannot join tables with pixels of {sizes}")
     counts = [table.n_frames for table in tables if table.n_frames is not None]
     known = len(counts) == len(tables)
     parts = [table.table for table in tables]

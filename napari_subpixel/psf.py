@@ -12,7 +12,16 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
 from napari_subpixel._util import records
-from napari_subpixel.coordinates import HALF_PIXEL, checked_pixel_size, home_pixel, meant_nm
+from napari_subpixel.coordinates import (
+    HALF_PIXEL,
+    PixelSize,
+    checked_pixel_size,
+    home_pixel,
+    mean_pixel_size,
+    meant_nm,
+    pixel_size_text,
+    pixel_size_yx,
+)
 from napari_subpixel.errors import ImplausibleError, InputError
 
 #: Photons further than this many standard deviations out are left off: fewer than one in three million per axis.
@@ -40,21 +49,27 @@ class GaussianPSF:
         if self.sigma_nm <= 0:
             raise InputError(f"psf: sigma_nm must be positive, got {self.sigma_nm:g}")
 
-    def sigma_px(self, pixel_size_nm: float) -> float:
-        """Return the standard deviation in pixels."""
-        return self.sigma_nm / checked_pixel_size(pixel_size_nm)
+    def sigma_px(self, pixel_size_nm: PixelSize) -> float:
+        """Return the standard deviation in pixels; of pixels that are not square, the mean of height and width."""
+        return self.sigma_nm / mean_pixel_size(checked_pixel_size(pixel_size_nm))
 
-    def check_plausible(self, pixel_size_nm: float) -> None:
+    def sigma_yx_px(self, pixel_size_nm: PixelSize) -> tuple[float, float]:
+        """Return the standard deviation in pixels along y and along x."""
+        height, width = pixel_size_yx(checked_pixel_size(pixel_size_nm))
+        return self.sigma_nm / height, self.sigma_nm / width
+
+    def check_plausible(self, pixel_size_nm: PixelSize) -> None:
         """Raise `ImplausibleError` for a width that no PSF has on pixels of this size, such as one in um or pixels."""
-        low, high = (sigma * pixel_size_nm for sigma in PLAUSIBLE_SIGMA_PX)
+        mean_nm = mean_pixel_size(pixel_size_nm)
+        low, high = (sigma * mean_nm for sigma in PLAUSIBLE_SIGMA_PX)
         if low <= self.sigma_nm <= high:
             return
         meant = meant_nm(self.sigma_nm, (low, high))
         if PLAUSIBLE_SIGMA_PX[0] <= self.sigma_nm <= PLAUSIBLE_SIGMA_PX[1]:
-            meant = f": did you mean {self.sigma_nm:g} px, {self.sigma_nm * pixel_size_nm:.6g} nm?"
+            meant = f": did you mean {self.sigma_nm:g} px, {self.sigma_nm * mean_nm:.6g} nm?"
         raise ImplausibleError(
             f"psf: a sigma of {self.sigma_nm:g} nm is not between {low:.4g} and {high:.4g} nm, "
-            f"{PLAUSIBLE_SIGMA_PX[0]:g} to {PLAUSIBLE_SIGMA_PX[1]:g} pixels of {pixel_size_nm:g} nm{meant}"
+            f"{PLAUSIBLE_SIGMA_PX[0]:g} to {PLAUSIBLE_SIGMA_PX[1]:g} pixels of {pixel_size_text(pixel_size_nm)}{meant}"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -83,23 +98,24 @@ def typable_sigma(sigma_px: float) -> float:
     return float(f"{sigma_px:.{SIGMA_DIGITS}g}")
 
 
-def sigma_in_nm(sigma_px: float, pixel_size_nm: float) -> float:
+def sigma_in_nm(sigma_px: float, pixel_size_nm: PixelSize) -> float:
     """Return the width in nm of the fewest digits that `typable_sigma` makes this one in pixels.
 
     Parameters
     ----------
     sigma_px : float
         In pixels.
-    pixel_size_nm : float
+    pixel_size_nm : float or (float, float)
 
     Examples
     --------
     >>> 1.1019 * 100, sigma_in_nm(1.1019, 100)
     (110.19000000000001, 110.19)
     """
-    shortened = (float(f"{sigma_px * pixel_size_nm:.{digits}g}") for digits in range(3, 12))
-    near = (nm for nm in shortened if typable_sigma(nm / pixel_size_nm) == typable_sigma(sigma_px))
-    return next(near, sigma_px * pixel_size_nm)
+    size_nm = mean_pixel_size(pixel_size_nm)
+    shortened = (float(f"{sigma_px * size_nm:.{digits}g}") for digits in range(3, 12))
+    near = (nm for nm in shortened if typable_sigma(nm / size_nm) == typable_sigma(sigma_px))
+    return next(near, sigma_px * size_nm)
 
 
 def draw_gaussians(
@@ -109,6 +125,7 @@ def draw_gaussians(
     x: ArrayLike,
     photons: ArrayLike,
     sigma: ArrayLike,
+    sigma_x: ArrayLike | None = None,
 ) -> NDArray[np.float64]:
     """Sum pixel-integrated Gaussians into frames.
 
@@ -124,6 +141,8 @@ def draw_gaussians(
         Frame number; position in pixels, inside or outside the frame; mean photons.
     sigma : float or array_like, shape (N,)
         Standard deviation in pixels.
+    sigma_x : float or array_like, shape (N,), optional
+        Along x, where `sigma` is that along y alone.
 
     Returns
     -------
@@ -142,15 +161,17 @@ def draw_gaussians(
     (1000, np.True_)
     """
     frame = np.asarray(frame, dtype=np.int64)
-    y, x, photons, sigma = (
-        np.broadcast_to(np.asarray(v, dtype=np.float64), frame.shape) for v in (y, x, photons, sigma)
+    sigma_x = sigma if sigma_x is None else sigma_x
+    y, x, photons, sigma, sigma_x = (
+        np.broadcast_to(np.asarray(v, dtype=np.float64), frame.shape) for v in (y, x, photons, sigma, sigma_x)
     )
     if frame.size and not 0 <= frame.min() <= frame.max() < shape[0]:
         raise InputError(f"expected frames from 0 to {shape[0] - 1}, got {frame.min()} to {frame.max()}")
-    if not np.all(sigma > 0):
-        raise InputError(f"sigma must be positive, got {sigma.min():g} px")
+    for width in (sigma, sigma_x):
+        if not np.all(width > 0):
+            raise InputError(f"sigma must be positive, got {width.min():g} px")
     frames = np.zeros(shape, dtype=np.float64)
-    add_gaussians(frames, frame, y, x, photons, sigma, sigma)
+    add_gaussians(frames, frame, y, x, photons, sigma, sigma_x)
     return frames
 
 

@@ -17,8 +17,12 @@ from napari_subpixel.coordinates import (
     checked_pixel_size,
     home_pixel,
     nm_to_px,
+    pixel_ratio,
     px_to_nm,
+    same_pixel_size,
     within_frame,
+    yx_to_nm,
+    yx_to_px,
 )
 from napari_subpixel.errors import InputError
 
@@ -69,7 +73,7 @@ def test_single_precision_positions_are_converted_in_double_precision():
 
 
 @pytest.mark.parametrize(
-    "wrong", [0, -100, np.nan, np.inf, -np.inf, "100", "wide", None, True, [100, 100], np.ones((2, 2)), 10**400]
+    "wrong", [0, -100, np.nan, np.inf, -np.inf, "100", "wide", None, True, [1, 2, 3], np.ones((2, 2)), 10**400]
 )
 def test_an_impossible_pixel_size_is_refused_and_shown(wrong):
     with pytest.raises(InputError, match=r"pixel size must be .*, got "):
@@ -174,22 +178,22 @@ def test_an_impossible_frame_shape_is_refused_and_shown(wrong):
 
 
 @grids
-@given(px=st.floats(-100, 1000))
-def test_to_the_super_resolution_image_and_back_is_where_it_was(grid, px):
-    assert grid.to_frame(grid.from_frame(px)) == pytest.approx(px, rel=1e-12, abs=1e-11)
-    assert grid.from_frame(grid.to_frame(px)) == pytest.approx(px, rel=1e-12, abs=1e-11)
+@given(y=st.floats(-100, 1000), x=st.floats(-100, 1000))
+def test_to_the_super_resolution_image_and_back_is_where_it_was(grid, y, x):
+    assert grid.to_frame(*grid.from_frame(y, x)) == pytest.approx((y, x), rel=1e-12, abs=1e-11)
+    assert grid.from_frame(*grid.to_frame(y, x)) == pytest.approx((y, x), rel=1e-12, abs=1e-11)
 
 
 @grids
 def test_the_first_outer_corners_coincide(grid):
-    assert grid.from_frame(-0.5) == -0.5
-    assert grid.to_frame(-0.5) == -0.5
+    assert grid.from_frame(-0.5, -0.5) == (-0.5, -0.5)
+    assert grid.to_frame(-0.5, -0.5) == (-0.5, -0.5)
 
 
 @grids
 def test_the_image_covers_the_frame_with_less_than_a_pixel_to_spare(grid):
-    for camera_pixels, pixels in zip(grid.frame_shape, grid.shape, strict=True):
-        far_edge = grid.from_frame(camera_pixels - 0.5)
+    far_edges = grid.from_frame(*(np.array(grid.frame_shape) - 0.5))
+    for far_edge, pixels in zip(far_edges, grid.shape, strict=True):
         assert pixels - 1.5 < far_edge <= pixels - 0.5 + 1e-9
 
 
@@ -197,7 +201,7 @@ def test_the_image_covers_the_frame_with_less_than_a_pixel_to_spare(grid):
 def test_where_the_pixels_divide_the_far_corners_coincide_too(n, shape):
     grid = SuperResolutionGrid(*GRIDS[n])
     assert grid.shape == shape
-    np.testing.assert_allclose(grid.from_frame(np.array(grid.frame_shape) - 0.5), np.array(shape) - 0.5, rtol=1e-12)
+    np.testing.assert_allclose(grid.from_frame(*(np.array(grid.frame_shape) - 0.5)), np.array(shape) - 0.5, rtol=1e-12)
 
 
 def test_where_the_pixels_do_not_divide_the_last_one_reaches_over():
@@ -208,8 +212,29 @@ def test_where_the_pixels_do_not_divide_the_last_one_reaches_over():
 
 def test_the_centre_of_a_camera_pixel_is_the_middle_of_its_super_resolution_pixels():
     grid = SuperResolutionGrid((8, 9), 100, 10)
-    assert grid.zoom == 10
-    assert grid.from_frame([0.0, 2.0]).tolist() == [4.5, 24.5]
+    assert grid.zoom_yx == (10, 10)
+    assert grid.from_frame(0.0, 2.0) == (4.5, 24.5)
+
+
+def test_pixels_that_are_not_square_make_square_ones_of_the_image():
+    grid = SuperResolutionGrid((8, 9), (120, 100), 10, (2, 3))
+    assert grid.shape == (96, 90)
+    assert grid.from_frame(1.0, 1.0) == (17.5, 14.5)
+    assert grid.to_frame(17.5, 14.5) == pytest.approx((1, 1))
+    assert grid.translate_nm == pytest.approx((2 * 120 - 60 + 5, 3 * 100 - 50 + 5))
+
+
+def test_a_pixel_size_is_a_number_or_height_and_width():
+    assert checked_pixel_size([100, 120]) == (100, 120)
+    assert checked_pixel_size(np.array([65.0, 65.0])) == 65
+    assert yx_to_nm([[1, 2], [3, 4]], (100, 120)).tolist() == [[100, 240], [300, 480]]
+    assert yx_to_px([[100, 240]], (100, 120)).tolist() == [[1, 2]]
+    assert pixel_ratio((100, 120)) == pixel_ratio((120, 100)) == 1.2
+    assert same_pixel_size((100, 120), (100, 121), within=0.01)
+    assert not same_pixel_size(100, (100, 120), within=0.01)
+    for wrong in ((100, 0), (100, np.nan), ("100", 100)):
+        with pytest.raises(InputError, match="pixel size must be"):
+            checked_pixel_size(wrong)
 
 
 @grids

@@ -37,7 +37,7 @@ ROOMS = {
     "evaluation": "_util coordinates errors localizations",
     "rendering": "_util coordinates errors localizations psf",
     "analysis": "_util coordinates errors localizations rendering",
-    "reports": "_util analysis errors localizations rendering",
+    "reports": "_util analysis coordinates errors localizations rendering",
     "calibration": "_util camera coordinates errors psf stacks",
     "detection": "_util calibration camera coordinates errors localizations models psf stacks",
     "runs": "_util analysis camera coordinates detection errors formats localizations models psf rendering reports "
@@ -46,8 +46,8 @@ ROOMS = {
     "simulation stacks",
     "widgets": "_util analysis camera cameras coordinates detection errors evaluation formats localizations models "
     "rendering reports runs simulation stacks",
-    "cli": "_util analysis calibration camera cameras detection errors evaluation formats localizations models psf "
-    "rendering reports runs simulation stacks training widgets",
+    "cli": "_util analysis calibration camera cameras coordinates detection errors evaluation formats localizations "
+    "models psf rendering reports runs simulation stacks training widgets",
     "__main__": "cli",
 }
 MAY_IMPORT = {room: set(others.split()) for room, others in ROOMS.items()}

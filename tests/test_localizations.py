@@ -424,5 +424,5 @@ def test_movies_joined_keep_frames_or_follow_each_other_and_name_their_sources(t
         concat([table, table.with_about(n_frames=None)], frames="append")
     with pytest.raises(InputError, match="frames must be 'keep' or 'append', got 'add'"):
         concat([table, table], frames="add")
-    with pytest.raises(InputError, match="cannot join tables with pixels of 100 and 65 nm"):
+    with pytest.raises(InputError, match="cannot join tables with pixels of 100 nm and 65 nm"):
         concat([table, table.with_about(pixel_size_nm=65)])

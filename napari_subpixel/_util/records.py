@@ -75,7 +75,13 @@ def from_dict(cls: type[Record], record: str, values: Mapping[str, Any]) -> Reco
 def to_dict(record: Any) -> dict[str, Any]:
     """Return the fields of a dataclass that differ from their defaults, as plain numbers, strings and lists."""
     values = {f.name: getattr(record, f.name) for f in fields(record) if not _is_default(record, f)}
-    return {name: v.tolist() if isinstance(v, np.ndarray) else v for name, v in values.items()}
+    return {name: _plain(value) for name, value in values.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return list(value) if isinstance(value, tuple) else value
 
 
 def read_section(path: Path, section: str) -> dict[str, Any]:

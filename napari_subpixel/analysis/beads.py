@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_subpixel.analysis.fiducials import MIN_RADIUS_NM, RADIUS_SIGMAS, find_fiducials
+from napari_subpixel.coordinates import PixelSize, pixel_length, yx_to_nm, yx_to_px
 from napari_subpixel.localizations import Localizations
 
 #: Part of the frames that a bead is in at least.
@@ -90,19 +91,19 @@ def find_beads(localizations: Localizations) -> Beads:
         or not np.ptp(localizations.yx, axis=0).any()
     ):
         return Beads(nothing)
-    frame, place = localizations.frame - localizations.frame.min(), localizations.yx * size_nm
+    frame, place = localizations.frame - localizations.frame.min(), yx_to_nm(localizations.yx, size_nm)
     tracks = _tracks(frame, place, n_frames, _radius_nm(localizations, size_nm))
     beads = sorted((t for t in tracks if len(np.unique(frame[t])) >= MOST_FRAMES * n_frames), key=len, reverse=True)
     for rows in beads:
         nothing[rows] = True
-    return Beads(nothing, tuple(_median(place[rows] / size_nm) for rows in beads))
+    return Beads(nothing, tuple(_median(yx_to_px(place[rows], size_nm)) for rows in beads))
 
 
-def _radius_nm(localizations: Localizations, size_nm: float) -> float:
+def _radius_nm(localizations: Localizations, size_nm: PixelSize) -> float:
     """Return how far a bead's rows are from it at most."""
     if "x_uncertainty" not in localizations:
         return MIN_RADIUS_NM
-    values = localizations["x_uncertainty"].astype(np.float64) * size_nm
+    values = localizations["x_uncertainty"].astype(np.float64) * pixel_length("x", size_nm)
     values = values[np.isfinite(values) & (values > 0)]
     return max(RADIUS_SIGMAS * float(np.median(values)), MIN_RADIUS_NM) if len(values) else MIN_RADIUS_NM
 

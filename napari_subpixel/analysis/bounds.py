@@ -158,4 +158,6 @@ def _number_in(node: Quantity, source: Source, table: Localizations) -> float | 
     if node.unit in ("", source.unit):
         return sign * node.value
     size = table.pixel_size_nm
-    return sign * node.value * size if (node.unit, source.unit) == ("px", "nm") and size is not None else None
+    if (node.unit, source.unit) != ("px", "nm") or size is None or isinstance(size, tuple):
+        return None
+    return sign * node.value * size

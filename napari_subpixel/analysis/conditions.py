@@ -26,6 +26,7 @@ from napari_subpixel.analysis.expressions import (
     mistake,
 )
 from napari_subpixel.analysis.quantities import UNKNOWN, Source, source_of, values_in
+from napari_subpixel.coordinates import pixel_size_text
 from napari_subpixel.errors import FilterError, PixelSizeError
 from napari_subpixel.localizations import Localizations
 
@@ -153,8 +154,11 @@ class ConditionOnTable:
         return self._arithmetic(node, rows)
 
     def _number(self, node: Number) -> _Measured:
-        if node.unit == "px" and self._table.pixel_size_nm is not None:
-            return _Measured(node.value * self._table.pixel_size_nm, {"nm": 1})
+        if node.unit == "px" and (size := self._table.pixel_size_nm) is not None:
+            if isinstance(size, tuple):
+                words = f"a length must be in nm where pixels are of {pixel_size_text(size)}"
+                raise FilterError(mistake(self._text, node.start, words))
+            return _Measured(node.value * size, {"nm": 1})
         return _Measured(node.value, {node.unit: 1} if node.unit else {}, bare=not node.unit)
 
     def _column(self, node: Column, rows: slice) -> _Measured:

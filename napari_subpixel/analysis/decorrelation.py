@@ -71,7 +71,7 @@ def decorrelation(localizations: Localizations, precision_nm: NDArray[np.float64
     InputError
         If the pixel size is not known.
     """
-    size_nm = localizations.known_pixel_size_nm()
+    localizations, size_nm = localizations.on_square_pixels()
     usable = np.isfinite(precision_nm) & (precision_nm > 0)
     y, x, precision_nm = localizations.y[usable] * size_nm, localizations.x[usable] * size_nm, precision_nm[usable]
     if len(y) < MIN_ROWS:

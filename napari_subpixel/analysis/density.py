@@ -47,7 +47,7 @@ def count_neighbours(table: Localizations, radius_nm: float, *, at_most: int | N
     radius = records.number("neighbours", "radius_nm", radius_nm)
     if radius <= 0:
         raise InputError(f"the radius must be positive, got {radius:g} nm")
-    size_nm = table.known_pixel_size_nm()
+    table, size_nm = table.on_square_pixels()
     counts = np.zeros(len(table), np.int64)
     if not len(table):
         return counts

@@ -27,6 +27,7 @@ from napari_subpixel.analysis.fiducials import (
 from napari_subpixel.analysis.knots import Knots, Stiffness
 from napari_subpixel.analysis.rough_drift import RoughDrift, rough_drift
 from napari_subpixel.analysis.smoothing import Curve
+from napari_subpixel.coordinates import PixelSize, mean_pixel_size, yx_to_nm, yx_to_px
 from napari_subpixel.errors import CorrectedTableError, InputError, TooFewMoleculesError
 from napari_subpixel.localizations import Localizations
 
@@ -118,11 +119,12 @@ def estimate_drift(
     _check_not_corrected(localizations, "molecules" if fiducials is False else "fiducials")
     rows = _rows_of(localizations)
     n_frames = max(localizations.n_frames or 0, int(rows.frame.max()) + 1)
-    picks = None if isinstance(fiducials, bool) else checked_picks(fiducials) * localizations.known_pixel_size_nm()
+    size = localizations.known_pixel_size_nm()
+    picks = None if isinstance(fiducials, bool) else yx_to_nm(checked_picks(fiducials), size)
     with one_blas_thread():
         if fiducials is False:
             return (yield from _by_molecules(rows, n_frames, np.random.default_rng(seed)))
-        return (yield from _by_fiducials(rows, n_frames, picks, localizations.known_pixel_size_nm()))
+        return (yield from _by_fiducials(rows, n_frames, picks, size))
 
 
 def checked_picks(picks: ArrayLike) -> NDArray[np.float64]:
@@ -182,7 +184,7 @@ def _by_molecules(rows: _Rows, n_frames: int, rng: np.random.Generator) -> Gener
 
 
 def _by_fiducials(
-    rows: _Rows, n_frames: int, picks: NDArray[np.float64] | None, size_nm: float
+    rows: _Rows, n_frames: int, picks: NDArray[np.float64] | None, size_nm: PixelSize
 ) -> Generator[str, None, DriftCurve]:
     """Yield the names of the steps; picks are in nm."""
     yield "rough curve"
@@ -198,22 +200,22 @@ def _by_fiducials(
         if not found:
             raise TooFewMoleculesError(f"there is no fiducial: no point alone in {MIN_FRAMES:.0%} of the frames")
     else:
-        reach = max(radius, PICK_REACH_PX * size_nm)
+        reach = max(radius, PICK_REACH_PX * mean_pixel_size(size_nm))
         found = [pick_fiducial(rows.frame, place, rows.place[:, :2], pick, radius, reach) for pick in picks]
         for pick, fiducial in zip(picks, found, strict=True):
             _check_picked(fiducial, pick, size_nm, reach)
     yield "best curve"
     knots = _knots(rows)
     curve = fiducial_curve(found, rows.frame, rows.place, rows.deviation, knots)
-    places = [np.median(rows.place[fiducial.rows, :2], axis=0) / size_nm for fiducial in found]
+    places = [yx_to_px(np.median(rows.place[fiducial.rows, :2], axis=0), size_nm) for fiducial in found]
     warnings = _of_picks(found, places, rows.frame) if picks is not None else ()
     by_frame = _by_frame(curve, knots, n_frames, rows, "fiducials", warnings)
     return replace(by_frame, fiducials=tuple((float(y), float(x)) for y, x in places))
 
 
-def _check_picked(fiducial: Fiducial, pick: NDArray[np.float64], size_nm: float, reach: float) -> None:
+def _check_picked(fiducial: Fiducial, pick: NDArray[np.float64], size_nm: PixelSize, reach: float) -> None:
     if len(fiducial.rows) < FEWEST_ROWS:
-        y, x = pick / size_nm
+        y, x = yx_to_px(pick, size_nm)
         many = f" but {len(fiducial.rows)} rows" if len(fiducial.rows) else ""
         raise TooFewMoleculesError(f"there is no fiducial{many} within {reach:.0f} nm of y {y:g}, x {x:g} px")
 
@@ -231,16 +233,15 @@ def _of_picks(found: list[Fiducial], places: list[NDArray[np.float64]], frame: N
 
 def _rows_of(localizations: Localizations) -> _Rows:
     """Return the rows in nm, with uncertainties that are there, measured or assumed."""
-    size = localizations.known_pixel_size_nm()
+    y, x = (float(along[0]) if len(along) else 0.0 for along in (localizations.y, localizations.x))
+    localizations, size = localizations.on_square_pixels()
     if not len(localizations):
         raise InputError("there are no rows to estimate drift from")
     frame, place = localizations.frame, localizations.yx * size
     if frame.min() == frame.max():
         raise InputError(f"all {len(frame):,} rows are in frame {frame[0]}: drift needs several frames")
     if not np.ptp(place, axis=0).any():
-        raise InputError(
-            f"all {len(frame):,} rows are at one place, y {place[0, 0] / size:g}, x {place[0, 1] / size:g} px"
-        )
+        raise InputError(f"all {len(frame):,} rows are at one place, y {y:g}, x {x:g} px")
     deviation, warnings = _deviation(localizations, frame, place, size)
     keep = (deviation <= LEAST_CERTAIN * np.median(deviation)).all(axis=1)
     frame, place, deviation = frame[keep], place[keep], deviation[keep]

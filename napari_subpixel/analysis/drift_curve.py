@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from napari_subpixel._util.files import atomic_output, check_can_write, open_input, reading
 from napari_subpixel._util.records import set_field
+from napari_subpixel.coordinates import pixel_length
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import DRIFT_COLUMNS, Localizations
 
@@ -182,7 +183,7 @@ def undo_drift(localizations: Localizations) -> Localizations:
 
 def _moved(localizations: Localizations, drift: Mapping[str, NDArray[np.float64]], sign: float) -> Localizations:
     size = localizations.known_pixel_size_nm()
-    scale = {"y": size, "x": size, "z_nm": 1.0}
+    scale = {"y": pixel_length("y", size), "x": pixel_length("x", size), "z_nm": 1.0}
     return localizations.with_columns(**{a: localizations[a] + sign * d / scale[a] for a, d in drift.items()})
 
 

@@ -121,7 +121,7 @@ def frc(localizations: Localizations, precision_nm: NDArray[np.float64], *, seed
     InputError
         If the pixel size is not known.
     """
-    size_nm = localizations.known_pixel_size_nm()
+    localizations, size_nm = localizations.on_square_pixels()
     y, x, frame = localizations.y * size_nm, localizations.x * size_nm, localizations.frame
     usable = np.isfinite(precision_nm) & (precision_nm > 0)
     if usable.sum() < MIN_ROWS:

@@ -15,6 +15,7 @@ from napari_subpixel.analysis.link_kernels import count_rows
 from napari_subpixel.analysis.link_ranges import link_in_ranges
 from napari_subpixel.analysis.link_statistics import Statistics, one_uncertainty, statistics
 from napari_subpixel.analysis.molecules import merged
+from napari_subpixel.coordinates import mean_pixel_size
 from napari_subpixel.errors import InputError, LinkDistanceError
 from napari_subpixel.localizations import Localizations
 
@@ -129,15 +130,18 @@ def link(table: Localizations, *, max_dark_frames: int | None = None, max_distan
     ([10, 10, 10], ['0.032', '0.032', '0.032'])
     """
     dark = None if max_dark_frames is None else _checked_dark(max_dark_frames)
-    widest_px = None if max_distance_nm is None else _checked_distance(max_distance_nm) / table.known_pixel_size_nm()
-    order = None if _is_sorted(table.frame) else np.argsort(table.frame, kind="stable")
-    frame, y, x = table.frame, table.y, table.x
+    distance_nm = None if max_distance_nm is None else _checked_distance(max_distance_nm)
+    # On square pixels a distance is as long in y as in x.
+    places = table if table.pixel_size_nm is None and distance_nm is None else table.on_square_pixels()[0]
+    widest_px = None if distance_nm is None else distance_nm / mean_pixel_size(places.known_pixel_size_nm())
+    order = None if _is_sorted(places.frame) else np.argsort(places.frame, kind="stable")
+    frame, y, x = places.frame, places.y, places.x
     if order is not None:
         frame, y, x = frame[order], y[order], x[order]
         # As the columns of a table are: the loops are compiled for one kind of array.
         for gathered in (frame, y, x):
             gathered.setflags(write=False)
-    spread = _Spread.of(table, order, frame, y, x, widest_px)
+    spread = _Spread.of(places, order, frame, y, x, widest_px)
     found = statistics(frame, y, x, spread.vy, spread.vx, max_dark_frames=dark) if len(table) else _nothing(dark)
     group = np.zeros(len(table), np.int32)
     n_molecules = _linked(frame, y, x, spread, found, widest_px, group) if len(table) else 0
@@ -269,7 +273,7 @@ def _too_near(spread: _Spread, widest_px: float | None, table: Localizations) ->
     sigma_px = math.sqrt(float(np.median(spread.vy) + np.median(spread.vx)) / 2)
     if widest_px >= FEWEST_SIGMAS * sigma_px:
         return ()
-    size = table.known_pixel_size_nm()
+    size = mean_pixel_size(table.known_pixel_size_nm())
     return (
         f"the largest distance of {widest_px * size:.3g} nm separates rows of one molecule, whose uncertainties are "
         f"{sigma_px * size:.3g} nm",

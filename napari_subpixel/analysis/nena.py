@@ -113,7 +113,7 @@ def nena(localizations: Localizations) -> Nena:
     InputError
         If the pixel size is not known.
     """
-    size_nm = localizations.known_pixel_size_nm()
+    localizations, size_nm = localizations.on_square_pixels()
     frame, y, x = localizations.frame, localizations.y * size_nm, localizations.x * size_nm
     if not len(frame):
         return Nena(warnings=("no rows: there is no precision to measure",))
@@ -283,7 +283,7 @@ def scatter_of(localizations: Localizations, measured: Nena) -> NDArray[np.float
     InputError
         If the pixel size is not known.
     """
-    variance, _ = _variances(localizations, localizations.known_pixel_size_nm())
+    variance, _ = _variances(*localizations.on_square_pixels())
     if variance is None:
         return None
     factors = measured.factors if _unevenness(measured.factors) else ()

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_subpixel.coordinates import mean_pixel_size, pixel_length
 from napari_subpixel.errors import FilterError, suggest
 from napari_subpixel.localizations import Localizations
 
@@ -164,13 +165,16 @@ def values_in(table: Localizations, source: Source, rows: slice = slice(None)) -
         return np.zeros(len(range(*rows.indices(len(table)))), np.int64), False
     parts = [table[column][rows] for column in source.columns]
     single = all(part.dtype == np.float32 for part in parts)
-    if len(parts) == 1 and not (source.in_pixels and source.unit == "nm"):
+    in_nm = source.in_pixels and source.unit == "nm"
+    if len(parts) == 1 and not in_nm:
         return parts[0], single
-    values = parts[0].astype(np.float64)
+    size = table.known_pixel_size_nm() if in_nm else 1.0
+    lengths = [pixel_length(column, size) for column in source.columns]
+    values = parts[0].astype(np.float64) * lengths[0]
     if len(parts) > 1:
-        values = np.sqrt(np.mean([part.astype(np.float64) ** 2 for part in parts], axis=0))
-    if source.in_pixels and source.unit == "nm":
-        values = values * table.known_pixel_size_nm()
+        mean = mean_pixel_size(size)
+        along = [part.astype(np.float64) * (length / mean) for part, length in zip(parts, lengths, strict=True)]
+        values = np.sqrt(np.mean(np.square(along), axis=0)) * mean
     # As the column holds it: what was written as 20 nm is 20 nm, though in pixels it was rounded.
     return (values.astype(np.float32), True) if single else (values, False)
 

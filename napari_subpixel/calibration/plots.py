@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_subpixel._util.figures import BLUE, VERMILION, check_plot_output, new_figure, save_figure
+from napari_subpixel.coordinates import PixelSize
 
 if TYPE_CHECKING:
     from napari_subpixel._util.figures import Figure
@@ -20,7 +21,7 @@ GAUSSIAN = VERMILION
 
 
 def plot_psf(
-    measured: SpotPsf, path: str | Path, *, pixel_size_nm: float | None = None, overwrite: bool = False
+    measured: SpotPsf, path: str | Path, *, pixel_size_nm: PixelSize | None = None, overwrite: bool = False
 ) -> None:
     """Write a picture that shows whether a Gaussian fits: `figure_of_psf`.
 
@@ -29,7 +30,7 @@ def plot_psf(
     measured : SpotPsf
     path : path-like
         Ends in .png, .pdf or .svg.
-    pixel_size_nm : float, optional
+    pixel_size_nm : float or (float, float), optional
         Where it is known, the title says the width in nm too.
     overwrite : bool
         Replace an existing file.
@@ -44,7 +45,7 @@ def plot_psf(
     save_figure(figure, path, title="point spread function", overwrite=overwrite)
 
 
-def figure_of_psf(measured: SpotPsf, *, pixel_size_nm: float | None = None) -> Figure:
+def figure_of_psf(measured: SpotPsf, *, pixel_size_nm: PixelSize | None = None) -> Figure:
     """Draw the mean spot, its radial profile with the Gaussian's and their difference, and the single widths."""
     import textwrap
 

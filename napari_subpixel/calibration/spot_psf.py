@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_subpixel.calibration.radial_profile import RadialProfile
+from napari_subpixel.coordinates import PixelSize, mean_pixel_size
 from napari_subpixel.psf import GaussianPSF
 
 #: A difference from a Gaussian counts above this share of the peak,
@@ -135,16 +136,17 @@ class SpotPsf:
             )
         return "; ".join(words)
 
-    def width_text(self, pixel_size_nm: float | None = None) -> str:
+    def width_text(self, pixel_size_nm: PixelSize | None = None) -> str:
         """Return the width with its uncertainty as text, in nm too where the pixel size is known."""
         text = f"sigma {_with_error(self.sigma_px, self.sigma_uncertainty_px)} px"
         if pixel_size_nm is None:
             return text
-        return f"{text} ({_with_error(self.sigma_px * pixel_size_nm, self.sigma_uncertainty_px * pixel_size_nm)} nm)"
+        size_nm = mean_pixel_size(pixel_size_nm)
+        return f"{text} ({_with_error(self.sigma_px * size_nm, self.sigma_uncertainty_px * size_nm)} nm)"
 
-    def psf(self, pixel_size_nm: float) -> GaussianPSF:
+    def psf(self, pixel_size_nm: PixelSize) -> GaussianPSF:
         """Return the round Gaussian in nm."""
-        return GaussianPSF(self.sigma_px * pixel_size_nm)
+        return GaussianPSF(self.sigma_px * mean_pixel_size(pixel_size_nm))
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the image as plain numbers, strings and lists; shape and profile are flat."""

@@ -102,7 +102,7 @@ class Announcements:
             texts.append(f"--camera {shlex.quote(str(self.camera_file))}")
         for name in flags_of(camera):
             value = getattr(camera, name)
-            if not np.ndim(value) and (name in ALWAYS or value != getattr(default, name)):
+            if not isinstance(value, np.ndarray) and (name in ALWAYS or value != getattr(default, name)):
                 texts.append(f"{flag(name)} {_text(value)}")
         if (sigma_nm := _sigma_nm(job)) is not None:
             texts.append(f"--psf-sigma-nm {_text(sigma_nm)}")
@@ -140,7 +140,9 @@ def _sigma_nm(job: DetectionJob) -> float | None:
     return None if size is None or sigma_px is None else sigma_in_nm(sigma_px, size)
 
 
-def _text(value: float) -> str:
-    """Return a number in as few digits as give it back exactly."""
+def _text(value: float | tuple[float, float]) -> str:
+    """Return a number, or both of a pair, in as few digits as give it back exactly."""
+    if isinstance(value, tuple):
+        return ",".join(_text(each) for each in value)
     short = f"{value:.6g}"
     return short if float(short) == value else repr(float(value))

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_subpixel.cli.messages import is_quiet, warn
-from napari_subpixel.cli.record_flags import add_record_flags, given
+from napari_subpixel.cli.record_flags import add_record_flags, given, pixel_size
 from napari_subpixel.errors import InputError, PixelSizeError, TableWarning
 
 if TYPE_CHECKING:
     from napari_subpixel.camera import Camera
+    from napari_subpixel.coordinates import PixelSize
     from napari_subpixel.localizations import Localizations
 
 #: A given pixel size that differs by more than this share from that of the table is a warning.
@@ -187,16 +188,16 @@ def add_pixel_size_of_table(parser: argparse.ArgumentParser) -> None:
     """Add the option for the pixel size of the table that is read."""
     parser.add_argument(
         "--pixel-size-nm",
-        type=float,
+        type=pixel_size,
         metavar="NM",
-        help="width of a camera pixel, where the table does not say; overrides it",
+        help="width of a camera pixel, or height,width where they differ, where the table does not say; overrides it",
     )
 
 
 def read_table(
     path: Path,
     *,
-    pixel_size_nm: float | None = None,
+    pixel_size_nm: PixelSize | None = None,
     origin: str | tuple[float, int] | None = None,
     skip_invalid: bool = False,
 ) -> Localizations:
@@ -206,8 +207,8 @@ def read_table(
     ----------
     path : Path
         The file.
-    pixel_size_nm : float, optional
-        Width of a camera pixel in nm.
+    pixel_size_nm : float or (float, float), optional
+        Width of a camera pixel in nm, or height and width.
     origin : str or (float, int), optional
         Where a text table counts from.
     skip_invalid : bool
@@ -228,18 +229,20 @@ def read_table(
     return table
 
 
-def _check_pixel_size(path: Path, given: float) -> None:
+def _check_pixel_size(path: Path, given: PixelSize) -> None:
     """Refuse a given pixel size that no camera has, and warn where the table says another."""
     from napari_subpixel import formats
     from napari_subpixel.camera import Camera
+    from napari_subpixel.coordinates import pixel_size_text, same_pixel_size
 
     Camera(pixel_size_nm=given).check_plausible()
     try:
         known = formats.read_about(path).get("pixel_size_nm")
     except InputError:  # reading the table says why
         return
-    if known is not None and abs(given - known) > MAX_SIZE_DIFFERENCE * known:
-        warn(f"{path}: the given pixel size is {given:g} nm, that of the table {known:g} nm")
+    if known is not None and not same_pixel_size(given, known, within=MAX_SIZE_DIFFERENCE):
+        sizes = f"{pixel_size_text(given)}, that of the table {pixel_size_text(known)}"
+        warn(f"{path}: the given pixel size is {sizes}")
 
 
 def read_table_to_write(arguments: argparse.Namespace) -> Localizations:
@@ -261,7 +264,7 @@ def read_table_to_write(arguments: argparse.Namespace) -> Localizations:
     return table
 
 
-def without_pixel_size(path: Path, pixel_size_nm: float | None) -> str | None:
+def without_pixel_size(path: Path, pixel_size_nm: PixelSize | None) -> str | None:
     """Return what to say of a table for Picasso that holds no pixel size, else None."""
     if pixel_size_nm is not None or path.suffix.lower() not in (".hdf5", ".h5"):
         return None

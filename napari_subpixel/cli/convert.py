@@ -15,6 +15,7 @@ from napari_subpixel.cli.common import (
 )
 from napari_subpixel.cli.messages import counted, say, warn
 from napari_subpixel.cli.tables import print_json
+from napari_subpixel.coordinates import pixel_size_text
 from napari_subpixel.errors import InputError
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     lost = _lost(table, output)
     if lost:
         warn(f"{output}: the format has no column for {', '.join(lost)}, which were left out")
-    size = "unknown" if table.pixel_size_nm is None else f"{table.pixel_size_nm:g} nm"
+    size = "unknown" if table.pixel_size_nm is None else pixel_size_text(table.pixel_size_nm)
     say(f"{output}: {counted(len(table), 'row')}, pixel size {size}")
     if arguments.json:
         print_json({

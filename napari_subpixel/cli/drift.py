@@ -17,6 +17,7 @@ from napari_subpixel.errors import CorrectedTableError, PixelSizeError
 
 if TYPE_CHECKING:
     from napari_subpixel.analysis.drift_curve import DriftCurve
+    from napari_subpixel.coordinates import PixelSize
     from napari_subpixel.localizations import Localizations
 
 
@@ -63,10 +64,12 @@ class Place(NamedTuple):
     x: float
     in_nm: bool
 
-    def in_px(self, pixel_size_nm: float) -> tuple[float, float]:
+    def in_px(self, pixel_size_nm: PixelSize) -> tuple[float, float]:
         """Return y and x in pixels."""
-        unit = pixel_size_nm if self.in_nm else 1.0
-        return self.y / unit, self.x / unit
+        from napari_subpixel.coordinates import pixel_size_yx
+
+        height, width = pixel_size_yx(pixel_size_nm if self.in_nm else 1.0)
+        return self.y / height, self.x / width
 
 
 def place(text: str) -> Place:

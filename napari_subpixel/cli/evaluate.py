@@ -20,6 +20,7 @@ from napari_subpixel.cli.common import (
 )
 from napari_subpixel.cli.filtering import add_keep_argument, kept_rows
 from napari_subpixel.cli.messages import say, warn
+from napari_subpixel.cli.record_flags import pixel_size
 from napari_subpixel.errors import PixelSizeError
 from napari_subpixel.evaluation.matching import PAIRINGS
 
@@ -64,7 +65,9 @@ def add_parser(subparsers: Any) -> None:
         "shortest first, as in the SMLM challenge",
     )
     parser.add_argument("--remove-offset", action="store_true", help="subtract a constant offset before matching")
-    parser.add_argument("--pixel-size-nm", type=float, metavar="NM", help="of the camera, where no file says it")
+    parser.add_argument(
+        "--pixel-size-nm", type=pixel_size, metavar="NM", help="of the camera, or height,width, where no file says it"
+    )
     parser.add_argument(
         "--shape-px", type=shape, metavar="H,W", help="of the frames, for the border, where no file says it"
     )

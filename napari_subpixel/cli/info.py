@@ -120,7 +120,7 @@ def _movie(path: Path, opening: Mapping[str, Any]) -> dict[str, Any]:
             "dtype": str(stack.dtype),
             "frames": stack.n_frames,
             "pixel_size_nm": stack.pixel_size_nm,
-            "pixel_shape_nm": list(stack.pixel_shape_nm) if stack.pixel_shape_nm else None,
+            "pixel_shape_nm": list(stack.pixel_size_nm) if isinstance(stack.pixel_size_nm, tuple) else None,
             "warnings": [*stack.warnings, *filter(None, [pixels.saturation.text]), *_spot_warnings(pixels.movie)]
             or None,
             "bad_pixels": pixels.bad.text.removeprefix("bad pixels, interpolated: ") or None,

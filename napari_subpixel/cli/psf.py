@@ -24,6 +24,7 @@ from napari_subpixel.cli.common import (
     unknown_gain,
 )
 from napari_subpixel.cli.messages import say, warn
+from napari_subpixel.coordinates import PixelSize, mean_pixel_size
 from napari_subpixel.errors import InputError
 
 if TYPE_CHECKING:
@@ -151,12 +152,13 @@ def _measured(stack: Stack, camera: Camera, arguments: argparse.Namespace) -> Sp
             bar.update(round(100 * share) - bar.n)
 
 
-def _write(arguments: argparse.Namespace, camera: Camera, pixel_size_nm: float, measured: SpotPsf) -> None:
+def _write(arguments: argparse.Namespace, camera: Camera, pixel_size_nm: PixelSize, measured: SpotPsf) -> None:
     """Write the camera as it was given, or estimated, and the PSF, in one file."""
     import yaml
 
+    size = list(pixel_size_nm) if isinstance(pixel_size_nm, tuple) else pixel_size_nm
     document = {
-        "camera": {**_camera_section(arguments, camera), "pixel_size_nm": float(pixel_size_nm)},
+        "camera": {**_camera_section(arguments, camera), "pixel_size_nm": size},
         "psf": measured.psf(pixel_size_nm).to_dict(),
         "psf_measurement": {
             "program": f"napari-subpixel {__version__}",
@@ -187,14 +189,18 @@ def _camera_section(arguments: argparse.Namespace, camera: Camera) -> dict[str, 
     return {**values, **given, **estimated}
 
 
-def _text(measured: SpotPsf, pixel_size_nm: float | None) -> str:
+def _text(measured: SpotPsf, pixel_size_nm: PixelSize | None) -> str:
     """Return the result as lines of text."""
     sources = f"{measured.n_sources} bead{'s' if measured.n_sources > 1 else ''}"
     if measured.n_sources > 1 and not measured.z_stack:
         sources += " or molecules"
+    along_y, along_x = (f"{width:.3f} px" for width in (measured.shape.sigma_y_px, measured.shape.sigma_x_px))
+    if isinstance(pixel_size_nm, tuple):  # where a round PSF is elongated in pixels
+        along_y += f" ({measured.shape.sigma_y_px * pixel_size_nm[0]:.1f} nm)"
+        along_x += f" ({measured.shape.sigma_x_px * pixel_size_nm[1]:.1f} nm)"
     return (
         f"{measured.width_text(pixel_size_nm)}\n"
-        f"along y {measured.shape.sigma_y_px:.3f} px, along x {measured.shape.sigma_x_px:.3f} px\n"
+        f"along y {along_y}, along x {along_x}\n"
         f"{measured.n_spots} spots of {sources}, in {measured.n_frames} frames that were searched\n"
         f"{measured.verdict}"
     )
@@ -203,14 +209,15 @@ def _text(measured: SpotPsf, pixel_size_nm: float | None) -> str:
 def _document(
     arguments: argparse.Namespace,
     measured: SpotPsf,
-    pixel_size_nm: float | None,
+    pixel_size_nm: PixelSize | None,
     assumed: tuple[str, ...],
     bad: BadPixels,
 ) -> dict[str, Any]:
-    nm: dict[str, float] = {}
+    nm: dict[str, Any] = {}
     if pixel_size_nm is not None:
-        nm = {"pixel_size_nm": pixel_size_nm, "sigma_nm": measured.sigma_px * pixel_size_nm}
-        nm["sigma_uncertainty_nm"] = measured.sigma_uncertainty_px * pixel_size_nm
+        size_nm = mean_pixel_size(pixel_size_nm)
+        nm = {"pixel_size_nm": pixel_size_nm, "sigma_nm": measured.sigma_px * size_nm}
+        nm["sigma_uncertainty_nm"] = measured.sigma_uncertainty_px * size_nm
     return {
         "movie": str(arguments.movie),
         **nm,

@@ -5,8 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
+if TYPE_CHECKING:
+    from napari_subpixel.coordinates import PixelSize
+
+#: The field that is a number, or two.
+PIXEL_SIZE = "pixel_size_nm"
 #: The placeholder of a value in the help, by its type.
 METAVARS = {int: "N", float: "NUMBER", str: "NAME"}
 
@@ -38,12 +43,26 @@ def add_record_flags(
     """
     hints = get_type_hints(record if isinstance(record, type) else type(record))
     for name in flags_of(record):
-        kind = next(kind for kind in (int, float, str) if kind in (hints[name], *get_args(hints[name])))
+        types = (hints[name], *get_args(hints[name]))
+        kind = next(kind for kind in (int, float, str) if kind in types)
         default = None if isinstance(record, type) else getattr(record, name)
         shown = [] if default is None else [default_text(default)]
         shown += [notes[name]] if notes and name in notes else []
         text = help_of(record, name) + (f" ({'; '.join(shown)})" if shown else "")
-        group.add_argument(flag(name), type=kind, metavar=metavar or METAVARS[kind], help=text)
+        group.add_argument(
+            flag(name), type=pixel_size if name == PIXEL_SIZE else kind, metavar=metavar or METAVARS[kind], help=text
+        )
+
+
+def pixel_size(text: str) -> PixelSize:
+    """Parse ``108``, or ``120,100`` for pixels that are not square: height and width."""
+    try:
+        lengths = [float(part) for part in text.split(",")]
+    except ValueError:
+        lengths = []
+    if len(lengths) not in (1, 2):
+        raise argparse.ArgumentTypeError(f"a pixel size is a number of nm, or height,width, got {text!r}")
+    return lengths[0] if len(lengths) == 1 else (lengths[0], lengths[1])
 
 
 def given(arguments: argparse.Namespace, record: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from napari_subpixel.cli.common import add_table_arguments, read_table, region, 
 from napari_subpixel.cli.filtering import add_keep_argument, kept_rows
 from napari_subpixel.cli.messages import counted, say, warn
 from napari_subpixel.cli.parsing import UsageError
+from napari_subpixel.cli.record_flags import pixel_size
 from napari_subpixel.cli.tables import print_json
 
 if TYPE_CHECKING:
@@ -37,9 +38,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--shape-px", type=shape, metavar="H,W", help="of the frames, if the table does not have it")
     parser.add_argument(
         "--camera-pixel-size-nm",
-        type=float,
+        type=pixel_size,
         metavar="NM",
-        help="pixel size of the frames, if not in the table",
+        help="pixel size of the frames, or height,width, if not in the table",
     )
     part = parser.add_mutually_exclusive_group()
     part.add_argument(
@@ -88,6 +89,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Render and save."""
+    from napari_subpixel.coordinates import pixel_size_text, pixel_size_yx
     from napari_subpixel.rendering.colours import ColouredImage, checked_colormap
     from napari_subpixel.rendering.image_files import (
         check_image_output,
@@ -147,12 +149,13 @@ def run(arguments: argparse.Namespace) -> int:
     beyond = "the frames" if roi is None else "the region"
     outside = f"; {counted(image.n_outside, 'point')} outside {beyond} left out" if image.n_outside else ""
     camera_nm = table.known_pixel_size_nm()
-    if arguments.pixel_size_nm >= camera_nm:
+    shorter_nm, longer_nm = sorted(pixel_size_yx(camera_nm))
+    if arguments.pixel_size_nm >= shorter_nm:
         warn(
             f"{arguments.localizations}: pixels of the image, {arguments.pixel_size_nm:g} nm, are no smaller than the "
-            f"camera's, {camera_nm:g} nm; those are given by --camera-pixel-size-nm"
+            f"camera's, {pixel_size_text(camera_nm)}; those are given by --camera-pixel-size-nm"
         )
-    if arguments.sigma_nm is not None and arguments.sigma_nm > camera_nm:
+    if arguments.sigma_nm is not None and arguments.sigma_nm > longer_nm:
         warn(f"{arguments.localizations}: points are drawn wider, {arguments.sigma_nm:g} nm, than the camera's pixels")
     if image.n_outside == len(table):
         why = f"none of {counted(len(table), 'point')} lies on {beyond}" if len(table) else "there are no points"

@@ -10,6 +10,7 @@ from typing import Any
 from napari_subpixel.cli.common import add_table_arguments
 from napari_subpixel.cli.filtering import add_keep_argument, kept_rows
 from napari_subpixel.cli.messages import counted, say, warn
+from napari_subpixel.cli.record_flags import pixel_size
 from napari_subpixel.cli.resolution import measured_with_details, table_in_nm
 from napari_subpixel.cli.tables import print_json
 
@@ -22,7 +23,12 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--trace", type=Path, metavar="DRIFT.csv", help="drift that was corrected, as drift --trace wrote it: plotted"
     )
-    parser.add_argument("--pixel-size-nm", type=float, metavar="NM", help="of the camera, where the table is in pixels")
+    parser.add_argument(
+        "--pixel-size-nm",
+        type=pixel_size,
+        metavar="NM",
+        help="of the camera, or height,width, where the table is in pixels",
+    )
     add_keep_argument(parser)
     add_table_arguments(parser)
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")

@@ -10,6 +10,7 @@ from napari_subpixel._util.records import naming
 from napari_subpixel.cli.common import add_table_arguments, read_table
 from napari_subpixel.cli.filtering import add_keep_argument, kept_rows
 from napari_subpixel.cli.messages import detail, say, warn
+from napari_subpixel.cli.record_flags import pixel_size
 from napari_subpixel.cli.tables import print_json
 from napari_subpixel.errors import PixelSizeError
 
@@ -26,7 +27,12 @@ def add_parser(subparsers: Any) -> None:
     """Add the command."""
     parser = subparsers.add_parser("resolution")
     parser.add_argument("table", type=Path, metavar="TABLE", help="table, in any format that is read")
-    parser.add_argument("--pixel-size-nm", type=float, metavar="NM", help="of the camera, where the table is in pixels")
+    parser.add_argument(
+        "--pixel-size-nm",
+        type=pixel_size,
+        metavar="NM",
+        help="of the camera, or height,width, where the table is in pixels",
+    )
     add_keep_argument(parser)
     add_table_arguments(parser)
     parser.add_argument(

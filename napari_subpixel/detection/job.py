@@ -23,13 +23,23 @@ from napari_subpixel.calibration.psf_width import DEFAULT_SIGMA_PX
 from napari_subpixel.calibration.saturation import find_saturation
 from napari_subpixel.calibration.static_edges import find_static_edges
 from napari_subpixel.camera import Camera
-from napari_subpixel.coordinates import Roi, checked_roi
+from napari_subpixel.coordinates import (
+    PixelSize,
+    Roi,
+    checked_pixel_size,
+    checked_roi,
+    pixel_ratio,
+    pixel_size_text,
+    pixel_size_yx,
+    same_pixel_size,
+)
 from napari_subpixel.detection import chunks
 from napari_subpixel.detection.brightness import estimate_brightness
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.mending import Mending, mended
 from napari_subpixel.detection.options import DetectionOptions, checked_options
 from napari_subpixel.errors import InputError, PixelSizeError
+from napari_subpixel.models import ModelCard
 from napari_subpixel.psf import typable_sigma
 from napari_subpixel.stacks import Stack
 
@@ -39,6 +49,9 @@ FOLLOWED = "followed from"
 FROM_MOVIE = "brightness from the movie"
 #: Given photons of a molecule are reported where they differ by this factor from those of the movie's isolated spots.
 MAX_BRIGHTER = 4.0
+#: Pixels that are longer one way than the other by more than this factor, against those that a model is made for, are
+#: reported: at 1.1 positions are at most 7% less precise, and 11 to 15% at 1.2 (``benchmarks/bench_pixel_shape.py``).
+MAX_PIXEL_RATIO = 1.1
 #: A given pixel size that differs by more than this share from that of the movie's metadata is reported.
 MAX_SIZE_DIFFERENCE = 0.05
 
@@ -161,7 +174,7 @@ class DetectionJob:
         return range(*self.span, self.chunk_frames)
 
     @property
-    def pixel_size_nm(self) -> float | None:
+    def pixel_size_nm(self) -> PixelSize | None:
         """Pixel size of the camera, else of the movie's metadata."""
         return self.camera.pixel_size_nm or self.stack.pixel_size_nm
 
@@ -246,6 +259,7 @@ def job_for(
         span,
         options.roi,
         sigma_px=DEFAULT_SIGMA_PX,
+        cautions=_pixel_shape_cautions(camera.pixel_size_nm or stack.pixel_size_nm, detector.card),
         warnings=_pixel_size_warnings(stack, camera),
     )
     size = draft.pixel_size_nm
@@ -299,15 +313,16 @@ def job_for(
         joins_fragments=joins,
         spots_round=spots_round,
         has_estimates=bool(options.estimated) or sigma_px is None or options.molecule_photons is None,
-        cautions=_cautions(spots, joins),
+        cautions=(*draft.cautions, *_cautions(spots, joins)),
     )
 
 
 def _pixel_size_warnings(stack: Stack, camera: Camera) -> tuple[str, ...]:
     given, metadata = camera.pixel_size_nm, stack.pixel_size_nm
-    if given is None or metadata is None or abs(given - metadata) <= MAX_SIZE_DIFFERENCE * metadata:
+    if given is None or metadata is None or same_pixel_size(given, metadata, within=MAX_SIZE_DIFFERENCE):
         return ()
-    return (f"the given pixel size is {given:g} nm, that of the movie's metadata {metadata:g} nm",)
+    sizes = f"{pixel_size_text(given)}, that of the movie's metadata {pixel_size_text(metadata)}"
+    return (f"the given pixel size is {sizes}",)
 
 
 def _brightness_misfit(spots: Elongation | None, given: float | None) -> tuple[str, ...]:
@@ -317,6 +332,22 @@ def _brightness_misfit(spots: Elongation | None, given: float | None) -> tuple[s
     return (
         f"the movie looks like molecules of about {spots.photons:,.0f} photons, by its isolated spots; {given:,.0f} "
         "photons of a molecule were given",
+    )
+
+
+def _pixel_shape_cautions(size_nm: PixelSize | None, card: ModelCard) -> tuple[str, ...]:
+    """Return whether pixels are of a shape that the model does not know, and a round PSF is elongated in them."""
+    if size_nm is None:
+        return ()
+    of_model = checked_pixel_size(card.camera.get("pixel_size_nm") or 1.0)
+    (height, width), (known_height, known_width) = pixel_size_yx(size_nm), pixel_size_yx(of_model)
+    ratio = pixel_ratio((height / known_height, width / known_width))
+    if ratio <= MAX_PIXEL_RATIO:
+        return ()
+    return (
+        f"pixels of {pixel_size_text(size_nm)} make a round PSF {ratio:.2f} times as long one way as the other, which "
+        "the model takes for round: at 1.2 positions are about an eighth less precise, at 1.35 a quarter, and more "
+        "molecules are missed where they are crowded; a model trained for this camera knows its pixels",
     )
 
 

@@ -9,7 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_subpixel._util.generators import stepwise
-from napari_subpixel.coordinates import Roi, checked_frame_shape, checked_pixel_size, checked_roi
+from napari_subpixel.coordinates import (
+    PixelSize,
+    Roi,
+    checked_frame_shape,
+    checked_pixel_size,
+    checked_roi,
+    pixel_size_text,
+    same_pixel_size,
+    yx_to_px,
+)
 from napari_subpixel.errors import FrameShapeError, InputError, PixelSizeError
 from napari_subpixel.evaluation.coverage import Frames, frames_to_score, gaps, left_out, region_to_score
 from napari_subpixel.evaluation.matching import Pairing, Shift, checked_pairing, estimate_shift, match
@@ -46,7 +55,7 @@ def evaluate(
     border_nm: float = 0.0,
     remove_offset: bool = False,
     pairing: Pairing = "optimal",
-    pixel_size_nm: float | None = None,
+    pixel_size_nm: PixelSize | None = None,
     frame_shape: tuple[int, int] | None = None,
 ) -> Generator[float, None, Evaluation]:
     """Match localizations with the truth, frame by frame and one-to-one, and score them.
@@ -77,8 +86,8 @@ def evaluate(
         Subtract a constant offset, estimated from matched pairs, from the localizations first.
     pairing : {"optimal", "greedy"}
         How pairs are chosen; greedy, as in the SMLM challenge, takes all within the tolerance, shortest first.
-    pixel_size_nm : float, optional
-        Width of a pixel in nm, where neither table knows it.
+    pixel_size_nm : float or (float, float), optional
+        Width of a pixel in nm, or height and width, where neither table knows it.
     frame_shape : (int, int), optional
         (height, width) of the frames in pixels, for the border, where neither table knows it.
 
@@ -223,7 +232,7 @@ def _pairs(
 
 
 def _offset(
-    found: Points, real: Points, tolerances: Sequence[float], remove: bool, pixel_nm: float
+    found: Points, real: Points, tolerances: Sequence[float], remove: bool, pixel_nm: PixelSize
 ) -> Generator[float, None, tuple[Shift, tuple[str, ...]]]:
     """Estimate the constant offset, with warnings about it; each round yields 0."""
     reach = max(*tolerances, OFFSET_REACH_NM)
@@ -254,14 +263,15 @@ def _removal_warnings(shift: Shift, reach_nm: float) -> tuple[str, ...]:
     return ()
 
 
-def _offset_warnings(shift: Shift, reach_nm: float, tolerance_nm: float, pixel_nm: float) -> tuple[str, ...]:
+def _offset_warnings(shift: Shift, reach_nm: float, tolerance_nm: float, pixel_nm: PixelSize) -> tuple[str, ...]:
     worth = max(OFFSET_WORTH_NM, OFFSET_WORTH_SHARE * tolerance_nm)
     if shift.length_nm <= worth or not _certain(shift):
         return ()
     dy, dx = shift.yx_nm
+    dy_px, dx_px = yx_to_px(shift.yx_nm, pixel_nm)
     return (
         f"the localizations lie off the truth by a constant (y, x) = ({dy:+.1f}, {dx:+.1f}) nm = "
-        f"({dy / pixel_nm:+.2f}, {dx / pixel_nm:+.2f}) px ({shift.n_pairs:,} pairs within {reach_nm:g} nm): "
+        f"({dy_px:+.2f}, {dx_px:+.2f}) px ({shift.n_pairs:,} pairs within {reach_nm:g} nm): "
         "do both files measure from the same corner or centre of the first pixel?",
     )
 
@@ -288,22 +298,25 @@ def _checked_border(border_nm: float) -> float:
     return float(border_nm)
 
 
-def _common_pixel_size(localizations: Localizations, truth: Localizations, pixel_size_nm: float | None) -> float:
+def _common_pixel_size(
+    localizations: Localizations, truth: Localizations, pixel_size_nm: PixelSize | None
+) -> PixelSize:
     given = None if pixel_size_nm is None else checked_pixel_size(pixel_size_nm)
     sizes = {"given": given, "localizations": localizations.pixel_size_nm, "truth": truth.pixel_size_nm}
     known = {name: size for name, size in sizes.items() if size is not None}
     if not known:
         raise PixelSizeError("neither the localizations nor the truth say their pixel size")
-    if max(known.values()) > min(known.values()) * (1 + PIXEL_SIZE_AGREEMENT):
-        listed = ", ".join(f"{name} {size:g} nm" for name, size in known.items())
+    first = next(iter(known.values()))
+    if not all(same_pixel_size(size, first, within=PIXEL_SIZE_AGREEMENT) for size in known.values()):
+        listed = ", ".join(f"{name} {pixel_size_text(size)}" for name, size in known.items())
         raise InputError(f"pixel sizes differ: {listed}")
-    return next(iter(known.values()))
+    return first
 
 
 def _scored_area(
     localizations: Localizations,
     truth: Localizations,
-    pixel_nm: float,
+    pixel_nm: PixelSize,
     border_nm: float,
     frame_shape: tuple[int, int] | None,
     roi: Roi | None,
@@ -312,16 +325,18 @@ def _scored_area(
     shape = _common_frame_shape(localizations, truth, frame_shape)
     if border_nm and shape is None:
         raise FrameShapeError("a border needs the shape of the frames, which neither table knows")
-    border_px = border_nm / pixel_nm
-    if border_nm and shape is not None and 2 * border_px >= min(shape):
-        raise InputError(f"a border of {border_px:g} px leaves nothing of frames of {shape[0]} x {shape[1]} px")
+    area = Area(pixel_nm, border_nm, shape, region_to_score(localizations, roi))
+    if border_nm and shape is not None:
+        for border_px, n in zip(area.border_px, shape, strict=True):
+            if 2 * border_px >= n:
+                raise InputError(f"a border of {border_px:g} px leaves nothing of frames of {shape[0]} x {shape[1]} px")
     if roi is not None and shape is not None:
         checked_roi(roi, shape)
     elif roi is not None:
         for (first, end), axis in zip(roi, "yx", strict=True):
             if not 0 <= first < end:
                 raise InputError(f"region of interest: {axis} {first}:{end} is empty or begins before 0")
-    return Area(pixel_nm, border_nm, shape, region_to_score(localizations, roi))
+    return area
 
 
 def _common_frame_shape(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from napari_subpixel.coordinates import pixel_size_text
 from napari_subpixel.errors import InputError
 from napari_subpixel.evaluation.matching import Pairing, match
 from napari_subpixel.evaluation.points import Points, scored
@@ -77,8 +78,8 @@ def mismatch_warnings(
         )
     return (
         f"hardly anything matches (Jaccard {score.jaccard:.2f} within {score.tolerance_nm:g} nm): check the pixel size "
-        f"({found.area.pixel_nm:g} nm here), whether frames count from 0 or 1, which corner or centre positions are "
-        "measured from, and which column is y",
+        f"({pixel_size_text(found.area.pixel_nm)} here), whether frames count from 0 or 1, which corner or centre "
+        "positions are measured from, and which column is y",
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_subpixel.coordinates import CENTRE_AT_ZERO, Roi, px_to_nm, within_frame, within_roi
+from napari_subpixel.coordinates import PixelSize, Roi, pixel_size_yx, within_frame, within_roi, yx_to_nm, yx_to_px
 from napari_subpixel.evaluation.scores import Match
 from napari_subpixel.localizations import Localizations
 
@@ -19,8 +19,8 @@ class Area:
 
     Attributes
     ----------
-    pixel_nm : float
-        Width of a pixel in nm.
+    pixel_nm : float or (float, float)
+        Width of a pixel in nm, or height and width.
     border_nm : float
         Width of the border that is left out, in nm.
     frame_shape : (int, int) or None
@@ -29,17 +29,23 @@ class Area:
         The region, in pixels.
     """
 
-    pixel_nm: float
+    pixel_nm: PixelSize
     border_nm: float = 0.0
     frame_shape: tuple[int, int] | None = None
     roi: Roi | None = None
 
+    @property
+    def border_px(self) -> tuple[float, float]:
+        """Height and width of the border in pixels."""
+        height, width = pixel_size_yx(self.pixel_nm)
+        return self.border_nm / height, self.border_nm / width
+
     def holds(self, yx_nm: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Mark the positions, shape (N, 2) in nm, that lie in it."""
-        y, x = (yx_nm / self.pixel_nm).T
+        y, x = yx_to_px(yx_nm, self.pixel_nm).T
         inside = np.ones(len(yx_nm), bool)
         if self.border_nm and self.frame_shape is not None:
-            inside &= within_frame(y, x, self.frame_shape, border_px=self.border_nm / self.pixel_nm)
+            inside &= within_frame(y, x, self.frame_shape, border_px=self.border_px)
         if self.roi is not None:
             inside &= within_roi(y, x, self.roi)
         return inside
@@ -72,7 +78,7 @@ class Points:
         if stop is not None:
             keep &= table.frame < stop
         row = np.flatnonzero(keep)
-        yx_nm = px_to_nm(table.yx[row], area.pixel_nm, first_centre_px=CENTRE_AT_ZERO)
+        yx_nm = yx_to_nm(table.yx[row], area.pixel_nm)
         return cls(table, row, table.frame[row], yx_nm, area)
 
     def moved(self, by_nm: NDArray[np.float64]) -> Points:
@@ -127,11 +133,12 @@ def _ratios(found: NDArray[np.float64] | None, real: NDArray[np.float64] | None)
 def _normalized(paired: Points, molecules: Points) -> NDArray[np.float64] | None:
     """Return the errors along y and x over their uncertainties, shape (M,), where these are positive."""
     ratios = []
+    lengths = pixel_size_yx(paired.area.pixel_nm)
     for axis, name in enumerate(("y_uncertainty", "x_uncertainty")):
         uncertainty = paired.column(name)
         if uncertainty is None:
             return None
         good = np.isfinite(uncertainty) & (uncertainty > 0)
         error_nm = paired.yx_nm[good, axis] - molecules.yx_nm[good, axis]
-        ratios.append(error_nm / (uncertainty[good] * paired.area.pixel_nm))
+        ratios.append(error_nm / (uncertainty[good] * lengths[axis]))
     return np.concatenate(ratios)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_subpixel.coordinates import Roi
+from napari_subpixel.coordinates import PixelSize, Roi
 from napari_subpixel.evaluation.matching import Pairing
 
 #: Weight of the lateral RMSE in the challenge's efficiency, per nm (Sage et al. 2019, doi:10.1038/s41592-019-0364-4).
@@ -200,8 +200,8 @@ class Evaluation:
         First scored frame and the one after the last; None where all were scored.
     roi : Roi or None
         The region, ((y0, y1), (x0, x1)) in pixels, whose molecules count; None where all do.
-    pixel_size_nm : float
-        The pixel size that all distances are based on, in nm.
+    pixel_size_nm : float or (float, float)
+        The pixel size that all distances are based on, in nm; height and width where they differ.
     border_nm : float
         Width of the border that was left out, in nm.
     pairing : {"optimal", "greedy"}
@@ -218,7 +218,7 @@ class Evaluation:
     n_truth: int
     frames: tuple[int, int | None] | None
     roi: Roi | None
-    pixel_size_nm: float
+    pixel_size_nm: PixelSize
     border_nm: float
     pairing: Pairing
     offset_removed_nm: tuple[float, float] | None

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_subpixel._util import files
+from napari_subpixel.coordinates import PixelSize
 from napari_subpixel.errors import InputError
 from napari_subpixel.formats import (
     challenge,
@@ -240,7 +241,7 @@ def recognises(path: str | Path) -> bool:
 def read(
     path: str | Path,
     *,
-    pixel_size_nm: float | None = None,
+    pixel_size_nm: PixelSize | None = None,
     origin: str | tuple[float, int] | None = None,
     skip_invalid: bool = False,
 ) -> Localizations:
@@ -251,9 +252,9 @@ def read(
     path : path-like
         A text table (.csv, .txt, .tsv) of ThunderSTORM, the SMLM challenges, SMAP, LiteLoc, ONI, Elyra, rapidSTORM or
         Picasso; an hdf5 of Picasso or DECODE; SMAP's .mat; a native parquet.
-    pixel_size_nm : float, optional
-        Width of a camera pixel in nm. Needed for positions in nm where the file does not give it; overrides the file
-        where it does.
+    pixel_size_nm : float or (float, float), optional
+        Width of a camera pixel in nm, or height and width. Needed for positions in nm where the file does not give
+        it; overrides the file where it does.
     origin : str or (float, int), optional
         Where a text table counts from, instead of what its program does: ``"thunderstorm"``, ``"picasso"`` or
         ``"smap"``, or the coordinate in pixels of the first pixel's centre and the number of the first frame.

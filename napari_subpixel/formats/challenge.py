@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from napari_subpixel.coordinates import CENTRE_FROM_CORNER
+from napari_subpixel.coordinates import CENTRE_FROM_CORNER, PixelSize
 from napari_subpixel.formats.csv_reading import read_csv
 from napari_subpixel.formats.csv_writing import write_csv
 from napari_subpixel.formats.flavours import Column, Flavour, Unit
@@ -29,7 +29,7 @@ FLAVOUR = Flavour(
 )
 
 
-def read(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizations:
+def read(path: str | Path, *, pixel_size_nm: PixelSize | None = None) -> Localizations:
     """Read a challenge's truth; a constant offset, which the sets of 2016 have, stays in it."""
     return read_csv(path, [FLAVOUR], pixel_size_nm=pixel_size_nm)
 

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_subpixel._util.records import naming
-from napari_subpixel.coordinates import checked_pixel_size
+from napari_subpixel.coordinates import PixelSize, checked_pixel_size, pixel_length
 from napari_subpixel.errors import InputError, InvalidRowsError, OriginError, PixelSizeError, TableWarning
 from napari_subpixel.formats import notes
 from napari_subpixel.formats.csv_numbers import MISSING, first_fault, is_number, read_numbers
-from napari_subpixel.formats.flavours import IN_PIXELS, Column, Flavour, Place, Unit, Variant, origin_of
+from napari_subpixel.formats.flavours import IN_PIXELS, Flavour, Place, Unit, Variant, origin_of
 from napari_subpixel.formats.protocol import read_protocol
 from napari_subpixel.formats.recognition import recognised
 from napari_subpixel.formats.text_table import TextTable, look
@@ -28,7 +28,7 @@ def read_csv(
     path: str | Path,
     flavours: Sequence[Flavour],
     *,
-    pixel_size_nm: float | None = None,
+    pixel_size_nm: PixelSize | None = None,
     origin: str | tuple[float, int] | None = None,
     skip_invalid: bool = False,
 ) -> Localizations:
@@ -40,8 +40,9 @@ def read_csv(
         The file.
     flavours : sequence of Flavour
         What it may be.
-    pixel_size_nm : float, optional
-        Width of a camera pixel in nm; without it the protocol file beside the table must give it, if it is in nm.
+    pixel_size_nm : float or (float, float), optional
+        Width of a camera pixel in nm, or height and width; without it the protocol file beside the
+        table must give it, if it is in nm.
     origin : str or (float, int), optional
         Where the table counts from, one of `ORIGINS` or its two numbers, in place of the flavour's own custom.
     skip_invalid : bool
@@ -88,7 +89,9 @@ def read_csv(
             continue
         place = places[column.name]
         values = values if place.factor == 1.0 else values * place.factor
-        for name, ours in _as_ours(flavour.from_file(values, place.unit, size), column).items():
+        for name in column.ours:
+            length = None if size is None else pixel_length(name, size)
+            ours = _as_ours(flavour.from_file(values, place.unit, length), name)
             columns[name] = (columns[name] + ours) / 2 if name in columns else ours
     own = {name: _whole(values) for name, values in extra.items() if not len(values) or not np.isnan(values).all()}
     with naming(path):
@@ -141,10 +144,9 @@ def _whole(values: NDArray[np.float64]) -> NDArray[Any]:
     return values.astype(np.int64) if is_whole else values
 
 
-def _as_ours(values: NDArray[Any], column: Column) -> dict[str, NDArray[Any]]:
-    """Return our columns, each an array of its own; whole numbers are not yet known to be whole."""
-    kinds = {name: COLUMNS[name][0] for name in column.ours}
-    return {name: values.astype(kind) if kind is np.float32 else values for name, kind in kinds.items()}
+def _as_ours(values: NDArray[Any], name: str) -> NDArray[Any]:
+    """Return a column of ours in its precision; whole numbers are not yet known to be whole."""
+    return values.astype(np.float32) if COLUMNS[name][0] is np.float32 else values
 
 
 def _check_numbers(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_subpixel._util.files import atomic_output, check_can_write
+from napari_subpixel.coordinates import PixelSize, pixel_length
 from napari_subpixel.errors import PixelSizeError
 from napari_subpixel.formats import notes
 from napari_subpixel.formats.flavours import Flavour
@@ -60,7 +61,7 @@ def write_csv(
 
 
 def _file_columns(
-    localizations: Localizations, flavour: Flavour, pixel_size_nm: float, first_row: int
+    localizations: Localizations, flavour: Flavour, pixel_size_nm: PixelSize, first_row: int
 ) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     """Return the columns to write, by their names in the file, and the stand-ins among them."""
     columns: dict[str, NDArray[Any]] = {}
@@ -69,8 +70,12 @@ def _file_columns(
         columns[flavour.row_number] = np.arange(first_row, first_row + len(localizations))
     for column in flavour.columns:
         if all(name in localizations for name in column.ours):
-            values = _joined([localizations[name] for name in column.ours])
-            values = flavour.to_file(values, column.unit, pixel_size_nm)
+            values = _joined(
+                [
+                    flavour.to_file(_doubled(localizations[name]), column.unit, pixel_length(name, pixel_size_nm))
+                    for name in column.ours
+                ]
+            )
             columns[column.name] = values if values.dtype.kind == "i" else np.round(values, column.digits)
         elif column.always_written:
             columns[column.name] = np.zeros(len(localizations), np.int64)
@@ -81,10 +86,13 @@ def _file_columns(
 
 
 def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:
-    """Return the root mean square of several columns, or the only one as it is, in double precision."""
-    if len(parts) == 1:
-        return parts[0] if parts[0].dtype.kind == "i" else parts[0].astype(np.float64)
-    return np.sqrt(np.mean(np.square(np.asarray(parts, dtype=np.float64)), axis=0))
+    """Return the root mean square of several columns, or the only one as it is."""
+    return parts[0] if len(parts) == 1 else np.sqrt(np.mean(np.square(parts), axis=0))
+
+
+def _doubled(values: NDArray[Any]) -> NDArray[Any]:
+    """Return a column in double precision, whole numbers as they are."""
+    return values if values.dtype.kind == "i" else values.astype(np.float64)
 
 
 def _header(columns: Mapping[str, NDArray[Any]], flavour: Flavour) -> bytes:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_subpixel._util.records import naming
-from napari_subpixel.coordinates import CENTRE_AT_ZERO, nm_to_px
-from napari_subpixel.errors import InputError, PixelSizeError, TableWarning, shown
+from napari_subpixel.coordinates import CENTRE_AT_ZERO, PixelSize, checked_pixel_size, nm_to_px, pixel_size_yx
+from napari_subpixel.errors import InputError, PixelSizeError, shown
 from napari_subpixel.formats import notes
 from napari_subpixel.formats.hdf5_file import open_hdf5
 from napari_subpixel.localizations import Localizations
@@ -21,37 +20,31 @@ from napari_subpixel.localizations import Localizations
 DATASET_COLUMNS = {"prob": "probability", "phot": "photons", "bg": "background"}
 
 
-def read(path: str | Path, *, pixel_size_nm: float | None = None, skip_invalid: bool = False) -> Localizations:
+def read(path: str | Path, *, pixel_size_nm: PixelSize | None = None, skip_invalid: bool = False) -> Localizations:
     """Read a table of emitters that DECODE saved.
 
     Parameters
     ----------
     path : path-like
         The h5 file.
-    pixel_size_nm : float, optional
-        Width of a camera pixel in nm, in place of the one in the file.
+    pixel_size_nm : float or (float, float), optional
+        Width of a camera pixel in nm, or height and width, in place of the one in the file.
     skip_invalid : bool
         Whether rows without a finite frame, y or x are left out, with a warning.
 
     Returns
     -------
     Localizations
-        Its rows. Where pixels are not square the pixel size stays unknown unless it is given.
+        Its rows.
     """
     path = Path(path)
     with open_hdf5(path) as file, naming(path):
         meta = dict(file["meta"].attrs) if "meta" in file else {}
         data = _datasets(file)
-        sizes = _pixel_sizes_nm(meta)
-        size = pixel_size_nm
-        if size is None and sizes is not None and sizes[0] == sizes[1]:
-            size = sizes[0]
-        elif size is None and sizes is not None:
-            shape = " x ".join(f"{one:g}" for one in sizes)
-            message = f"{path}: pixels of {shape} nm (height x width) are not square: the pixel size is left unknown"
-            warnings.warn(message, TableWarning, stacklevel=4)
-        axes = (pixel_size_nm, pixel_size_nm) if sizes is None or (pixel_size_nm and sizes[0] == sizes[1]) else sizes
-        columns = {"frame": data["frame_ix"], **_positions(data, meta, axes)}
+        size = _pixel_size_nm(meta)
+        if pixel_size_nm is not None:
+            size = checked_pixel_size(pixel_size_nm)
+        columns = {"frame": data["frame_ix"], **_positions(data, meta, size)}
         columns |= {ours: data[name] for name, ours in DATASET_COLUMNS.items() if name in data}
         about: dict[str, Any] = {"pixel_size_nm": size}
         if skip_invalid:
@@ -76,28 +69,24 @@ def _datasets(file: Any) -> dict[str, NDArray[Any]]:
     return {name: a for name, a in arrays.items() if not a.size or a.dtype.kind != "f" or not np.isnan(a).all()}
 
 
-def _positions(
-    data: Mapping[str, NDArray[Any]], meta: Mapping[str, Any], sizes: Sequence[float | None]
-) -> dict[str, Any]:
+def _positions(data: Mapping[str, NDArray[Any]], meta: Mapping[str, Any], size_nm: PixelSize | None) -> dict[str, Any]:
     unit = meta.get("xy_unit")
     if not isinstance(unit, str) or unit not in ("px", "nm"):
         raise InputError(f"/meta must have xy_unit 'px' or 'nm', got {shown(unit)}")
-    if unit == "nm" and None in sizes:
+    if unit == "nm" and size_nm is None:
         raise PixelSizeError("positions are in nm and the pixel size is not known")
+    lengths = pixel_size_yx(1.0 if unit == "px" or size_nm is None else size_nm)
     columns = {}
     for name, suffix in (("xyz", ""), ("xyz_sig", "_uncertainty")):
         if name in data:
             if data[name].ndim != 2 or data[name].shape[1] != 3:
                 raise InputError(f"/data/{name} must have shape (N, 3), got {data[name].shape}")
-            for axis, (ours, size) in enumerate(zip(("y", "x"), sizes, strict=True)):
-                values = data[name][:, axis]
-                columns[ours + suffix] = (
-                    values if unit == "px" or size is None else nm_to_px(values, size, first_centre_px=CENTRE_AT_ZERO)
-                )
+            for axis, (ours, length) in enumerate(zip(("y", "x"), lengths, strict=True)):
+                columns[ours + suffix] = nm_to_px(data[name][:, axis], length, first_centre_px=CENTRE_AT_ZERO)
     return {**columns, "z_nm": data["xyz"][:, 2]}
 
 
-def _pixel_sizes_nm(meta: Mapping[str, Any]) -> tuple[float, float] | None:
+def _pixel_size_nm(meta: Mapping[str, Any]) -> PixelSize | None:
     """Return height and width of a pixel, where the file says them: DECODE's first axis is the row."""
     if "px_size" not in meta:
         return None
@@ -107,4 +96,4 @@ def _pixel_sizes_nm(meta: Mapping[str, Any]) -> tuple[float, float] | None:
         raise InputError(f"px_size must be the height and width in nm, got {shown(meta['px_size'])}") from None
     if sizes.size not in (1, 2) or not (np.isfinite(sizes) & (sizes > 0)).all():
         raise InputError(f"px_size must be the height and width of a pixel in nm, got {sizes.tolist()}")
-    return float(sizes[0]), float(sizes[-1])
+    return checked_pixel_size((sizes[0], sizes[-1]))

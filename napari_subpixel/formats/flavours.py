@@ -246,7 +246,7 @@ class Flavour:
         unit : Unit
             What they are.
         pixel_size_nm : float, optional
-            Width of a camera pixel in nm; needed for what is in nm.
+            Length of a camera pixel along this axis, in nm; needed for what is in nm.
         """
         if unit is Unit.FRAME:
             return values - self.first_frame
@@ -270,7 +270,7 @@ class Flavour:
         unit : Unit
             What they are.
         pixel_size_nm : float
-            Width of a camera pixel in nm.
+            Length of a camera pixel along this axis, in nm.
         """
         if unit is Unit.FRAME:
             return values + self.first_frame

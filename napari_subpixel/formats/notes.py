@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_subpixel.coordinates import checked_pixel_size
 from napari_subpixel.errors import InputError, TableWarning, shown
 from napari_subpixel.localizations import REQUIRED
 
@@ -44,13 +45,14 @@ def to_about(notes: Mapping[str, Any]) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If the number of frames, the frame shape or the provenance is of another kind.
+        If the number of frames, the pixel size, the frame shape or the provenance is of another kind.
     """
     n_frames, provenance = notes.get("n_frames"), notes.get("provenance") or {}
+    size = notes.get("pixel_size_nm")
     if n_frames is not None and not _is_count(n_frames):
         raise InputError(f"n_frames must be a whole number, got {shown(n_frames)[:80]}")
     return {
-        "pixel_size_nm": notes.get("pixel_size_nm"),
+        "pixel_size_nm": checked_pixel_size(size) if isinstance(size, list) else size,
         "frame_shape": checked_shape(notes.get("frame_shape")),
         "n_frames": n_frames,
         "provenance": named_entries(provenance, "provenance"),

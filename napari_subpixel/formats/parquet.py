@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from napari_subpixel._util.files import atomic_output, check_can_write, first_bytes
 from napari_subpixel._util.records import naming
+from napari_subpixel.coordinates import PixelSize
 from napari_subpixel.errors import InputError
 from napari_subpixel.formats import notes
 from napari_subpixel.localizations import COLUMNS, REQUIRED, LocalizationParts, Localizations
@@ -37,15 +38,15 @@ def recognises(path: str | Path) -> bool:
         return KEY in (schema.metadata or {}) or set(REQUIRED) <= set(schema.names) <= set(COLUMNS)
 
 
-def read(path: str | Path, *, pixel_size_nm: float | None = None, skip_invalid: bool = False) -> Localizations:
+def read(path: str | Path, *, pixel_size_nm: PixelSize | None = None, skip_invalid: bool = False) -> Localizations:
     """Read a native table.
 
     Parameters
     ----------
     path : path-like
         The parquet file.
-    pixel_size_nm : float, optional
-        Width of a camera pixel in nm, in place of the one in the file.
+    pixel_size_nm : float or (float, float), optional
+        Width of a camera pixel in nm, or height and width, in place of the one in the file.
     skip_invalid : bool
         Whether rows without a finite frame, y or x are left out, with a warning.
 

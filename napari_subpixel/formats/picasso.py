@@ -17,7 +17,14 @@ from numpy.typing import NDArray
 from napari_subpixel._util.files import atomic_output, check_can_write, open_input
 from napari_subpixel._util.records import naming
 from napari_subpixel._util.yaml_text import load_documents
-from napari_subpixel.coordinates import home_pixel
+from napari_subpixel.coordinates import (
+    PixelSize,
+    home_pixel,
+    mean_pixel_size,
+    pixel_length,
+    pixel_size_text,
+    pixel_size_yx,
+)
 from napari_subpixel.errors import InputError, TableWarning
 from napari_subpixel.formats import notes
 from napari_subpixel.formats.hdf5_file import open_hdf5
@@ -64,15 +71,15 @@ def outputs(path: str | Path) -> tuple[Path, ...]:
     return Path(path), yaml_file(path)
 
 
-def read(path: str | Path, *, pixel_size_nm: float | None = None, skip_invalid: bool = False) -> Localizations:
+def read(path: str | Path, *, pixel_size_nm: PixelSize | None = None, skip_invalid: bool = False) -> Localizations:
     """Read a table that Picasso or this program wrote.
 
     Parameters
     ----------
     path : path-like
         The hdf5 file; its description is the yaml beside it or, without one, the JSON inside it.
-    pixel_size_nm : float, optional
-        Width of a camera pixel in nm, in place of the one in the file.
+    pixel_size_nm : float or (float, float), optional
+        Width of a camera pixel in nm, or height and width, in place of the one in the file.
     skip_invalid : bool
         Whether rows without a finite frame, y or x are left out, with a warning.
 
@@ -90,9 +97,12 @@ def read(path: str | Path, *, pixel_size_nm: float | None = None, skip_invalid: 
     with naming(path):
         ours = notes.named_entries(_last_entry(info, notes.PROGRAM), notes.PROGRAM)
         about = notes.to_about(ours if ours else _foreign_notes(info))
+        noted = about["pixel_size_nm"] if ours else None
         if pixel_size_nm is not None:
             about["pixel_size_nm"] = pixel_size_nm
         columns = _our_columns(rows, notes.named_entries(ours.get("stand_ins"), "stand_ins"))
+        if isinstance(noted, tuple):
+            columns = {name: _unsquared(name, values, noted) for name, values in columns.items()}
         if skip_invalid:
             columns = notes.finite_rows(path, columns, about)
         _round_frames(path, columns)
@@ -114,7 +124,8 @@ def write(path: str | Path, localizations: Localizations | LocalizationParts, *,
 
     Columns that Picasso requires and that were not measured get stand-ins, which the description lists: 0, except
     ``lpx`` and ``lpy``, which Picasso draws with (see `precision_stand_in`). An unknown frame shape is written as the
-    smallest that holds all points.
+    smallest that holds all points. Picasso knows square pixels alone: a table of others is written in squares of the
+    same area, so that all is right in nm, which the description says and `read` undoes.
 
     Parameters
     ----------
@@ -134,8 +145,9 @@ def write(path: str | Path, localizations: Localizations | LocalizationParts, *,
     for file in (table, description):
         check_can_write(file, overwrite=overwrite)
     parts = LocalizationParts.of(localizations)
+    squared = _squared(parts)
     with atomic_output(table) as draft:
-        info = _write_hdf5(draft, parts, _survey(parts))
+        info = _write_hdf5(draft, squared, _survey(squared), parts.about)
         with atomic_output(description) as beside:  # in place before the table, which alone makes it look whole
             # In ASCII: Picasso reads it in whatever encoding the machine prefers.
             beside.write_text(yaml.safe_dump_all(info, sort_keys=False), encoding="ascii")
@@ -153,8 +165,9 @@ def hidden_rows(localizations: Localizations) -> int:
     >>> hidden_rows(Localizations({"frame": [0, 0], "y": [3.0, -0.25], "x": [7.5, 2.0]}))
     1
     """
-    survey = _survey(LocalizationParts.of(localizations))
-    return _count_hidden(_picasso_rows(localizations, survey.measured)[0], survey.frame_shape)
+    squared = _squared(LocalizationParts.of(localizations))
+    survey = _survey(squared)
+    return sum(_count_hidden(_picasso_rows(part, survey.measured)[0], survey.frame_shape) for part in squared)
 
 
 def precision_stand_in(localizations: Localizations) -> tuple[NDArray[np.float64], str]:
@@ -338,17 +351,47 @@ def _count_hidden(rows: NDArray[Any], shape: tuple[int, int]) -> int:
     return int(len(rows) - shown.sum())
 
 
-def _info(about: Mapping[str, Any], survey: _Survey, stand_ins: dict[str, str], hidden: int) -> list[dict[str, Any]]:
-    """Return the description: what Picasso needs, then our own notes."""
+def _squared(parts: LocalizationParts) -> LocalizationParts:
+    """Return a table in square pixels, with the smallest frame of these that holds the whole one."""
+    size, shape = parts.about.get("pixel_size_nm"), parts.about.get("frame_shape")
+    if not isinstance(size, tuple):
+        return parts
+    about = {**parts.about, "pixel_size_nm": mean_pixel_size(size)}
+    if shape is not None:
+        lengths = zip(shape, pixel_size_yx(size), strict=True)
+        about["frame_shape"] = tuple(int(np.ceil(n * length / mean_pixel_size(size))) for n, length in lengths)
+    return LocalizationParts(lambda: (part.on_square_pixels()[0] for part in parts), about)
+
+
+def _unsquared(name: str, values: NDArray[Any], size_nm: PixelSize) -> NDArray[Any]:
+    """Return a column in the camera's pixels, from one in square pixels."""
+    if name not in ("y", "x", "y_uncertainty", "x_uncertainty"):
+        return values
+    return values * (mean_pixel_size(size_nm) / pixel_length(name, size_nm))
+
+
+def _info(
+    about: Mapping[str, Any],
+    survey: _Survey,
+    stand_ins: dict[str, str],
+    hidden: int,
+    in_camera_pixels: Mapping[str, Any],
+) -> list[dict[str, Any]]:
+    """Return the description: what Picasso needs, then our own notes, of the table as it is in the camera's pixels."""
     height, width = survey.frame_shape
     movie = {"Generated by": notes.PROGRAM, "Frames": survey.n_frames, "Height": height, "Width": width}
     if about.get("pixel_size_nm") is not None:
         movie["Pixelsize"] = about["pixel_size_nm"]
-    ours = notes.from_about(about, stand_ins=stand_ins, rows_picasso_does_not_show=hidden)
+    more: dict[str, Any] = {"rows_picasso_does_not_show": hidden}
+    if isinstance(size := in_camera_pixels.get("pixel_size_nm"), tuple):
+        more["pixels"] = f"of {pixel_size_text(size)}; those of this table are squares of the same area"
+    ours = notes.from_about(in_camera_pixels, stand_ins=stand_ins, **more)
     return [movie, {"Generated by": notes.PROGRAM, notes.PROGRAM: ours}]
 
 
-def _write_hdf5(path: Path, parts: LocalizationParts, survey: _Survey) -> list[dict[str, Any]]:
+def _write_hdf5(
+    path: Path, parts: LocalizationParts, survey: _Survey, in_camera_pixels: Mapping[str, Any]
+) -> list[dict[str, Any]]:
     """Write rows and description, and return the description."""
     import h5py
 
@@ -361,7 +404,7 @@ def _write_hdf5(path: Path, parts: LocalizationParts, survey: _Survey) -> list[d
             dataset[first_row : first_row + len(rows)] = rows
             first_row += len(rows)
             hidden += _count_hidden(rows, survey.frame_shape)
-        info = _info(parts.about, survey, stand_ins, hidden)
+        info = _info(parts.about, survey, stand_ins, hidden, in_camera_pixels)
         file.create_dataset("metadata", data=json.dumps(info))
     return info
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from napari_subpixel.coordinates import PixelSize
 from napari_subpixel.formats.csv_reading import read_csv
 from napari_subpixel.formats.flavours import Column, Flavour, Unit
 from napari_subpixel.localizations import Localizations
@@ -26,6 +27,6 @@ FLAVOUR = Flavour(
 )
 
 
-def read(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizations:
+def read(path: str | Path, *, pixel_size_nm: PixelSize | None = None) -> Localizations:
     """Read a table that SMAP's own fitters made, ``ID,frame,xnm,ynm,znm,phot,bg,locprecnm``."""
     return read_csv(path, [FLAVOUR], pixel_size_nm=pixel_size_nm)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from napari_subpixel.coordinates import CENTRE_FROM_CORNER
+from napari_subpixel.coordinates import CENTRE_FROM_CORNER, PixelSize
 from napari_subpixel.formats.csv_reading import read_csv
 from napari_subpixel.formats.csv_writing import write_csv
 from napari_subpixel.formats.flavours import ORIGINS, Column, Flavour, Unit, Variant
@@ -43,15 +43,16 @@ FLAVOUR = Flavour(
 )
 
 
-def read(path: str | Path, *, pixel_size_nm: float | None = None) -> Localizations:
+def read(path: str | Path, *, pixel_size_nm: PixelSize | None = None) -> Localizations:
     """Read a ThunderSTORM table: a result, or the truth of its generator.
 
     Parameters
     ----------
     path : path-like
         The csv file.
-    pixel_size_nm : float, optional
-        Width of a camera pixel in nm; needed unless this program wrote the protocol file beside the table.
+    pixel_size_nm : float or (float, float), optional
+        Width of a camera pixel in nm, or height and width; needed unless this program wrote the protocol file
+        beside the table.
 
     Returns
     -------

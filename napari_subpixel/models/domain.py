@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from napari_subpixel._util import records
+from napari_subpixel.coordinates import PixelSize, mean_pixel_size
 from napari_subpixel.errors import InputError, shown
 
 #: How a value of each range is named.
@@ -64,9 +65,9 @@ class Domain:
                 texts.append(f"{WORDS[name].format(_rounded(value))} is above {_rounded(high)}")
         return texts
 
-    def as_text(self, pixel_size_nm: float) -> str:
+    def as_text(self, pixel_size_nm: PixelSize) -> str:
         """Return all ranges on one line, with the density per square micrometre."""
-        per_um2 = [density / (pixel_size_nm / 1000) ** 2 for density in self.density_per_px]
+        per_um2 = [density / (mean_pixel_size(pixel_size_nm) / 1000) ** 2 for density in self.density_per_px]
         spans = {
             "sigma {} px": self.sigma_px, "{} photons": self.photons, "background {} photons a pixel": self.background,
             "{} molecules a square micrometre": per_um2,

@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from napari_subpixel import __version__
 from napari_subpixel._util import records
 from napari_subpixel._util.generators import stepwise
-from napari_subpixel.coordinates import Roi, SuperResolutionGrid, checked_frame_shape, checked_roi, within_frame
+from napari_subpixel.coordinates import (
+    PixelSize,
+    Roi,
+    SuperResolutionGrid,
+    checked_frame_shape,
+    checked_roi,
+    pixel_size_yx,
+    within_frame,
+)
 from napari_subpixel.errors import FrameShapeError, InputError, suggest
 from napari_subpixel.localizations import Localizations
 
@@ -149,7 +157,7 @@ def render(
     if sigma_nm is not None:
         sigma_nm = _checked_sigma(sigma_nm, method)
     grid = _grid(localizations, pixel_size_nm, frame_shape, roi)
-    if sigma_nm is not None and sigma_nm > (width := max(grid.frame_shape) * grid.frame_pixel_size_nm):
+    if sigma_nm is not None and sigma_nm > (width := max(_extent_nm(grid))):
         raise InputError(f"render: sigma_nm {sigma_nm:g} is wider than the frames, {width:g} nm")
     image = np.zeros(grid.shape, np.float32)
     about: dict[str, Any] = {"method": method, "pixel_size_nm": grid.pixel_size_nm}
@@ -162,6 +170,11 @@ def render(
     about |= {"points": len(localizations) - n_outside, "points_outside": n_outside}
     provenance = {"program": f"napari-subpixel {__version__}", **localizations.provenance, "render": about}
     return SuperResolutionImage(image, grid, n_outside, provenance)
+
+
+def _extent_nm(grid: SuperResolutionGrid) -> tuple[float, float]:
+    height, width = pixel_size_yx(grid.frame_pixel_size_nm)
+    return grid.frame_shape[0] * height, grid.frame_shape[1] * width
 
 
 def _checked_sigma(sigma_nm: Any, method: str) -> float:
@@ -184,7 +197,7 @@ def _grid(
 
 def image_grid(
     frame_shape: tuple[int, int],
-    frame_pixel_size_nm: float,
+    frame_pixel_size_nm: PixelSize,
     pixel_size_nm: float = PIXEL_SIZE_NM,
     *,
     roi: Roi | None = None,
@@ -195,8 +208,10 @@ def image_grid(
     ----------
     frame_shape : (int, int)
         (height, width) of the frames in camera pixels.
-    frame_pixel_size_nm, pixel_size_nm : float
-        Widths of a pixel of the frames and of the image, in nm.
+    frame_pixel_size_nm : float or (float, float)
+        Width of a camera pixel in nm, or height and width.
+    pixel_size_nm : float
+        Width of a pixel of the image in nm.
     roi : ((y0, y1), (x0, x1)), optional
         The part, in camera pixels, ends excluded.
 
@@ -254,7 +269,7 @@ def _drawn(
         if not on_field.all():
             n_outside += int(np.count_nonzero(~on_field))
             y, x, rows = y[on_field], x[on_field], start + np.flatnonzero(on_field)
-        draw(grid.from_frame(y), grid.from_frame(x), rows)
+        draw(*grid.from_frame(y, x), rows)
         yield stop
     return n_outside
 
@@ -267,7 +282,8 @@ def _add_points(
 
     per_point = sigma_nm is None and "y_uncertainty" in localizations and "x_uncertainty" in localizations
     if per_point:
-        sigmas = [_PointSigmas.of(localizations, name, grid) for name in ("y_uncertainty", "x_uncertainty")]
+        names = zip(("y_uncertainty", "x_uncertainty"), grid.zoom_yx, strict=True)
+        sigmas = [_PointSigmas.of(localizations, name, grid, zoom) for name, zoom in names]
     sigma_px = DEFAULT_SIGMA_PX if sigma_nm is None else sigma_nm / grid.pixel_size_nm
 
     def draw(y: NDArray[np.float64], x: NDArray[np.float64], rows: Any) -> None:
@@ -280,22 +296,25 @@ def _add_points(
 
 @dataclass(frozen=True, eq=False)
 class _PointSigmas:
-    """Widths to draw along an axis: the uncertainties, in camera pixels, with a substitute for unusable ones."""
+    """Widths to draw along an axis: the uncertainties, in camera pixels, with a substitute for unusable ones.
+
+    `zoom` is how many pixels of the image a camera pixel is along this axis.
+    """
 
     uncertainty: NDArray[np.float32]
     zoom: float
     substitute: float
 
     @classmethod
-    def of(cls, localizations: Localizations, column: str, grid: SuperResolutionGrid) -> _PointSigmas:
+    def of(cls, localizations: Localizations, column: str, grid: SuperResolutionGrid, zoom: float) -> _PointSigmas:
         uncertainty = localizations[column]
         # NaN fails this too: the minimum is NaN then.
         if uncertainty.size and uncertainty.min() > 0 and uncertainty.max() < np.inf:
-            return cls(uncertainty, grid.zoom, DEFAULT_SIGMA_PX)
+            return cls(uncertainty, zoom, DEFAULT_SIGMA_PX)
         y, x = localizations.y - grid.first_px[0], localizations.x - grid.first_px[1]
         usable = _usable(uncertainty) & within_frame(y, x, grid.frame_shape)
-        substitute = np.median(uncertainty[usable].astype(np.float64) * grid.zoom) if usable.any() else DEFAULT_SIGMA_PX
-        return cls(uncertainty, grid.zoom, float(substitute))
+        substitute = np.median(uncertainty[usable].astype(np.float64) * zoom) if usable.any() else DEFAULT_SIGMA_PX
+        return cls(uncertainty, zoom, float(substitute))
 
     def at(self, rows: Any) -> NDArray[np.float64]:
         """Return the widths of some points, in pixels of the image."""

@@ -12,6 +12,7 @@ from napari_subpixel.analysis.blinking import DurationStatistics
 from napari_subpixel.analysis.crossings import THRESHOLD
 from napari_subpixel.analysis.drift_curve import DriftCurve
 from napari_subpixel.analysis.resolution import Resolution
+from napari_subpixel.coordinates import pixel_length, yx_to_nm
 from napari_subpixel.reports.charts import BLUE, GREEN, GREY, VERMILION, Bars, Chart, Line, Mark, value_text
 from napari_subpixel.reports.contents import Contents
 
@@ -82,8 +83,9 @@ def _uncertainty_nm(contents: Contents) -> NDArray[np.float64]:
     names = [name for name in ("y_uncertainty", "x_uncertainty") if name in contents.table]
     if not names or contents.table.pixel_size_nm is None:
         return np.zeros(0)
-    squares = [contents.table[name].astype(np.float64) ** 2 for name in names]
-    return _finite(np.sqrt(np.mean(squares, axis=0)) * contents.table.pixel_size_nm)
+    size = contents.table.pixel_size_nm
+    squares = [(contents.table[name].astype(np.float64) * pixel_length(name, size)) ** 2 for name in names]
+    return _finite(np.sqrt(np.mean(squares, axis=0)))
 
 
 def _molecules_a_frame(contents: Contents) -> str:
@@ -99,7 +101,7 @@ def _molecules_a_frame(contents: Contents) -> str:
 def _density(contents: Contents) -> str:
     """Rows in squares of a tenth of a micrometre: how crowded the places are that have any."""
     table = contents.table
-    places = np.floor(table.yx * table.known_pixel_size_nm() / SQUARE_NM).astype(np.int64)
+    places = np.floor(yx_to_nm(table.yx, table.known_pixel_size_nm()) / SQUARE_NM).astype(np.int64)
     _, counts = np.unique(places, axis=0, return_counts=True)
     top = max(float(np.quantile(counts, SHOWN_QUANTILE)), 2.0)
     number, edges = np.histogram(counts, min(N_BINS, int(top)), (0.5, top + 0.5))

@@ -18,6 +18,7 @@ from napari_subpixel.analysis.drift_curve import DriftCurve, is_corrected
 from napari_subpixel.analysis.filters import Filter
 from napari_subpixel.analysis.linking import Linked, link
 from napari_subpixel.analysis.resolution import Resolution, resolution
+from napari_subpixel.coordinates import mean_pixel_size, pixel_length
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.rendering.image_files import fitting_scale_bar_nm, save_image, save_preview
@@ -167,7 +168,7 @@ def _kept(table: Localizations, keep: Filter | None, steps: dict[str, str]) -> L
     if keep is None and "x_uncertainty" in table and len(table):
         values = table["x_uncertainty"].astype(np.float64)
         values = values[np.isfinite(values)]
-        median_nm = float(np.median(values)) * table.known_pixel_size_nm() if len(values) else 0.0
+        median_nm = float(np.median(values)) * pixel_length("x", table.known_pixel_size_nm()) if len(values) else 0.0
         if median_nm > 0:
             keep = Filter.of(f"uncertainty < {float(f'{LEAST_CERTAIN * median_nm:.3g}')} nm")
     if keep is None:
@@ -224,7 +225,7 @@ def image_of(table: Localizations, steps: dict[str, str], skipped: dict[str, str
     roi = detected_roi(table)
     drawn = shape if roi is None else tuple(stop - start for start, stop in roi)
     pixel_nm = PIXEL_SIZE_NM
-    while 4.0 * np.prod(drawn) * (table.known_pixel_size_nm() / pixel_nm) ** 2 > MAX_IMAGE_BYTES / 8:
+    while 4.0 * np.prod(drawn) * (mean_pixel_size(table.known_pixel_size_nm()) / pixel_nm) ** 2 > MAX_IMAGE_BYTES / 8:
         pixel_nm *= 2
     image = render(table, pixel_size_nm=pixel_nm, frame_shape=shape, roi=roi)
     beyond = "frames" if roi is None else "region"

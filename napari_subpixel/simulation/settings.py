@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_subpixel._util import records
 from napari_subpixel._util.records import described
 from napari_subpixel.camera import Camera
-from napari_subpixel.coordinates import checked_frame_shape
+from napari_subpixel.coordinates import PixelSize, checked_frame_shape, mean_pixel_size, pixel_size_yx
 from napari_subpixel.errors import InputError, suggest
 from napari_subpixel.psf import GaussianPSF
 
@@ -150,20 +151,31 @@ class Simulation:
             )
 
     @property
-    def pixel_size_nm(self) -> float:
-        """Width of a camera pixel in nm."""
+    def pixel_size_nm(self) -> PixelSize:
+        """Width of a camera pixel in nm, or height and width."""
         assert self.camera.pixel_size_nm is not None  # checked when made
         return self.camera.pixel_size_nm
 
     @property
     def sigma_px(self) -> float:
-        """Standard deviation of the point spread function in pixels."""
+        """Standard deviation of the point spread function in pixels; of pixels that are not square, the mean."""
         return self.psf.sigma_px(self.pixel_size_nm)
 
     @property
-    def margin_px(self) -> float:
-        """How far outside the frame molecules may lie, in pixels."""
-        return MARGIN_SIGMA * self.sigma_px
+    def margin_px(self) -> tuple[float, float]:
+        """How far outside the frame molecules may lie along y and along x, in pixels."""
+        y, x = self.psf.sigma_yx_px(self.pixel_size_nm)
+        return MARGIN_SIGMA * y, MARGIN_SIGMA * x
+
+    @property
+    def mean_pixel_nm(self) -> float:
+        """Side of a square of a camera pixel's area, in nm: the unit in which structures are drawn."""
+        return mean_pixel_size(self.pixel_size_nm)
+
+    @property
+    def pixels_yx(self) -> NDArray[np.float64]:
+        """Camera pixels in this unit along y and along x, shape (2,): 1 where pixels are square."""
+        return self.mean_pixel_nm / np.array(pixel_size_yx(self.pixel_size_nm))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields that differ from their defaults, and the camera and the PSF, as plain values."""

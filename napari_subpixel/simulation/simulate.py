@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_subpixel import __version__
-from napari_subpixel.coordinates import within_frame
+from napari_subpixel.coordinates import within_frame, yx_to_px
 from napari_subpixel.localizations import Localizations, concat
 from napari_subpixel.psf import draw_gaussians
 from napari_subpixel.simulation.blinking import bleached_at, blink, starts_per_frame
@@ -98,7 +98,7 @@ def simulate_chunks(simulation: Simulation, rng: np.random.Generator, chunk_fram
     sample = _Sample(
         molecules,
         place_fiducials(simulation.fiducials, simulation.frame_shape, bead_rng),
-        random_drift(simulation.n_frames, simulation.drift_nm, stage_rng) / simulation.pixel_size_nm,
+        yx_to_px(random_drift(simulation.n_frames, simulation.drift_nm, stage_rng), simulation.pixel_size_nm),
     )
     return _chunks(simulation, sample, blinking, camera_rng, int(chunk_frames), about)
 
@@ -164,7 +164,8 @@ def _exposed(
 ) -> NDArray[np.uint16]:
     """Return one frame, shape (Y, X), of molecules that give these photons."""
     shape = (1, *simulation.frame_shape)
-    light = draw_gaussians(shape, np.zeros(len(y), np.int64), y, x, photons, simulation.sigma_px)[0]
+    widths = simulation.psf.sigma_yx_px(simulation.pixel_size_nm)
+    light = draw_gaussians(shape, np.zeros(len(y), np.int64), y, x, photons, *widths)[0]
     return simulation.camera.expose(light + simulation.background, rng)
 
 

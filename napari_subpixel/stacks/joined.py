@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_subpixel.coordinates import pixel_size_text, same_pixel_size
 from napari_subpixel.errors import InputError
 from napari_subpixel.stacks.numbering import gaps_in, natural_key
-from napari_subpixel.stacks.stack import Stack
+from napari_subpixel.stacks.stack import Stack, square_warnings
 
 #: Pixel sizes of parts that differ by at most this fraction are the same.
 SAME_SIZE_WITHIN = 1e-3
@@ -97,12 +98,17 @@ def open_joined(movie: SplitMovie, open_part: Callable[[Path], Stack]) -> Stack:
                 raise InputError(f"{part.path}: {min(twice).name} is part of this movie and of one given before it")
             files |= set(part.files)
         on_error.pop_all()
-    noticed = [f"{part.name}: {warning}" for part in parts for warning in part.warnings if not part.pixel_shape_nm]
+    noticed = [
+        f"{part.name}: {warning}"
+        for part in parts
+        for warning in part.warnings
+        if warning not in square_warnings(part.pixel_size_nm)  # which the whole movie has too
+    ]
     return Stack(
         JoinedFrames(parts),
         name=f"{first.name} and {len(parts) - 1} more" if len(parts) > 1 else first.name,
         path=first.path,
-        pixel_size_nm=first.pixel_shape_nm or next(filter(None, (part.pixel_size_nm for part in parts)), None),
+        pixel_size_nm=next((part.pixel_size_nm for part in parts if part.pixel_size_nm is not None), None),
         series=first.series,
         warnings=[*noticed, *gaps_in(movie.files[0].parent, movie.files)],
     )
@@ -112,12 +118,10 @@ def _check_alike(part: Stack, first: Stack) -> None:
     for what, here, there in (
         ("frames of", part.frame_shape, first.frame_shape),
         ("pixels of type", part.dtype, first.dtype),
-        ("pixels that are (height, width) nm", part.pixel_shape_nm, first.pixel_shape_nm),
     ):
         if here != there:
             raise InputError(f"{part.path}: cannot be joined to {first.name}: it has {what} {here}, that has {there}")
     here_nm, there_nm = part.pixel_size_nm, first.pixel_size_nm
-    if here_nm and there_nm and not np.isclose(here_nm, there_nm, rtol=SAME_SIZE_WITHIN, atol=0):
-        raise InputError(
-            f"{part.path}: cannot be joined to {first.name}: it has pixels of {here_nm:g} nm, that of {there_nm:g} nm"
-        )
+    if here_nm and there_nm and not same_pixel_size(here_nm, there_nm, within=SAME_SIZE_WITHIN):
+        sizes = f"it has pixels of {pixel_size_text(here_nm)}, that of {pixel_size_text(there_nm)}"
+        raise InputError(f"{part.path}: cannot be joined to {first.name}: {sizes}")

@@ -12,10 +12,10 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_subpixel.coordinates import PixelSize
 from napari_subpixel.errors import IncompleteMovieError, InputError
 from napari_subpixel.stacks.axes import chosen_channel, frame_axes, pixel_sizes_from
 from napari_subpixel.stacks.selection import Selection
-from napari_subpixel.stacks.stack import PixelSize
 from napari_subpixel.stacks.tiff_pages import TiffPages, read_pages
 
 
@@ -42,7 +42,7 @@ class OmeImage:
     axes: str
     shape: tuple[int, ...]
     frame_shape: tuple[int, int]
-    pixel_size_nm: PixelSize
+    pixel_size_nm: PixelSize | None
     files: list[TiffPages]
     file_of: NDArray[np.int64]
     page_of: NDArray[np.int64]

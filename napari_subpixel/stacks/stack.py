@@ -12,10 +12,9 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_subpixel.coordinates import PixelSize, checked_pixel_size, pixel_size_text, same_pixel_size
 from napari_subpixel.errors import InputError, PixelSizeError
 
-#: Width of square pixels in nm, or height and width; None where it is not known.
-PixelSize = float | tuple[float, float] | None
 #: Pixels whose height and width differ by at most this fraction are square.
 SQUARE_WITHIN = 1e-3
 
@@ -68,10 +67,8 @@ class Stack:
         What messages and provenance call the movie: its file name.
     path : Path or None
         The file or folder, None for an array.
-    pixel_size_nm : float or None
-        Width of a pixel in nm, where the movie's metadata say so and pixels are square.
-    pixel_shape_nm : (float, float) or None
-        Height and width of a pixel in nm, where the metadata say that they differ.
+    pixel_size_nm : float or (float, float) or None
+        Width of a pixel in nm, where the movie's metadata say so; height and width where they differ.
     n_series : int
         Number of images in the file; all but one are further movies.
     series : int
@@ -90,7 +87,7 @@ class Stack:
         *,
         name: str,
         path: Path | None = None,
-        pixel_size_nm: PixelSize = None,
+        pixel_size_nm: PixelSize | None = None,
         n_series: int = 1,
         series: int = 0,
         warnings: Sequence[str] = (),
@@ -101,10 +98,10 @@ class Stack:
         self.dtype = source.dtype
         self.name = name
         self.path = path
-        self.pixel_size_nm, self.pixel_shape_nm = square_or_not(pixel_size_nm)
+        self.pixel_size_nm = None if pixel_size_nm is None else nearly_square(pixel_size_nm)
         self.n_series = n_series
         self.series = series
-        self.warnings = (*warnings, *([_not_square(*self.pixel_shape_nm)] if self.pixel_shape_nm else []))
+        self.warnings = (*warnings, *square_warnings(self.pixel_size_nm))
         self.opening: dict[str, Any] = {}
 
     # -- what is known --------------------------------------------------------------------------------------------
@@ -128,13 +125,8 @@ class Stack:
         return self.n_frames
 
     def __repr__(self) -> str:
-        return f"<Stack {self.name!r}: {self.shape} {self.dtype}, pixel size {self._pixel_size_text}>"
-
-    @property
-    def _pixel_size_text(self) -> str:
-        if self.pixel_shape_nm is not None:
-            return "{:g} x {:g} nm".format(*self.pixel_shape_nm)
-        return "unknown" if self.pixel_size_nm is None else f"{self.pixel_size_nm:g} nm"
+        size = "unknown" if self.pixel_size_nm is None else pixel_size_text(self.pixel_size_nm)
+        return f"<Stack {self.name!r}: {self.shape} {self.dtype}, pixel size {size}>"
 
     @property
     def chosen(self) -> dict[str, int | str]:
@@ -142,15 +134,13 @@ class Stack:
         return {name: self.opening[name] for name in ("series", "channel") if self.opening.get(name) is not None}
 
     def pixel_size_error(self, purpose: str) -> PixelSizeError:
-        """Return the error for a purpose that needs the pixel size where the metadata give none that can be used.
+        """Return the error for a purpose that needs the pixel size where the metadata give none.
 
         Parameters
         ----------
         purpose : str
             What needs it, to follow "which".
         """
-        if self.pixel_shape_nm is not None:
-            return PixelSizeError(f"{self.name}: {_not_square(*self.pixel_shape_nm)}, and {purpose} needs one size")
         return PixelSizeError(f"{self.name}: the movie does not say its pixel size, which {purpose} needs")
 
     def fingerprint(self) -> dict[str, Any]:
@@ -342,22 +332,24 @@ class Stack:
         self.close()
 
 
-def square_or_not(size_nm: PixelSize) -> tuple[float | None, tuple[float, float] | None]:
-    """Return the width of square pixels, or (height, width) of others, of which the other is None.
+def nearly_square(size_nm: PixelSize) -> PixelSize:
+    """Return the width alone where height and width differ by no more than metadata are rounded.
 
     Examples
     --------
-    >>> square_or_not((100.0, 100.02)), square_or_not((125.0, 100.0)), square_or_not(None)
-    ((100.02, None), (None, (125.0, 100.0)), (None, None))
+    >>> nearly_square((100.0, 100.02)), nearly_square((125.0, 100.0))
+    (100.02, (125.0, 100.0))
     """
+    if isinstance(size_nm, tuple) and same_pixel_size(*size_nm, within=SQUARE_WITHIN):
+        return size_nm[1]
+    return checked_pixel_size(size_nm)
+
+
+def square_warnings(size_nm: PixelSize | None) -> tuple[str, ...]:
+    """Return the warning that a movie's pixels are not square, or none."""
     if not isinstance(size_nm, tuple):
-        return size_nm, None
-    height, width = size_nm
-    return (width, None) if abs(height - width) <= SQUARE_WITHIN * max(size_nm) else (None, (height, width))
-
-
-def _not_square(height_nm: float, width_nm: float) -> str:
-    return f"its pixels are {height_nm:g} nm high and {width_nm:g} nm wide, not square"
+        return ()
+    return ("its pixels are {:g} nm high and {:g} nm wide, not square".format(*size_nm),)
 
 
 def check_finite(frames: NDArray[Any], first_frame: int, name: str) -> None:

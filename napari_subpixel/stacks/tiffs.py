@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from napari_subpixel.coordinates import PixelSize
 from napari_subpixel.errors import AxesError, IncompleteMovieError, InputError
 from napari_subpixel.stacks.axes import chosen_channel, frame_axes, pixel_size_from, pixel_sizes_from
 from napari_subpixel.stacks.ome import files_of_image, read_ome
 from napari_subpixel.stacks.selection import Selection
-from napari_subpixel.stacks.stack import PixelSize, Stack
+from napari_subpixel.stacks.stack import Stack
 from napari_subpixel.stacks.tiff_frames import TiffFrames
 from napari_subpixel.stacks.tiff_pages import TiffPages, read_pages
 
@@ -200,7 +201,7 @@ def _shaped_axes(page: Any) -> tuple[str, tuple[int, ...]]:
 # -- pixel sizes ------------------------------------------------------------------------------------------------------
 
 
-def stated_pixel_size_nm(tiff: Any, page: Any) -> PixelSize:
+def stated_pixel_size_nm(tiff: Any, page: Any) -> PixelSize | None:
     """Return the pixel size that a TIFF without OME-XML says: its program's own, else that of the page's resolution."""
     if tiff.is_stk:
         about = tiff.stk_metadata or {}

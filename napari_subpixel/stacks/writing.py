@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_subpixel._util.files import atomic_output, check_can_write
-from napari_subpixel.coordinates import checked_pixel_size
+from napari_subpixel.coordinates import PixelSize, checked_pixel_size, pixel_size_yx
 from napari_subpixel.errors import InputError
 
 #: Suffixes of the movies that are written.
@@ -32,7 +32,7 @@ def write_movie(
     *,
     shape: tuple[int, int, int],
     dtype: np.dtype | type = np.uint16,
-    pixel_size_nm: float,
+    pixel_size_nm: PixelSize,
     provenance: Mapping[str, Any] | None = None,
     overwrite: bool = False,
 ) -> None:
@@ -47,8 +47,8 @@ def write_movie(
     shape : (T, Y, X)
     dtype : dtype
         Type of the pixels.
-    pixel_size_nm : float
-        Width of a pixel in nm.
+    pixel_size_nm : float or (float, float)
+        Width of a pixel in nm, or height and width.
     provenance : mapping, optional
         Where the movie came from, as plain values; goes into the file as its description, and gives it its UUID, so
         that the same movie of the same origin has the same bytes.
@@ -63,8 +63,9 @@ def write_movie(
     import tifffile
 
     check_movie_output(path, overwrite=overwrite)
-    size = {"PhysicalSizeX": checked_pixel_size(pixel_size_nm), "PhysicalSizeXUnit": "nm"}
-    size |= {"PhysicalSizeY": size["PhysicalSizeX"], "PhysicalSizeYUnit": "nm"}
+    height_nm, width_nm = pixel_size_yx(checked_pixel_size(pixel_size_nm))
+    size = {"PhysicalSizeX": width_nm, "PhysicalSizeXUnit": "nm"}
+    size |= {"PhysicalSizeY": height_nm, "PhysicalSizeYUnit": "nm"}
     origin = json.dumps(dict(provenance or {}), sort_keys=True)
     identity = uuid.uuid5(uuid.NAMESPACE_OID, f"{origin}{tuple(shape)}{np.dtype(dtype)}")
     with atomic_output(path) as draft:

@@ -8,11 +8,12 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from napari_subpixel.coordinates import PixelSize
 from napari_subpixel.errors import IncompleteMovieError, InputError
 from napari_subpixel.stacks.arrays import ArraySource
 from napari_subpixel.stacks.axes import chosen_channel, pixel_sizes_from
 from napari_subpixel.stacks.selection import Selection
-from napari_subpixel.stacks.stack import PixelSize, Stack
+from napari_subpixel.stacks.stack import Stack
 from napari_subpixel.stacks.zarr_chunks import chunks_there
 
 Result = TypeVar("Result")
@@ -130,7 +131,7 @@ class _Movie(NamedTuple):
 
     array: Any
     axes: str | None
-    pixel_size_nm: PixelSize = None
+    pixel_size_nm: PixelSize | None = None
     n_series: int = 1
     channels: Sequence[str] = ()
 
@@ -186,7 +187,7 @@ def _images(group: Any) -> list[tuple[Any, dict[str, Any]]]:
     return [image for name in numbers for image in _images(group[name])]
 
 
-def _ome_axes(image: dict[str, Any], dataset: dict[str, Any], ndim: int) -> tuple[str, PixelSize]:
+def _ome_axes(image: dict[str, Any], dataset: dict[str, Any], ndim: int) -> tuple[str, PixelSize | None]:
     """Return a letter for every axis of an OME-Zarr image, and the pixel size in nm where it has a unit."""
     named = image.get("axes") or list(OLD_OME_AXES[-ndim:].lower())
     named = [axis if isinstance(axis, dict) else {"name": axis} for axis in named]

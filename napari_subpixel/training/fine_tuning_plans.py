@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_subpixel.camera import Camera
+from napari_subpixel.coordinates import mean_pixel_size
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.job import DetectionJob, job_for
 from napari_subpixel.detection.options import DetectionOptions
@@ -90,7 +91,7 @@ def plan_from_simulation(request: TrainingRequest, base: Model, device: str) -> 
 
     size = camera.pixel_size_nm
     assert size is not None
-    psf = {"sigma_nm": float(f"{size * np.sqrt(np.prod(domain.sigma_px)):.4g}")}
+    psf = {"sigma_nm": float(f"{mean_pixel_size(size) * np.sqrt(np.prod(domain.sigma_px)):.4g}")}
     return TrainingPlan(
         base.network,
         DomainSamples(domain, crop_px=crop_px, camera=camera),
@@ -241,7 +242,9 @@ def _domain(request: TrainingRequest, base: Model, camera: Camera, like: Detecti
     if request.density_um2 is not None:
         if request.density_um2[1] <= 0:
             raise RequestError("density_um2: the highest density must be above 0", "density_um2")
-        given["density_per_px"] = tuple(float(f"{n * (size / 1000) ** 2:.6g}") for n in request.density_um2)
+        given["density_per_px"] = tuple(
+            float(f"{n * (mean_pixel_size(size) / 1000) ** 2:.6g}") for n in request.density_um2
+        )
     if set(given) == {field.name for field in fields(Domain)}:
         return Domain(**given)
     known = domain_like(like) if like is not None else Domain.from_dict(base.card.domain)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from napari_subpixel.camera import Camera
+from napari_subpixel.coordinates import mean_pixel_size
 from napari_subpixel.detection.brightness import spread
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.errors import InputError
@@ -82,7 +83,7 @@ def held_out_simulations(domain: Domain, camera: Camera, rng: np.random.Generato
             frame_shape=shape,
             n_frames=HELD_OUT_FRAMES,
             camera=part,
-            psf=GaussianPSF(sigma_px * part.pixel_size_nm),
+            psf=GaussianPSF(sigma_px * mean_pixel_size(part.pixel_size_nm)),
             structure=("filaments", "uniform")[k % 2],
             emitters_per_frame=density * shape[0] * shape[1],
             photons=photons,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_subpixel._util.records import described
+from napari_subpixel.coordinates import PixelSize
 from napari_subpixel.errors import InputError, suggest
 from napari_subpixel.training.settings import TrainingSettings
 
@@ -189,7 +190,7 @@ class TrainingPlan:
         The model that is fine-tuned.
     examples : callable, optional
         Returns frames like those it learns from, to look at, shape (T, Y, X), in ADU.
-    pixel_size_nm : float, optional
+    pixel_size_nm : float or (float, float), optional
         Of those frames.
     notes : sequence of str
         What to know before it begins: what was estimated, and the ranges.
@@ -205,6 +206,6 @@ class TrainingPlan:
     held_out: Sequence[HeldOut] = ()
     base: Model | None = None
     examples: Callable[[], NDArray[np.uint16]] | None = None
-    pixel_size_nm: float | None = None
+    pixel_size_nm: PixelSize | None = None
     notes: Sequence[str] = ()
     warnings: Sequence[str] = ()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from napari_subpixel.camera import Camera
-from napari_subpixel.coordinates import HALF_PIXEL, within_frame
+from napari_subpixel.coordinates import HALF_PIXEL, mean_pixel_size, pixel_size_yx, within_frame
 from napari_subpixel.models.domain import Domain, draw_log_uniform
 from napari_subpixel.models.input_scaling import Optics, counts
 from napari_subpixel.psf import GaussianPSF, add_gaussians
@@ -152,7 +152,7 @@ def draw_scene(domain: Domain, shape: tuple[int, int], rng: np.random.Generator,
         _misjudged(camera, background, rng) if not known and rng.random() < MISJUDGED_SHARE else camera,
         sigma * float(np.exp(rng.normal(0, 0.02))),
         _assumed_brightness(photons, rng),
-        sigma * widths,
+        sigma * widths * _stretch(camera),
         halo,
     )
 
@@ -287,7 +287,7 @@ def _places(
     # Evenly spread in one half of the scenes, their logarithms in the other: crowds are what takes learning.
     density = float(rng.uniform(*span) if rng.random() < 0.5 else draw_log_uniform(rng, span))
     assert camera.pixel_size_nm is not None
-    psf = GaussianPSF(sigma_nm=sigma * camera.pixel_size_nm)
+    psf = GaussianPSF(sigma_nm=sigma * mean_pixel_size(camera.pixel_size_nm))
     number = int(rng.poisson(density * np.prod(np.array(shape) + 2 * 3 * sigma)))
     structure = rng.choice(["uniform", "filaments", "rings"], p=[0.45, 0.45, 0.1])
     room = rng.uniform(*CROWDED_PER_PX) * (min(shape) if structure == "filaments" else 12)
@@ -316,6 +316,12 @@ def _aberrations(n: int, rng: np.random.Generator) -> tuple[NDArray[np.float64],
     if kind > 0.75:  # each at a depth of its own
         ellipse, width = rng.normal(0, rng.uniform(0, 0.2), n), np.abs(rng.normal(0, rng.uniform(0, 0.15), n))
     return np.exp(np.column_stack([width + ellipse, width - ellipse]).clip(-0.5, 0.5)), halo
+
+
+def _stretch(camera: Camera) -> NDArray[np.float64]:
+    """Return how much longer in pixels than on average a length is along y and x, shape (2,)."""
+    assert camera.pixel_size_nm is not None
+    return mean_pixel_size(camera.pixel_size_nm) / np.array(pixel_size_yx(camera.pixel_size_nm))
 
 
 def _haze(

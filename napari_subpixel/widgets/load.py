@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QFileDialog, QGridLayout, QHBoxLayout, QLabel, QLineEdit, QPushButton, QWidget
 
 from napari_subpixel.camera import Camera
+from napari_subpixel.coordinates import pixel_size_text
 from napari_subpixel.stacks import Stack, open_stack
 from napari_subpixel.widgets.background.worker import Work
 from napari_subpixel.widgets.controls.advice import advised
@@ -219,7 +220,7 @@ class LoadStack(Panel):
     def _end_with(self, layer: Layer, camera: Camera) -> None:
         size = camera.pixel_size_nm
         self.viewer.canvas.overlays.scale_bar.visible = True
-        self.status.setText(f"{layer.name}: {f'{size:g} nm per pixel' if size else 'pixel size not known'}")
+        self.status.setText(f"{layer.name}: {f'{pixel_size_text(size)} per pixel' if size else 'pixel size not known'}")
         self.form.remember()
 
     def _not_loaded(self, error: Exception) -> None:

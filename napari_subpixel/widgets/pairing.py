@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
-from napari_subpixel.errors import InputError
+from napari_subpixel.coordinates import PixelSize, pixel_size_text, same_pixel_size
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.stacks import time_axis
 from napari_subpixel.widgets.controls.messages import show_info
@@ -24,7 +21,7 @@ if TYPE_CHECKING:
     from napari.utils.events import Event
 
 #: Movies with their pixel sizes.
-Movies = Sequence[tuple["Image", float | None]]
+Movies = Sequence[tuple["Image", PixelSize | None]]
 #: Pixel sizes that differ by a smaller fraction are the same: some tables are written with few digits.
 SAME_SIZE_WITHIN = 1e-6
 
@@ -35,14 +32,14 @@ class TableAbout(NamedTuple):
     Attributes
     ----------
     frame_shape : (int, int), optional
-    pixel_size_nm : float, optional
+    pixel_size_nm : float or (float, float), optional
     last_frame : int
     names : set of str
         The table's own name, and that of the movie in its provenance, without suffixes.
     """
 
     frame_shape: tuple[int, int] | None
-    pixel_size_nm: float | None
+    pixel_size_nm: PixelSize | None
     last_frame: int
     names: frozenset[str]
 
@@ -66,13 +63,12 @@ def movies_among(layers: Iterable[Layer]) -> Movies:
 
     These are those with this plugin's notes, and any other image with frames.
     """
-    movies: list[tuple[Any, float | None]] = []
+    movies: list[tuple[Any, PixelSize | None]] = []
     for layer in layers:
         notes = layer.metadata.get(KEY)
         known = notes.camera.pixel_size_nm if isinstance(notes, MovieNotes) else None
         if is_movie(layer) and (layer.ndim > 2 or isinstance(notes, MovieNotes)):
-            with suppress(InputError):  # pixels that are not square
-                movies.append((layer, pixel_size_of(layer) or known))
+            movies.append((layer, pixel_size_of(layer) or known))
     return movies
 
 
@@ -132,13 +128,13 @@ def _stem(name: str) -> str:
     return stem
 
 
-def _fits(about: TableAbout, layer: Image, size_nm: float | None) -> bool:
+def _fits(about: TableAbout, layer: Image, size_nm: PixelSize | None) -> bool:
     """Say whether a table can belong to a movie: the same pixel size and frame shape, and no frame beyond its end."""
     if not _frames_fit(about, layer):
         return False
     if size_nm is None or about.pixel_size_nm is None:
         return about.frame_shape is not None and (size_nm is about.pixel_size_nm or about.pixel_size_nm is None)
-    return bool(np.isclose(size_nm, about.pixel_size_nm, rtol=SAME_SIZE_WITHIN, atol=0))
+    return same_pixel_size(size_nm, about.pixel_size_nm, within=SAME_SIZE_WITHIN)
 
 
 def _frames_fit(about: TableAbout, layer: Image) -> bool:
@@ -171,10 +167,12 @@ def _put_on(points: TablePoints, movie: MovieLayer, layers: list[Layer]) -> None
     size, known = movie.camera.pixel_size_nm, notes.about.get("pixel_size_nm")
     if size is None and known is not None:
         movie.set_camera(replace(movie.camera, pixel_size_nm=known), layers)
-        show_info(f"{movie.name}: the pixel size of its table {points.name}, {known:g} nm, is used")
+        show_info(f"{movie.name}: the pixel size of its table {points.name}, {pixel_size_text(known)}, is used")
     notes.movie, notes.time = movie.notes.key, movie.time
     for name, value in movie.placement().items():
         setattr(points, name, value)
     if size is not None and known is None:
         notes.about = {**notes.about, "pixel_size_nm": size}
-        show_info(f"{points.name} gives no pixel size: that of its movie {movie.name}, {size:g} nm, is used")
+        show_info(
+            f"{points.name} gives no pixel size: that of its movie {movie.name}, {pixel_size_text(size)}, is used"
+        )

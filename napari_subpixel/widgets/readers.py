@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from qtpy.QtCore import QTimer
 
 from napari_subpixel import formats
+from napari_subpixel.coordinates import PixelSize, pixel_size_text, pixel_size_yx
 from napari_subpixel.errors import AxesError, InputError, PixelSizeError, SeriesError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.stacks import Stack, open_stack
@@ -114,13 +115,13 @@ class _TableWithPixelSize(NamedTuple):
     is_nominal: bool = False
 
 
-def _table_with_pixel_size(path: str, size: float | None) -> _TableWithPixelSize:
+def _table_with_pixel_size(path: str, size: PixelSize | None) -> _TableWithPixelSize:
     """Read a table, which may take long: on a thread, away from all layers.
 
     Parameters
     ----------
     path : str
-    size : float, optional
+    size : float or (float, float), optional
         Pixel size in nm of the movies in the viewer.
     """
     warning, is_nominal = None, False
@@ -152,11 +153,11 @@ def _is_coloured(path: Path) -> bool:
         return False
 
 
-def _words_on_assumed(path: str, size_nm: float | None) -> str:
+def _words_on_assumed(path: str, size_nm: PixelSize | None) -> str:
     """Say which pixel size is used for a table that gives none: the movie's, or the nominal one."""
     name = Path(path).name
     if size_nm is not None:
-        return f"{name} gives no pixel size: the movie's, {size_nm:g} nm, is used"
+        return f"{name} gives no pixel size: the movie's, {pixel_size_text(size_nm)}, is used"
     return (
         f"{name} gives no pixel size: {NOMINAL_PIXEL_NM:g} nm is assumed. Distances are right in nm all the "
         "same; to lay the points exactly on their movie, first open the movie and, where it is not known, set its "
@@ -164,7 +165,7 @@ def _words_on_assumed(path: str, size_nm: float | None) -> str:
     )
 
 
-def _size_of_movie(movies: Movies) -> float | None:
+def _size_of_movie(movies: Movies) -> PixelSize | None:
     """Return the pixel size that all movies share; None if they differ or there are none."""
     sizes = {size for _, size in movies} - {None}
     return sizes.pop() if len(sizes) == 1 else None
@@ -203,7 +204,7 @@ def _read_again(layers: LayerList, layer: TablePoints) -> None:
             return
         notes.about = read.table.about
         layer.set_table(read.table, shown=layer.shown.copy(), index=read.row_index)
-        layer.scale = (*layer.scale[:-2], size, size)
+        layer.scale = (*layer.scale[:-2], *pixel_size_yx(size))
         pair(layers)
         if read.warning is not None:
             show_warning(read.warning)

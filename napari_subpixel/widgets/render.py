@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton
 
+from napari_subpixel.coordinates import pixel_length
 from napari_subpixel.errors import InputError, PixelSizeError
 from napari_subpixel.rendering.image_files import save_image
 from napari_subpixel.rendering.render import SuperResolutionImage
@@ -307,7 +308,9 @@ class RenderSuperResolution(RenderForm):
             points, view = self._chosen_points(), self.view_image
             ground = ground_of(points, self.viewer.layers, self.frames_of.value)
             ground.check_known(points)
-            screen_nm = None if view is None else (ground.pixel_size_nm or 1.0) / view.drawing.in_view.zoom[1]
+            screen_nm = (
+                None if view is None else pixel_length("x", ground.pixel_size_nm or 1.0) / view.drawing.in_view.zoom[1]
+            )
             choice = ask_export(self, screen_nm, points.name)
             if choice is not None:
                 self.export(choice.path, choice.pixel_size_nm, whole=choice.whole)

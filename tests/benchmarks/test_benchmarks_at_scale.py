@@ -84,3 +84,8 @@ def test_streaming_is_timed_and_its_memory_reported() -> None:
 def test_linking_is_timed() -> None:
     (line,) = printed("bench_linking")
     assert line.startswith("| 3,000 | ")
+
+
+def test_pixels_that_are_not_square_are_compared_with_square_ones() -> None:
+    ratios = [line.split(" | ")[2] for line in printed("bench_pixel_shape")]
+    assert ratios == ["1", "1.5", "1", "1.5"]

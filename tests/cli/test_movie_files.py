@@ -89,11 +89,12 @@ def test_positions_and_channels_are_listed_and_chosen(run, refuse, frames, tmp_p
     assert (tmp_path / "c.csv").read_text() == (tmp_path / "b.csv").read_text()
 
 
-def test_pixels_that_are_not_square_need_a_size_that_is_given(run, refuse, frames, tmp_path):
+def test_pixels_that_are_not_square_are_said_and_used(run, frames, tmp_path):
     movie = write(tmp_path / "odd.tif", frames, imagej=True, resolution=(10, 8), metadata={"axes": "TYX", "unit": "um"})
-    message = refuse("detect", movie, "-o", tmp_path / "found.csv", *CAMERA)
-    assert "125 nm high and 100 nm wide, not square" in message
-    assert "--pixel-size-nm" in message
-    status, _, err = run("detect", movie, "-o", tmp_path / "found.csv", *CAMERA, "--pixel-size-nm", 100)
+    status, _, err = run("detect", movie, "-o", tmp_path / "found.csv", *CAMERA)
     assert status == 0
     assert "warning: odd.tif: its pixels are 125 nm high and 100 nm wide, not square" in err
+    assert formats.read(tmp_path / "found.csv").pixel_size_nm == (125, 100)
+    given = ("--pixel-size-nm", "120,100", "-o", tmp_path / "given.csv")
+    assert run("detect", movie, *CAMERA, *given).status == 0
+    assert formats.read(tmp_path / "given.csv").pixel_size_nm == (120, 100)

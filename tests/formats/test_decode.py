@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from napari_subpixel import formats
-from napari_subpixel.errors import InputError, TableWarning
+from napari_subpixel.errors import InputError
 
 
 def write_decode(path: Path, meta: dict[str, Any] | None, **changed: Any) -> Path:
@@ -96,9 +96,8 @@ def test_data_that_is_no_group_is_refused(tmp_path: Path) -> None:
 
 def test_pixels_that_are_not_square_are_no_matter_to_positions_in_pixels(tmp_path: Path) -> None:
     path = write_decode(tmp_path / "a.h5", {"xy_unit": "px", "px_size": [127.0, 117.0]})
-    with pytest.warns(TableWarning, match=r"a\.h5: pixels of 127 x 117 nm .* are not square: the pixel size is left"):
-        back = formats.read(path)
-    assert (back.yx.tolist(), back.pixel_size_nm) == ([[2.25, 7.5], [9, 3]], None)
+    back = formats.read(path)
+    assert (back.yx.tolist(), back.pixel_size_nm) == ([[2.25, 7.5], [9, 3]], (127, 117))
     assert formats.read(path, pixel_size_nm=120).pixel_size_nm == 120
 
 
@@ -106,5 +105,4 @@ def test_each_axis_in_nm_has_its_own_pixel_size(tmp_path: Path) -> None:
     xyz = np.array([[2.25 * 127, 7.5 * 117, -40.0]])
     one = {"phot": [1.0], "frame_ix": [0], "prob": [1.0], "bg": [3.0], "xyz": xyz, "xyz_sig": xyz}
     path = write_decode(tmp_path / "a.h5", {"xy_unit": "nm", "px_size": [127.0, 117.0]}, **one)
-    with pytest.warns(TableWarning, match="not square"):
-        np.testing.assert_allclose(formats.read(path).yx, [[2.25, 7.5]])
+    np.testing.assert_allclose(formats.read(path).yx, [[2.25, 7.5]])

@@ -97,7 +97,7 @@ def test_the_centroid_of_a_gaussian_is_its_point(rng, sigma_nm):
     table = somewhere(rng, 20, margin_px=3)
     for i in range(20):
         rendered = render(table.select([i]), sigma_nm=sigma_nm)
-        assert centroid(rendered.image) == pytest.approx(rendered.grid.from_frame(table.yx[i]), abs=1e-3)
+        assert centroid(rendered.image) == pytest.approx(rendered.grid.from_frame(*table.yx[i]), abs=1e-3)
 
 
 # -- sums and widths ----------------------------------------------------------------------------------------------

@@ -274,7 +274,7 @@ def test_uniform_molecules_fill_the_field_evenly():
     positions = draw_molecules(simulation, np.random.default_rng(5))
     counts = np.histogram2d(*positions.T, bins=(2, 4), range=((-0.5, 23.5), (-0.5, 39.5)))[0]
     assert counts == pytest.approx(counts.mean(), rel=0.1)
-    margin = simulation.margin_px
+    margin = simulation.margin_px[0]
     low, high = positions.min(axis=0), positions.max(axis=0)
     assert low == pytest.approx(-0.5 - margin, abs=0.05)
     assert high == pytest.approx([23.5 + margin, 39.5 + margin], abs=0.05)

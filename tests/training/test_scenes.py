@@ -86,6 +86,12 @@ def test_a_camera_that_is_assumed_wrongly_changes_light_and_background_alike(rng
     assert seen == pytest.approx(scene.light[0], rel=0.03)
 
 
+def test_on_pixels_that_are_not_square_spots_are_round_in_nm(rng):
+    drawn = [draw_scene(Domain(), (24, 24), rng, Camera((120.0, 100.0), 100.0)) for _ in range(12)]
+    widths = np.concatenate([scene.sigma_yx for scene in drawn]) * (120, 100)
+    assert np.median(widths[:, 0] / widths[:, 1]) == pytest.approx(1, abs=0.01)
+
+
 def test_the_rough_precision_is_that_of_a_fit():
     """Against the Cramer-Rao bound in numbers, for shot noise alone and with an EMCCD's excess noise."""
     plain = precision_px(1.2, 1000, 1e-9, Camera())

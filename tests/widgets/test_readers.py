@@ -219,7 +219,6 @@ def test_a_table_in_pixels_is_laid_on_the_one_movie(viewer, tmp_path: Path, show
     viewer.layers.clear()
     viewer.add_image(MOVIE, scale=(1, 0.16, 0.16), units=("pixel", "um", "um"))
     viewer.add_image(MOVIE[0], name="a picture", scale=(0.5, 0.5), units=("um", "um"))
-    viewer.add_image(MOVIE, scale=(1, 2, 3), units=("pixel", "um", "um"), name="not square")
     after = one_layer(viewer, path)
     assert (after.scale.tolist(), str(after.units[-1])) == ([1, 0.16, 0.16], "micrometer")
     assert table_of(after).pixel_size_nm == 160

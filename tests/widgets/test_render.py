@@ -103,7 +103,7 @@ def assert_on_movie(image, movie, points, tolerance_px=0.01):
     """The first corners coincide; the last is as far as the image's whole pixels reach; a bright pixel is a point's."""
     grid = image.metadata[KEY].grid
     camera_px = np.linalg.norm(world(movie, (0, 1)) - world(movie, (0, 0)))
-    far = grid.to_frame(np.array(grid.shape) - 0.5)
+    far = grid.to_frame(*(np.array(grid.shape) - 0.5))
     assert np.abs(corners(image)[0] - corners(movie)[0]).max() < tolerance_px * camera_px
     assert np.abs(corners(image)[1] - world(movie, far)).max() < tolerance_px * camera_px
     table = table_of(points)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari_subpixel import formats
+from napari_subpixel.coordinates import PixelSize, pixel_size_text
 from napari_subpixel.errors import InputError, PixelSizeError
 from napari_subpixel.evaluation.coverage import describe_region, detected_frames, reaches_beyond
 from napari_subpixel.evaluation.evaluate import evaluate
@@ -83,7 +84,7 @@ def describe_evaluation(request: EvaluationRequest, outcome: EvaluationResult) -
 def warnings_beyond(request: EvaluationRequest, outcome: EvaluationResult) -> tuple[str, ...]:
     """Return warnings on the scores besides their own: whose pixel size it is."""
     if request.ground.pixel_size_nm is None and outcome.found.pixel_size_nm is None:
-        return (f"the pixel size, {outcome.truth.pixel_size_nm:g} nm, is that of the truth",)
+        return (f"the pixel size, {pixel_size_text(outcome.truth.known_pixel_size_nm())}, is that of the truth",)
     return ()
 
 
@@ -122,7 +123,7 @@ def _evaluated(
     return EvaluationResult(found, truth, evaluation)
 
 
-def _read_truth(path: Path, pixel_size_nm: float | None) -> Localizations:
+def _read_truth(path: Path, pixel_size_nm: PixelSize | None) -> Localizations:
     """Read the truth; a file in nm without a pixel size takes that of the result."""
     try:
         return formats.read(path)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from qtpy.QtCore import QObject, QTimer, Signal
 from qtpy.QtGui import QGuiApplication
 
-from napari_subpixel.coordinates import ViewGrid
+from napari_subpixel.coordinates import ViewGrid, pixel_length
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.widgets.background.latest_request import LatestWork
 from napari_subpixel.widgets.background.view_pictures import GAMMA, QUANTITIES, Appearance, Drawn, Picture, ViewRequest
@@ -283,8 +283,8 @@ def _on_screen(in_view: InView) -> InView:
 
 def described_picture(picture: Picture, drawing: ViewDrawing) -> str:
     """Return what a layer shows, in words."""
-    grid, size = picture.view.grid, picture.pixel_size_nm
-    words = f"{drawing.points.name} in pixels of {size / grid.zoom[1]:.3g} nm"
+    width_nm = pixel_length("x", picture.pixel_size_nm) / picture.view.grid.zoom[1]
+    words = f"{drawing.points.name} in pixels of {width_nm:.3g} nm"
     if not picture.view.is_sharp:
         words += ", for now"
     quantity = QUANTITIES.get(drawing.appearance.colour_by)

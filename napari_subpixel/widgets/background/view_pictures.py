@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_subpixel.coordinates import ViewGrid
+from napari_subpixel.coordinates import PixelSize, ViewGrid, pixel_length, pixel_size_yx
 from napari_subpixel.localizations import REQUIRED, Localizations
 from napari_subpixel.rendering.views import MoleculeViews, View, ViewStyle
 from napari_subpixel.widgets.background.worker import Work
@@ -58,7 +58,7 @@ class ColourQuantity(NamedTuple):
 def _uncertainty_nm(table: Localizations) -> NDArray[np.float64]:
     """Return the root mean square of both uncertainties."""
     size = table.known_pixel_size_nm()
-    y, x = (table[f"{axis}_uncertainty"].astype(np.float64) * size for axis in "yx")
+    y, x = (table[f"{axis}_uncertainty"].astype(np.float64) * pixel_length(axis, size) for axis in "yx")
     return np.asarray(np.sqrt((y**2 + x**2) / 2))
 
 
@@ -92,9 +92,10 @@ class Appearance(NamedTuple):
     sigma_nm: float | None = None
     colour_by: str = ""
 
-    def style(self, pixel_size_nm: float, least_sigma_px: float = LEAST_SIGMA_PX) -> ViewStyle:
+    def style(self, pixel_size_nm: PixelSize, least_sigma_px: float = LEAST_SIGMA_PX) -> ViewStyle:
         """Return the style of the views of frames with this pixel size."""
-        sigma = None if self.sigma_nm is None else (self.sigma_nm / pixel_size_nm, self.sigma_nm / pixel_size_nm)
+        height, width = pixel_size_yx(pixel_size_nm)
+        sigma = None if self.sigma_nm is None else (self.sigma_nm / height, self.sigma_nm / width)
         return ViewStyle(self.method, sigma, least_sigma_px)
 
 
@@ -111,7 +112,7 @@ class Picture(NamedTuple):
         Molecules per square micrometre that are shown fully bright.
     value_range : (float, float), optional
         Quantity of the first and of the last colour.
-    pixel_size_nm : float
+    pixel_size_nm : float or (float, float)
         Of the frames.
     """
 
@@ -119,7 +120,7 @@ class Picture(NamedTuple):
     view: View
     limit: float
     value_range: tuple[float, float] | None
-    pixel_size_nm: float
+    pixel_size_nm: PixelSize
 
 
 class Drawn:
@@ -164,7 +165,7 @@ class ViewRequest:
         What the points lie on.
     frame_shape : (int, int)
         Of the frames.
-    pixel_size_nm : float
+    pixel_size_nm : float or (float, float)
         Of the frames.
     in_view : InView
     appearance : Appearance
@@ -179,7 +180,7 @@ class ViewRequest:
     rows: tuple[Any, ...]
     ground: Ground
     frame_shape: tuple[int, int]
-    pixel_size_nm: float
+    pixel_size_nm: PixelSize
     in_view: InView
     appearance: Appearance
     limit: float | None
@@ -223,7 +224,8 @@ def _drawn(request: ViewRequest) -> Generator[None, None, Picture | None]:
 
 
 def _picture(view: View, request: ViewRequest, value_range: tuple[float, float] | None) -> Picture:
-    pixel_um = [request.pixel_size_nm / zoom / 1e3 for zoom in view.grid.zoom]
+    lengths = pixel_size_yx(request.pixel_size_nm)
+    pixel_um = [length / zoom / 1e3 for length, zoom in zip(lengths, view.grid.zoom, strict=True)]
     density = view.image / np.float32(pixel_um[0] * pixel_um[1])
     limit = contrast_limits_of(density, CONTRAST_PIXELS)[1]
     if request.limit is not None and 1 / KEPT_WITHIN <= limit / request.limit <= KEPT_WITHIN:

@@ -148,7 +148,9 @@ class CameraChoice(QObject):
         with reported():
             camera = self._camera()
             size = camera.pixel_size_nm
-            self.pixel_size.setSpecialValueText(f"{size:g}, the camera's" if size else "from the files")
+            lengths = size if isinstance(size, tuple) else filter(None, (size,))
+            own = " x ".join(f"{length:g}" for length in lengths)
+            self.pixel_size.setSpecialValueText(f"{own}, the camera's" if own else "from the files")
             self.pixel_size.show_value(self.pixel_size.exact)
             self.choice.tooltip = f"{TIP}. {describe_camera(camera)}"
 

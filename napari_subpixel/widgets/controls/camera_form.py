@@ -24,6 +24,7 @@ from napari_subpixel._util.files import make_folder
 from napari_subpixel._util.user_folder import user_root
 from napari_subpixel.camera import MAPS, Camera
 from napari_subpixel.cameras import presets
+from napari_subpixel.coordinates import PixelSize, checked_pixel_size, pixel_size_text, pixel_size_yx, same_pixel_size
 from napari_subpixel.errors import InputError
 from napari_subpixel.widgets.controls.camera_list import CameraList, ask_camera_file
 from napari_subpixel.widgets.controls.messages import reported
@@ -38,6 +39,8 @@ TYPED = "as typed"
 LAST = "as used last"
 #: The pixel size is that of a camera of the list.
 OF_CAMERA = "from the camera"
+#: Pixel sizes that differ by at most this share are the same to a user.
+SAME_SIZE_WITHIN = 1e-5
 #: The pixel size is that of a camera file.
 OF_CAMERA_FILE = "from the camera file"
 
@@ -90,8 +93,10 @@ class CameraForm(QObject):
         self._cameras = CameraList()
         self._file: Path | None = None
         #: Pixel size that the movie reports, and what reports it.
-        self._reported: tuple[float | None, str] = (None, "")
+        self._reported: tuple[PixelSize | None, str] = (None, "")
         self._origin = ""
+        #: Height and width of the pixels where they differ; the box shows the width.
+        self._pixel_shape: tuple[float, float] | None = None
         self.choice = QComboBox()
         self.choice.setToolTip("Cameras that come with the program (typical values) and your own")
         self.choice.setMinimumContentsLength(22)
@@ -134,9 +139,21 @@ class CameraForm(QObject):
     @property
     def camera(self) -> Camera:
         """The camera as the form shows it."""
-        typed = {name: box.exact for name, box in self.boxes.items() if not np.ndim(getattr(self._base, name))}
-        changes: dict[str, Any] = {**typed, "pixel_size_nm": typed["pixel_size_nm"] or None}
+        typed = {
+            name: box.exact for name, box in self.boxes.items() if not isinstance(getattr(self._base, name), np.ndarray)
+        }
+        changes: dict[str, Any] = {**typed, "pixel_size_nm": self.pixel_size_nm}
         return replace(self._base, **changes)
+
+    @property
+    def pixel_size_nm(self) -> PixelSize | None:
+        """The pixel size as the form shows it: one that is typed is that of square pixels."""
+        typed = self.boxes["pixel_size_nm"].exact
+        return self._pixel_shape or typed or None
+
+    def _show_pixel_size(self, size_nm: PixelSize) -> None:
+        self._pixel_shape = size_nm if isinstance(size_nm, tuple) else None
+        self.boxes["pixel_size_nm"].show_value(pixel_size_yx(size_nm)[1])
 
     def show_camera(self, camera: Camera, source: str) -> None:
         """Show a camera, and name `source` as that of its pixel size if it has one."""
@@ -148,24 +165,26 @@ class CameraForm(QObject):
     def _show_values(self, camera: Camera) -> None:
         for name, box in self.boxes.items():
             value = getattr(camera, name)
-            is_map = np.ndim(value) > 0
+            is_map = isinstance(value, np.ndarray)
             if is_map:
                 height, width = value.shape
                 self.maps[name].setText(f"map {height} x {width}, mean {np.mean(value):.6g}")
+            elif name == "pixel_size_nm" and value is not None:
+                self._show_pixel_size(value)
             elif value is not None:  # a camera without a pixel size leaves the one that is shown
                 box.show_value(value)
             box.setVisible(not is_map)
             if name in self.maps:
                 self.maps[name].setVisible(is_map)
 
-    def show_reported_pixel_size(self, size_nm: float | None, source: str) -> None:
+    def show_reported_pixel_size(self, size_nm: PixelSize | None, source: str) -> None:
         """Fill in the pixel size that a movie reports, or note that it reports none.
 
         If it reports none, that of an earlier movie is cleared, and the user is asked to check one of their own.
 
         Parameters
         ----------
-        size_nm : float, optional
+        size_nm : float or (float, float), optional
         source : str
             What reports it, such as "the file"; empty if there is no movie.
         """
@@ -177,19 +196,17 @@ class CameraForm(QObject):
         else:
             self._note("")
 
-    def _fill_in(self, size_nm: float, origin: str) -> None:
-        box = self.boxes["pixel_size_nm"]
-        if self._origin != TYPED or box.exact != size_nm:  # a typed value stays the user's, even where a movie agrees
-            self._origin = origin
-        box.show_value(size_nm)
+    def _fill_in(self, size_nm: PixelSize, origin: str) -> None:
+        if self._origin != TYPED or self.pixel_size_nm != size_nm:  # a typed value stays the user's, even where a
+            self._origin = origin  # movie agrees
+        self._show_pixel_size(size_nm)
         self._note(origin)
 
     def _report_none(self, source: str) -> None:
-        box = self.boxes["pixel_size_nm"]
         if self._origin not in (TYPED, LAST, OF_CAMERA, OF_CAMERA_FILE):
-            box.show_value(0.0)
-        if box.exact:
-            self._note(f"{source} gives none: {box.exact:g} nm {self._origin}, check it")
+            self._show_pixel_size(0.0)
+        if (size := self.pixel_size_nm) is not None:
+            self._note(f"{source} gives none: {pixel_size_text(size)} {self._origin}, check it")
         else:
             self._note(f"{source} gives no pixel size")
 
@@ -200,14 +217,17 @@ class CameraForm(QObject):
 
     def _note(self, text: str) -> None:
         """Show where the pixel size comes from, and what the movie reports where that differs."""
-        size_nm, source = self._reported
-        if size_nm is not None and not np.isclose(self.boxes["pixel_size_nm"].exact, size_nm):
-            text += f"; {source} gives {size_nm:g} nm"
+        (size_nm, source), shown = self._reported, self.pixel_size_nm
+        if text and isinstance(shown, tuple):
+            text += f", {pixel_size_text(shown)}; what is typed is that of square ones"
+        if size_nm is not None and (shown is None or not same_pixel_size(shown, size_nm, within=SAME_SIZE_WITHIN)):
+            text += f"; {source} gives {pixel_size_text(size_nm)}"
         self.note.setText(f"Pixel size: {text}")
         self.note.setVisible(bool(text))
 
     def _edited(self, name: str) -> None:
         if name == "pixel_size_nm":
+            self._pixel_shape = None
             self._set_origin(TYPED)
         else:
             self._base, self._file = replace(self._base, name=""), None
@@ -312,7 +332,7 @@ class CameraForm(QObject):
             else:
                 self.show_camera(Camera.from_dict(last["camera"]), LAST)
             if last.get("pixel_size_nm") is not None:
-                self.boxes["pixel_size_nm"].show_value(records.number("camera", "pixel_size_nm", last["pixel_size_nm"]))
+                self._show_pixel_size(checked_pixel_size(last["pixel_size_nm"]))
                 self._set_origin(LAST)
         except (InputError, LookupError, TypeError):
             pass  # the camera is gone, or somebody edited the file: start as in the first session

@@ -10,6 +10,7 @@ import numpy as np
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
+from napari_subpixel.coordinates import mean_pixel_size
 from napari_subpixel.widgets.controls.table import ReadOnlyTable
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def _spot_rows(job: DetectionJob) -> list[_Row]:
     rows = []
     if job.sigma_px is not None:
         size = job.pixel_size_nm
-        in_nm = f" = {job.sigma_px * size:.0f} nm" if size is not None else ""
+        in_nm = f" = {job.sigma_px * mean_pixel_size(size):.0f} nm" if size is not None else ""
         rows.append(_Row("PSF sigma", f"{job.sigma_px:.2f} px{in_nm}", FROM_MOVIE))
     if job.molecule_photons:
         rows.append(_Row("Molecule", f"{job.molecule_photons:,.0f} photons", FROM_MOVIE))

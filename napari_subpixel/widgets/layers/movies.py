@@ -14,9 +14,10 @@ import pint
 from numpy.typing import NDArray
 
 from napari_subpixel.camera import Camera
-from napari_subpixel.coordinates import Roi, checked_roi, home_pixel
+from napari_subpixel.coordinates import PixelSize, Roi, checked_roi, home_pixel, pixel_size_yx, same_pixel_size
 from napari_subpixel.errors import InputError
 from napari_subpixel.stacks import Stack, open_stack, time_axis
+from napari_subpixel.stacks.stack import nearly_square
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -30,6 +31,8 @@ LayerData = tuple[Any, dict[str, Any], str]
 AXES = ("frame", "y", "x")
 #: Units of the axes of a movie whose pixel size is known.
 UNITS = ("pixel", "nm", "nm")
+#: Pixel sizes that differ by at most this share are the same, as a scale was rounded.
+SAME_SCALE_WITHIN = 1e-9
 #: The viewer reads about this many bytes of frames at once.
 BLOCK_BYTES = 1 << 21
 #: Frames sampled for the contrast.
@@ -38,8 +41,6 @@ CONTRAST_FRAMES = 5
 CONTRAST_FRAME_PIXELS = 1 << 20
 #: Quantiles of these pixels that are shown darkest and brightest.
 CONTRAST_QUANTILES = (0.001, 0.9995)
-#: Pixels that differ by more than this share in height and width are not square.
-SQUARE_WITHIN = 1e-3
 
 
 @dataclass
@@ -97,7 +98,8 @@ class MovieLayer:
     def camera(self) -> Camera:
         """The camera, with the pixel size of the layer's scale and units; the camera's own if these give none."""
         size, camera = pixel_size_of(self.layer), self.notes.camera
-        if size is None or np.isclose(size, camera.pixel_size_nm or 0.0, rtol=1e-9):
+        known = camera.pixel_size_nm
+        if size is None or (known is not None and same_pixel_size(size, known, within=SAME_SCALE_WITHIN)):
             return camera
         return replace(camera, pixel_size_nm=size)
 
@@ -177,7 +179,7 @@ class MovieLayer:
         camera.check_fits(self.frame_shape)
         size = camera.pixel_size_nm
         if size is not None:
-            factors = np.array([size, size]) / self.layer.scale[-2:]
+            factors = np.array(pixel_size_yx(size)) / self.layer.scale[-2:]
             for layer in (self.layer, *(other for other in layers if belongs_to(other, self.notes.key))):
                 rescale(layer, factors)
                 if "about" in vars(layer.metadata[KEY]):
@@ -186,13 +188,7 @@ class MovieLayer:
 
 
 def movie_notes(layer: Image) -> MovieNotes:
-    """Return the notes on an image layer as a movie; a copy that napari made of a layer is a separate movie.
-
-    Raises
-    ------
-    InputError
-        If the layer has no notes and its pixels are not square.
-    """
+    """Return the notes on an image layer as a movie; a copy that napari made of a layer is a separate movie."""
     notes = layer.metadata.get(KEY)
     if not isinstance(notes, MovieNotes):
         notes = MovieNotes(Camera(pixel_size_nm=pixel_size_of(layer)))
@@ -221,21 +217,14 @@ def is_movie(layer: Layer) -> bool:
     return len(data.shape) >= 2 and sum(n != 1 for n in data.shape[:-2]) <= 1
 
 
-def pixel_size_of(layer: Layer) -> float | None:
-    """Return the width of a pixel in nm from a layer's scale and units; None if the units are not lengths.
-
-    Raises
-    ------
-    InputError
-        If the pixels are not square.
-    """
+def pixel_size_of(layer: Layer) -> PixelSize | None:
+    """Return the width of a pixel in nm, or height and width, by a layer's scale; None if its units are no lengths."""
     units = layer.units[-2:]
     if any(not _is_length(unit) for unit in units):
         return None
-    sizes = [float(s) * _factor(unit, "nm") for s, unit in zip(layer.scale[-2:], units, strict=True)]
-    if abs(sizes[0] - sizes[1]) > SQUARE_WITHIN * max(sizes):
-        raise InputError(f"{layer.name}: pixels of {sizes[0]:g} x {sizes[1]:g} nm are not square")
-    return float(f"{sizes[0]:.12g}")
+    pairs = zip(layer.scale[-2:], units, strict=True)
+    height, width = (float(f"{float(size) * _factor(unit, 'nm'):.12g}") for size, unit in pairs)
+    return nearly_square((height, width))
 
 
 def movie_layer_data(stack: Stack, camera: Camera | None = None, *, name: str | None = None) -> LayerData:
@@ -266,7 +255,7 @@ def movie_layer_data(stack: Stack, camera: Camera | None = None, *, name: str | 
         "colormap": "gray",
         "contrast_limits": _contrast(stack),
         "axis_labels": AXES,
-        **({"scale": (1.0, size, size), "units": UNITS} if size else {}),
+        **({"scale": (1.0, *pixel_size_yx(size)), "units": UNITS} if size else {}),
     }
     return data, arguments, "image"
 

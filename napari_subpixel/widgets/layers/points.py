@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from psygnal import Signal
 
 from napari_subpixel.analysis.filters import Filter, provenance_with
+from napari_subpixel.coordinates import pixel_size_yx, same_pixel_size
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import COLUMNS, REQUIRED, Localizations
-from napari_subpixel.widgets.layers.movies import AXES, KEY, UNITS, MovieLayer, pixel_size_of
+from napari_subpixel.widgets.layers.movies import AXES, KEY, SAME_SCALE_WITHIN, UNITS, MovieLayer, pixel_size_of
 from napari_subpixel.widgets.layers.table_coordinates import Coordinates, TableIndex
 from napari_subpixel.widgets.layers.table_points import TablePoints
 
@@ -195,7 +196,7 @@ def notes_of(layer: Points) -> PointNotes:
             notes = replace(notes, threshold=notes.floor, keep=None, passing=None)
     notes.layer = layer.unique_id
     size, known = pixel_size_of(layer), notes.about.get("pixel_size_nm")
-    if size is not None and not np.isclose(size, known or 0.0, rtol=1e-9):
+    if size is not None and (known is None or not same_pixel_size(size, known, within=SAME_SCALE_WITHIN)):
         notes.about = {**notes.about, "pixel_size_nm": size}
     layer.metadata[KEY] = notes
     return notes
@@ -298,7 +299,7 @@ def shown_by(layer: Points, notes: PointNotes) -> NDArray[np.bool_]:
 
 def _placement(table: Localizations) -> dict[str, Any]:
     size = table.pixel_size_nm
-    return {"axis_labels": AXES, **({"scale": (1.0, size, size), "units": UNITS} if size else {})}
+    return {"axis_labels": AXES, **({"scale": (1.0, *pixel_size_yx(size)), "units": UNITS} if size else {})}
 
 
 def time_axis_of(layer: Points) -> int | None:

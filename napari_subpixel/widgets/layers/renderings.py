@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_subpixel.coordinates import SuperResolutionGrid, ViewGrid
+from napari_subpixel.coordinates import SuperResolutionGrid, ViewGrid, pixel_size_text, pixel_size_yx
+from napari_subpixel.errors import InputError
 from napari_subpixel.rendering.render import SuperResolutionImage
 from napari_subpixel.widgets.layers.movies import AXES, KEY, UNITS, LayerData, pixel_size_of
 
@@ -116,12 +117,20 @@ def rendering_of(points: Points, layers: Iterable[Layer]) -> Image | None:
 
 
 def rendered_image(layer: Image) -> SuperResolutionImage:
-    """Return the rendered image of a layer, to be saved, with the layer's present pixel size."""
+    """Return the rendered image of a layer, to be saved, with the layer's present pixel size.
+
+    Raises
+    ------
+    InputError
+        If the movie was given pixels of another shape since the image was rendered.
+    """
     notes = layer.metadata[KEY]
     grid: SuperResolutionGrid = notes.grid
     size = pixel_size_of(layer) or grid.pixel_size_nm
-    frame_size = grid.frame_pixel_size_nm * size / grid.pixel_size_nm
-    grid = replace(grid, pixel_size_nm=size, frame_pixel_size_nm=frame_size)
+    if isinstance(size, tuple):
+        raise InputError(f"{layer.name}: its pixels are no longer square, but {pixel_size_text(size)}")
+    height, width = (length * size / grid.pixel_size_nm for length in pixel_size_yx(grid.frame_pixel_size_nm))
+    grid = replace(grid, pixel_size_nm=size, frame_pixel_size_nm=(height, width))
     n_outside = notes.provenance.get("render", {}).get("points_outside", 0)
     return SuperResolutionImage(np.asarray(layer.data), grid, n_outside, notes.provenance)
 
@@ -136,8 +145,7 @@ def placement(rendered: SuperResolutionImage, points: Layer | None = None) -> di
             "axis_labels": AXES[1:],
         }
     # Length of a camera pixel in the units of the points' layer, whatever these are.
-    first_pixel = np.asarray(rendered.translate_nm) / rendered.grid.frame_pixel_size_nm
-    return _placed(first_pixel, rendered.grid.zoom, points)
+    return _placed(np.asarray(rendered.grid.first_centre_px), np.asarray(rendered.grid.zoom_yx), points)
 
 
 def grid_placement(grid: ViewGrid, over: Layer) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_subpixel.coordinates import PixelSize
 from napari_subpixel.errors import FrameShapeError, PixelSizeError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.widgets.layers.movies import KEY, MovieLayer, MovieNotes, movie_notes
@@ -80,15 +81,15 @@ class Ground:
         The layer whose last two axes are these pixels: the points themselves, or a movie under foreign points.
     frame_shape : (int, int), optional
         (height, width) of the frames in pixels.
-    pixel_size_nm : float, optional
-        Width of a pixel in nm.
+    pixel_size_nm : float or (float, float), optional
+        Width of a pixel in nm, or height and width.
     matrix, offset : ndarray, optional
         Shapes (2, 2) and (2,); take (y, x) of the points to pixels, ``matrix @ yx + offset``.
     """
 
     layer: Layer
     frame_shape: tuple[int, int] | None
-    pixel_size_nm: float | None
+    pixel_size_nm: PixelSize | None
     matrix: NDArray[np.float64] | None = None
     offset: NDArray[np.float64] | None = None
 

@@ -66,10 +66,12 @@ def test_the_pixel_size_is_what_scale_and_units_say(unit, scale, size):
     assert MovieLayer(layer).camera.pixel_size_nm == size
 
 
-def test_pixels_that_are_not_square_are_refused():
-    layer = Image(FRAMES, scale=(1, 100, 130), units=("pixel", "nm", "nm"))
-    with pytest.raises(InputError, match="pixels of 100 x 130 nm are not square"):
-        MovieLayer(layer)
+def test_pixels_that_are_not_square_have_height_and_width():
+    layer = Image(FRAMES, scale=(1, 0.1, 0.13), units=("pixel", "um", "um"))
+    assert MovieLayer(layer).camera.pixel_size_nm == (100, 130)
+    MovieLayer(layer).set_camera(Camera(pixel_size_nm=(120, 110)))
+    assert MovieLayer(layer).camera.pixel_size_nm == (120, 110)
+    assert layer.scale[-2:].tolist() == pytest.approx([120, 110])
 
 
 def test_scale_and_units_set_by_hand_go_before_what_was_known():
