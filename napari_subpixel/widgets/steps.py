@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from npe2 import PluginManager
 from npe2.manifest.utils import import_python_name
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QDockWidget, QHBoxLayout, QMainWindow
 
 from napari_subpixel.widgets.controls.panel import Panel
@@ -40,6 +40,7 @@ class StepsOfWork(Panel):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
+        self._is_on_top = False
         super().__init__(napari_viewer)
         self._panels = panels_of_plugin()
         self._links = self.new_links()
@@ -93,6 +94,16 @@ class StepsOfWork(Panel):
     def _changed(self, _: object = None) -> None:
         self._rest.start()
 
+    def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """Ask for no width before it is on top: at the side, where napari puts it first, it would widen the window."""
+        hint = super().sizeHint()
+        return hint if self._is_on_top else QSize(1, hint.height())
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """Ask for the width of all steps once it is on top."""
+        hint = super().minimumSizeHint()
+        return hint if self._is_on_top else QSize(1, hint.height())
+
     def _join_tabs(self) -> None:
         """Go to the top of the window, so that the panels that are opened do not hide the steps."""
         dock = self.parent()
@@ -100,6 +111,8 @@ class StepsOfWork(Panel):
         if isinstance(window, QMainWindow) and isinstance(dock, QDockWidget) and not dock.isFloating():
             dock.setWindowTitle(dock.windowTitle().partition(" (")[0])
             window.addDockWidget(Qt.DockWidgetArea.TopDockWidgetArea, dock)
+            self._is_on_top = True
+            self.updateGeometry()
 
 
 class PanelOfPlugin(NamedTuple):
