@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_subpixel._util.command_text import flag
 from napari_subpixel.cli.common import without_pixel_size
 from napari_subpixel.cli.messages import say, warn
-from napari_subpixel.cli.record_flags import flag, flags_of
+from napari_subpixel.cli.record_flags import flags_of
 from napari_subpixel.errors import InputError
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, ExitStack, closing, contextmanage
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_subpixel._util.command_text import flag
 from napari_subpixel.cli.advice import advised
 from napari_subpixel.cli.announcements import Announcements
 from napari_subpixel.cli.common import (
@@ -22,7 +23,7 @@ from napari_subpixel.cli.common import (
 from napari_subpixel.cli.exit_status import DONE, SOME_FAILED
 from napari_subpixel.cli.messages import counted, detail, fail, say, warn
 from napari_subpixel.cli.parsing import StoppedError
-from napari_subpixel.cli.record_flags import add_record_flags, flag
+from napari_subpixel.cli.record_flags import add_record_flags
 from napari_subpixel.cli.simulate import add_psf_argument, psf_from
 from napari_subpixel.cli.tables import print_json
 from napari_subpixel.errors import InputError, OutputExistsError, OutputsExistError

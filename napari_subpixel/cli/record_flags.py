@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
+from napari_subpixel._util.command_text import flag
+
 if TYPE_CHECKING:
     from napari_subpixel.coordinates import PixelSize
 
@@ -68,11 +70,6 @@ def pixel_size(text: str) -> PixelSize:
 def given(arguments: argparse.Namespace, record: Any) -> dict[str, Any]:
     """Return the values of a record's flags that were given, by the names of its fields."""
     return {name: getattr(arguments, name) for name in flags_of(record) if getattr(arguments, name) is not None}
-
-
-def flag(name: str) -> str:
-    """Return the flag of a field: ``--pixel-size-nm`` for ``pixel_size_nm``."""
-    return f"--{name.replace('_', '-')}"
 
 
 def default_text(value: Any) -> str:

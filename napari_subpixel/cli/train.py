@@ -8,10 +8,11 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_subpixel._util.command_text import flag
 from napari_subpixel.cli.common import add_camera_arguments, camera_from, progress_bar, unknown_gain
 from napari_subpixel.cli.messages import say, warn
 from napari_subpixel.cli.parsing import StoppedError
-from napari_subpixel.cli.record_flags import add_record_flags, flag, given, help_of
+from napari_subpixel.cli.record_flags import add_record_flags, given, help_of
 from napari_subpixel.cli.simulate import add_simulation_arguments, psf_from, simulation_from
 from napari_subpixel.cli.tables import print_json
 from napari_subpixel.errors import InputError

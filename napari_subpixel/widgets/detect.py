@@ -17,6 +17,7 @@ from napari_subpixel.widgets.background.detector_cache import LOADING, DetectorC
 from napari_subpixel.widgets.background.preview import PreviewRequest
 from napari_subpixel.widgets.background.table_files import TABLE_FILTER, write_table
 from napari_subpixel.widgets.background.worker import Work
+from napari_subpixel.widgets.controls.command_line import CommandLine, CommandLineRow
 from napari_subpixel.widgets.controls.live_preview import LivePreview
 from napari_subpixel.widgets.controls.messages import report
 from napari_subpixel.widgets.controls.microscope_table import MicroscopeTable
@@ -28,6 +29,7 @@ from napari_subpixel.widgets.controls.progress import ProgressRow, duration
 from napari_subpixel.widgets.controls.refusals import Refusal, reason_first
 from napari_subpixel.widgets.controls.run_cost import RunCost
 from napari_subpixel.widgets.controls.words import Words
+from napari_subpixel.widgets.layers.files import movie_file, roi_text, span_text
 from napari_subpixel.widgets.layers.movies import KEY, MovieLayer, belongs_to, is_movie
 from napari_subpixel.widgets.layers.points import PointNotes, column_of, notes_of, set_threshold
 from napari_subpixel.widgets.layers.results import is_linked, snapshot
@@ -147,7 +149,8 @@ class DetectMolecules(Panel):
         self.go_button.setToolTip("Go to the first frame of the result: the frame in view was not detected")
         self.go_button.clicked.connect(self._go_to_result)
         self.go_button.hide()
-        below = (self.progress, self.status, self.microscope, self.go_button, self.save_button)
+        self.command_row = CommandLineRow(self.command_line)
+        below = (self.command_row, self.progress, self.status, self.microscope, self.go_button, self.save_button)
         for widget in (self.pixel_size, self.run_button, self.cost, self.refusal, *below):
             self.column.addWidget(widget)
         self.live.timed.connect(self._frame_timed)
@@ -383,6 +386,26 @@ class DetectMolecules(Panel):
         work = Work(write_table, snapshot(results[0]), Path(path))
         work.returned.connect(self._saved)
         self.begin(work)
+
+    def command_line(self) -> CommandLine:
+        """Return the call of the command `detect` for the chosen frames.
+
+        Raises
+        ------
+        InputError
+            If there is no movie, or the region lies outside of it.
+        """
+        movie, form = self._chosen_movie(), self.form
+        if movie is None:
+            raise InputError(self._without_movie())
+        file, frames = movie_file(movie), (self.first.value(), self.last.value() + 1)
+        flags = {
+            "output": file.output("detected"),
+            **form.flags,
+            "frames": None if frames == (0, movie.stack().n_frames) else span_text(frames),
+            "roi": roi_text(self._region_of(movie)),
+        }
+        return CommandLine("detect", (file,), flags)
 
     def _saved(self, path: Path) -> None:
         self.status.setText(f"Saved {path.name}.")

@@ -19,6 +19,7 @@ from napari_subpixel.widgets.background.drift import BeforeAndAfter, CompareRequ
 from napari_subpixel.widgets.background.latest_request import LatestWork
 from napari_subpixel.widgets.background.rendering import RenderRequest, settings_of
 from napari_subpixel.widgets.controls.chart_view import ChartView
+from napari_subpixel.widgets.controls.command_line import CommandLine
 from napari_subpixel.widgets.controls.messages import reported
 from napari_subpixel.widgets.controls.saving import with_suffix
 from napari_subpixel.widgets.controls.table_panel import TablePanel, TableRequest
@@ -30,6 +31,7 @@ from napari_subpixel.widgets.layers.drifted import (
     subtract_drift,
     take_drift_back,
 )
+from napari_subpixel.widgets.layers.files import table_file
 from napari_subpixel.widgets.layers.hidden import HiddenLayers
 from napari_subpixel.widgets.layers.movies import KEY
 from napari_subpixel.widgets.layers.points import table_of
@@ -190,6 +192,13 @@ class CorrectDrift(TablePanel):
         n_frames = int(table_of(points, shown_only=False).frame.max()) + 1
         settings = {"name": points.name, "n_frames": n_frames, "fiducials": fiducials}
         return TableRequest(points, ground, estimated, settings, f"estimating the drift of {points.name}")
+
+    def command(self, request: TableRequest) -> CommandLine:
+        """Return the call of the command `drift`, which estimates the drift and subtracts it."""
+        file, fiducials = table_file(request.points, request.ground), request.settings["fiducials"]
+        flags = {"fiducial_at": fiducials} if isinstance(fiducials, list) else {"fiducials": fiducials}
+        written = {"output": file.output("corrected"), "trace": file.output("drift")}
+        return CommandLine("drift", (file,), written | flags)
 
     def cure_of(self, error: BaseException) -> tuple[str, Callable[[], object]] | None:
         """Return what cures an error: where there is no layer to pick in, one."""

@@ -20,6 +20,7 @@ from napari_subpixel.widgets.background.evaluation import (
     warnings_beyond,
 )
 from napari_subpixel.widgets.background.latest_request import LatestWork
+from napari_subpixel.widgets.controls.command_line import CommandLine, CommandLineRow
 from napari_subpixel.widgets.controls.messages import reported, show_warning
 from napari_subpixel.widgets.controls.panel import Panel
 from napari_subpixel.widgets.controls.progress import ProgressRow
@@ -28,6 +29,7 @@ from napari_subpixel.widgets.controls.scores import SCORES, parsed_tolerances, s
 from napari_subpixel.widgets.controls.staleness import Outdated
 from napari_subpixel.widgets.controls.table import ReadOnlyTable
 from napari_subpixel.widgets.controls.words import Colour, Words, background_now
+from napari_subpixel.widgets.layers.files import LayerFile, span_text, table_file, whole_table_file
 from napari_subpixel.widgets.layers.hidden import HiddenLayers
 from napari_subpixel.widgets.layers.matches import FALSE_POSITIVES, KINDS, MISSES, TRUE_POSITIVES, show_matches
 from napari_subpixel.widgets.layers.points import notes_of
@@ -195,6 +197,8 @@ class EvaluateAgainstTruth(Panel):
         self.latest.failed.connect(self._refuse)
         self.column.addWidget(self.evaluate_button)
         self.column.addWidget(self.refusal)
+        self.command_row = CommandLineRow(self.command_line)
+        self.column.addWidget(self.command_row)
         self.column.addWidget(self.progress)
 
     def _build_scores(self) -> None:
@@ -316,6 +320,24 @@ class EvaluateAgainstTruth(Panel):
             drawn_on = movie if is_foreign(truth) else None
             truth_ground = on_movie(truth, drawn_on) if drawn_on is not None else ground_of(truth, layers)
         return EvaluationRequest(result, ground, truth, truth_ground, self.settings, by_hand=True)
+
+    def command_line(self) -> CommandLine:
+        """Return the call of the command `evaluate` with the settings of the form.
+
+        Raises
+        ------
+        InputError
+            If there is nothing to score, or a setting is no number.
+        """
+        request = self._new_request()
+        found, settings = table_file(request.result, request.ground), dict(request.settings)
+        if isinstance(request.truth, Path):
+            truth = LayerFile(str(request.truth.absolute()), {})
+        else:
+            truth = whole_table_file(request.truth, request.truth_ground)
+        settings |= {"frames": span_text(settings["frames"]), "shape_px": request.ground.frame_shape}
+        tolerances = {"tolerance_nm": list(settings.pop("tolerances_nm")), "json": True}
+        return CommandLine("evaluate", (found, truth), tolerances | settings)
 
     def _truth_path(self) -> Path:
         if not self.truth_file.line_edit.value.strip():

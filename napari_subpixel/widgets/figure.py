@@ -24,6 +24,7 @@ from napari_subpixel.runs.figure import FILES, Figure, is_begun
 from napari_subpixel.widgets.background.detector_cache import DetectorChoice
 from napari_subpixel.widgets.background.figure import FigureSettings, Frames, MovieOfFigure, of_movie, of_table
 from napari_subpixel.widgets.background.worker import Work
+from napari_subpixel.widgets.controls.command_line import CommandLine, CommandLineRow
 from napari_subpixel.widgets.controls.folders import folder_edit, typed_in
 from napari_subpixel.widgets.controls.messages import report
 from napari_subpixel.widgets.controls.model_form import ModelForm
@@ -32,6 +33,7 @@ from napari_subpixel.widgets.controls.pixel_size import SET_PIXEL_SIZE, ask_pixe
 from napari_subpixel.widgets.controls.progress import ProgressRow
 from napari_subpixel.widgets.controls.refusals import Refusal, reason_first
 from napari_subpixel.widgets.controls.words import Colour, Words
+from napari_subpixel.widgets.layers.files import movie_file
 from napari_subpixel.widgets.layers.movies import MovieLayer, is_movie
 from napari_subpixel.widgets.layers.points import points_layer
 from napari_subpixel.widgets.layers.renderings import rendering_layer_data
@@ -132,7 +134,8 @@ class MakeFigure(Panel):
         rows.addWidget(self.warnings)
         rows.addLayout(buttons)
         self.results.hide()
-        for widget in (self.button, self.refusal, self.progress, self.results):
+        self.command_row = CommandLineRow(self.command_line)
+        for widget in (self.button, self.refusal, self.command_row, self.progress, self.results):
             self.column.addWidget(widget)
 
     # -- what is chosen -----------------------------------------------------------------------------------------------
@@ -209,6 +212,26 @@ class MakeFigure(Panel):
             )
             self._source, self._folder = source, folder
             self._begin(work)
+
+    def command_line(self) -> CommandLine:
+        """Return the call of the command `figure`.
+
+        Raises
+        ------
+        InputError
+            If there is no movie, or the figure is of localizations, for which there is no command.
+        """
+        source, text = self._chosen(), self.keep.text().strip()
+        if not isinstance(source, MovieLayer):
+            raise InputError(f"{source.name}: the command line makes a figure of a movie, not of localizations")
+        file = movie_file(source)
+        try:
+            folder = str(self._chosen_folder().absolute())
+        except InputError:
+            folder = file.output("figure", "")
+        keep = Filter.of(text).text if text else None
+        flags = {"output": folder, **self.form.flags, "keep": keep, "fiducials": self.fiducials.value}
+        return CommandLine("figure", (file,), flags)
 
     def cancel(self) -> None:
         """Stop; the frames that are detected are kept."""

@@ -19,15 +19,17 @@ from napari_subpixel.widgets.background.filtering import Counted, FilterRequest,
 from napari_subpixel.widgets.background.latest_request import LatestWork
 from napari_subpixel.widgets.background.table_files import TABLE_FILTER, write_table
 from napari_subpixel.widgets.background.worker import Work
+from napari_subpixel.widgets.controls.command_line import CommandLine, CommandLineRow
 from napari_subpixel.widgets.controls.messages import reported
 from napari_subpixel.widgets.controls.panel import Panel, elide
 from napari_subpixel.widgets.controls.progress import ProgressRow
 from napari_subpixel.widgets.controls.range_row import RangeRow
 from napari_subpixel.widgets.controls.refusals import Refusal, reason_first
 from napari_subpixel.widgets.controls.words import Words
+from napari_subpixel.widgets.layers.files import table_file
 from napari_subpixel.widgets.layers.filtering import n_above_threshold, set_filter, table_to_filter
 from napari_subpixel.widgets.layers.points import notes_of
-from napari_subpixel.widgets.layers.results import is_result, is_table, snapshot
+from napari_subpixel.widgets.layers.results import ground_of, is_result, is_table, snapshot
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -118,7 +120,8 @@ class FilterMolecules(Panel):
         self.latest: LatestWork[FilterRequest] = LatestWork(self, self.progress)
         self.latest.returned.connect(self._deliver)
         self.status = Words()
-        for widget in (self.progress, self.status):
+        self.command_row = CommandLineRow(self.command_line)
+        for widget in (self.command_row, self.progress, self.status):
             self.column.addWidget(widget)
 
     # -- the table ----------------------------------------------------------------------------------------------------
@@ -358,6 +361,22 @@ class FilterMolecules(Panel):
             work = Work(write_table, snapshot(layer), Path(path))
             work.returned.connect(self._saved)
             self.begin(work)
+
+    def command_line(self) -> CommandLine:
+        """Return the call of the command `filter` that writes the points that are shown.
+
+        Raises
+        ------
+        InputError
+            If there are no points, or all are shown.
+        """
+        layer: Points | None = self.points.value
+        if layer is None:
+            raise InputError("there is no points layer to filter: detect molecules, or open a table of localizations")
+        file = table_file(layer, ground_of(layer, self.viewer.layers))
+        if file.flags["keep"] is None:
+            raise InputError(f"{layer.name}: nothing to filter by: give a range or an expression")
+        return CommandLine("filter", (file,), {"output": file.output("filtered")})
 
     def _saved(self, path: Path) -> None:
         self.status.setText(f"Saved {path.name}.")

@@ -15,10 +15,12 @@ from napari_subpixel.errors import InputError, LinkDistanceError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.reports.plots import times_chart
 from napari_subpixel.widgets.controls.chart_view import ChartView
+from napari_subpixel.widgets.controls.command_line import CommandLine
 from napari_subpixel.widgets.controls.messages import reported
 from napari_subpixel.widgets.controls.number_box import Field, NumberBox
 from napari_subpixel.widgets.controls.saving import with_suffix
 from napari_subpixel.widgets.controls.table_panel import TablePanel, TableRequest
+from napari_subpixel.widgets.layers.files import table_file
 from napari_subpixel.widgets.layers.points import points_layer
 from napari_subpixel.widgets.layers.results import Ground, StandInMovie, movie_of
 
@@ -116,6 +118,12 @@ class LinkMolecules(TablePanel):
             "max_distance_nm": distance or None,
         }
         return TableRequest(points, ground, _linked, settings, f"linking {points.name}")
+
+    def command(self, request: TableRequest) -> CommandLine:
+        """Return the call of the command `link`."""
+        file = table_file(request.points, request.ground)
+        how = {name: value for name, value in request.settings.items() if name != "name"}
+        return CommandLine("link", (file,), {"output": file.output("linked"), **how})
 
     def cure_of(self, error: BaseException) -> tuple[str, Callable[[], object]] | None:
         """Return what cures an error: where there are no uncertainties, a distance."""

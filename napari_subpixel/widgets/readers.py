@@ -20,7 +20,7 @@ from napari_subpixel.stacks.zarrs import is_zarr_folder
 from napari_subpixel.widgets.background.waiting import waited_for
 from napari_subpixel.widgets.controls.messages import reported, show_warning
 from napari_subpixel.widgets.layers.movies import LayerData, movie_layer_data
-from napari_subpixel.widgets.layers.points import notes_of, points_layer
+from napari_subpixel.widgets.layers.points import ReadTable, notes_of, points_layer
 from napari_subpixel.widgets.layers.table_coordinates import TableIndex
 from napari_subpixel.widgets.layers.table_points import TablePoints
 from napari_subpixel.widgets.pairing import Movies, about_table, keep_paired, movie_for, movies_among, pair
@@ -100,6 +100,7 @@ def read_table(path: str) -> list[TablePoints]:
     name = Path(path).stem
     movie = None if read.is_nominal else movie_for(about_table(read.table, name), movies)
     layer = points_layer(read.table, movie, name=name, index=read.row_index)
+    notes_of(layer).file = ReadTable(path, read.table, read.warning is not None)
     if read.is_nominal and viewer is not None:
         notes_of(layer).nominal_file = path
         viewer.layers.events.inserted.connect(_read_nominal_again)
@@ -203,6 +204,7 @@ def _read_again(layers: LayerList, layer: TablePoints) -> None:
         if len(read.table) != len(layer.data) or layer not in layers:
             return
         notes.about = read.table.about
+        notes.file = ReadTable(path, read.table, read.warning is not None)
         layer.set_table(read.table, shown=layer.shown.copy(), index=read.row_index)
         layer.scale = (*layer.scale[:-2], *pixel_size_yx(size))
         pair(layers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton
 
@@ -14,11 +14,12 @@ from napari_subpixel.errors import InputError, PixelSizeError
 from napari_subpixel.rendering.image_files import save_image
 from napari_subpixel.rendering.render import SuperResolutionImage
 from napari_subpixel.widgets.background.latest_request import LatestWork
-from napari_subpixel.widgets.background.picture_export import PictureExport, exported
+from napari_subpixel.widgets.background.picture_export import PictureExport, exported, roi_in_view
 from napari_subpixel.widgets.background.rendering import RenderRequest, settings_of
 from napari_subpixel.widgets.background.view_drawing import ViewDrawing, described_picture
 from napari_subpixel.widgets.background.view_pictures import Picture
 from napari_subpixel.widgets.background.worker import Work
+from napari_subpixel.widgets.controls.command_line import CommandLine, CommandLineRow
 from napari_subpixel.widgets.controls.export_dialog import ask_export
 from napari_subpixel.widgets.controls.messages import reported
 from napari_subpixel.widgets.controls.pixel_size import SET_PIXEL_SIZE, ask_pixel_size
@@ -27,6 +28,7 @@ from napari_subpixel.widgets.controls.refusals import Refusal
 from napari_subpixel.widgets.controls.render_form import COLORMAPS, WHOLE_FIELD, RenderForm
 from napari_subpixel.widgets.controls.saving import with_suffix
 from napari_subpixel.widgets.controls.words import Words
+from napari_subpixel.widgets.layers.files import roi_text, table_file
 from napari_subpixel.widgets.layers.hidden import HiddenLayers
 from napari_subpixel.widgets.layers.movies import MovieLayer
 from napari_subpixel.widgets.layers.points import notes_of
@@ -96,7 +98,8 @@ class RenderSuperResolution(RenderForm):
         self.latest.returned.connect(self._deliver)
         self.status = Words()
         self.refusal = Refusal()
-        for widget in (self.refusal, self.progress, self.status):
+        self.command_row = CommandLineRow(self.command_line)
+        for widget in (self.refusal, self.command_row, self.progress, self.status):
             self.column.addWidget(widget)
 
     # -- what is chosen -----------------------------------------------------------------------------------------------
@@ -345,6 +348,33 @@ class RenderSuperResolution(RenderForm):
             work = Work(exported, export)
             work.returned.connect(lambda _: self.status.setText(f"Saved {path.name}."))
             self.begin(work)
+
+    def command_line(self) -> CommandLine:
+        """Return the call of the command `render` that writes the image: the whole field, or what is in view.
+
+        Raises
+        ------
+        InputError
+            If it cannot be drawn.
+        """
+        points, view = self._chosen_points(), self.view_image
+        ground = ground_of(points, self.viewer.layers, self.frames_of.value)
+        ground.check_known(points)
+        assert ground.frame_shape is not None
+        file = table_file(points, ground, pixel_size="camera_pixel_size_nm")
+        flags: dict[str, Any] = {"output": file.output("rendered", ".tif"), **self.settings}
+        read = notes_of(points).file
+        if read is None or read.table.frame_shape != ground.frame_shape:
+            flags["shape_px"] = ground.frame_shape
+        if self.extent.value == WHOLE_FIELD or view is None:
+            flags["whole_frame"] = True
+        else:
+            in_view, pixel_nm = view.drawing.in_view, pixel_length("x", ground.pixel_size_nm or 1.0)
+            flags["roi"] = roi_text(roi_in_view(in_view, ground.frame_shape))
+            flags["pixel_size_nm"] = f"{pixel_nm / in_view.zoom[1]:.4g}"
+        if self.extent.value != WHOLE_FIELD and self.appearance.colour_by:
+            flags |= {"preview": file.output("rendered", ".png"), "color_by": self.appearance.colour_by}
+        return CommandLine("render", (file,), flags)
 
     def _image_to_save(self) -> Image:
         points = self._chosen_points()

@@ -17,10 +17,12 @@ from napari_subpixel.localizations import Localizations
 from napari_subpixel.reports.charts import value_text
 from napari_subpixel.reports.plots import frc_chart, nena_chart
 from napari_subpixel.widgets.controls.chart_view import ChartView
+from napari_subpixel.widgets.controls.command_line import CommandLine
 from napari_subpixel.widgets.controls.messages import reported
 from napari_subpixel.widgets.controls.saving import with_suffix
 from napari_subpixel.widgets.controls.table import UNDEFINED, ReadOnlyTable
 from napari_subpixel.widgets.controls.table_panel import TablePanel, TableRequest
+from napari_subpixel.widgets.layers.files import table_file
 from napari_subpixel.widgets.layers.results import Ground
 
 if TYPE_CHECKING:
@@ -122,6 +124,10 @@ class MeasureResolution(TablePanel):
         """Return the measurement of these points."""
         self.check_pixel_size(points, ground)
         return TableRequest(points, ground, _measured, {"name": points.name}, f"measuring {points.name}")
+
+    def command(self, request: TableRequest) -> CommandLine:
+        """Return the call of the command `resolution`."""
+        return CommandLine("resolution", (table_file(request.points, request.ground),), {"json": True})
 
     def deliver(self, request: TableRequest, result: Measured) -> str:
         """Show the numbers and the plots."""

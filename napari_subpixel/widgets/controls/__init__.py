@@ -20,6 +20,7 @@ What they show
 - ``table``: a read-only table to copy from
 - ``movie_table``: the table of a batch
 - ``scores``: the scores as rows of a table, and their files
+- ``command_line``: a button that copies what a panel does as a line for a terminal
 - ``step_button``: a step: a button to its panel, and how far it is
 - ``histogram_bar``: a histogram of one quantity with two handles
 - ``range_row``: the range of one quantity: two boxes and a histogram

@@ -89,6 +89,12 @@ class ModelForm(QObject):
         """The chosen device, as a detector takes it."""
         return DEVICE_LABELS[self.device.value]
 
+    @property
+    def flags(self) -> dict[str, object]:
+        """The choices, by the names of the fields, as the command line takes them."""
+        threshold = round(self.threshold.value(), 4)
+        return {"model": self.model_name, "device": self.device_name, "threshold": threshold}
+
     def show_device(self, description: str) -> None:
         """Show the device in use, and why."""
         device, _, why = description.partition(" ")

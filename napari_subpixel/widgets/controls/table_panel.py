@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 from napari_subpixel.errors import InputError, PixelSizeError
 from napari_subpixel.widgets.background.latest_request import LatestWork
 from napari_subpixel.widgets.background.worker import Work
+from napari_subpixel.widgets.controls.command_line import CommandLine, CommandLineRow
 from napari_subpixel.widgets.controls.panel import Panel, Row
 from napari_subpixel.widgets.controls.pixel_size import SET_PIXEL_SIZE, ask_pixel_size, ask_pixel_size_of_points
 from napari_subpixel.widgets.controls.progress import ProgressRow
@@ -130,7 +131,8 @@ class TablePanel(Panel):
         for part in (self.summary, self.outdated, self.warnings):
             self.rows.addWidget(part)
         self.results.hide()
-        for widget in (self.button, self.refusal, self.progress, self.results):
+        self.command_row = CommandLineRow(self.command_line)
+        for widget in (self.button, self.refusal, self.command_row, self.progress, self.results):
             self.column.addWidget(widget)
 
     def add_result(self, *parts: QWidget) -> None:
@@ -157,6 +159,21 @@ class TablePanel(Panel):
     def warnings_of(self, result: Any) -> tuple[str, ...]:
         """Return what to know before a result is used."""
         return tuple(result.warnings)
+
+    def command(self, request: TableRequest) -> CommandLine:
+        """Return the call of the command line that does the same."""
+        raise NotImplementedError
+
+    def command_line(self) -> CommandLine:
+        """Return the call of the command line for the points that are shown now.
+
+        Raises
+        ------
+        InputError
+            If it cannot be done.
+        """
+        points = self.chosen_points()
+        return self.command(self.request(points, ground_of(points, self.viewer.layers)))
 
     def act(self) -> None:
         """Do it with the points that are shown now."""

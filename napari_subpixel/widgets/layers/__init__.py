@@ -11,6 +11,7 @@
 - ``view_image``: the image of what is in view, which says when something else is
 - ``hidden``: layers that are hidden while others show what they hold
 - ``results``: which points are a result or a truth, and what they lie on
+- ``files``: the files that movies and points come from, as the command line takes them
 - ``drifted``: drift subtracted from points and taken back, and fiducials that are picked
 - ``matches``: true positives, false positives and misses
 - ``workflow``: the steps from a movie to a result, and how far each is

@@ -31,6 +31,22 @@ COLORMAP_LIMITS = (-0.3, 1.0)
 PLAIN_COLOUR = "yellow"
 
 
+class ReadTable(NamedTuple):
+    """A table as it was read from a file.
+
+    Attributes
+    ----------
+    path : str
+    table : Localizations
+    size_is_given : bool
+        Whether the pixel size was given when it was read, as the file has none.
+    """
+
+    path: str
+    table: Localizations
+    size_is_given: bool
+
+
 @dataclass
 class PointNotes:
     """The notes on a points layer that holds localizations.
@@ -53,6 +69,8 @@ class PointNotes:
         Purpose of points that are not a table of their own: a preview, or the true positives of a score.
     nominal_file : str, optional
         The file that the points were read from, where its pixel size had to be assumed.
+    file : ReadTable, optional
+        The file that the points were read from, and its table, which they are unless they were changed since.
     keep : Filter, optional
         What points must also pass to be shown.
     passing : ndarray of bool, optional
@@ -72,6 +90,7 @@ class PointNotes:
     uncorrected: tuple[Localizations, Localizations] | None = None
     role: str = ""
     nominal_file: str | None = None
+    file: ReadTable | None = None
     keep: Filter | None = None
     passing: NDArray[np.bool_] | None = None
 
