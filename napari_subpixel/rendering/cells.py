@@ -71,8 +71,8 @@ class CellIndex:
         per_px = 1
         while per_px < MOST_PER_PX and height * width * (2 * per_px) ** 2 <= MOST_CELLS:
             per_px *= 2
-        kind: type[np.integer[Any]] = np.int32 if len(y) < 2**31 - 1 else np.int64
-        starts = np.zeros(height * width * per_px**2 + 1, kind)
+        n_cells = height * width * per_px**2
+        starts = np.zeros(n_cells + 1, _kind_for(len(y), n_cells))
         rows = _sorted(y, x, float(per_px), height * per_px, width * per_px, starts)
         return cls(y, x, frame_shape, per_px, rows, starts)
 
@@ -165,6 +165,11 @@ def block_sums(sums: NDArray[np.float32], blocks: tuple[int, int], grid: ViewGri
     for source, target in zip(sums, out, strict=True):
         _add_blocks(source, blocks[0], blocks[1], grid.first[0], grid.first[1], target)
     return out
+
+
+def _kind_for(n_molecules: int, n_cells: int) -> type[np.integer[Any]]:
+    """Return the kind of integers that hold the number of any molecule and of any cell."""
+    return np.int32 if max(n_molecules, n_cells) < 2**31 - 1 else np.int64
 
 
 @compiled

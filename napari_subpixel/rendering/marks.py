@@ -12,7 +12,7 @@ from napari_subpixel.errors import InputError
 
 #: Pictures whose shorter side is less, in pixels, get no numbers and no colour bar.
 LEAST_SIDE_PX = 200
-#: A dot of the font is one pixel wide in pictures of up to twice this height, and more in larger ones.
+#: A dot of the font is one pixel wide in pictures whose shorter side is up to twice this, and more in larger ones.
 DOT_SHARE_PX = 320
 #: Behind numbers the picture is this much darker.
 DIMMED = 0.3
@@ -75,7 +75,7 @@ def draw_scale_bar(picture: NDArray[np.uint8], length_nm: float, pixel_size_nm: 
     """
     height, width, _ = picture.shape
     length = round(records.number("preview", "scale_bar_nm", length_nm) / pixel_size_nm)
-    thickness = max(1, height // 100)
+    thickness = _thickness(picture)
     margin = _margin(picture)
     if length < 1 or length + 2 * margin > width or thickness + 2 * margin > height:
         raise InputError(f"a scale bar of {length_nm:g} nm does not fit a picture of {height} x {width} pixels")
@@ -103,7 +103,7 @@ def draw_colour_bar(picture: NDArray[np.uint8], colours: NDArray[np.float64], va
     height, width, _ = picture.shape
     if min(height, width) < LEAST_SIDE_PX:
         return
-    margin, thickness = _margin(picture), 2 * max(1, height // 100)
+    margin, thickness = _margin(picture), 2 * _thickness(picture)
     first, last = (f"{value:.4g}" for value in value_range)
     length = max(round(COLOUR_BAR_SHARE * width), _width(picture, f"{first} {last}"))
     top = height - margin - thickness
@@ -124,7 +124,11 @@ def _write(picture: NDArray[np.uint8], text: str, top: int, left: int) -> None:
 
 
 def _dot(picture: NDArray[np.uint8]) -> int:
-    return max(1, len(picture) // DOT_SHARE_PX)
+    return max(1, min(picture.shape[:2]) // DOT_SHARE_PX)
+
+
+def _thickness(picture: NDArray[np.uint8]) -> int:
+    return max(1, min(picture.shape[:2]) // 100)
 
 
 def _width(picture: NDArray[np.uint8], text: str) -> int:

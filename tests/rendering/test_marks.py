@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import imagecodecs
 import numpy as np
+import pytest
 
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.rendering.colours import COLORMAPS, colour_table, render_coloured
@@ -54,3 +55,14 @@ def test_a_small_picture_has_no_colour_bar():
     picture = np.zeros((60, 300, 3), np.uint8)
     draw_colour_bar(picture, colour_table(COLORMAPS["rainbow"]), (0, 1))
     assert not picture.any()
+
+
+@pytest.mark.parametrize(("height", "width"), [(3200, 220), (2000, 210), (220, 3200)])
+def test_a_narrow_picture_has_marks_as_small_as_a_square_one_of_its_shorter_side(height, width):
+    picture = np.full((height, width, 3), 120, np.uint8)
+    draw_colour_bar(picture, colour_table(COLORMAPS["hot"]), (0, 99.5))
+    draw_scale_bar(picture, 500, 10)
+    corner = picture[-40:]
+    assert shows(corner, "500 nm")
+    assert shows(corner, "99.5")
+    assert (picture[:-40] == 120).all()

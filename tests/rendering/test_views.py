@@ -8,7 +8,7 @@ import pytest
 from napari_subpixel.coordinates import ViewGrid
 from napari_subpixel.errors import FrameShapeError, InputError
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.rendering.cells import CellIndex
+from napari_subpixel.rendering.cells import CellIndex, _kind_for
 from napari_subpixel.rendering.colours import render_coloured
 from napari_subpixel.rendering.render import render
 from napari_subpixel.rendering.views import MoleculeViews, ViewStyle
@@ -150,6 +150,12 @@ def test_the_index_finds_what_lies_in_the_cells_and_cells_are_never_larger_than_
     assert set(np.flatnonzero(inside)) <= set(rows.tolist())
     assert len(rows) == len(set(rows.tolist())) == index.count_within(grid)
     assert CellIndex.of(table.y, table.x, (5000, 6000)).per_px == 1
+
+
+def test_numbers_of_cells_and_of_molecules_do_not_overflow():
+    assert _kind_for(10, 50_000**2) is np.int64
+    assert _kind_for(2**31, 100) is np.int64
+    assert _kind_for(10, 100) is np.int32
 
 
 def test_drawing_can_be_stopped_and_nothing_is_an_empty_image():
