@@ -340,7 +340,7 @@ class DetectMolecules(Panel):
     # -- the run ------------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Detect the chosen frames; the result is added to the viewer when the run ends."""
+        """Detect the chosen frames; the result grows in the viewer."""
         movie = self._chosen_movie()
         if self._run is not None or movie is None:
             return
@@ -424,7 +424,7 @@ class DetectMolecules(Panel):
         self.form.show_device(job.detector.device_reason)
         if self._run is not None:
             self._measured = self._run.movie
-            self.microscope.show_job(job, self._measured.camera)
+            self.microscope.show_job(job, self._run.camera)
         self.progress.text.setText("detecting ...")
         self.progress.restart()
 

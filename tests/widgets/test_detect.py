@@ -79,6 +79,22 @@ class SlowMovie:
         return part
 
 
+class GatedMovie(SlowMovie):
+    """A movie whose later frames cannot be read while it is not opened."""
+
+    first_gated = 12
+
+    def __init__(self, frames):
+        super().__init__(frames, seconds=0.0)
+        self.opened = threading.Event()
+        self.opened.set()
+
+    def __getitem__(self, key):
+        if key[0].start >= self.first_gated:
+            assert self.opened.wait(30)
+        return super().__getitem__(key)
+
+
 def slow_layer(viewer, frames, name="slow", **options):
     slow = SlowMovie(frames, **options)
     data = da.from_array(slow, chunks=(1, *frames.shape[1:]), name=name, meta=np.empty((0, 0, 0), slow.dtype))
@@ -317,19 +333,22 @@ def test_a_cancelled_run_keeps_what_was_found_and_says_so(viewer, widget, simula
 def test_molecules_grow_while_the_run_goes_on(viewer, widget, simulated, qtbot, monkeypatch):
     monkeypatch.setattr(growing_result, "PAUSE_S", 0.0)
     monkeypatch.setattr(growing_result, "PAUSE_SHARE", 0.0)
-    widget.movie.value = slow_layer(viewer, simulated[0], seconds=0.1)
+    gated = GatedMovie(simulated[0])
+    data = da.from_array(gated, chunks=(1, *SHAPE), name="gated", meta=np.empty((0, 0, 0), gated.dtype))
+    widget.movie.value = viewer.add_image(data, name="gated", contrast_limits=(0, 1000))
     widget.run()
+    widget._run.began.connect(lambda _: gated.opened.clear())
     qtbot.waitUntil(lambda: bool(results(viewer)), timeout=20_000)
     (layer,) = results(viewer)
     assert "(running)" in layer.name
-    before = len(layer.data)
+    shown = table_of(layer)
+    assert 0 < shown.frame.max() < gated.first_gated
+    assert shown.provenance["frames"][1] <= gated.first_gated
     widget.threshold.setValue(0.4)
-    qtbot.waitUntil(lambda: len(layer.data) > before, timeout=20_000)
-    assert widget._run is not None
-    assert table_of(layer).provenance["frames"][1] < N_FRAMES
+    gated.opened.set()
     finished(qtbot, widget)
     assert results(viewer) == [layer]
-    assert layer.name == "slow localizations, paper"
+    assert layer.name == "gated localizations, paper"
     assert len(table_of(layer)) == len(expected(simulated[0], 0.4))
 
 
@@ -346,6 +365,19 @@ def test_a_growing_result_that_is_removed_comes_back_only_at_the_end(viewer, mov
     layer = result.finish(result.table((0, 24)), "whole", 0.1)
     assert list(viewer.layers) == [movie, layer]
     assert len(table_of(layer)) == len(whole)
+
+
+def test_a_growing_result_that_is_edited_stays_and_the_whole_is_another_layer(viewer, movie, simulated):
+    result = GrowingResult(viewer, MovieLayer(movie), "running")
+    whole = expected(simulated[0], 0.1)
+    result.add(whole.select(whole.frame < 8), (0, 8), 0.1)
+    edited = viewer.layers["running"]
+    edited.remove([0, 1])
+    n_left = len(edited.data)
+    layer = result.finish(whole, "whole", 0.1)
+    assert [other.name for other in viewer.layers] == [movie.name, "whole (edited)", "whole"]
+    assert len(edited.data) == n_left
+    assert len(layer.data) == len(whole)
 
 
 def test_a_run_that_is_cancelled_at_once_adds_no_layer(viewer, widget, simulated, qtbot):

@@ -89,7 +89,7 @@ class DetectionRun(QObject):
     Parameters
     ----------
     viewer : napari.Viewer
-        Where the points layer is added at the end.
+        Where the points layer is added, and grows.
     movie : MovieLayer
         Not affected by what is chosen, renamed or removed in the viewer meanwhile.
     settings : RunSettings
@@ -98,6 +98,8 @@ class DetectionRun(QObject):
 
     Attributes
     ----------
+    camera : Camera
+        That of the movie when the run began.
     preparing : Signal(str)
         What is done before the first frame.
     began : Signal(object)
@@ -117,6 +119,7 @@ class DetectionRun(QObject):
         super().__init__()
         self.movie, self.settings, self.threshold = movie, settings, threshold
         self._job: DetectionJob | None = None
+        self.camera, self._n_of_movie = movie.camera, movie.stack().n_frames
         self._result = GrowingResult(viewer, movie, f"{self._name()} (running)")
         self._warnings: list[str] = []
         self._frames_done, self._n_found = 0, 0
@@ -161,9 +164,17 @@ class DetectionRun(QObject):
             report(error)
             ending = "failed"
         n_done, warnings = self._frames_done, tuple(self._warnings)
-        of_movie = self.movie.stack().n_frames
         summary = RunSummary(
-            layer, n_done, last - first, seconds, ending, self._job, warnings, first, of_movie, self.settings.roi
+            layer,
+            n_done,
+            last - first,
+            seconds,
+            ending,
+            self._job,
+            warnings,
+            first,
+            self._n_of_movie,
+            self.settings.roi,
         )
         self.ended.emit(summary)
         self.deleteLater()
@@ -178,7 +189,7 @@ class DetectionRun(QObject):
         """Return the name of the result: of what it is, by which model, and of which part of the movie."""
         (first, stop), region = self.settings.frames, self.settings.roi
         parts = [Path(self.settings.choice.model).stem]
-        if stop - first < self.movie.stack().n_frames:
+        if stop - first < self._n_of_movie:
             parts.append(f"frames {first} to {stop - 1}")
         if region is not None:
             (y0, y1), (x0, x1) = region

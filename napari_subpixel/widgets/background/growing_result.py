@@ -36,9 +36,11 @@ class GrowingResult:
 
     def __init__(self, viewer: Viewer, movie: MovieLayer, name: str) -> None:
         self._viewer = weakref.ref(viewer)
-        self._movie, self._name = movie, name
+        self._movie = movie
+        self._name = self._name_of_layer = name
         self._tables: list[Localizations] = []
         self._layer: TablePoints | None = None
+        self._shown: Localizations | None = None
         self._next = 0.0
 
     @property
@@ -47,7 +49,7 @@ class GrowingResult:
         return not self._tables
 
     def add(self, table: Localizations, frames: tuple[int, int], threshold: float) -> None:
-        """Add the table of further frames, and show it unless the layer has grown a moment ago, or was removed.
+        """Add the table of further frames, and show it unless the layer has just grown, or was removed or edited.
 
         Parameters
         ----------
@@ -62,7 +64,7 @@ class GrowingResult:
             return
         began = time.perf_counter()
         viewer = self._viewer()
-        if viewer is not None and (self._layer is None or self._layer in viewer.layers):
+        if viewer is not None and (self._layer is None or self._grows_in(viewer)):
             self._show(viewer, self.table(frames), threshold)
         ended = time.perf_counter()
         self._next = ended + max(PAUSE_S, PAUSE_SHARE * (ended - began))
@@ -76,20 +78,44 @@ class GrowingResult:
         return table.with_about(provenance=provenance, pixel_size_nm=pixel_size)
 
     def finish(self, table: Localizations, name: str, threshold: float) -> TablePoints | None:
-        """Show the whole table under its own name, and return its layer; None if the viewer is gone."""
+        """Show the whole table, and return its layer; None if the viewer is gone.
+
+        A layer that the user has edited meanwhile stays as it is, and the whole table becomes another one.
+
+        Parameters
+        ----------
+        table : Localizations
+        name : str
+            Of the layer, unless the user has renamed it.
+        threshold : float
+            Minimum probability of the points that are shown.
+        """
         viewer = self._viewer()
         if viewer is None:
             return None
+        if self._layer is not None and not self._grows_in(viewer):
+            self._rename(self._layer, f"{name} (edited)")
         layer = self._show(viewer, table, threshold)
-        layer.name = name
+        self._rename(layer, name)
         return layer
 
+    def _rename(self, layer: TablePoints, name: str) -> None:
+        """Give a layer its name for good, unless the user has renamed it."""
+        if layer.name == self._name_of_layer:
+            layer.name = name
+
+    def _grows_in(self, viewer: Viewer) -> bool:
+        """Say whether the layer is still there, with the rows that it was given."""
+        return self._layer is not None and self._layer in viewer.layers and self._layer.table is self._shown
+
     def _show(self, viewer: Viewer, table: Localizations, threshold: float) -> TablePoints:
-        """Fill the layer, or add one where it is not among the viewer's."""
-        if self._layer is not None and self._layer in viewer.layers:
+        """Fill the layer, or add one where there is none to fill."""
+        if self._layer is not None and self._grows_in(viewer):
             fill(self._layer, table)
-            return self._layer
-        self._layer = points_layer(table, self._movie, name=self._name)
-        viewer.add_layer(self._layer)
-        set_threshold(self._layer, threshold)
+        else:
+            self._layer = points_layer(table, self._movie, name=self._name)
+            viewer.add_layer(self._layer)
+            self._name_of_layer = self._layer.name  # with a number where there is another of this name
+            set_threshold(self._layer, threshold)
+        self._shown = self._layer.table
         return self._layer

@@ -17,8 +17,12 @@ if TYPE_CHECKING:
     from napari_subpixel.camera import Camera
     from napari_subpixel.detection.job import DetectionJob
 
-#: Where a number comes from.
-GIVEN, FROM_MOVIE, MISFIT = "given", "the movie", "the movie looks like"
+#: Source of a number that the user gave.
+GIVEN = "given"
+#: Source of a number that was estimated.
+FROM_MOVIE = "the movie"
+#: Source of a number that differs from what was given.
+MISFIT = "the movie looks like"
 #: Headings of the table.
 COLUMNS = ("", "Value", "From")
 
