@@ -63,8 +63,8 @@ def histogram_of(values: NDArray[Any], n_bars: int = N_BARS) -> Histogram:
         return Histogram(0.0, 1.0, np.zeros(n_bars, np.int64), math.nan, math.nan, whole)
     low, high = _range(values, least, greatest)
     if whole:
-        n_bars = min(n_bars, int(high - low) + 1)
-        low, high = low - 0.5, high + 0.5
+        edges = whole_number_edges(low, high, n_bars)
+        n_bars, low, high = len(edges) - 1, float(edges[0]), float(edges[-1])
     elif high <= low:
         margin = 0.5 * abs(low) or 0.5
         low, high = low - margin, high + margin
@@ -75,6 +75,23 @@ def histogram_of(values: NDArray[Any], n_bars: int = N_BARS) -> Histogram:
         bars = np.clip((some - low) * (n_bars / (high - low)), 0, n_bars - 1).astype(np.int64)
         counts += np.bincount(bars, minlength=n_bars)
     return Histogram(low, high, counts, least, greatest, whole)
+
+
+def whole_number_edges(least: float, greatest: float, n_bars: int) -> NDArray[np.float64]:
+    """Return the edges of bars for whole numbers, each of which covers equally many of them, shape (bars + 1,).
+
+    Bars of another width would cover one number more or less in turn, and show a comb that is not in the values.
+
+    Parameters
+    ----------
+    least, greatest : float
+        Whole numbers; the last bar may reach beyond the greatest.
+    n_bars : int
+        Number of bars at most.
+    """
+    n_numbers = int(greatest) - int(least) + 1
+    width = -(-n_numbers // n_bars)
+    return int(least) - 0.5 + width * np.arange(-(-n_numbers // width) + 1, dtype=np.float64)
 
 
 def _extremes(values: NDArray[Any]) -> tuple[float, float]:

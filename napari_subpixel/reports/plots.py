@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from napari_subpixel.analysis.blinking import DurationStatistics
 from napari_subpixel.analysis.crossings import THRESHOLD
 from napari_subpixel.analysis.drift_curve import DriftCurve
+from napari_subpixel.analysis.histograms import whole_number_edges
 from napari_subpixel.analysis.resolution import Resolution
 from napari_subpixel.coordinates import pixel_length, yx_to_nm
 from napari_subpixel.reports.charts import BLUE, GREEN, GREY, VERMILION, Bars, Chart, Line, Mark, value_text
@@ -70,13 +72,16 @@ def _varies(values: NDArray[np.float64]) -> bool:
 
 def _histogram(title: str, label: str, values: NDArray[np.float64]) -> str:
     low, high = np.quantile(values, (FIRST_QUANTILE, SHOWN_QUANTILE)).tolist()
-    if high <= low:
-        low, high = low - 0.5, high + 0.5
-    counts, edges = np.histogram(values, N_BINS, (low, high))
+    if (values == np.rint(values)).all():
+        edges = whole_number_edges(math.floor(low), math.ceil(high), N_BINS)
+    else:
+        margin = 0.5 if high <= low else 0.0
+        edges = np.linspace(low - margin, high + margin, N_BINS + 1)
+    counts, _ = np.histogram(values, edges)
+    x_range = float(edges[0]), float(edges[-1])
     median = float(np.median(values))
-    return Chart(
-        title, label, "rows", [Bars(edges, counts), Mark(median, f"median {value_text(median)}")], x_range=(low, high)
-    ).svg()
+    parts: list[Bars | Line | Mark] = [Bars(edges, counts), Mark(median, f"median {value_text(median)}")]
+    return Chart(title, label, "rows", parts, x_range=x_range).svg()
 
 
 def _uncertainty_nm(contents: Contents) -> NDArray[np.float64]:
@@ -104,7 +109,8 @@ def _density(contents: Contents) -> str:
     places = np.floor(yx_to_nm(table.yx, table.known_pixel_size_nm()) / SQUARE_NM).astype(np.int64)
     _, counts = np.unique(places, axis=0, return_counts=True)
     top = max(float(np.quantile(counts, SHOWN_QUANTILE)), 2.0)
-    number, edges = np.histogram(counts, min(N_BINS, int(top)), (0.5, top + 0.5))
+    edges = whole_number_edges(1, math.ceil(top), N_BINS)
+    number, _ = np.histogram(counts, edges)
     median = float(np.median(counts))
     parts: list[Bars | Line | Mark] = [Bars(edges, number), Mark(median, f"median {value_text(median)}")]
     return Chart("density", f"rows in a square of {SQUARE_NM:g} nm that has any", "squares", parts).svg()
@@ -114,7 +120,8 @@ def _on_times(contents: Contents) -> str:
     assert contents.linked is not None
     frames = np.bincount(contents.linked.group)
     top = max(int(np.quantile(frames, SHOWN_QUANTILE)), 2)
-    counts, edges = np.histogram(frames, min(top, N_BINS), (0.5, top + 0.5))
+    edges = whole_number_edges(1, top, N_BINS)
+    counts, _ = np.histogram(frames, edges)
     mean = float(frames.mean())
     parts: list[Bars | Line | Mark] = [Bars(edges, counts), Mark(mean, f"mean {mean:.3g}")]
     return Chart("rows of a molecule", "rows that were linked", "molecules", parts).svg()
@@ -133,13 +140,12 @@ def times_chart(state: str, times: DurationStatistics) -> Chart | None:
     if mean is None:
         return None
     top = max(int(np.quantile(frames, SHOWN_QUANTILE)), shortest + 1)
-    n_lengths = top - shortest + 1
-    edges = np.linspace(shortest - 0.5, top + 0.5, min(n_lengths, N_BINS) + 1)
+    edges = whole_number_edges(shortest, top, N_BINS)
     counts, _ = np.histogram(frames, edges)
     grid = np.arange(shortest, top + 1, dtype=np.float64)
     parts: list[Bars | Line | Mark] = [
         Bars(edges, counts, label="measured"),
-        Line(grid, times.expected(grid) * n_lengths / len(counts), VERMILION, "exponential of the mean"),
+        Line(grid, times.expected(grid) * (edges[1] - edges[0]), VERMILION, "exponential of the mean"),
     ]
     title = f"{len(frames):,} {state} times, mean {mean:.3g} frames"
     return Chart(title, f"time {state} [frames]", "molecules", parts)
