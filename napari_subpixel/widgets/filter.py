@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,13 +28,20 @@ from napari_subpixel.widgets.controls.range_row import RangeRow
 from napari_subpixel.widgets.controls.refusals import Refusal, reason_first
 from napari_subpixel.widgets.controls.words import Words
 from napari_subpixel.widgets.layers.files import table_file
-from napari_subpixel.widgets.layers.filtering import n_above_threshold, set_filter, table_to_filter
+from napari_subpixel.widgets.layers.filtering import (
+    CHANGES,
+    about_to_change,
+    n_above_threshold,
+    set_filter,
+    table_to_filter,
+)
 from napari_subpixel.widgets.layers.points import notes_of
 from napari_subpixel.widgets.layers.results import ground_of, is_result, is_table, snapshot
 
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Points
+    from napari.utils.events import Event
 
 #: Quantities whose ranges are shown from the start, where a table has them; they are first in the list, too.
 FIRST = ("photons", "uncertainty", "probability", "sigma", "frame")
@@ -73,7 +81,7 @@ class FilterMolecules(Panel):
         self._above: tuple[object, int] | None = None
         self._links = self.new_links()
         self._rest = self.rest_timer(REST_MS, self._text_rests)
-        self._settle = self.rest_timer(COUNT_MS, self._points_changed)
+        self._settle = self.rest_timer(COUNT_MS, self._count_again)
         self._build_form()
         self._build_actions()
         self._points_changed()
@@ -138,7 +146,7 @@ class FilterMolecules(Panel):
             self._say_count()
 
     def _points_changed(self, _: object = None) -> None:
-        """Show another table, or other points of the same layer."""
+        """Show another table, or the same one with other columns."""
         self._above = None
         self.latest.cancel()
         self._stop_counting()
@@ -152,15 +160,32 @@ class FilterMolecules(Panel):
             notes = notes_of(layer)
             self._links.connect(notes.filter_changed, self._filter_set)
             self._links.connect(notes.threshold_changed, self._say_count)
-            self._links.connect(layer.events.data, self._data_changed)
+            for name in CHANGES:
+                self._links.connect(getattr(layer.events, name), self._data_changed)
         for part in (self.text, self.add, self.reset_button, self.save_button):
             part.setEnabled(self._masks is not None)
         self._keep = notes_of(layer).keep if layer is not None and self._masks is not None else None
         self._list_rows()
         self._show_filter()
 
-    def _data_changed(self, _: object = None) -> None:
-        self._settle.start()
+    def _data_changed(self, event: Event) -> None:
+        """Go on with the present points of the same layer; what is typed, dragged or under way stays."""
+        layer = self.points.value
+        if layer is None or event.source is not layer or about_to_change(event):
+            return
+        before = None if self._table is None else _columns_in(self._table)
+        with suppress(InputError):
+            table = table_to_filter(layer)
+            if _columns_in(table) == before:
+                self._masks, self._above = RowMasks(table), None
+                if self.latest.request is not None:  # its rows are those of before
+                    self.latest.cancel()
+                    if self._keep is not None:
+                        self.latest.ask(FilterRequest(layer, self._masks, self._keep))
+                self._say_count()
+                self._settle.start()
+                return
+        self._points_changed()
 
     @property
     def _table(self) -> Localizations | None:
@@ -234,6 +259,10 @@ class FilterMolecules(Panel):
         work.yielded.connect(self._counted)
         self._counting = work
         self.begin(work)
+
+    def _count_again(self) -> None:
+        self._stop_counting()
+        self._count(list(self.rows))
 
     def _stop_counting(self) -> None:
         if self._counting is not None:
@@ -385,3 +414,8 @@ class FilterMolecules(Panel):
         """Stop counting and filtering; the filter of the layer stays."""
         super().dock_closed()
         self.latest.cancel()
+
+
+def _columns_in(table: Localizations) -> dict[str, str]:
+    """Return the unit of every quantity of a table."""
+    return {name: source_of(table, name).unit for name in names_in(table)}

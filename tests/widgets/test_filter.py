@@ -133,3 +133,33 @@ def test_a_rendered_image_follows_the_filter_and_the_saved_table_says_it(viewer,
     qtbot.waitUntil(lambda: "Saved" in panel.status.text(), timeout=30_000)
     assert len(formats.read(tmp_path / "kept.csv")) == n
     settle(qtbot, panel)
+
+
+def test_a_table_that_grows_takes_nothing_from_the_user(viewer, panel, qtbot):
+    """A filter under evaluation is evaluated on the present rows; rows that are dragged and what is typed stay."""
+    layer = viewer.add_layer(points_layer(table(1000), name="found"))
+    type_in(panel, "photons > 200")
+    settle(qtbot, panel)
+    row = panel.rows["photons"]
+    row.bar.moved.emit(LOW, 500.0)
+    assert panel.latest.request is not None
+    layer.set_table(table(2000))
+    panel.text.setText("photons > 9 &")
+    assert panel.rows["photons"] is row
+    settle(qtbot, panel)
+    qtbot.waitUntil(lambda: row.bar.histogram.counts.sum() == 2000, timeout=10_000)
+    assert panel.text.text() == "photons > 9 &"
+    np.testing.assert_array_equal(layer.shown, table(2000)["photons"] >= 500)
+    assert notes_of(layer).keep == panel.keep
+    settle(qtbot, panel)
+
+
+def test_rows_of_points_that_changed_meanwhile_are_not_delivered(viewer, panel, qtbot):
+    found = table()
+    layer = viewer.add_layer(points_layer(found, name="found"))
+    settle(qtbot, panel)
+    type_in(panel, "x < 2000")
+    layer.set_table(Localizations({name: found[name][::-1] for name in found.columns}, **found.about))
+    layer.scale = (1.0, 60.0, 60.0)
+    settle(qtbot, panel)
+    np.testing.assert_array_equal(layer.shown, found.x[::-1] * 60 < 2000)

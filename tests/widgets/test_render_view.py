@@ -142,6 +142,16 @@ def test_it_shows_what_is_shown_and_the_rows_that_it_is_given(qtbot, widget, poi
     assert sums_to(layer) > N / 2
 
 
+def test_molecules_that_are_added_or_removed_are_drawn_without_an_error(qtbot, widget, points, shown):
+    layer = rendered(qtbot, widget)
+    for table in (found().select(np.arange(100)), found()):
+        points.set_table(table)
+        qtbot.wait(50)  # less than it takes until they are read
+        settle(qtbot, layer)
+        assert sums_to(layer) == pytest.approx(len(table), rel=0.03)
+    assert not shown()
+
+
 def test_the_contrast_is_stable_on_pan_follows_the_zoom_and_never_leaves_the_view_empty(qtbot, widget, points):
     layer = rendered(qtbot, widget)
     show_part(qtbot, layer, points, (2, 2), (20, 20), 20.0)

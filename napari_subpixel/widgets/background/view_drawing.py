@@ -183,7 +183,9 @@ class ViewDrawing(QObject):
         self._changed.start()
 
     def _rows_changed(self, _: object = None) -> None:
-        if self.follows and self.points.shown is not self._last_shown:
+        if len(self.points.data) != len(self._shown):  # other molecules, which have not been read yet
+            self._changed.start()
+        elif self.follows and self.points.shown is not self._last_shown:
             self._note_shown()
             self._ask_again()
 

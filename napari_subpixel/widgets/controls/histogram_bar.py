@@ -24,8 +24,10 @@ HIDDEN_ALPHA = 70
 BAR_COLOUR = "#3d9be9"
 #: A handle moves in steps of a power of ten, of at most this share of the range.
 STEP_SHARE = 0.01
-#: Lower and upper handle.
-LOW, HIGH = 0, 1
+#: The lower handle.
+LOW = 0
+#: The upper handle.
+HIGH = 1
 
 
 class HistogramBar(QWidget):

@@ -17,6 +17,7 @@ from napari_subpixel.widgets.controls.progress import ProgressRow
 from napari_subpixel.widgets.controls.refusals import Refusal, reason_first
 from napari_subpixel.widgets.controls.staleness import Outdated
 from napari_subpixel.widgets.controls.words import Colour, Words
+from napari_subpixel.widgets.layers.filtering import all_hidden
 from napari_subpixel.widgets.layers.points import notes_of
 from napari_subpixel.widgets.layers.results import Ground, ground_of, is_measured, is_table, movie_of, snapshot
 
@@ -197,7 +198,7 @@ class TablePanel(Panel):
         if not len(points.data):
             raise InputError(f"{points.name}: there are no points to {self.verb}")
         if not points.shown.any():
-            raise InputError(f"{points.name}: all points are hidden by the threshold")
+            raise all_hidden(points)
         return points
 
     @staticmethod

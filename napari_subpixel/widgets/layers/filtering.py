@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from napari.layers import Points
     from napari.utils.events import Event
 
+#: Events of a points layer after which other points may pass a filter: a length in nm depends on the pixel size.
+CHANGES = ("data", "scale", "units")
+
 
 def table_to_filter(layer: Points) -> Localizations:
     """Return the table of all points of a layer, hidden ones included; of a layer over a table nothing is copied.
@@ -38,21 +41,23 @@ def set_filter(layer: Points, keep: Filter | None, passing: NDArray[np.bool_] | 
     keep : Filter, optional
         None shows all points above the threshold.
     passing : ndarray of bool, shape (N,), optional
-        Which points pass, where that is known.
+        Which points pass, where that is known; evaluated again where it is of a different number of points.
 
     Raises
     ------
     InputError
         If the filter does not fit the points.
     """
-    if keep is not None and passing is None:
+    if keep is not None and (passing is None or len(passing) != len(layer.data)):
         passing = keep.mask(table_to_filter(layer))
     notes = notes_of(layer)
     notes.keep, notes.passing = keep, passing if keep is not None else None
     layer.shown = shown_by(layer, notes)
-    layer.events.data.disconnect(_filter_again)
+    notes.follow_filter = _follow if keep is not None else None
+    for name in CHANGES:
+        getattr(layer.events, name).disconnect(_filter_again)
     if keep is not None:
-        layer.events.data.connect(_filter_again)
+        _follow(layer)
     notes.filter_changed.emit()
 
 
@@ -64,11 +69,34 @@ def n_above_threshold(layer: Points) -> int:
     return int(np.count_nonzero(probabilities >= threshold))
 
 
+def about_to_change(event: Event) -> bool:
+    """Say whether an event on the data of a layer comes before the change, and another one after it."""
+    return str(getattr(event, "action", "")).endswith("ing")
+
+
+def all_hidden(layer: Points) -> InputError:
+    """Return the error that a layer of which no point is shown is refused with: what hides them."""
+    notes = notes_of(layer)
+    causes = []
+    if notes.threshold is not None and n_above_threshold(layer) < len(layer.data):
+        causes.append("the threshold")
+    if notes.keep is not None and n_above_threshold(layer):
+        causes.append("the filter")
+    by = f" by {' and '.join(causes)}" if causes else ""
+    return InputError(f"{layer.name}: all points are hidden{by}")
+
+
+def _follow(layer: Points) -> None:
+    """Filter a layer again whenever its points or the size of its pixels change."""
+    for name in CHANGES:
+        getattr(layer.events, name).connect(_filter_again)
+
+
 def _filter_again(event: Event) -> None:
-    """Filter other points than before: some were removed, moved or added, or another table took their place."""
+    """Filter other points than before: some were removed, moved or added, or their pixels have another size."""
     layer: Points = event.source
     keep = notes_of(layer).keep
-    if keep is None or str(event.action).endswith("ing"):  # about to change
+    if keep is None or about_to_change(event):
         return
     try:
         set_filter(layer, keep)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -75,6 +75,9 @@ class PointNotes:
         What points must also pass to be shown.
     passing : ndarray of bool, optional
         Which points pass it, hidden ones included.
+    follow_filter : callable, optional
+        Has the layer that it is given filtered again whenever its points change; also copies by napari, which do not
+        have the connections of the layer.
     threshold_changed : psygnal.Signal
         Emitted with the new threshold.
     filter_changed : psygnal.Signal
@@ -93,6 +96,7 @@ class PointNotes:
     file: ReadTable | None = None
     keep: Filter | None = None
     passing: NDArray[np.bool_] | None = None
+    follow_filter: Callable[[Points], None] | None = None
 
     threshold_changed = Signal(float)
     filter_changed = Signal()
@@ -211,14 +215,23 @@ def notes_of(layer: Points) -> PointNotes:
     elif notes.layer not in (None, layer.unique_id):
         # A copy by napari: from now on the two layers have thresholds and filters of their own.
         notes = replace(notes, about=dict(notes.about))
-        if not np.array_equal(layer.shown, np.broadcast_to(shown_by(layer, notes), layer.shown.shape)):
+        if not _is_shown_by(layer, notes):
             notes = replace(notes, threshold=notes.floor, keep=None, passing=None)
+        if notes.keep is not None and notes.follow_filter is not None:
+            notes.follow_filter(layer)
     notes.layer = layer.unique_id
     size, known = pixel_size_of(layer), notes.about.get("pixel_size_nm")
     if size is not None and (known is None or not same_pixel_size(size, known, within=SAME_SCALE_WITHIN)):
         notes.about = {**notes.about, "pixel_size_nm": size}
     layer.metadata[KEY] = notes
     return notes
+
+
+def _is_shown_by(layer: Points, notes: PointNotes) -> bool:
+    """Say whether a layer shows the points that threshold and filter of these notes show, and no others."""
+    if notes.passing is not None and len(notes.passing) != len(layer.data):
+        return False
+    return np.array_equal(layer.shown, np.broadcast_to(shown_by(layer, notes), layer.shown.shape))
 
 
 def arrays_of(layer: Points) -> PointArrays:
@@ -237,7 +250,7 @@ def table_of(layer: Points, *, shown_only: bool = True) -> Localizations:
     layer : napari.layers.Points
         Its last axes are y and x in pixels; the other axis along which points differ is the frame.
     shown_only : bool
-        Leave out the points that the threshold hides.
+        Leave out the points that threshold and filter hide.
 
     Raises
     ------
@@ -256,7 +269,7 @@ def table_from(points: PointArrays, notes: PointNotes, *, shown_only: bool = Tru
     notes : PointNotes
         The notes on the layer.
     shown_only : bool
-        Leave out the points that the threshold hides.
+        Leave out the points that threshold and filter hide.
 
     Raises
     ------
@@ -310,10 +323,14 @@ def set_threshold(layer: Points, threshold: float) -> None:
 
 
 def shown_by(layer: Points, notes: PointNotes) -> NDArray[np.bool_]:
-    """Say which points of a layer its threshold and its filter show, shape (N,), or (1,) where there is neither."""
+    """Say which points of a layer its threshold and its filter show, shape (N,), or (1,) where there is neither.
+
+    A filter that was evaluated on a different number of points hides none: it is about to be evaluated again.
+    """
     probabilities = column_of(layer, "probability") if notes.threshold is not None else None
     shown = np.ones(1, np.bool_) if probabilities is None else np.asarray(probabilities >= notes.threshold)
-    return shown if notes.passing is None else notes.passing & shown
+    passing = notes.passing
+    return shown if passing is None or len(passing) != len(layer.data) else passing & shown
 
 
 def _placement(table: Localizations) -> dict[str, Any]:

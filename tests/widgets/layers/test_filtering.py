@@ -9,7 +9,7 @@ from napari.layers import Points
 from napari_subpixel import formats
 from napari_subpixel.analysis.filters import Filter
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.widgets.layers.filtering import n_above_threshold, set_filter
+from napari_subpixel.widgets.layers.filtering import all_hidden, n_above_threshold, set_filter
 from napari_subpixel.widgets.layers.points import notes_of, points_layer, set_threshold, table_of
 from napari_subpixel.widgets.writers import write_parquet
 
@@ -106,3 +106,54 @@ def test_a_copy_by_napari_keeps_the_filter_and_then_has_its_own() -> None:
     assert notes_of(layer).keep == KEEP
     assert not layer.shown.all()
     assert copy.shown.all()
+
+
+def test_a_filter_in_nm_is_evaluated_again_when_the_pixel_size_changes() -> None:
+    layer = points_layer(table(), name="found")
+    set_filter(layer, Filter.of("x < 2000"))
+    for size in (160.0, 50.0):
+        layer.scale = (1.0, size, size)
+        np.testing.assert_array_equal(layer.shown, table().x * size < 2000)
+    n = int(layer.shown.sum())
+    assert table_of(layer).provenance["filters"] == [{"keep": "x < 2000", "rows": 500, "kept": n}]
+
+
+def test_rows_of_another_number_of_points_are_not_taken() -> None:
+    layer = points_layer(table(), name="found")
+    passing = KEEP.mask(table())
+    layer.remove([0, 1])
+    set_filter(layer, KEEP, passing)
+    np.testing.assert_array_equal(layer.shown, passing[2:])
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_copy_by_napari_is_filtered_again_too(known: bool) -> None:
+    """Or, if it was changed before the plugin met it, is not said to be filtered."""
+    layer = points_layer(table(), name="found")
+    set_threshold(layer, 0.3)
+    set_filter(layer, KEEP)
+    copy = Points.create(*layer.as_layer_data_tuple())
+    if known:
+        notes_of(copy)
+    copy.selected_data = {0, 1}
+    copy.remove_selected()
+    assert (notes_of(copy).keep == KEEP) is known
+    set_threshold(copy, 0.5)
+    expected = table()["probability"][2:] >= np.float32(0.5)
+    np.testing.assert_array_equal(copy.shown, expected & KEEP.mask(table())[2:] if known else expected)
+
+
+@pytest.mark.parametrize(
+    ("keep", "threshold", "cause"),
+    [
+        ("photons < 0", 0.05, "by the filter"),
+        ("photons > 0", 1.1, "by the threshold"),
+        ("photons < 0", 0.5, "by the threshold and the filter"),
+    ],
+)
+def test_what_hides_all_points_is_named(keep: str, threshold: float, cause: str) -> None:
+    layer = points_layer(table(), name="found")
+    set_filter(layer, Filter.of(keep))
+    set_threshold(layer, threshold)
+    assert not layer.shown.any()
+    assert str(all_hidden(layer)) == f"found: all points are hidden {cause}"
