@@ -113,8 +113,8 @@ class WarningKind(Enum):
     """
 
     NEVER_MOVES = "never move: "
-    NO_EM_GAIN = "no EM gain is given"
-    DRIFT_CORRECTED = "are corrected for drift"
+    NO_EM_GAIN = "no EM gain above 1 is given"
+    DRIFT_CORRECTED = "corrected for drift"
 
     def __str__(self) -> str:
         return self.value

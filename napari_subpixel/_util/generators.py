@@ -6,7 +6,7 @@ import ast
 import functools
 import inspect
 from collections.abc import Callable, Generator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from typing import Any, ParamSpec, Protocol, TypeVar, cast, get_args
 
 Arguments = ParamSpec("Arguments")
@@ -111,3 +111,24 @@ def under_name(name: Name, steps: Generator[Any, None, Result]) -> Generator[Nam
             except StopIteration as end:
                 return end.value
             yield name
+
+
+def each_step_within(
+    context: Callable[[], AbstractContextManager[Any]], steps: Generator[Name, None, Result]
+) -> Generator[Name, None, Result]:
+    """Run a generator step by step, each step within a new context, and whatever happens between them outside.
+
+    Examples
+    --------
+    >>> from contextlib import nullcontext
+    >>> list(each_step_within(nullcontext, (letter for letter in "ab")))
+    ['a', 'b']
+    """
+    with closing(steps):
+        while True:
+            with context():
+                try:
+                    progress = next(steps)
+                except StopIteration as end:
+                    return end.value
+            yield progress

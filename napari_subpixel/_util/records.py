@@ -161,3 +161,10 @@ def read_document(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise InputError(f"{path}: expected sections such as 'camera:', got {type(document).__name__}")
     return document
+
+
+def whole_span(value: Any) -> tuple[int, int] | None:
+    """Return a pair of whole numbers, the second larger; None for anything else that a file may hold."""
+    if not isinstance(value, (list, tuple)) or len(value) != 2 or not all(type(end) is int for end in value):
+        return None
+    return (value[0], value[1]) if 0 <= value[0] < value[1] else None

@@ -75,7 +75,7 @@ def find_beads(localizations: Localizations) -> Beads:
     Returns
     -------
     Beads
-        None in movies of less than 50 frames.
+        Without rows in movies of fewer than 50 frames.
 
     Raises
     ------
@@ -83,20 +83,20 @@ def find_beads(localizations: Localizations) -> Beads:
         If the pixel size is not known.
     """
     size_nm = localizations.known_pixel_size_nm()
-    nothing = np.zeros(len(localizations), bool)
+    is_bead = np.zeros(len(localizations), bool)
     n_frames = int(np.ptp(localizations.frame)) + 1 if len(localizations) else 0
     if (
         n_frames < MIN_FRAMES
         or len(localizations) < MOST_FRAMES * n_frames
         or not np.ptp(localizations.yx, axis=0).any()
     ):
-        return Beads(nothing)
+        return Beads(is_bead)
     frame, place = localizations.frame - localizations.frame.min(), yx_to_nm(localizations.yx, size_nm)
     tracks = _tracks(frame, place, n_frames, _radius_nm(localizations, size_nm))
     beads = sorted((t for t in tracks if len(np.unique(frame[t])) >= MOST_FRAMES * n_frames), key=len, reverse=True)
     for rows in beads:
-        nothing[rows] = True
-    return Beads(nothing, tuple(_median(yx_to_px(place[rows], size_nm)) for rows in beads))
+        is_bead[rows] = True
+    return Beads(is_bead, tuple(_median(yx_to_px(place[rows], size_nm)) for rows in beads))
 
 
 def _radius_nm(localizations: Localizations, size_nm: PixelSize) -> float:
@@ -119,11 +119,13 @@ def _tracks(
     for rows in np.split(order, np.searchsorted(part[order], np.arange(1, n_parts))):
         if len(rows) < MOST_FRAMES * n_frames / n_parts:
             continue
+        points: list[NDArray[np.int64]] = []
         for fiducial in find_fiducials(frame[rows], place[rows], radius_nm, MOST_FRAMES, MAX_ROWS_PER_FRAME):
             centre = np.median(place[rows][fiducial.rows], axis=0)
             distance = np.hypot(*(place[rows] - centre).T)
             if _is_point(place[rows][fiducial.rows], distance, radius_nm):
-                _join(joined, rows[distance <= radius_nm], centre, place, STEP_RADII * radius_nm)
+                points.append(rows[distance <= radius_nm])
+        _join(joined, points, place, STEP_RADII * radius_nm)
     return [np.concatenate(track) for track in joined]
 
 
@@ -138,17 +140,24 @@ def _is_point(own: NDArray[np.float64], distance: NDArray[np.float64], radius_nm
 
 def _join(
     tracks: list[list[NDArray[np.int64]]],
-    rows: NDArray[np.int64],
-    centre: NDArray[np.float64],
+    points: list[NDArray[np.int64]],
     place: NDArray[np.float64],
     reach_nm: float,
 ) -> None:
-    """Add rows to the track that ends near them, or begin one."""
-    for track in tracks:
-        if np.hypot(*(np.median(place[track[-1]], axis=0) - centre)) <= reach_nm:
-            track.append(rows)
-            return
-    tracks.append([rows])
+    """Add the rows of each point of a part to the track that ends nearest, at most one to each, or begin one."""
+    ends = np.array([np.median(place[track[-1]], axis=0) for track in tracks]).reshape(-1, 2)
+    centres = np.array([np.median(place[rows], axis=0) for rows in points]).reshape(-1, 2)
+    distance = np.hypot(*(centres[:, None] - ends[None]).transpose(2, 0, 1))
+    joined: dict[int, int] = {}
+    for flat in np.argsort(distance, axis=None, kind="stable").tolist():
+        point, track = divmod(flat, len(tracks))
+        if distance[point, track] <= reach_nm and point not in joined and track not in joined.values():
+            joined[point] = track
+    for point, rows in enumerate(points):
+        if point in joined:
+            tracks[joined[point]].append(rows)
+        else:
+            tracks.append([rows])
 
 
 def _median(place: NDArray[np.float64]) -> tuple[float, float]:

@@ -15,7 +15,9 @@ from napari_subpixel._util.files import atomic_output
 from napari_subpixel.analysis.link_kernels import dark_times
 from napari_subpixel.analysis.link_statistics import grid_shape
 from napari_subpixel.analysis.linking import Linked
+from napari_subpixel.analysis.parts import covered_frames
 from napari_subpixel.errors import InputError
+from napari_subpixel.localizations import Localizations
 
 #: Molecules within this squared distance in variances of both were at one place: 99%.
 WITHIN_SQUARED = 9.21
@@ -42,29 +44,29 @@ class BlinkingTimes:
     off_frames : ndarray of int64, shape (N,)
         Dark frames at its place since the molecule before; -1 where none was there before.
     dark_until_end : ndarray of int64, shape (N,)
-        Dark frames at its place from its last frame to the end of the movie; -1 where another came.
-    n_frames : int
-        Of the movie, to the last frame with a row at least.
+        Dark frames at its place from its last frame to the end of what the table covers; -1 where another came.
+    stop : int
+        The frame after the last one that the table covers: of a part of a movie, that part's end.
     """
 
     first_frame: NDArray[np.int64]
     on_frames: NDArray[np.int64]
     off_frames: NDArray[np.int64]
     dark_until_end: NDArray[np.int64]
-    n_frames: int
+    stop: int
 
     @property
     def on(self) -> DurationStatistics:
-        """Of the on times; those of molecules that are on in the last frame are cut."""
-        left = self.n_frames - self.first_frame
+        """Of the on times; those of molecules that are on in the last frame covered are cut."""
+        left = self.stop - self.first_frame
         return DurationStatistics(self.on_frames, self.on_frames == left, left, 1)
 
     @property
     def off(self) -> DurationStatistics:
-        """Of the off times; those that last to the end of the movie are cut."""
+        """Of the off times; those that last to the end of what the table covers are cut."""
         after, cut = self.off_frames >= 0, self.dark_until_end > 0
         whole, until_end = self.off_frames[after], self.dark_until_end[cut]
-        left = np.concatenate([self.n_frames - self.first_frame[after] + whole, until_end])
+        left = np.concatenate([self.stop - self.first_frame[after] + whole, until_end])
         is_cut = np.arange(len(left)) >= len(whole)
         return DurationStatistics(np.concatenate([whole, until_end]), is_cut, left, 0)
 
@@ -152,7 +154,7 @@ def blinking_times(linked: Linked) -> BlinkingTimes:
     """
     molecules = linked.molecules
     first, last = molecules["first_frame"], molecules["last_frame"]
-    n_frames = max(molecules.n_frames or 0, int(last.max()) + 1 if len(last) else 0)
+    stop = _stop_of(molecules)
     # The numbers of molecules are in the order of their first frames.
     off, until_end = (np.full(len(molecules), -1, np.int64) for _ in range(2))
     if len(molecules) and not math.isnan(linked.uncertainty_factor):
@@ -166,8 +168,16 @@ def blinking_times(linked: Linked) -> BlinkingTimes:
         if good.any():
             search = cell, *grid_shape(y, x, cell), WITHIN_SQUARED, FOLLOWED_SQUARED
             off[good], followed = dark_times(first[good], last[good], y, x, vy, vx, *search)
-            until_end[good] = np.where(followed, -1, n_frames - 1 - last[good])
-    return BlinkingTimes(first, last - first + 1, off, until_end, n_frames)
+            until_end[good] = np.where(followed, -1, stop - 1 - last[good])
+    return BlinkingTimes(first, last - first + 1, off, until_end, stop)
+
+
+def _stop_of(molecules: Localizations) -> int:
+    """Return the frame after the last one that a table covers: the end of its part of the movie, or of all of it."""
+    last = molecules["last_frame"]
+    after = int(last.max()) + 1 if len(last) else 0
+    covered = covered_frames(molecules)
+    return max(after, (molecules.n_frames or 0) if covered is None else covered[1])
 
 
 def write_times(path: str | Path, times: BlinkingTimes) -> None:

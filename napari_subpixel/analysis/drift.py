@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_subpixel._util.blas_threads import one_blas_thread
-from napari_subpixel._util.generators import stepwise
+from napari_subpixel._util.generators import each_step_within, stepwise
 from napari_subpixel.analysis.blinks import RADIUS_SIGMAS as SCATTER_SIGMAS
 from napari_subpixel.analysis.blinks import Events, linked_scatter, merge_blinks, scatter_over_uncertainty
 from napari_subpixel.analysis.climbing import Fit, refined
@@ -110,7 +110,7 @@ def estimate_drift(
     PixelSizeError
         If the pixel size is not known.
     CorrectedTableError
-        If drift that was estimated in the same way is subtracted already.
+        If drift that was estimated in the same way is subtracted already, or that of a trace, which may have been.
     TooFewMoleculesError
         If the rows are too few, or overlap too little, to say anything of a drift; if there is no fiducial.
     InputError
@@ -121,10 +121,11 @@ def estimate_drift(
     n_frames = max(localizations.n_frames or 0, int(rows.frame.max()) + 1)
     size = localizations.known_pixel_size_nm()
     picks = None if isinstance(fiducials, bool) else yx_to_nm(checked_picks(fiducials), size)
-    with one_blas_thread():
-        if fiducials is False:
-            return (yield from _by_molecules(rows, n_frames, np.random.default_rng(seed)))
-        return (yield from _by_fiducials(rows, n_frames, picks, size))
+    if fiducials is False:
+        steps = _by_molecules(rows, n_frames, np.random.default_rng(seed))
+    else:
+        steps = _by_fiducials(rows, n_frames, picks, size)
+    return (yield from each_step_within(one_blas_thread, steps))
 
 
 def checked_picks(picks: ArrayLike) -> NDArray[np.float64]:
@@ -139,11 +140,12 @@ def _check_not_corrected(localizations: Localizations, method: str) -> None:
     """Refuse a table that was fitted in the same way: its rows agree too well for what is left of the drift to show."""
     about = localizations.provenance.get("drift")
     before = about.get("method", method) if isinstance(about, dict) else method
-    if is_corrected(localizations) and before == method:
-        raise CorrectedTableError(
-            f"drift was estimated from these {method} and subtracted already: a second curve would promise an error "
-            "far below its own"
-        )
+    if not is_corrected(localizations) or before not in (method, "trace"):
+        return
+    how = f"by a trace that may be of these {method}" if before == "trace" else f"as estimated from these {method}"
+    raise CorrectedTableError(
+        f"drift was subtracted already, {how}: a second curve would promise an error far below its own"
+    )
 
 
 def _knots(rows: _Rows) -> Knots:
@@ -216,8 +218,11 @@ def _by_fiducials(
 def _check_picked(fiducial: Fiducial, pick: NDArray[np.float64], size_nm: PixelSize, reach: float) -> None:
     if len(fiducial.rows) < FEWEST_ROWS:
         y, x = yx_to_px(pick, size_nm)
-        many = f" but {len(fiducial.rows)} rows" if len(fiducial.rows) else ""
-        raise TooFewMoleculesError(f"there is no fiducial{many} within {reach:.0f} nm of y {y:g}, x {x:g} px")
+        where = f"within {reach:.0f} nm of y {y:g}, x {x:g} px"
+        if not (n := len(fiducial.rows)):
+            raise TooFewMoleculesError(f"there is no fiducial {where}")
+        few = "is only 1 row" if n == 1 else f"are only {n} rows"
+        raise TooFewMoleculesError(f"there {few} {where}: no fiducial")
 
 
 def _of_picks(found: list[Fiducial], places: list[NDArray[np.float64]], frame: NDArray[np.int64]) -> tuple[str, ...]:

@@ -332,7 +332,7 @@ def dark_times(
         for row in range(-1, 2):
             for column in range(-1, 2):
                 j = head[cell_index(y[i] + row * cell, x[i] + column * cell, cell, down, across)]
-                # The newest is the one before, unless it is on still: no molecule waits for itself.
+                # All of them: one that is on still is none before, and each of the others is followed.
                 while j >= 0:
                     dy, dx = y[i] - y[j], x[i] - x[j]
                     q = dy * dy / (vy[i] + vy[j]) + dx * dx / (vx[i] + vx[j])
@@ -340,7 +340,6 @@ def dark_times(
                         followed[j] = True
                         if q <= within:
                             end = max(end, last[j])
-                            break
                     j = older[j]
         if end >= 0:
             dark[i] = first[i] - end - 1

@@ -1,4 +1,8 @@
-"""Linking in ranges of frames, on all processors; the molecules are those of linking in one go."""
+"""Linking in ranges of frames, on all processors.
+
+The molecules are those of linking in one go as far as the frames before a range, `FRAMES_BEFORE` or `GAPS_BEFORE` gaps,
+suffice for them no longer to depend on where it began: nearly all, not by proof all.
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from napari_subpixel._util.records import whole_span
 from napari_subpixel.analysis.filters import noted
 from napari_subpixel.coordinates import Roi, within_roi
 from napari_subpixel.errors import InputError
@@ -84,6 +85,11 @@ def keep_region(table: Localizations, roi: Roi) -> Localizations:
     before = table.provenance.get("roi") or (None, None)
     sides = [_overlap(side, known, None) for side, known in zip(roi, before, strict=True)]
     return _covering(kept, "roi", None if None in sides else sides)
+
+
+def covered_frames(table: Localizations) -> tuple[int, int] | None:
+    """Return the first frame that a table covers by its provenance and the one after the last; None if not known."""
+    return whole_span(table.provenance.get("frames"))
 
 
 def _overlap(span: tuple[int | None, int | None], before: Any, length: int | None) -> list[int] | None:

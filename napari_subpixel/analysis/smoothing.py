@@ -172,6 +172,9 @@ def log_prior(
     for order, which, rates in _by_order(tried):
         spectrum = _Spectrum(quadratic.information, knots.precision(Stiffness(order, 1.0)), gauge)
         bent = spectrum.values > LEAST_BENT * spectrum.values.max()
+        if not bent.any():  # two knots have no bend, and every stiffness gives the same curve
+            result[which] = 0.0
+            continue
         result[which] = 0.5 * np.log(np.maximum((spectrum.shrinkage(rates)[bent] ** 2).mean(axis=0), LEAST_PRIOR))
     return result
 

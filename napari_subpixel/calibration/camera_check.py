@@ -95,9 +95,11 @@ def without_read_noise(fit: NoiseFit, camera: Camera) -> tuple[Camera | None, st
     warning : str
         That it does not; empty where it fits.
     """
+    if not (np.isfinite(fit.variance) and fit.variance > 0):  # the movie does not show it
+        return None, ""
     even = camera.uniform()
     given_e = float(np.median(camera.read_noise_e))
-    most_e = max(fit.variance, 0.0) ** 0.5 * float(even.electrons_per_adu)
+    most_e = fit.variance**0.5 * float(even.electrons_per_adu)
     if given_e <= MAX_READ_NOISE * most_e:
         return None, ""
     return replace(even, read_noise_e=0.0), (

@@ -11,7 +11,13 @@ from napari_subpixel.errors import WarningKind
 #: Names of cameras that multiply electrons, and of their kind.
 EMCCDS = re.compile(r"\bem-?ccd|ixon|imagem\b|\bevolve\b|\bproem\b|\bhnu\b", re.IGNORECASE)
 #: Names of settings that are the gain of the multiplication.
-EM_GAINS = re.compile(r"(\bem|-em|multipl)[\w\s-]*gain|emgain|multiplier", re.IGNORECASE)
+EM_GAINS = re.compile(
+    r"(?<![a-z])em[-_\s]?(ccd|real)?[-_\s]?gain"
+    r"|(?-i:EM[-_]?Gain)"
+    r"|multipl(ier|ication|ying)[-_\s]?gain"
+    r"|(^|camera[-_\s]?)(em[-_\s]?)?multiplier$",
+    re.IGNORECASE,
+)
 
 
 def em_gain_warning(camera: Camera, notes: Mapping[str, str], unknown: Collection[str]) -> str:

@@ -106,7 +106,7 @@ def discounted(
     """
     dim = _is_dim(points, read_variance, sigma_px)
     if not dim.any():
-        return points
+        return points.take(points.probability >= threshold)
     alone = 1 - _crowding(points, sigma_px, max(threshold, SUSPECTED_PROBABILITY))
     values = _where(dim & (alone > 0), counts, read_variance, sigma_px, points)
     by_noise = alone * (1 - _ramp((values - limit) / FALL + 1))

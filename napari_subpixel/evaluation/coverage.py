@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from napari_subpixel._util.records import whole_span
 from napari_subpixel.coordinates import Roi
 from napari_subpixel.localizations import Localizations
 
@@ -13,7 +12,7 @@ Frames = tuple[int | None, int | None] | None
 
 def detected_frames(found: Localizations) -> tuple[int, int] | None:
     """Return the first frame that was detected and the one after the last; None for a whole movie, or if not known."""
-    span = _span(found.provenance.get("frames"))
+    span = whole_span(found.provenance.get("frames"))
     return None if span == (0, found.n_frames) else span
 
 
@@ -22,7 +21,7 @@ def detected_region(found: Localizations) -> Roi | None:
     sides = found.provenance.get("roi")
     if not isinstance(sides, (list, tuple)) or len(sides) != 2:
         return None
-    y, x = _span(sides[0]), _span(sides[1])
+    y, x = whole_span(sides[0]), whole_span(sides[1])
     if y is None or x is None or (y[1] - y[0], x[1] - x[0]) == found.frame_shape:
         return None
     return y, x
@@ -30,7 +29,7 @@ def detected_region(found: Localizations) -> Roi | None:
 
 def frames_to_score(found: Localizations, asked: Frames) -> Frames:
     """Return the requested frames; where an end is left open, only as far as was detected."""
-    detected = detected_frames(found) or _span((0, found.n_frames))
+    detected = detected_frames(found) or whole_span((0, found.n_frames))
     if detected is None:
         return asked
     start, stop = (end if given is None else given for given, end in zip(asked or (None, None), detected, strict=True))
@@ -99,10 +98,3 @@ def reaches_beyond(detected: tuple[int, int], frames: Frames) -> bool:
     """Say whether frames reach beyond those that were detected; an open end does."""
     start, stop = frames or (None, None)
     return (start or 0) < detected[0] or stop is None or stop > detected[1]
-
-
-def _span(value: Any) -> tuple[int, int] | None:
-    """Return a pair of whole numbers, the second larger; None for anything else that a file may hold."""
-    if not isinstance(value, (list, tuple)) or len(value) != 2 or not all(type(end) is int for end in value):
-        return None
-    return (value[0], value[1]) if 0 <= value[0] < value[1] else None

@@ -161,7 +161,7 @@ def sampled_match(
         If there are too many candidates for pairs in one frame.
     """
     frames = np.unique(found.frame)
-    kept = frames[:: -(-found.row.size // at_most)]
+    kept = frames[:: max(1, -(-found.row.size // at_most))]
     mine = found.select(np.isin(found.frame, kept))
     others = real.select(np.isin(real.frame, kept)) if kept.size < frames.size else real
     pairs = match(mine.frame, mine.yx_nm, others.frame, others.yx_nm, tolerance_nm, pairing)

@@ -26,7 +26,7 @@ def drift_warning(found: Points, real: Points, tolerance_nm: float, pairing: Pai
     pairing : {"optimal", "greedy"}
     """
     drifts = _drift_nm(found), _drift_nm(real)
-    if (drifts[0] is None) == (drifts[1] is None):
+    if (drifts[0] is None) == (drifts[1] is None) or not (found.row.size and real.row.size):
         return ()
     restored = [
         points if drift is None else points.moved(drift) for points, drift in zip((found, real), drifts, strict=True)
@@ -38,10 +38,11 @@ def drift_warning(found: Points, real: Points, tolerance_nm: float, pairing: Pai
         return ()
     if not is_much_better(after, before):
         return ()
-    which = ("the localizations", "the truth") if drifts[1] is None else ("the positions of the truth", "the others")
+    found_are, real_is = "the localizations are", "the truth is"
+    corrected, other = (found_are, real_is) if drifts[1] is None else (real_is, found_are)
     return (
-        f"{which[0]} {WarningKind.DRIFT_CORRECTED} and {which[1]} {'is' if drifts[1] is None else 'are'} not: at the "
-        f"original positions Jaccard is {after.jaccard:.2f} instead of {before.jaccard:.2f} within {tolerance_nm:g} nm",
+        f"{corrected} {WarningKind.DRIFT_CORRECTED} and {other} not: at the original positions Jaccard is "
+        f"{after.jaccard:.2f} instead of {before.jaccard:.2f} within {tolerance_nm:g} nm",
     )
 
 

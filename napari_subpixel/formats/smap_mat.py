@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 
 from napari_subpixel._util.files import first_bytes
 from napari_subpixel._util.records import naming
-from napari_subpixel.coordinates import CENTRE_AT_ZERO, nm_to_px
+from napari_subpixel.coordinates import (
+    CENTRE_AT_ZERO,
+    PixelSize,
+    checked_pixel_size,
+    mean_pixel_size,
+    nm_to_px,
+    pixel_size_yx,
+)
 from napari_subpixel.errors import InputError, PixelSizeError, TableWarning
 from napari_subpixel.formats import notes
 from napari_subpixel.formats.flavours import ORIGINS
@@ -42,8 +49,6 @@ WIDTHS_NM = ("PSFxnm", "PSFynm")
 IN_PIXELS = ("xpix", "ypix", "PSFxpix", "PSFypix", "xpixerr", "ypixerr", "xerrpix", "yerrpix")
 #: Which of several movies a row is of.
 MOVIE = "filenumber"
-#: Sizes of a pixel along x and y that differ by less than this share are the same.
-SQUARE = 1e-6
 
 
 class _Saved(NamedTuple):
@@ -58,15 +63,15 @@ def recognises(path: str | Path) -> bool:
     return VARIABLE in _variables(Path(path))
 
 
-def read(path: str | Path, *, pixel_size_nm: float | None = None, skip_invalid: bool = False) -> Localizations:
+def read(path: str | Path, *, pixel_size_nm: PixelSize | None = None, skip_invalid: bool = False) -> Localizations:
     """Read a table of SMAP.
 
     Parameters
     ----------
     path : path-like
         The .mat file.
-    pixel_size_nm : float, optional
-        Width of a camera pixel in nm, in place of the one in the file.
+    pixel_size_nm : float or (float, float), optional
+        Width of a camera pixel in nm, or height and width, in place of the one in the file.
     skip_invalid : bool
         Whether rows without a finite frame, y or x are left out, with a warning.
 
@@ -74,7 +79,7 @@ def read(path: str | Path, *, pixel_size_nm: float | None = None, skip_invalid: 
     -------
     Localizations
         Positions are those in the movie: where the camera recorded a region of its chip, that is subtracted, with a
-        warning. Where pixels are not square the pixel size stays unknown unless it is given.
+        warning.
 
     Raises
     ------
@@ -88,18 +93,18 @@ def read(path: str | Path, *, pixel_size_nm: float | None = None, skip_invalid: 
         )
     with naming(path):
         saved = _saved(path)
-        sizes = _pixel_sizes_nm(saved.about, pixel_size_nm)
+        size = _pixel_size_nm(saved.about, pixel_size_nm)
         start, shape = _region(saved.about)
-        n_frames = saved.about["numberOfFrames"]
+        n_frames = _whole(saved.about["numberOfFrames"])
         about: dict[str, Any] = {
-            "pixel_size_nm": sizes[0] if abs(sizes[0] - sizes[1]) <= SQUARE * sizes[0] else None,
+            "pixel_size_nm": size,
             "frame_shape": shape,
-            "n_frames": int(n_frames[0]) if n_frames.size and n_frames[0] >= 1 else None,
+            "n_frames": n_frames,
             "provenance": {"read_as": "SMAP mat"},
         }
-        for said in _to_be_said(saved, sizes, start):
+        for said in _to_be_said(saved, start):
             warnings.warn(f"{path}: {said}", TableWarning, stacklevel=3)
-        columns = _columns(saved.columns, sizes, start)
+        columns = _columns(saved.columns, size, start)
         if skip_invalid:
             columns = notes.finite_rows(path, columns, about)
         first = np.nanmin(columns["frame"], initial=np.inf)
@@ -111,15 +116,11 @@ def read(path: str | Path, *, pixel_size_nm: float | None = None, skip_invalid: 
         return Localizations(ours, extra=columns, **about)
 
 
-def _to_be_said(saved: _Saved, sizes: tuple[float, float], start: tuple[int, int]) -> list[str]:
+def _to_be_said(saved: _Saved, start: tuple[int, int]) -> list[str]:
     """Return what was assumed, and what to take care of."""
     words = []
     if any(start):
         words.append(f"the camera's region begins at y {start[0]}, x {start[1]} px of its chip, which is subtracted")
-    if abs(sizes[0] - sizes[1]) > SQUARE * sizes[0]:
-        words.append(
-            f"pixels of {sizes[0]:g} x {sizes[1]:g} nm (height x width) are not square: the pixel size is left unknown"
-        )
     n_movies = len(np.unique(saved.columns[MOVIE])) if MOVIE in saved.columns else 1
     if n_movies > 1:
         words.append(
@@ -128,28 +129,26 @@ def _to_be_said(saved: _Saved, sizes: tuple[float, float], start: tuple[int, int
     return words
 
 
-def _columns(
-    saved: Mapping[str, NDArray[Any]], sizes: tuple[float, float], start: tuple[int, int]
-) -> dict[str, NDArray[Any]]:
+def _columns(saved: Mapping[str, NDArray[Any]], size_nm: PixelSize, start: tuple[int, int]) -> dict[str, NDArray[Any]]:
     """Return our columns, and the file's own under their names."""
     origin = ORIGINS["smap"]
     columns: dict[str, NDArray[Any]] = {"frame": saved["frame"].astype(np.float64) - origin.first_frame}
-    for axis, size, first in zip("yx", sizes, start, strict=True):
+    for axis, size, first in zip("yx", pixel_size_yx(size_nm), start, strict=True):
         columns[axis] = nm_to_px(saved[f"{axis}nm"], size, first_centre_px=origin.first_centre_px + first)
         name = next((name for name in LENGTHS_NM[f"{axis}_uncertainty"] if name in saved), None)
         if name is not None:
             columns[f"{axis}_uncertainty"] = nm_to_px(saved[name], size, first_centre_px=CENTRE_AT_ZERO)
     columns |= {ours: saved[name] for name, ours in AS_THEY_ARE.items() if name in saved}
-    if widths := [saved[name] / size for name, size in zip(WIDTHS_NM, reversed(sizes), strict=True) if name in saved]:
-        columns["sigma"] = np.mean(widths, axis=0)
+    if widths := [saved[name] for name in WIDTHS_NM if name in saved]:
+        columns["sigma"] = np.mean(widths, axis=0) / mean_pixel_size(size_nm)
     taken = {*NEEDED, *AS_THEY_ARE, *WIDTHS_NM, *IN_PIXELS, *(name for names in LENGTHS_NM.values() for name in names)}
     return columns | {name: values for name, values in saved.items() if name not in taken and name not in COLUMNS}
 
 
-def _pixel_sizes_nm(about: Mapping[str, NDArray[np.float64]], given: float | None) -> tuple[float, float]:
-    """Return height and width of a pixel."""
+def _pixel_size_nm(about: Mapping[str, NDArray[np.float64]], given: PixelSize | None) -> PixelSize:
+    """Return the size of a pixel, height and width where they differ."""
     if given is not None:
-        return given, given
+        return checked_pixel_size(given)
     size = about["cam_pixelsize_um"] if about["cam_pixelsize_um"].size else about["pixsize"]
     if not size.size:
         raise PixelSizeError("positions are in nm and the pixel size is not known")
@@ -157,18 +156,22 @@ def _pixel_sizes_nm(about: Mapping[str, NDArray[np.float64]], given: float | Non
         raise InputError(f"cam_pixelsize_um must be the width and height of a pixel in um, got {size.tolist()}")
     # Whole nm are not quite such in um.
     x, y = (float(f"{1000 * side:.10g}") for side in (size[0], size[-1]))
-    return y, x
+    return checked_pixel_size((y, x))
 
 
 def _region(about: Mapping[str, NDArray[np.float64]]) -> tuple[tuple[int, int], tuple[int, int] | None]:
     """Return the first row and column of the chip that were recorded, and the shape of the frames where it is known."""
     roi = about["roi"]
     if roi.size != 4 or not np.isfinite(roi).all():
-        sides = [about[name] for name in ("Height", "Width")]
-        known = all(side.size == 1 and side[0] >= 1 for side in sides)
-        return (0, 0), (int(sides[0][0]), int(sides[1][0])) if known else None
+        height, width = (_whole(about[name]) for name in ("Height", "Width"))
+        return (0, 0), None if height is None or width is None else (height, width)
     x, y, width, height = (int(number) for number in roi)
     return (y, x), (height, width) if height >= 1 and width >= 1 else None
+
+
+def _whole(number: NDArray[np.float64]) -> int | None:
+    """Return a number of frames or pixels; None where there is none from 1 on."""
+    return int(number[0]) if number.size and np.isfinite(number[0]) and number[0] >= 1 else None
 
 
 # -- MATLAB's files ---------------------------------------------------------------------------------------------------

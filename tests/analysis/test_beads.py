@@ -69,3 +69,13 @@ def test_what_is_no_bead_is_kept(sites) -> None:
     busy_sites = blinking(n_events=20_000, n_frames=N_FRAMES, sites=300, seed=5).table
     for table in (sites, long_lived, busy_sites, crowded_filament(rng), sites[:0], sites[:1]):
         assert not find_beads(table).rows.any()
+
+
+def test_two_beads_near_each_other_stay_two_where_the_sample_drifts() -> None:
+    def stepping(x_px: float, seed: int) -> Localizations:
+        rows = bead((20.0, x_px), seed=seed)
+        return rows.with_columns(x=rows.x + 0.9 * (rows.frame * 10 // N_FRAMES))
+
+    beads = find_beads(concat([stepping(31.0, 0), stepping(33.0, 1)]))
+    assert beads.rows.mean() > 0.98
+    assert [place[1] for place in beads.places] == pytest.approx([31 + 4.05, 33 + 4.05], abs=0.6)

@@ -383,9 +383,23 @@ def test_a_second_curve_from_the_same_molecules_is_refused_and_one_from_other_so
                           pixel_size_nm=100)  # fmt: skip
     curve = estimate_drift(beads, fiducials=True)
     corrected = curve.correct(beads)
-    with pytest.raises(CorrectedTableError, match="estimated from these fiducials and subtracted already"):
+    with pytest.raises(CorrectedTableError, match="subtracted already, as estimated from these fiducials"):
         estimate_drift(corrected, fiducials=True)
+    with pytest.raises(CorrectedTableError, match="by a trace that may be of these fiducials"):
+        estimate_drift(replace(curve, method="trace").correct(beads), fiducials=True)
     by_molecules = replace(curve, method="molecules").correct(beads)
     with pytest.raises(CorrectedTableError):
         estimate_drift(by_molecules)
     assert abs(estimate_drift(by_molecules, fiducials=True).y_nm).max() < 5
+
+
+def test_two_frames_have_a_curve(rng):
+    places = rng.uniform(5, 60, (300, 2))
+    both = np.concatenate([places, places + np.array([0.2, -0.1])]) + rng.normal(0, 0.05, (600, 2))
+    columns = {"frame": np.repeat([0, 1], 300), "y": both[:, 0], "x": both[:, 1]}
+    sigma = np.full(600, 0.05)
+    table = Localizations({**columns, "y_uncertainty": sigma, "x_uncertainty": sigma}, pixel_size_nm=100)
+    curve = estimate_drift(table)
+    assert len(curve) == 2
+    assert np.diff(curve.y_nm)[0] == pytest.approx(20, abs=3)
+    assert np.diff(curve.x_nm)[0] == pytest.approx(-10, abs=3)

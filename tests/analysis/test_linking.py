@@ -8,6 +8,7 @@ import pytest
 from napari_subpixel.analysis import link_ranges
 from napari_subpixel.analysis.blinking import blinking_times, plot_times, write_times
 from napari_subpixel.analysis.linking import link
+from napari_subpixel.analysis.parts import keep_frames
 from napari_subpixel.errors import InputError, LinkDistanceError, PixelSizeError
 from napari_subpixel.localizations import Localizations, concat
 
@@ -245,6 +246,25 @@ def test_on_and_off_times_are_those_simulated(tmp_path):
     plot_times(tmp_path / "times.png", times)
     plot_times(tmp_path / "none.png", blinking_times(link(table[:0])))
     assert (tmp_path / "times.png").stat().st_size > 5000
+
+
+def test_times_of_a_part_of_a_movie_end_with_the_part():
+    table = blinking(sites=60, n_events=3000, n_frames=6000, on_frames=4.0, sigma_nm=4.0, seed=3).table
+    whole, part = (blinking_times(link(t)) for t in (table, keep_frames(table, 0, 1500)))
+    assert part.stop == 1500
+    assert part.dark_until_end.max() < 1500
+    assert part.off.mean_with_cut == pytest.approx(whole.off.mean_with_cut, rel=0.15)
+    ends = keep_frames(table, 0, int(table.frame[len(table) // 2]) + 1)
+    assert blinking_times(link(ends)).on.is_cut.any()
+
+
+def test_each_molecule_at_a_place_is_followed_and_not_only_the_newest():
+    columns = {"frame": [0, 0, 9], "y": [5.0, 5.0, 5.0], "x": [5.0, 5.6, 5.3]}
+    sigma = np.full(3, 0.1)
+    table = Localizations({**columns, "y_uncertainty": sigma, "x_uncertainty": sigma}, pixel_size_nm=100, n_frames=50)
+    times = blinking_times(link(table, max_dark_frames=0))
+    assert times.off_frames.tolist() == [-1, -1, 8]
+    assert times.dark_until_end.tolist() == [-1, -1, 40]
 
 
 @pytest.mark.parametrize(

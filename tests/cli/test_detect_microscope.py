@@ -193,21 +193,22 @@ def test_no_molecule_at_all_is_a_warning(detect, movie, rng):
 def test_an_emccd_without_its_gain_is_a_warning_with_consequence_and_flag(detect, movie, tmp_path):
     named = tmp_path / "ours.yaml"
     named.write_text("camera: {name: Andor iXon 897, baseline: 100}\n")
-    (warning,) = (line for line in detect("--camera", named) if "no EM gain is given" in line)
+    (warning,) = (line for line in detect("--camera", named) if "no EM gain above 1 is given" in line)
     assert warning == (
-        "warning: cell.tif: the camera seems to be an EMCCD (its name is 'Andor iXon 897'), and no EM gain is given: "
-        "its noise is doubled, and so photons are about half of what they should be; give --em-gain"
+        "warning: cell.tif: the camera seems to be an EMCCD (its name is 'Andor iXon 897'), and no EM gain above 1 is "
+        "given: its noise is doubled, and so photons are about half of what they should be; give --em-gain"
     )
     frames = tifffile.imread(movie)
     tag = (51123, 2, None, json.dumps({"Camera": "Andor", "Andor-EMGain": "300"}), True)
     about = "ImageJ=1.53\nimages=40\nframes=40\n"
     tifffile.imwrite(movie, frames, description=about, metadata=None, extratags=[tag])
     given = ("--pixel-size-nm", 100, "--electrons-per-adu", 0.5)
-    (warning,) = (line for line in detect(*given) if "no EM gain is given" in line)
+    (warning,) = (line for line in detect(*given) if "no EM gain above 1 is given" in line)
     assert (
-        "(the movie's metadata have Andor-EMGain 300), and no EM gain is given: photons are too many by as" in warning
+        "(the movie's metadata have Andor-EMGain 300), and no EM gain above 1 is given: photons are too many by as"
+        in warning
     )
-    assert not any("no EM gain is given" in line for line in detect("--em-gain", 300, *given))
+    assert not any("no EM gain above 1 is given" in line for line in detect("--em-gain", 300, *given))
 
 
 def test_a_given_psf_that_does_not_fit_is_not_among_the_flags_that_do(detect):

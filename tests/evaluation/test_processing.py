@@ -39,8 +39,9 @@ def test_a_table_corrected_for_drift_does_not_match_a_truth_that_is_not_and_the_
     assert "Jaccard is 1.00 instead of 0.0" in warning
     assert evaluate(corrected, line(300.0).correct(truth), 50).warnings == ()
     assert evaluate(undo_drift(corrected), truth, 50).warnings == ()
+    assert evaluate(corrected[:0], truth, 50)[0].true_positives == 0
     (reverse,) = evaluate(found, line(300.0).correct(truth), 50).warnings
-    assert reverse.startswith("the positions of the truth are corrected for drift and the others are not: at the")
+    assert reverse.startswith("the truth is corrected for drift and the localizations are not: at the")
 
 
 def test_a_correction_that_leads_to_the_truth_is_no_fault():

@@ -92,6 +92,23 @@ def test_the_pixel_size_can_be_given_and_is_asked_for(write: Any, tmp_path: Path
     assert formats.read(path, pixel_size_nm=50).x.tolist() == [14, 7]
 
 
+@pytest.mark.filterwarnings("error")
+def test_pixels_that_are_not_square_are_read_with_their_height_and_width(write: Any, tmp_path: Path) -> None:
+    by_file = formats.read(write(tmp_path / "a.mat", LOC, {**INFO, "cam_pixelsize_um": np.array([0.1, 0.12])}))
+    given = formats.read(write(tmp_path / "b.mat", LOC, INFO), pixel_size_nm=(120.0, 100.0))
+    for back in (by_file, given):
+        assert back.pixel_size_nm == (120, 100)
+        assert back.yx == pytest.approx(np.array([[225 / 120 - 1, 6.5], [1.5, 3.0]]))
+        assert back["y_uncertainty"] == pytest.approx([10 / 120, 20 / 120])
+        assert back["sigma"] == pytest.approx(np.array([130, 140]) / np.sqrt(120 * 100))
+
+
+def test_numbers_that_are_not_finite_are_unknown(write: Any, tmp_path: Path) -> None:
+    endless = {"cam_pixelsize_um": INFO["cam_pixelsize_um"], "numberOfFrames": np.inf, "Height": np.inf, "Width": 33.0}
+    back = formats.read(write(tmp_path / "a.mat", LOC, endless))
+    assert (back.n_frames, back.frame_shape) == (None, None)
+
+
 def test_what_is_no_table_of_smap_is_refused_by_what_was_found(write: Any, tmp_path: Path) -> None:
     path = write(tmp_path / "a.mat", {"frame": LOC["frame"], "xnm": LOC["xnm"]}, INFO)
     with pytest.raises(InputError, match=r"a\.mat: missing ynm in saveloc\.loc; there are frame, xnm"):
