@@ -160,6 +160,11 @@ def values_in(table: Localizations, source: Source, rows: slice = slice(None)) -
         Where the table has it.
     rows : slice
         Which rows.
+
+    Raises
+    ------
+    PixelSizeError
+        If the quantity is in nm, the table in pixels, and their size is not known.
     """
     if not source.columns:
         return np.zeros(len(range(*rows.indices(len(table)))), np.int64), False

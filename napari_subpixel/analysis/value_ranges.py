@@ -25,6 +25,8 @@ def value_ranges(rows_filter: Filter, table: Localizations) -> str:
     ------
     FilterError
         If the table has no such column.
+    PixelSizeError
+        If a quantity is in nm, the table in pixels, and their size is not known.
 
     Examples
     --------

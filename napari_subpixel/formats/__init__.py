@@ -198,7 +198,17 @@ READ_FORMATS: tuple[ReadFormat, ...] = (
 
 
 def format_for(path: str | Path) -> Format:
-    """Return the format that is written under a path's suffix, or raise `InputError` that lists the known ones."""
+    """Return the format that is written under a path's suffix.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Raises
+    ------
+    InputError
+        If the suffix is none of the known ones, which it lists.
+    """
     suffix = Path(path).suffix.lower()
     for format_ in FORMATS.values():
         if suffix in format_.suffixes:
@@ -207,7 +217,17 @@ def format_for(path: str | Path) -> Format:
 
 
 def read_format_for(path: str | Path) -> ReadFormat:
-    """Return the format that is read from a path's suffix, or raise `InputError` that lists the known ones."""
+    """Return the format that is read from a path's suffix.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Raises
+    ------
+    InputError
+        If the suffix is none of the known ones, which it lists.
+    """
     suffix = Path(path).suffix.lower()
     for format_ in READ_FORMATS:
         if suffix in format_.read_suffixes:

@@ -164,6 +164,11 @@ class MoleculeViews:
             One of `napari_subpixel.rendering.colours.COLORMAPS`.
         value_range : (float or None, float or None)
             Quantity of the first and of the last colour; None: the 1% and the 99% quantile of the chosen rows.
+
+        Raises
+        ------
+        InputError
+            If there is no such colormap, or the range has no width.
         """
         self._cell_sums = self._step = self._colours = self._known = self.value_range = None
         if values is None:
