@@ -63,7 +63,12 @@ class ArraySource:
             key[self._axes.time] = slice(frames.start, frames.stop)
         key[self._axes.y] = slice(rows.start, rows.stop)
         key[self._axes.x] = slice(None)
-        part = np.asarray(self._array[tuple(key)]).astype(self.dtype, copy=False)
+        taken = self._array[tuple(key)]
+        if hasattr(taken, "__dask_graph__"):
+            # Without the callbacks that are registered for the process: napari's cache of dask arrays takes a chunk
+            # that another thread has just dropped from it for one that is there.
+            taken = taken.compute(callbacks=())
+        part = np.asarray(taken).astype(self.dtype, copy=False)
         return part if self._axes.time is not None else part[np.newaxis]
 
     @property

@@ -59,6 +59,11 @@ def job(movie, detector, tmp_path) -> DetectionJob:
         yield DetectionJob(stack, detector, Camera(pixel_size_nm=100))
 
 
+def sources(job) -> list[str]:
+    """What was taken from the movie, in order."""
+    return [line.split(" from the movie")[0] for line in job.assumed if " from the movie:" in line]
+
+
 def run(job, output, **options) -> list[int]:
     return [chunk.stop for chunk in detect_to_file(job, output, **options)]
 
@@ -307,14 +312,14 @@ def test_what_is_not_given_of_the_microscope_is_estimated_and_said(job, measurin
     known = Camera(pixel_size_nm=100, baseline=90, electrons_per_adu=0.5)
     given = job_for(job.stack, measuring, DetectionOptions(known, psf=GaussianPSF(sigma_nm=130)))
     assert (given.camera, given.sigma_px) == (known, 1.3)
-    (assumed,) = given.assumed
-    assert assumed == f"brightness from the movie: a molecule gives {given.molecule_photons:,.0f} photons in a frame"
+    brightness = f"brightness from the movie: a molecule gives {given.molecule_photons:,.0f} photons in a frame"
+    assert sources(given) == ["brightness"]
+    assert given.assumed[-1] == brightness
     half = job_for(job.stack, measuring, DetectionOptions(known))
     assert half.camera == known
-    assert len(half.assumed) == 2
-    assert "PSF from the movie: sigma" in half.assumed[0]
+    assert sources(half) == ["PSF", "brightness"]
     bare = job_for(job.stack, measuring, DetectionOptions(frames=(2, 5), roi=((1, 9), (2, 30))))
-    assert len(bare.assumed) == 3
+    assert sources(bare) == ["camera", "PSF", "brightness"]
     assert (bare.span, bare.roi) == ((2, 5), ((1, 9), (2, 30)))
     assert bare.camera.electrons_per_adu != 1
     with pytest.raises(PixelSizeError, match="the pixel size is not known"):
