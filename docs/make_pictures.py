@@ -57,6 +57,7 @@ def main() -> None:
         analysis.window.resize(*WINDOW_PX)
         _drift(analysis)
         _resolution(analysis)
+        _regions(analysis)
         analysis.close()
 
 
@@ -178,6 +179,38 @@ def _resolution(viewer: Any) -> None:
     _wait()
     _take(viewer, "resolution-panel")
     _close(viewer, panel)
+
+
+def _regions(viewer: Any) -> None:
+    viewer.layers.clear()
+    points = viewer.add_layer(points_layer(_filaments(), name="localizations"))
+    viewer.reset_view()
+    rendering = _dock(viewer, "Render")
+    rendering.render_now()
+    _wait()
+    _close(viewer, rendering)
+    place = {"scale": points.scale[-2:], "units": points.units[-2:], "ndim": 2}
+    shapes = viewer.add_shapes(name="regions", edge_color="yellow", face_color="transparent", **place)
+    outline = {"edge_width": 0.1, "edge_color": "yellow", "face_color": "transparent"}
+    shapes.add(np.array([[4.0, 4], [4, 14], [12, 14], [12, 4]]), shape_type="rectangle", **outline)
+    shapes.add(np.array([[16.0, 18], [16, 28], [22, 28], [22, 18]]), shape_type="ellipse", **outline)
+    shapes.add(np.array([[7.0, 24], [13, 24]]), shape_type="line", edge_width=1.0, edge_color="#ffff0060")
+    panel = _dock(viewer, "Regions")
+    panel.act()
+    _wait()
+    _take(viewer, "regions-panel")
+    _close(viewer, panel)
+
+
+def _filaments() -> Localizations:
+    """Return localizations on three straight filaments."""
+    rng = np.random.default_rng(SEED)
+    x = rng.uniform(1, 31, (3, 3000))
+    y = np.array([[8.0], [14], [20]]) + np.array([[0.1], [-0.2], [0.0]]) * (x - 16) + rng.normal(0, 0.25, x.shape)
+    n, sigma = x.size, np.full(x.size, 0.1)
+    found = {"frame": np.sort(rng.integers(0, 1000, n)), "y": y.ravel(), "x": x.ravel()}
+    known = {"photons": rng.exponential(900, n), "y_uncertainty": sigma, "x_uncertainty": sigma}
+    return Localizations({**found, **known}, pixel_size_nm=100, frame_shape=(28, 32), n_frames=1000)
 
 
 def _drifting() -> Localizations:

@@ -9,6 +9,8 @@ filters           the rows that an expression keeps
 bounds            the range of a quantity that a filter lets pass, for handles and boxes
 masks             the rows that pass one filter after the other, as a slider asks for them
 value_ranges      what values a table has of the quantities of a filter
+regions           rows in shapes that are drawn on a field: counts, areas, densities, medians
+profiles          the width of a peak of molecules along a line
 histograms        how often a quantity has which value
 parts             the rows of some frames or of a region
 drift             `estimate_drift`: a table in, the drift of its movie out

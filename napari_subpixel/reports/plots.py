@@ -13,6 +13,7 @@ from napari_subpixel.analysis.blinking import DurationStatistics
 from napari_subpixel.analysis.crossings import THRESHOLD
 from napari_subpixel.analysis.drift_curve import DriftCurve
 from napari_subpixel.analysis.histograms import whole_number_edges
+from napari_subpixel.analysis.profiles import Peak, peak_rows
 from napari_subpixel.analysis.resolution import Resolution
 from napari_subpixel.coordinates import pixel_length, yx_to_nm
 from napari_subpixel.reports.charts import BLUE, GREEN, GREY, VERMILION, Bars, Chart, Line, Mark, value_text
@@ -26,6 +27,10 @@ SHOWN_QUANTILE = 0.995
 FIRST_QUANTILE = 0.002
 #: Parts of the movie that the number of molecules a frame is averaged over, at most.
 N_PARTS = 200
+#: Fewest bars of a profile.
+FEWEST_PROFILE_BINS = 20
+#: Bars in the width of its peak, where there are fewer than most.
+BINS_IN_PEAK = 5
 #: Side of the squares that rows are counted in, in nm.
 SQUARE_NM = 100.0
 #: Columns whose values are plotted, with a title and what they are.
@@ -149,6 +154,36 @@ def times_chart(state: str, times: DurationStatistics) -> Chart | None:
     ]
     title = f"{len(frames):,} {state} times, mean {mean:.3g} frames"
     return Chart(title, f"time {state} [frames]", "molecules", parts)
+
+
+def profile_chart(
+    name: str, positions: NDArray[np.float64], ends: tuple[float, float], peak: Peak | None, unit: str
+) -> Chart:
+    """Return the histogram of positions along a line, with the fit of its peak.
+
+    Parameters
+    ----------
+    name : str
+        Of the line.
+    positions : ndarray of float, shape (N,)
+    ends : (float, float)
+        Of the histogram.
+    peak : Peak, optional
+    unit : str
+        Of the positions.
+    """
+    low, high = ends
+    n_bins = int(np.clip(2 * np.cbrt(len(positions)), FEWEST_PROFILE_BINS, N_BINS))
+    if peak is not None:
+        n_bins = int(np.clip((high - low) / (peak.fwhm / BINS_IN_PEAK), n_bins, N_BINS))
+    counts, edges = np.histogram(positions, n_bins, ends)
+    parts: list[Bars | Line | Mark] = [Bars(edges, counts, label="points")]
+    if peak is not None:
+        grid = np.linspace(low, high, 400)
+        rows = peak_rows(peak, grid, low, high, len(positions)) * (high - low) / n_bins
+        width = value_text(peak.fwhm, peak.fwhm_error)
+        parts.append(Line(grid, rows, VERMILION, f"FWHM {width} {unit}"))
+    return Chart(f"profile of {name}", f"position [{unit}]", "points", parts, x_range=ends)
 
 
 def drift_chart(drift: DriftCurve) -> Chart:

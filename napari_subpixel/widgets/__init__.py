@@ -10,6 +10,7 @@ The widgets
 - ``drift``: *Drift*, a curve with its error band, subtracted and taken back
 - ``link``: *Link*, the rows of each molecule as one, and on and off times
 - ``resolution``: *Resolution*, NeNA, FRC and decorrelation
+- ``regions``: *Regions*, count, density and medians in shapes, profiles of lines, and what is inside as a layer
 - ``figure``: *Figure*, from a movie to a picture and a report
 - ``evaluate``: *Evaluate*, scores and coloured matches
 - ``about``: *About*, how a result was made

@@ -23,6 +23,7 @@ MENUS = {
     "Drift": "napari/layers/register",
     "Link": "napari/layers/measure",
     "Resolution": "napari/layers/measure",
+    "Regions": "napari/layers/measure",
     "Figure": "napari/file/io_utilities",
     "About": "napari/layers/measure",
 }

@@ -9,6 +9,7 @@
 - ``growing_result``: the points layer of a run that is going on
 - ``evaluation``: a result scored against its truth
 - ``drift``: an estimate of drift, and images from before and after
+- ``regions``: numbers of regions, and profiles of lines
 - ``rendering``: an image of the points of a layer
 - ``figure``: a figure of a movie or a table
 - ``filtering``: which points pass a filter, and histograms of their columns

@@ -13,6 +13,7 @@
 - ``results``: which points are a result or a truth, and what they lie on
 - ``files``: the files that movies and points come from, as the command line takes them
 - ``drifted``: drift subtracted from points and taken back, and fiducials that are picked
+- ``regions``: shapes as regions in the pixels of points
 - ``matches``: true positives, false positives and misses
 - ``workflow``: the steps from a movie to a result, and how far each is
 """
