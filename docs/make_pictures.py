@@ -194,9 +194,11 @@ def _regions(viewer: Any) -> None:
     outline = {"edge_width": 0.1, "edge_color": "yellow", "face_color": "transparent"}
     shapes.add(np.array([[4.0, 4], [4, 14], [12, 14], [12, 4]]), shape_type="rectangle", **outline)
     shapes.add(np.array([[16.0, 18], [16, 28], [22, 28], [22, 18]]), shape_type="ellipse", **outline)
-    shapes.add(np.array([[7.0, 24], [13, 24]]), shape_type="line", edge_width=1.0, edge_color="#ffff0060")
+    shapes.add(np.array([[6.3, 24], [11.3, 24]]), shape_type="line", edge_width=1.0, edge_color="#ffff0060")
     panel = _dock(viewer, "Regions")
     panel.act()
+    _wait()
+    viewer.reset_view()
     _wait()
     _take(viewer, "regions-panel")
     _close(viewer, panel)

@@ -18,8 +18,8 @@ FWHM_IN_SIGMA = 2 * math.sqrt(2 * math.log(2))
 N_STEPS = 1000
 #: Fewest rows that a width is fitted to.
 FEWEST_ROWS = 20
-#: Least gain of the log likelihood by a peak over rows that are spread evenly: of 2000 simulated lines without a peak, with
-#: 20 to 2000 rows, fewer than one in a hundred had it.
+#: Least gain of the log likelihood by a peak over rows that are spread evenly: of 2000 simulated lines without a peak,
+#: with 20 to 2000 rows, fewer than one in a hundred had it.
 LEAST_GAIN = 11.0
 #: Widths at which a fit begins, as parts of the line.
 FIRST_WIDTHS = (0.01, 0.04, 0.15)
@@ -57,8 +57,8 @@ class Peak:
 def fit_peak(positions: NDArray[np.float64], low: float, high: float) -> Peak:
     """Fit a Gaussian on an even background to positions between two ends, by maximum likelihood.
 
-    The error is that of the Fisher information. It takes the rows for independent: where one molecule is several rows, it is
-    too small.
+    The error is that of the Fisher information. It takes the rows for independent: where one molecule is several
+    rows, it is too small.
 
     Parameters
     ----------

@@ -75,11 +75,17 @@ class MeasureRegions(TablePanel):
             "Shapes", is_shapes, tooltip="Rectangles, polygons, ellipses and lines; each holds in all frames"
         )
         self.direction = OrderedChoice(
-            label="Profile", choices=[ALONG, ACROSS], tooltip="Which way the molecules in the width of a line are counted"
+            label="Profile",
+            choices=[ALONG, ACROSS],
+            tooltip="Which way the points in the width of a line are counted",
         )
         self.width_nm = NumberBox(
             Field(
-                "Line width [nm]", 0.0, WIDEST_NM, f"Molecules this close count. {AS_DRAWN}: its edge width", AS_DRAWN
+                "Line width [nm]",
+                0.0,
+                WIDEST_NM,
+                f"Of the strip that counts. {AS_DRAWN}: the edge width of the shape",
+                AS_DRAWN,
             )
         )
         self.build(
@@ -146,7 +152,7 @@ class MeasureRegions(TablePanel):
         length, area = result.unit, result.area_unit
         columns = ("Points", f"Area [{area}]", f"Per {area}", "Photons", f"Uncertainty [{length}]", f"FWHM [{length}]")
         names = [numbers.region.name for numbers in result.numbers]
-        self.table.show_rows(columns, rows, row_names=names)
+        self.table.show_rows(columns, rows, row_names=names, stretch=len(columns) - 1)
         self._plot()
         n = len(names)
         size = "" if result.table.pixel_size_nm is not None else " Without a pixel size, lengths are in pixels."
@@ -215,14 +221,16 @@ class MeasureRegions(TablePanel):
         with reported():
             measured = self._up_to_date()
             unit, area = measured.unit, "px2" if measured.unit == "px" else "um2"
-            names = ("region", "rows", f"area_{area}", f"density_per_{area}", "median_photons",
-                     f"median_uncertainty_{unit}", f"fwhm_{unit}", f"fwhm_error_{unit}")  # fmt: skip
+            medians = ("median_photons", f"median_uncertainty_{unit}")
+            widths = (f"fwhm_{unit}", f"fwhm_error_{unit}", "one_gaussian_peak")
+            names = ("region", "rows", f"area_{area}", f"density_per_{area}", *medians, *widths)
             lines = []
             for numbers, profile in zip(measured.numbers, measured.profiles, strict=True):
                 peak = None if profile is None else profile.peak
                 width = (math.nan, math.nan) if peak is None else (peak.fwhm, peak.fwhm_error)
                 values = (numbers.area, numbers.density, numbers.photons, numbers.uncertainty, *width)
-                lines.append([numbers.region.name, len(numbers.rows), *map(_number, values)])
+                holds = "" if peak is None else "yes" if peak.holds else "no"
+                lines.append([numbers.region.name, len(numbers.rows), *map(_number, values), holds])
             _write(path, names, lines)
 
     def save_profile(self, path: str | Path) -> None:

@@ -68,7 +68,9 @@ def cells(widget):
 
 
 @pytest.mark.parametrize(
-    ("scale", "units"), [(100.0, "nm"), (0.05, "um"), (250.0, "nm")], ids=["of the points", "other units", "other scale"]
+    ("scale", "units"),
+    [(100.0, "nm"), (0.05, "um"), (250.0, "nm")],
+    ids=["of the points", "other units", "other scale"],
 )
 def test_shapes_of_any_scale_and_unit_lie_on_the_points(panel, qtbot, viewer, points, tmp_path, scale, units):
     factor = PIXEL_NM / (scale * (1000 if units == "um" else 1))
@@ -92,6 +94,7 @@ def test_shapes_of_any_scale_and_unit_lie_on_the_points(panel, qtbot, viewer, po
     assert [row["rows"] for row in saved] == ["500", line[1]]
     assert float(saved[0]["density_per_um2"]) == pytest.approx(500 / 1.21, rel=1e-4)
     assert saved[0]["fwhm_nm"] == ""
+    assert saved[1]["one_gaussian_peak"] == "yes"
     widget.save_profile(tmp_path / "profile.csv")
     profile = np.loadtxt(tmp_path / "profile.csv", delimiter=",", skiprows=1)
     assert profile[:, 1].sum() == int(line[1])

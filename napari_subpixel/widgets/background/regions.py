@@ -85,7 +85,8 @@ def measured_regions(
         if region.kind == "line" and len(numbers[-1].rows):
             profiles[-1], words = _profile(points, numbers[-1], across=settings["across"])
             warnings += words
-    if any(profile is not None and profile.peak is not None for profile in profiles) and "link" not in points.provenance:
+    has_width = any(profile is not None and profile.peak is not None for profile in profiles)
+    if has_width and "link" not in points.provenance:
         warnings.append(NOT_LINKED)
     return MeasuredRegions(points, numbers, profiles, tuple(warnings))
 
@@ -99,5 +100,7 @@ def _profile(table: Localizations, numbers: RegionNumbers, *, across: bool) -> t
         peak = fit_peak(positions, low, high)
     except InputError as error:
         return Profile(positions, low, high, None), [f"{region.name}: no width: {error}"]
-    words = [] if peak.holds else [f"{region.name}: the profile is not one Gaussian peak, whose width is given"]
+    words = (
+        [] if peak.holds else [f"{region.name}: the profile is not one Gaussian peak, so that its width means little"]
+    )
     return Profile(positions, low, high, peak), words
