@@ -96,6 +96,7 @@ class MeasureRegions(TablePanel):
             tooltip="Measure the shown points inside each shape",
             cancelled="Leave the numbers as they are",
         )
+        self.command_row.hide()  # the command line knows no shapes
         self.table = ReadOnlyTable(rows_in_view=ROWS_IN_VIEW)
         self.table.setToolTip("Selected rows are plotted and made a layer; Ctrl-C copies them")
         self.table.itemSelectionChanged.connect(self._plot)

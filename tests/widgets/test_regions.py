@@ -155,6 +155,7 @@ def test_without_a_pixel_size_numbers_are_in_pixels(panel, qtbot, viewer):
 
 def test_what_cannot_be_measured_is_said_in_place(panel, qtbot, viewer, points):
     widget = panel()
+    assert not widget.command_row.isVisibleTo(widget)
     widget.act()
     assert "there is no layer of shapes" in widget.refusal.words.text()
     widget.refusal.button.click()
