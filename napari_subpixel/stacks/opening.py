@@ -19,6 +19,8 @@ from napari_subpixel.stacks.zarrs import is_zarr_folder, open_zarr
 
 #: First bytes of a zip file.
 ZIP_START = b"PK\x03\x04"
+#: Name of a movie in memory that none was given to.
+UNNAMED = "array"
 #: What can be read, for a message.
 READABLE = "TIFF, OME-TIFF, a folder of TIFF frames, Zarr"
 
@@ -104,7 +106,7 @@ def open_stack(
         return renamed
     if not hasattr(movie, "shape") or not hasattr(movie, "dtype"):
         raise InputError(f"expected a path or a (T, Y, X) array, got {type(movie).__name__}")
-    name = name or "array"
+    name = name or UNNAMED
     if series not in (None, 0) or channel is not None:
         raise InputError(f"{name}: an array has one series and one channel; index it instead")
     return Stack(ArraySource(movie, name), name=name)

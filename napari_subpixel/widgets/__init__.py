@@ -2,7 +2,7 @@
 
 The widgets
 
-- ``steps``: *Subpixel*, all steps in a row, with what is done and what is missing
+- ``steps``: *Subpixel*, the steps in a row, with what is done and what is missing
 - ``load``: *Load*, a movie with its pixel size and camera
 - ``detect``: *Detect*, a preview of the frame in view and runs over the movie
 - ``filter``: *Filter*, ranges of columns and expressions that say which points are shown

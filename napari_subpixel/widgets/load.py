@@ -19,7 +19,8 @@ from napari_subpixel.widgets.controls.messages import reported
 from napari_subpixel.widgets.controls.panel import Panel
 from napari_subpixel.widgets.controls.words import Words
 from napari_subpixel.widgets.layers.movies import LayerData, MovieLayer, is_movie, movie_layer_data
-from napari_subpixel.widgets.pairing import keep_paired, pair
+from napari_subpixel.widgets.pairing import keep_paired
+from napari_subpixel.widgets.readers import match_tables
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -201,7 +202,7 @@ class LoadStack(Panel):
         if camera.pixel_size_nm is None:
             camera = replace(camera, pixel_size_nm=movie.camera.pixel_size_nm)
         movie.set_camera(camera, self.viewer.layers)
-        pair(self.viewer.layers)
+        match_tables(self.viewer.layers)
         self.viewer.reset_view()
         self.form.show_reported_pixel_size(camera.pixel_size_nm, "the layer")
         self._end_with(layer, camera)

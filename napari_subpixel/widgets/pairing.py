@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari_subpixel.coordinates import PixelSize, pixel_size_text, same_pixel_size
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.stacks import time_axis
+from napari_subpixel.stacks.opening import UNNAMED
 from napari_subpixel.widgets.controls.messages import show_info
-from napari_subpixel.widgets.layers.movies import KEY, MovieLayer, MovieNotes, is_movie, pixel_size_of
+from napari_subpixel.widgets.layers.movies import KEY, MovieLayer, MovieNotes, Movies, movies_among, n_frames_of
 from napari_subpixel.widgets.layers.points import PointNotes, notes_of
 from napari_subpixel.widgets.layers.table_points import TablePoints
 
@@ -20,10 +21,14 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer
     from napari.utils.events import Event
 
-#: Movies with their pixel sizes.
-Movies = Sequence[tuple["Image", PixelSize | None]]
 #: Pixel sizes that differ by a smaller fraction are the same: some tables are written with few digits.
 SAME_SIZE_WITHIN = 1e-6
+#: What the names of files of movies end with; what else follows a dot belongs to the name.
+MOVIE_SUFFIXES = ("tif", "tiff", "ome", "btf", "tf2", "tf8", "lsm", "stk", "zarr", "zip", "nd2", "czi", "lif", "dcimg")
+#: What those of tables end with.
+TABLE_SUFFIXES = ("csv", "txt", "tsv", "hdf5", "h5", "parquet", "mat")
+#: What napari adds to the name of a layer where another one has it.
+NUMBER_OF_NAMESAKE = re.compile(r" \[\d+\]$")
 
 
 class TableAbout(NamedTuple):
@@ -34,42 +39,35 @@ class TableAbout(NamedTuple):
     frame_shape : (int, int), optional
     pixel_size_nm : float or (float, float), optional
     last_frame : int
-    names : set of str
-        The table's own name, and that of the movie in its provenance, without suffixes.
+    movie_name : str
+        Name of the movie in its provenance, or the table's own where that gives none; without suffixes.
+    is_named : bool
+        Whether the provenance gives that name.
     """
 
     frame_shape: tuple[int, int] | None
     pixel_size_nm: PixelSize | None
     last_frame: int
-    names: frozenset[str]
+    movie_name: str
+    is_named: bool
 
 
 def about_table(table: Localizations, name: str) -> TableAbout:
     """Return what a table of this name says of its movie."""
-    names = _names(name, table.provenance)
-    return TableAbout(table.frame_shape, table.pixel_size_nm, int(table.frame.max(initial=0)), names)
+    source = _source_of(table.provenance)
+    last = int(table.frame.max(initial=0))
+    return TableAbout(table.frame_shape, table.pixel_size_nm, last, _stem(source or name), bool(source))
 
 
 def movie_for(about: TableAbout, movies: Movies) -> MovieLayer | None:
-    """Return the movie that a table belongs to: the only one that fits, or the only one of these with its name."""
-    fitting = [layer for layer, size in movies if _fits(about, layer, size)]
-    if len(fitting) > 1:
-        fitting = [layer for layer in fitting if _stem(layer.name) in about.names]
-    return MovieLayer(fitting[0]) if len(fitting) == 1 else None
+    """Return the movie that a table belongs to: the only one that fits, or the only one of these with its name.
 
-
-def movies_among(layers: Iterable[Layer]) -> Movies:
-    """Return the layers that are certainly movies, with their pixel sizes.
-
-    These are those with this plugin's notes, and any other image with frames.
+    A table whose provenance names its movie belongs to no movie of another name.
     """
-    movies: list[tuple[Any, PixelSize | None]] = []
-    for layer in layers:
-        notes = layer.metadata.get(KEY)
-        known = notes.camera.pixel_size_nm if isinstance(notes, MovieNotes) else None
-        if is_movie(layer) and (layer.ndim > 2 or isinstance(notes, MovieNotes)):
-            movies.append((layer, pixel_size_of(layer) or known))
-    return movies
+    fitting = [layer for layer, size in movies if _fits(about, layer, size)]
+    if about.is_named or len(fitting) > 1:
+        fitting = [layer for layer in fitting if about.movie_name in _stems(layer)]
+    return MovieLayer(fitting[0]) if len(fitting) == 1 else None
 
 
 def keep_paired(viewer: Viewer | None) -> None:
@@ -81,25 +79,20 @@ def keep_paired(viewer: Viewer | None) -> None:
 def pair(layers: Iterable[Layer]) -> None:
     """Put every table that belongs to no movie on the one among the layers that it belongs to.
 
+    Points that are on a movie, by a run or by pairing, stay there whatever its name is.
     A movie without a pixel size takes that of the table that was made from it, as the names say.
     """
     layers = list(layers)
     movies = movies_among(layers)
-    stems = {
-        notes.key: _stem(layer.name) for layer, _ in movies if isinstance(notes := layer.metadata.get(KEY), MovieNotes)
-    }
+    keys = {notes.key for layer, _ in movies if isinstance(notes := layer.metadata.get(KEY), MovieNotes)}
     for layer in layers:
         notes = layer.metadata.get(KEY)
         if not isinstance(layer, TablePoints) or not isinstance(notes, PointNotes) or notes.role:
             continue
-        if notes.nominal_file is not None:
+        if notes.nominal_file is not None or notes.movie in keys:
             continue
         about = _about_layer(layer)
-        if notes.movie in stems:
-            source = (notes.about.get("provenance") or {}).get("movie")
-            movie = _movie_named(source, about, movies) if source and stems[notes.movie] != _stem(source) else None
-        else:
-            movie = movie_for(about, movies) or _movie_without_size(about, movies)
+        movie = movie_for(about, movies) or _movie_without_size(about, movies)
         if movie is not None:
             _put_on(layer, movie, layers)
 
@@ -111,20 +104,31 @@ def _inserted(event: Event) -> None:
 def _about_layer(layer: TablePoints) -> TableAbout:
     notes = notes_of(layer)
     shape = notes.about.get("frame_shape")
-    last = layer._extent_data[1, notes.time or 0] if len(layer.data) else 0
-    names = _names(layer.name, notes.about.get("provenance") or {})
-    return TableAbout(tuple(shape) if shape else None, notes.about.get("pixel_size_nm"), int(last), names)
+    # Points of a still image have no frames.
+    last = layer._extent_data[1, notes.time] if len(layer.data) and notes.time is not None else 0
+    source = _source_of(notes.about.get("provenance") or {})
+    name = _stem(source or layer.name)
+    return TableAbout(tuple(shape) if shape else None, notes.about.get("pixel_size_nm"), int(last), name, bool(source))
 
 
-def _names(name: str, provenance: Any) -> frozenset[str]:
-    return frozenset({_stem(name), _stem(str(provenance.get("movie") or name))})
+def _source_of(provenance: Mapping[str, Any]) -> str:
+    """Return the name that a table's provenance gives its movie; empty where it gives none, or it had none."""
+    name = str(provenance.get("movie") or "")
+    return name if name != UNNAMED else ""
+
+
+def _stems(movie: Image) -> set[str]:
+    """Return the names of a movie without suffixes: the layer's, and that of its file, where it was renamed since."""
+    notes = movie.metadata.get(KEY)
+    stack = notes.stack if isinstance(notes, MovieNotes) else None
+    return {_stem(movie.name), *([] if stack is None else [_stem(stack.name)])}
 
 
 def _stem(name: str) -> str:
-    """Return the name of a file without its suffixes, such as .ome.tif."""
-    stem = Path(name).name
-    while (shorter := Path(stem).stem) != stem and len(stem) - len(shorter) <= len(".parquet"):
-        stem = shorter
+    """Return the name of a file or layer without suffixes of files, such as .ome.tif, and napari's number."""
+    stem = Path(NUMBER_OF_NAMESAKE.sub("", name)).name
+    while Path(stem).suffix.lower().removeprefix(".") in MOVIE_SUFFIXES + TABLE_SUFFIXES:
+        stem = Path(stem).stem
     return stem
 
 
@@ -138,23 +142,15 @@ def _fits(about: TableAbout, layer: Image, size_nm: PixelSize | None) -> bool:
 
 
 def _frames_fit(about: TableAbout, layer: Image) -> bool:
-    shape = (layer.data[0] if layer.multiscale else layer.data).shape
-    time = time_axis(shape[:-2])
-    n_frames = 1 if time is None else shape[time]
-    return about.frame_shape in (None, tuple(shape[-2:])) and about.last_frame < n_frames
-
-
-def _movie_named(source: str, about: TableAbout, movies: Movies) -> MovieLayer | None:
-    """Return the movie that a table says it was made from, where it fits: another one may have been there before."""
-    fitting = [layer for layer, size in movies if _stem(layer.name) == _stem(source) and _fits(about, layer, size)]
-    return MovieLayer(fitting[0]) if len(fitting) == 1 else None
+    shape = (layer.data[0] if layer.multiscale else layer.data).shape[-2:]
+    return about.frame_shape in (None, tuple(shape)) and about.last_frame < n_frames_of(layer)
 
 
 def _movie_without_size(about: TableAbout, movies: Movies) -> MovieLayer | None:
-    """Return the movie that a table was made from, as its name says, where it has no pixel size and the table has."""
+    """Return the movie that a table was made from, as the names say, where it has no pixel size and the table has."""
     if about.pixel_size_nm is None or about.frame_shape is None:
         return None
-    named = [layer for layer, size in movies if size is None and _stem(layer.name) in about.names]
+    named = [layer for layer, size in movies if size is None and about.movie_name in _stems(layer)]
     fitting = [layer for layer in named if _frames_fit(about, layer)]
     return MovieLayer(fitting[0]) if len(fitting) == 1 else None
 

@@ -19,11 +19,12 @@ from napari_subpixel.stacks.tiffs import opened
 from napari_subpixel.stacks.zarrs import is_zarr_folder
 from napari_subpixel.widgets.background.waiting import waited_for
 from napari_subpixel.widgets.controls.messages import reported, show_warning
-from napari_subpixel.widgets.layers.movies import LayerData, movie_layer_data
+from napari_subpixel.widgets.layers.drifted import has_drift_subtracted
+from napari_subpixel.widgets.layers.movies import LayerData, Movies, movie_layer_data, movies_among
 from napari_subpixel.widgets.layers.points import ReadTable, notes_of, points_layer
 from napari_subpixel.widgets.layers.table_coordinates import TableIndex
 from napari_subpixel.widgets.layers.table_points import TablePoints
-from napari_subpixel.widgets.pairing import Movies, about_table, keep_paired, movie_for, movies_among, pair
+from napari_subpixel.widgets.pairing import about_table, keep_paired, movie_for, pair
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -103,7 +104,7 @@ def read_table(path: str) -> list[TablePoints]:
     notes_of(layer).file = ReadTable(path, read.table, read.warning is not None)
     if read.is_nominal and viewer is not None:
         notes_of(layer).nominal_file = path
-        viewer.layers.events.inserted.connect(_read_nominal_again)
+        viewer.layers.events.inserted.connect(_inserted)
     return [layer]
 
 
@@ -181,32 +182,54 @@ def _viewer() -> Viewer | None:
     return viewer
 
 
-def _read_nominal_again(event: Event) -> None:
-    """Read tables of which the pixel size was assumed again, once a movie gives it."""
-    layers = event.source
+def match_tables(layers: LayerList) -> None:
+    """Put tables on their movies once a pixel size was set; those read at an assumed one are read again.
+
+    Parameters
+    ----------
+    layers : napari.components.LayerList
+        Of the viewer.
+    """
+    pair(layers)
+    _read_nominal_again(layers)
+
+
+def _inserted(event: Event) -> None:
+    # Not now: napari is still adding the layer.
+    QTimer.singleShot(0, partial(_read_nominal_again, event.source))
+
+
+def _read_nominal_again(layers: LayerList) -> None:
+    """Read tables of which the pixel size was assumed again, if the movies give it."""
     if _size_of_movie(movies_among(layers)) is None:
         return
-    for layer in layers:
+    for layer in list(layers):
         if isinstance(layer, TablePoints) and notes_of(layer).nominal_file is not None:
-            # Not now: napari is still adding the movie.
-            QTimer.singleShot(0, partial(_read_again, layers, layer))
+            _read_again(layers, layer)
 
 
 def _read_again(layers: LayerList, layer: TablePoints) -> None:
-    """Read the table of a layer again, at the pixel size of the movies; not if its points were changed by hand."""
+    """Read the table of a layer again, at the pixel size of the movies; not if its points were changed."""
     notes, size = notes_of(layer), _size_of_movie(movies_among(layers))
     path = notes.nominal_file
     if path is None or size is None or layer not in layers or layer.table is None or not Path(path).is_file():
         return
     notes.nominal_file = None
+    if has_drift_subtracted(layer):
+        show_warning(
+            f"{layer.name}: drift was subtracted, so the assumed pixel size of {NOMINAL_PIXEL_NM:g} nm is kept; open "
+            f"{Path(path).name} again to have it at that of the movie, {pixel_size_text(size)}"
+        )
+        return
     with reported():
         read = waited_for(f"Reading {Path(path).name} ...", _table_with_pixel_size, path, size)
         if len(read.table) != len(layer.data) or layer not in layers:
             return
         notes.about = read.table.about
         notes.file = ReadTable(path, read.table, read.warning is not None)
-        layer.set_table(read.table, shown=layer.shown.copy(), index=read.row_index)
+        # The scale is set first: a filter acts again on the new table, at its pixel size.
         layer.scale = (*layer.scale[:-2], *pixel_size_yx(size))
+        layer.set_table(read.table, shown=layer.shown.copy(), index=read.row_index)
         pair(layers)
         if read.warning is not None:
             show_warning(read.warning)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 
 import pytest
 from npe2 import PluginManager
@@ -55,6 +56,18 @@ def test_every_command_resolves_and_is_used(manifest) -> None:
 
 def test_napari_s_own_check_passes(manifest) -> None:
     manifest.validate_imports()
+
+
+def test_readme_and_architecture_name_every_widget(manifest) -> None:
+    root = Path(__file__).parents[2]
+    readme, architecture = (root.joinpath(name).read_text() for name in ("README.md", "docs/architecture.md"))
+    modules = {
+        command.id: command.python_name.partition(":")[0].rpartition(".")[2]
+        for command in manifest.contributions.commands
+    }
+    for widget in manifest.contributions.widgets:
+        assert f"*{widget.display_name}*" in readme
+        assert f"`{modules[widget.command]}`" in architecture
 
 
 def test_the_widgets_have_these_names(manifest) -> None:

@@ -9,8 +9,8 @@ import tifffile
 from napari_subpixel import formats
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.stacks.writing import write_movie
-from napari_subpixel.widgets.layers.movies import movie_notes
-from napari_subpixel.widgets.layers.points import notes_of, table_of
+from napari_subpixel.widgets.layers.movies import MovieLayer, movie_notes
+from napari_subpixel.widgets.layers.points import notes_of, points_layer, table_of
 
 PLUGIN = "napari-subpixel"
 SHAPE = (4, 30, 44)
@@ -87,3 +87,43 @@ def test_a_movie_of_other_frames_or_another_pixel_size_is_not_taken(viewer, tmp_
     viewer.open(str(tmp_path / "cell2.parquet"), plugin=PLUGIN)
     assert [notes_of(layer).movie for layer in (points, viewer.layers[-1])] == [None, None]
     np.testing.assert_allclose(points.scale[-2:], 65)
+
+
+def test_a_result_stays_on_its_movie_whatever_else_is_called_like_it(viewer):
+    movies = [viewer.add_image(np.zeros(SHAPE), name="movie.tiff") for _ in range(2)]
+    assert movies[1].name == "movie.tiff [1]"
+    result = table(pixel_size_nm=None, provenance={"movie": "movie.tiff"})
+    points = viewer.add_layer(points_layer(result, MovieLayer(movies[1]), name="found"))
+    movies[1].name = "the second"
+    MovieLayer(viewer.add_image(np.zeros(SHAPE), name="movie"))
+    viewer.add_image(np.zeros(SHAPE), name="another")
+    assert notes_of(points).movie == movie_notes(movies[1]).key
+
+
+@pytest.mark.parametrize("order", ["movie table", "table movie"])
+def test_a_table_that_names_its_movie_is_put_on_no_other(viewer, tmp_path, rng, order):
+    files = {"movie": tmp_path / "cell2.tif", "table": tmp_path / "cell2.parquet"}
+    movie(files["movie"], rng)
+    formats.write(files["table"], table(provenance={"movie": "cell1.tif"}))
+    _, points = open_both(viewer, order.split(), files)
+    assert notes_of(points).movie is None
+
+
+def test_what_follows_a_dot_in_a_name_tells_movies_apart(viewer, tmp_path, rng):
+    movie(tmp_path / "sample_1.5nM.tif", rng, None)
+    formats.write(tmp_path / "sample_1.2nM.parquet", table())
+    files = {"table": tmp_path / "sample_1.2nM.parquet", "movie": tmp_path / "sample_1.5nM.tif"}
+    image, points = open_both(viewer, ("table", "movie"), files)
+    assert notes_of(points).movie is None
+    assert MovieLayer(image).camera.pixel_size_nm is None
+
+
+def test_points_of_a_still_image_are_put_on_it_when_it_is_opened_again(viewer):
+    still = viewer.add_image(np.zeros(SHAPE[1:]), name="still", scale=(65, 65), units=("nm", "nm"))
+    of_still = Localizations({"frame": [0], "y": [25.0], "x": [40.0]}, pixel_size_nm=65.0, frame_shape=SHAPE[1:])
+    points = viewer.add_layer(points_layer(of_still, MovieLayer(still), name="found"))
+    viewer.layers.remove(still)
+    again = viewer.add_image(np.zeros(SHAPE[1:]), name="still", scale=(65, 65), units=("nm", "nm"))
+    MovieLayer(again)  # as a panel notes it
+    viewer.add_image(np.zeros((3, 3, 3)), name="another")
+    assert notes_of(points).movie == movie_notes(again).key

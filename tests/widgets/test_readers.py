@@ -13,14 +13,19 @@ import zarr
 from npe2 import PluginManager
 
 from napari_subpixel import formats
+from napari_subpixel.analysis.drift_curve import DriftCurve
 from napari_subpixel.camera import Camera
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.stacks.writing import write_movie
 from napari_subpixel.widgets import readers
+from napari_subpixel.widgets.controls.pixel_size import ask_pixel_size
 from napari_subpixel.widgets.detect import DetectMolecules
+from napari_subpixel.widgets.layers.drifted import subtract_drift
 from napari_subpixel.widgets.layers.movies import MovieLayer, belongs_to
 from napari_subpixel.widgets.layers.points import table_of
+from napari_subpixel.widgets.layers.results import ground_of
+from napari_subpixel.widgets.load import LoadStack
 from napari_subpixel.widgets.readers import get_movie_reader, get_table_reader
 
 PLUGIN = "napari-subpixel"
@@ -293,6 +298,37 @@ def test_an_assumed_pixel_size_makes_no_movie_fit(viewer, tmp_path: Path, shown)
     points = one_layer(viewer, write_bare_csv(tmp_path / "truth.csv"))
     assert [is_linked(points, movie) for movie in movies] == [False, False]
     assert "100 nm is assumed" in shown()[0][1]
+
+
+@pytest.mark.parametrize("way", ["Load", "another panel"])
+def test_a_table_of_an_assumed_pixel_size_is_read_again_once_that_of_its_movie_is_set(
+    viewer, tmp_path, way, monkeypatch
+):
+    monkeypatch.setenv("NAPARI_SUBPIXEL_CONFIG", str(tmp_path / "settings"))
+    points = one_layer(viewer, write_bare_csv(tmp_path / "truth.csv"))
+    movie = viewer.add_image(MOVIE)
+    scales = []
+    points.events.data.connect(lambda _: scales.append(points.scale[-1]))
+    if way == "Load":
+        panel = LoadStack(viewer)
+        viewer.window.add_dock_widget(panel)
+        panel.source.value = movie
+        panel.form.boxes["pixel_size_nm"].setValue(110)
+        panel.act()
+    else:
+        monkeypatch.setattr("qtpy.QtWidgets.QInputDialog.getDouble", lambda *_: (110.0, True))
+        ask_pixel_size(None, MovieLayer(movie), viewer.layers)
+    assert table_of(points).pixel_size_nm == 110
+    assert scales == [110]  # what listens to the points finds them in place
+
+
+def test_a_table_that_drift_was_subtracted_from_is_not_read_again(viewer, qtbot, tmp_path, shown):
+    points = one_layer(viewer, write_bare_csv(tmp_path / "truth.csv"))
+    subtract_drift(points, DriftCurve(*(np.full(5, 50.0) for _ in range(4))), ground_of(points, viewer.layers))
+    places = in_nm(points)
+    viewer.add_image(MOVIE, scale=(1, 160, 160), units=("pixel", "nm", "nm"))
+    qtbot.waitUntil(lambda: "drift was subtracted" in shown()[-1][1])
+    np.testing.assert_array_equal(in_nm(points), places)
 
 
 def test_a_table_is_read_on_a_thread_and_its_layer_made_on_the_viewer_s(viewer, movie_file, tmp_path, monkeypatch):

@@ -42,6 +42,22 @@ def test_each_step_says_whether_it_is_done_and_what_is_missing(viewer, qtbot):
     assert words("Movie")[0] == "\u2013 Movie"
 
 
+def test_every_step_has_a_panel():
+    assert {step.command for step in STEPS} <= panels_of_plugin().keys()
+
+
+def test_a_picture_is_no_movie_and_nothing_is_noted_in_it(viewer):
+    panel = StepsOfWork(viewer)
+    viewer.window.add_dock_widget(panel, name="Subpixel (Subpixel)")
+    picture = viewer.add_image(np.zeros((16, 24)), scale=(100, 100), units=("nm", "nm"))
+    assert not panel.states()["Movie"].done
+    assert not panel.states()["Detect"].is_possible
+    still = viewer.add_image(np.zeros((1, 16, 24)), scale=(1, 100, 100), units=("pixel", "nm", "nm"))
+    assert panel.states()["Movie"].words == "1 frame"
+    assert not picture.metadata
+    assert not still.metadata
+
+
 def test_a_step_opens_its_panel_below_the_row_and_one_without_a_panel_is_not_shown(make_napari_viewer, qtbot):
     viewer = make_napari_viewer(show=True)
     viewer.window._qt_window.resize(1000, 700)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,9 +10,11 @@ from qtpy.QtWidgets import QInputDialog, QWidget
 
 from napari_subpixel.widgets.layers.movies import MovieLayer, rescale
 from napari_subpixel.widgets.layers.points import notes_of
+from napari_subpixel.widgets.readers import match_tables
 
 if TYPE_CHECKING:
-    from napari.layers import Layer, Points
+    from napari.components import LayerList
+    from napari.layers import Points
 
 #: What the button says that asks for it.
 SET_PIXEL_SIZE = "Set pixel size ..."
@@ -23,11 +24,15 @@ USUAL_NM = 100.0
 LARGEST_NM = 100_000.0
 
 
-def ask_pixel_size(parent: QWidget, movie: MovieLayer, layers: Iterable[Layer]) -> float | None:
-    """Ask for the pixel size of a movie and set it, also for its points and images; return it, None if cancelled."""
+def ask_pixel_size(parent: QWidget, movie: MovieLayer, layers: LayerList) -> float | None:
+    """Ask for the pixel size of a movie and set it, also for its points and images; return it, None if cancelled.
+
+    Tables that belong to the movie at that size are put on it.
+    """
     size = _answer(parent, movie.name)
     if size is not None:
         movie.set_camera(replace(movie.camera, pixel_size_nm=size), layers)
+        match_tables(layers)
     return size
 
 

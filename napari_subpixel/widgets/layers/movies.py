@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image, Layer, Shapes
 
+#: Movies with their pixel sizes.
+Movies = Sequence[tuple["Image", PixelSize | None]]
 #: Where the plugin keeps its notes on a layer, in the layer's ``metadata``.
 KEY = "napari-subpixel"
 #: A tuple (data, arguments, kind of layer), as napari's readers return it.
@@ -215,6 +217,27 @@ def is_movie(layer: Layer) -> bool:
         return False
     data = layer.data[0] if layer.multiscale else layer.data
     return len(data.shape) >= 2 and sum(n != 1 for n in data.shape[:-2]) <= 1
+
+
+def movies_among(layers: Iterable[Layer]) -> Movies:
+    """Return the layers that are certainly movies, with their pixel sizes; nothing is noted in them.
+
+    These are those with this plugin's notes, and any other image with frames.
+    """
+    movies: list[tuple[Any, PixelSize | None]] = []
+    for layer in layers:
+        notes = layer.metadata.get(KEY)
+        known = notes.camera.pixel_size_nm if isinstance(notes, MovieNotes) else None
+        if is_movie(layer) and (layer.ndim > 2 or isinstance(notes, MovieNotes)):
+            movies.append((layer, pixel_size_of(layer) or known))
+    return movies
+
+
+def n_frames_of(layer: Image) -> int:
+    """Return the number of frames of a layer that can be a movie."""
+    shape = (layer.data[0] if layer.multiscale else layer.data).shape
+    time = time_axis(shape[:-2])
+    return 1 if time is None else int(shape[time])
 
 
 def pixel_size_of(layer: Layer) -> PixelSize | None:

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from napari_subpixel.errors import InputError
 from napari_subpixel.widgets.layers.drifted import has_drift_subtracted
 from napari_subpixel.widgets.layers.filtering import n_above_threshold
 from napari_subpixel.widgets.layers.matches import KINDS
-from napari_subpixel.widgets.layers.movies import KEY, MovieLayer, is_movie
+from napari_subpixel.widgets.layers.movies import KEY, movies_among, n_frames_of
 from napari_subpixel.widgets.layers.points import PointNotes
 from napari_subpixel.widgets.layers.renderings import RenderingNotes
 from napari_subpixel.widgets.layers.results import is_linked, is_measured, is_table, is_truth
@@ -61,21 +60,16 @@ class Step(NamedTuple):
 
 
 def _movie(layers: Sequence[Layer]) -> State:
-    for layer in filter(is_movie, layers):
-        try:
-            movie = MovieLayer(layer)
-            n_frames = movie.stack().n_frames
-        except InputError:  # pixels that are not square
-            continue
-        size = movie.camera.pixel_size_nm
-        return State(True, f"{n_frames:,} frames" if size else "pixel size?")
+    for layer, size in movies_among(layers):
+        n_frames = n_frames_of(layer)
+        return State(True, f"{n_frames:,} frame{'s'[: n_frames != 1]}" if size else "pixel size?")
     return State(False, "open a movie")
 
 
 def _detect(layers: Sequence[Layer]) -> State:
     for layer in filter(is_measured, layers):
         return State(True, f"{len(layer.data):,} found")
-    return State(False, "" if any(map(is_movie, layers)) else NEEDS_MOVIE)
+    return State(False, "" if movies_among(layers) else NEEDS_MOVIE)
 
 
 def _filter(layers: Sequence[Layer]) -> State:
@@ -133,5 +127,4 @@ STEPS = (
     Step("Drift", "napari-subpixel.drift", _drift),
     Step("Link", "napari-subpixel.link", _link),
     Step("Batch", "napari-subpixel.batch", _always),
-    Step("Train", "napari-subpixel.train", _always),
 )
