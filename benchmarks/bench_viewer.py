@@ -32,10 +32,20 @@ N_FRAMES = 20_000
 SIDE_PX = 256
 #: Width of a camera pixel.
 PIXEL_NM = 100.0
+#: Rows of the tables.
 ROWS = (1_000_000, 5_000_000, 10_000_000)
-STEPS, THRESHOLDS, HANDLES = 15, 9, 12
+#: Steps to another frame.
+STEPS = 15
+#: Moves of the threshold.
+THRESHOLDS = 9
+#: Moves of a handle of the filter.
+HANDLES = 12
+#: Width and height of the viewer.
 WINDOW_PX = (1280, 800)
-OURS, NAPARI = "this plugin", "napari's Points"
+#: Name of our layers in the results.
+OURS = "this plugin"
+#: Name of napari's own layers in the results.
+NAPARI = "napari's Points"
 
 
 def main() -> None:

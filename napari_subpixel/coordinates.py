@@ -25,6 +25,8 @@ CENTRE_FROM_CORNER = HALF_PIXEL
 CENTRE_AT_ZERO = 0.0
 #: Range of a camera pixel in the sample, in nm; metadata outside of it are a printer's resolution or a default.
 PLAUSIBLE_PIXEL_NM = (1.0, 10_000.0)
+#: A given pixel size that differs by more than this share from the known one is reported.
+MAX_SIZE_DIFFERENCE = 0.05
 #: What a length that is too small or too large was perhaps meant to be multiplied by, to be in nm: um, m and pm.
 OTHER_UNITS = (1e3, 1e9, 1e-3)
 #: Most that a camera's pixels, binned or not, are longer one way than the other; beyond, the pair is a decimal comma.
@@ -252,6 +254,26 @@ def same_pixel_size(one: PixelSize, other: PixelSize, *, within: float) -> bool:
     """Say whether two pixel sizes differ by at most this share of the larger, in height and in width."""
     pairs = zip(pixel_size_yx(one), pixel_size_yx(other), strict=True)
     return all(abs(a - b) <= within * max(a, b) for a, b in pairs)
+
+
+def pixel_size_misfit(given: PixelSize | None, known: PixelSize | None, of: str) -> str:
+    """Return that a given pixel size is not the known one, or an empty string where both are alike or not there.
+
+    Parameters
+    ----------
+    given, known : float or (float, float), optional
+        In nm.
+    of : str
+        What the known one is that of.
+
+    Examples
+    --------
+    >>> pixel_size_misfit(100.0, 160.0, "the table")
+    'the given pixel size is 100 nm, that of the table 160 nm'
+    """
+    if given is None or known is None or same_pixel_size(given, known, within=MAX_SIZE_DIFFERENCE):
+        return ""
+    return f"the given pixel size is {pixel_size_text(given)}, that of {of} {pixel_size_text(known)}"
 
 
 def yx_to_nm(yx: ArrayLike, pixel_size_nm: PixelSize) -> NDArray[np.float64]:

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from napari_subpixel.coordinates import PixelSize
     from napari_subpixel.localizations import Localizations
 
-#: A given pixel size that differs by more than this share from that of the table is a warning.
-MAX_SIZE_DIFFERENCE = 0.05
-
 
 @contextlib.contextmanager
 def progress_bar(total: int, unit: str, label: str, *, done: int = 0) -> Iterator[Any]:
@@ -233,16 +230,15 @@ def _check_pixel_size(path: Path, given: PixelSize) -> None:
     """Refuse a given pixel size that no camera has, and warn where the table says another."""
     from napari_subpixel import formats
     from napari_subpixel.camera import Camera
-    from napari_subpixel.coordinates import pixel_size_text, same_pixel_size
+    from napari_subpixel.coordinates import pixel_size_misfit
 
     Camera(pixel_size_nm=given).check_plausible()
     try:
         known = formats.read_about(path).get("pixel_size_nm")
     except InputError:  # reading the table says why
         return
-    if known is not None and not same_pixel_size(given, known, within=MAX_SIZE_DIFFERENCE):
-        sizes = f"{pixel_size_text(given)}, that of the table {pixel_size_text(known)}"
-        warn(f"{path}: the given pixel size is {sizes}")
+    if misfit := pixel_size_misfit(given, known, "the table"):
+        warn(f"{path}: {misfit}")
 
 
 def read_table_to_write(arguments: argparse.Namespace) -> Localizations:

@@ -29,9 +29,9 @@ from napari_subpixel.coordinates import (
     checked_pixel_size,
     checked_roi,
     pixel_ratio,
+    pixel_size_misfit,
     pixel_size_text,
     pixel_size_yx,
-    same_pixel_size,
 )
 from napari_subpixel.detection import chunks
 from napari_subpixel.detection.brightness import estimate_brightness
@@ -52,8 +52,6 @@ MAX_BRIGHTER = 4.0
 #: Pixels that are longer one way than the other by more than this factor, against those that a model is made for, are
 #: reported: at 1.1 positions are at most 7% less precise, and 11 to 15% at 1.2 (``benchmarks/bench_pixel_shape.py``).
 MAX_PIXEL_RATIO = 1.1
-#: A given pixel size that differs by more than this share from that of the movie's metadata is reported.
-MAX_SIZE_DIFFERENCE = 0.05
 
 
 @dataclass(frozen=True)
@@ -318,11 +316,8 @@ def job_for(
 
 
 def _pixel_size_warnings(stack: Stack, camera: Camera) -> tuple[str, ...]:
-    given, metadata = camera.pixel_size_nm, stack.pixel_size_nm
-    if given is None or metadata is None or same_pixel_size(given, metadata, within=MAX_SIZE_DIFFERENCE):
-        return ()
-    sizes = f"{pixel_size_text(given)}, that of the movie's metadata {pixel_size_text(metadata)}"
-    return (f"the given pixel size is {sizes}",)
+    misfit = pixel_size_misfit(camera.pixel_size_nm, stack.pixel_size_nm, "the movie's metadata")
+    return (misfit,) if misfit else ()
 
 
 def _brightness_misfit(spots: Elongation | None, given: float | None) -> tuple[str, ...]:

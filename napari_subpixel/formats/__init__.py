@@ -17,10 +17,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from napari_subpixel._util import files
 from napari_subpixel.coordinates import PixelSize
@@ -190,6 +190,8 @@ FORMATS: dict[str, Format] = {
         read_about=parquet.read_about,
     ),
 }
+#: A format that is read, or one that is written too.
+_Format = TypeVar("_Format", bound=ReadFormat)
 #: What can be read.
 READ_FORMATS: tuple[ReadFormat, ...] = (
     *FORMATS.values(),
@@ -209,11 +211,7 @@ def format_for(path: str | Path) -> Format:
     InputError
         If the suffix is none of the known ones, which it lists.
     """
-    suffix = Path(path).suffix.lower()
-    for format_ in FORMATS.values():
-        if suffix in format_.suffixes:
-            return format_
-    raise _unknown_suffix(path, (suffix for format_ in FORMATS.values() for suffix in format_.suffixes))
+    return _with_suffix(path, [(suffix, format_) for format_ in FORMATS.values() for suffix in format_.suffixes])
 
 
 def read_format_for(path: str | Path) -> ReadFormat:
@@ -228,11 +226,7 @@ def read_format_for(path: str | Path) -> ReadFormat:
     InputError
         If the suffix is none of the known ones, which it lists.
     """
-    suffix = Path(path).suffix.lower()
-    for format_ in READ_FORMATS:
-        if suffix in format_.read_suffixes:
-            return format_
-    raise _unknown_suffix(path, read_suffixes())
+    return _with_suffix(path, [(suffix, format_) for format_ in READ_FORMATS for suffix in format_.read_suffixes])
 
 
 def read_suffixes() -> tuple[str, ...]:
@@ -240,9 +234,14 @@ def read_suffixes() -> tuple[str, ...]:
     return tuple(suffix for format_ in READ_FORMATS for suffix in format_.read_suffixes)
 
 
-def _unknown_suffix(path: str | Path, known: Iterable[str]) -> InputError:
-    got = Path(path).suffix.lower() or "none"
-    return InputError(f"{path}: expected a table with one of the suffixes {', '.join(known)}, got {got}")
+def _with_suffix(path: str | Path, known: Sequence[tuple[str, _Format]]) -> _Format:
+    """Return the format of a path's suffix, the first of several."""
+    suffix = Path(path).suffix.lower()
+    for its_suffix, format_ in known:
+        if its_suffix == suffix:
+            return format_
+    suffixes = ", ".join(its_suffix for its_suffix, _ in known)
+    raise InputError(f"{path}: expected a table with one of the suffixes {suffixes}, got {suffix or 'none'}")
 
 
 def recognises(path: str | Path) -> bool:

@@ -1,4 +1,4 @@
-"""The widget *About*: how a result was made, from its provenance, whoever opened it."""
+"""The widget *About*: how a result was made, from its provenance; also of a table that was opened."""
 
 from __future__ import annotations
 

@@ -181,7 +181,7 @@ class CorrectDrift(TablePanel):
 
     def request(self, points: Points, ground: Ground) -> TableRequest:
         """Return the estimate from these points."""
-        self.check_pixel_size(points, ground)
+        ground.check_pixel_size(points)
         fiducials: Any = self.source.value == FOUND
         if self.source.value == PICKED:
             if self.picks.value is None:

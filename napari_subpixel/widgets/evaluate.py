@@ -22,11 +22,11 @@ from napari_subpixel.widgets.background.evaluation import (
 from napari_subpixel.widgets.background.latest_request import LatestWork
 from napari_subpixel.widgets.controls.command_line import CommandLine, CommandLineRow
 from napari_subpixel.widgets.controls.messages import reported, show_warning
-from napari_subpixel.widgets.controls.panel import Panel
+from napari_subpixel.widgets.controls.panel import NARROW, Panel
 from napari_subpixel.widgets.controls.progress import ProgressRow
 from napari_subpixel.widgets.controls.refusals import Refusal, reason_first
 from napari_subpixel.widgets.controls.scores import SCORES, parsed_tolerances, save_scores
-from napari_subpixel.widgets.controls.staleness import Outdated
+from napari_subpixel.widgets.controls.staleness import POINTS, SETTINGS, Outdated
 from napari_subpixel.widgets.controls.table import ReadOnlyTable
 from napari_subpixel.widgets.controls.words import Colour, Words, background_now
 from napari_subpixel.widgets.layers.files import LayerFile, span_text, table_file, whole_table_file
@@ -40,6 +40,7 @@ from napari_subpixel.widgets.layers.results import (
     is_table,
     is_truth,
     movie_of,
+    nothing_to,
     on_movie,
 )
 
@@ -53,17 +54,11 @@ FROM_FILE = "from a file"
 TABLE_FILTER = "Tables (*.csv *.hdf5 *.h5 *.parquet)"
 #: Largest frame number that can be typed.
 MAX_FRAME = 99_999_999
-#: Style of boxes next to each other: napari's own are too wide for that.
-NARROW = "min-width: 40px"
-# What may change after the scores were made, as the line says that reports them out of date.
-#: The form.
-SETTINGS = "the settings above"
+# What may change after the scores were made, besides the form and the points.
 #: The threshold of the result.
 THRESHOLD = "the threshold"
 #: Its filter, or that of the truth.
 FILTER = "the filter"
-#: The points of the result or the truth.
-POINTS = "the points"
 #: Colours of the legend; those of the markers are made for dark images.
 LEGEND_COLOURS = {TRUE_POSITIVES: Colour.DONE, FALSE_POSITIVES: Colour.FALSE_POSITIVES, MISSES: Colour.MISSES}
 #: The scores follow the threshold once that has not moved for this long, in milliseconds.
@@ -307,7 +302,7 @@ class EvaluateAgainstTruth(Panel):
     def _new_request(self) -> EvaluationRequest:
         result = self.result.value
         if result is None:
-            raise InputError("there is no points layer to score: detect molecules, or open a table of localizations")
+            raise nothing_to("score")
         truth = self.truth.value if self.truth.value is not None else self._truth_path()
         if truth is result:
             raise InputError(f"{result.name}: result and truth are the same layer; choose another for one of them")

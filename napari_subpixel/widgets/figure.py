@@ -29,7 +29,7 @@ from napari_subpixel.widgets.controls.folders import folder_edit, typed_in
 from napari_subpixel.widgets.controls.messages import report
 from napari_subpixel.widgets.controls.model_form import ModelForm
 from napari_subpixel.widgets.controls.panel import Panel
-from napari_subpixel.widgets.controls.pixel_size import SET_PIXEL_SIZE, ask_pixel_size, ask_pixel_size_of_points
+from napari_subpixel.widgets.controls.pixel_size import SET_PIXEL_SIZE, ask_pixel_size, ask_pixel_size_under
 from napari_subpixel.widgets.controls.progress import ProgressRow
 from napari_subpixel.widgets.controls.refusals import Refusal, reason_first
 from napari_subpixel.widgets.controls.words import Colour, Words
@@ -249,8 +249,7 @@ class MakeFigure(Panel):
         ground, table = ground_of(points, self.viewer.layers), snapshot(points)
         if not points.shown.any():
             raise InputError(f"{points.name}: there are no points to make a figure of")
-        if ground.pixel_size_nm is None:
-            raise PixelSizeError(f"{points.name}: the pixel size of the camera is not known")
+        ground.check_pixel_size(points)
         return Work(of_table, lambda: ground.table(table()), settings, widget="figure")
 
     def _begin(self, work: Work) -> None:
@@ -314,11 +313,10 @@ class MakeFigure(Panel):
     def set_pixel_size(self) -> None:
         """Ask for the pixel size of the movie or of the points, set it, and make the figure."""
         source = self._chosen()
-        movie = source if isinstance(source, MovieLayer) else movie_of(source, self.viewer.layers)
-        if movie is not None:
-            size = ask_pixel_size(self, movie, self.viewer.layers)
+        if isinstance(source, MovieLayer):
+            size = ask_pixel_size(self, source, self.viewer.layers)
         else:
-            size = ask_pixel_size_of_points(self, self.points.value)
+            size = ask_pixel_size_under(self, source, self.viewer.layers)
         if size is not None:
             self.viewer.reset_view()
             self.run()

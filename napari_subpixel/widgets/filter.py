@@ -36,7 +36,7 @@ from napari_subpixel.widgets.layers.filtering import (
     table_to_filter,
 )
 from napari_subpixel.widgets.layers.points import notes_of
-from napari_subpixel.widgets.layers.results import ground_of, is_result, is_table, snapshot
+from napari_subpixel.widgets.layers.results import ground_of, is_result, is_table, nothing_to, snapshot
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -169,7 +169,7 @@ class FilterMolecules(Panel):
         self._show_filter()
 
     def _data_changed(self, event: Event) -> None:
-        """Go on with the present points of the same layer; what is typed, dragged or under way stays."""
+        """Go on with the present points of the same layer; what is being typed, dragged or computed stays."""
         layer = self.points.value
         if layer is None or event.source is not layer or about_to_change(event):
             return
@@ -401,7 +401,7 @@ class FilterMolecules(Panel):
         """
         layer: Points | None = self.points.value
         if layer is None:
-            raise InputError("there is no points layer to filter: detect molecules, or open a table of localizations")
+            raise nothing_to("filter")
         file = table_file(layer, ground_of(layer, self.viewer.layers))
         if file.flags["keep"] is None:
             raise InputError(f"{layer.name}: nothing to filter by: give a range or an expression")

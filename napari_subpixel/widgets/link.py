@@ -18,6 +18,7 @@ from napari_subpixel.widgets.controls.chart_view import ChartView
 from napari_subpixel.widgets.controls.command_line import CommandLine
 from napari_subpixel.widgets.controls.messages import reported
 from napari_subpixel.widgets.controls.number_box import Field, NumberBox
+from napari_subpixel.widgets.controls.panel import NARROW
 from napari_subpixel.widgets.controls.saving import with_suffix
 from napari_subpixel.widgets.controls.table_panel import TablePanel, TableRequest
 from napari_subpixel.widgets.layers.files import table_file
@@ -34,8 +35,6 @@ MOST_DARK_FRAMES = 1_000_000
 LARGEST_NM = 100_000.0
 #: Shown in a box where the table says the number.
 AUTO = "auto"
-#: Style of a box for long numbers, which would be wider than the panel.
-NARROW = "min-width: 40px"
 #: What the button says that a distance is missed.
 GIVE_DISTANCE = "Give a largest distance"
 
@@ -111,7 +110,7 @@ class LinkMolecules(TablePanel):
         """Return the linking of these points, with the settings of the form."""
         dark, distance = self.dark_frames.value(), self.distance_nm.exact
         if distance:
-            self.check_pixel_size(points, ground)
+            ground.check_pixel_size(points)
         settings = {
             "name": points.name,
             "max_dark_frames": None if dark < 0 else dark,

@@ -122,7 +122,7 @@ class MeasureRegions(TablePanel):
         if shapes is None:
             raise InputError("there is no layer of shapes: add one and draw regions in it")
         if width := self.width_nm.exact:
-            self.check_pixel_size(points, ground)
+            ground.check_pixel_size(points)
         regions, left_out = regions_of(shapes, points, ground.pixel_size_nm, width or None)
         settings = {
             "name": points.name,

@@ -38,6 +38,7 @@ from napari_subpixel.widgets.layers.results import (
     ground_of,
     movie_of,
     needs_movie,
+    nothing_to,
     snapshot,
 )
 from napari_subpixel.widgets.layers.view_image import ViewImage, view_image_of
@@ -184,7 +185,7 @@ class RenderSuperResolution(RenderForm):
     def _chosen_points(self) -> Points:
         points = self.points.value
         if points is None:
-            raise InputError("there is no points layer to render: detect molecules, or open a table of localizations")
+            raise nothing_to("render")
         return points
 
     # -- what is in view ----------------------------------------------------------------------------------------------

@@ -122,7 +122,7 @@ class MeasureResolution(TablePanel):
 
     def request(self, points: Points, ground: Ground) -> TableRequest:
         """Return the measurement of these points."""
-        self.check_pixel_size(points, ground)
+        ground.check_pixel_size(points)
         return TableRequest(points, ground, _measured, {"name": points.name}, f"measuring {points.name}")
 
     def command(self, request: TableRequest) -> CommandLine:

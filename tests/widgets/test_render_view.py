@@ -19,7 +19,11 @@ from napari_subpixel.widgets.layers.points import points_layer, set_threshold
 from napari_subpixel.widgets.layers.view_image import ViewImage
 from napari_subpixel.widgets.render import RenderSuperResolution
 
-SHAPE, PIXEL_NM, N = (30, 44), 110.0, 300
+#: Of the frames.
+SHAPE = (30, 44)
+PIXEL_NM = 110.0
+#: Molecules.
+N = 300
 
 
 def found():

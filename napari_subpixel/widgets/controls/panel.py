@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 LEAST_HEIGHT = 92
 #: A choice is as wide as so many letters at least; longer names are elided.
 LEAST_LETTERS = 12
+#: Style of boxes next to each other, or for long numbers: napari's own are too wide for a panel.
+NARROW = "min-width: 40px"
 #: A row of a form: a magicgui widget, or a label and a Qt widget or layout.
 Row: TypeAlias = Widget | tuple[str, QWidget | QLayout]
 

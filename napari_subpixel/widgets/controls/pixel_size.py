@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QInputDialog, QWidget
 
 from napari_subpixel.widgets.layers.movies import MovieLayer, rescale
 from napari_subpixel.widgets.layers.points import notes_of
+from napari_subpixel.widgets.layers.results import movie_of
 from napari_subpixel.widgets.readers import match_tables
 
 if TYPE_CHECKING:
@@ -43,6 +44,12 @@ def ask_pixel_size_of_points(parent: QWidget, points: Points) -> float | None:
         rescale(points, np.array([size, size]) / points.scale[-2:])
         notes_of(points)  # takes it from the scale
     return size
+
+
+def ask_pixel_size_under(parent: QWidget, points: Points, layers: LayerList) -> float | None:
+    """Ask for the pixel size of the movie that points belong to, or of the points where it is not open."""
+    movie = movie_of(points, layers)
+    return ask_pixel_size_of_points(parent, points) if movie is None else ask_pixel_size(parent, movie, layers)
 
 
 def _answer(parent: QWidget, name: str) -> float | None:

@@ -6,6 +6,14 @@ from qtpy.QtCore import Signal
 
 from napari_subpixel.widgets.controls.words import Colour, Words
 
+# What may change after results were made, as the line says that reports them out of date.
+#: Threshold and filter of the points.
+SHOWN_POINTS = "the shown points"
+#: The points themselves, or their pixel size.
+POINTS = "the points"
+#: The form.
+SETTINGS = "the settings above"
+
 
 class Outdated(Words):
     """A line that says what changed since the shown results were requested; hidden while nothing did.

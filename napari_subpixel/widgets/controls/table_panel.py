@@ -12,26 +12,18 @@ from napari_subpixel.widgets.background.latest_request import LatestWork
 from napari_subpixel.widgets.background.worker import Work
 from napari_subpixel.widgets.controls.command_line import CommandLine, CommandLineRow
 from napari_subpixel.widgets.controls.panel import Panel, Row
-from napari_subpixel.widgets.controls.pixel_size import SET_PIXEL_SIZE, ask_pixel_size, ask_pixel_size_of_points
+from napari_subpixel.widgets.controls.pixel_size import SET_PIXEL_SIZE, ask_pixel_size_under
 from napari_subpixel.widgets.controls.progress import ProgressRow
 from napari_subpixel.widgets.controls.refusals import Refusal, reason_first
-from napari_subpixel.widgets.controls.staleness import Outdated
+from napari_subpixel.widgets.controls.staleness import POINTS, SETTINGS, SHOWN_POINTS, Outdated
 from napari_subpixel.widgets.controls.words import Colour, Words
 from napari_subpixel.widgets.layers.filtering import all_hidden
 from napari_subpixel.widgets.layers.points import notes_of
-from napari_subpixel.widgets.layers.results import Ground, ground_of, is_measured, is_table, movie_of, snapshot
+from napari_subpixel.widgets.layers.results import Ground, ground_of, is_measured, is_table, nothing_to, snapshot
 
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Points
-
-# What may change after the results were made, as the line says that reports them out of date.
-#: Threshold and filter of the points.
-SHOWN_POINTS = "the shown points"
-#: The points themselves, or their pixel size.
-POINTS = "the points"
-#: The form.
-SETTINGS = "the settings above"
 
 
 class TableRequest(NamedTuple):
@@ -192,20 +184,12 @@ class TablePanel(Panel):
         """
         points = self.points.value
         if points is None:
-            raise InputError(
-                f"there is no points layer to {self.verb}: detect molecules, or open a table of localizations"
-            )
+            raise nothing_to(self.verb)
         if not len(points.data):
             raise InputError(f"{points.name}: there are no points to {self.verb}")
         if not points.shown.any():
             raise all_hidden(points)
         return points
-
-    @staticmethod
-    def check_pixel_size(points: Points, ground: Ground) -> None:
-        """Raise `PixelSizeError` unless the pixel size is known."""
-        if ground.pixel_size_nm is None:
-            raise PixelSizeError(f"{points.name}: the pixel size of the camera is not known")
 
     # -- refusals -----------------------------------------------------------------------------------------------------
 
@@ -222,12 +206,7 @@ class TablePanel(Panel):
         points = self.points.value
         if points is None:
             return
-        movie = movie_of(points, self.viewer.layers)
-        if movie is None:
-            size = ask_pixel_size_of_points(self, points)
-        else:
-            size = ask_pixel_size(self, movie, self.viewer.layers)
-        if size is not None:
+        if ask_pixel_size_under(self, points, self.viewer.layers) is not None:
             self.viewer.reset_view()
             self.act()
 

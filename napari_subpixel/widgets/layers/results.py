@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_subpixel.coordinates import PixelSize
-from napari_subpixel.errors import FrameShapeError, PixelSizeError
+from napari_subpixel.errors import FrameShapeError, InputError, PixelSizeError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.widgets.layers.movies import KEY, MovieLayer, MovieNotes, movie_notes
 from napari_subpixel.widgets.layers.points import PointNotes, arrays_of, has_column, notes_of, table_from, time_axis_of
@@ -46,6 +46,11 @@ def is_measured(layer: Layer) -> bool:
 def is_truth(layer: Layer) -> bool:
     """Say whether points can be ground truth: they have no probabilities."""
     return is_table(layer) and not is_result(layer)
+
+
+def nothing_to(verb: str) -> InputError:
+    """Return the refusal of a panel where no layer holds localizations, with what it is to do, as in "to link"."""
+    return InputError(f"there is no points layer to {verb}: detect molecules, or open a table of localizations")
 
 
 def movie_of(points: Points, layers: Iterable[Layer]) -> MovieLayer | None:
@@ -107,6 +112,10 @@ class Ground:
         """Raise `InputError` unless the shape of the frames and the pixel size are known."""
         if self.frame_shape is None:
             raise FrameShapeError(f"{points.name}: the shape of the frames is not known")
+        self.check_pixel_size(points)
+
+    def check_pixel_size(self, points: Points) -> None:
+        """Raise `PixelSizeError` unless the pixel size is known."""
         if self.pixel_size_nm is None:
             raise PixelSizeError(f"{points.name}: the pixel size of the camera is not known")
 
