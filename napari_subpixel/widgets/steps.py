@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from npe2 import PluginManager
-from npe2.manifest.utils import import_python_name
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QDockWidget, QHBoxLayout, QMainWindow
 
@@ -64,6 +62,8 @@ class StepsOfWork(Panel):
     def open(self, step: Step) -> None:
         """Open the panel of a step, or bring it to the front."""
         about, window = self._panels[step.command], self.viewer.window
+        from npe2.manifest.utils import import_python_name
+
         panel_class = import_python_name(about.python_name)
         docks = window._qt_window.findChildren(QDockWidget)
         dock = next((dock for dock in docks if type(dock.widget()) is panel_class), None)
@@ -124,6 +124,8 @@ class PanelOfPlugin(NamedTuple):
 
 def panels_of_plugin() -> dict[str, PanelOfPlugin]:
     """Return the plugin's panels by their commands, as its manifest has them."""
+    from npe2 import PluginManager
+
     manifest = PluginManager.instance().get_manifest(PLUGIN)
     names = {command.id: command.python_name for command in manifest.contributions.commands or ()}
     return {
