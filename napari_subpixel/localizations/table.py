@@ -1,10 +1,9 @@
-"""The one table of localizations: detections and ground truth alike, whole or in parts."""
+"""`Localizations`: rows of points, what is known of them, and selection."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, overload
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, overload
 
 import numpy as np
 import pandas as pd
@@ -18,34 +17,9 @@ from napari_subpixel.coordinates import (
     mean_pixel_size,
     pixel_length,
     pixel_size_text,
-    same_pixel_size,
 )
-from napari_subpixel.errors import InputError, InvalidRowsError, PixelSizeError, suggest
-
-#: Every standard column, with its type and meaning. The first three are always there.
-COLUMNS: dict[str, tuple[type, str]] = {
-    "frame": (np.int64, "frame number, counted from 0"),
-    "y": (np.float64, "row, pixels; the first pixel's centre is 0"),
-    "x": (np.float64, "column, pixels; the first pixel's centre is 0"),
-    "probability": (np.float32, "probability that the molecule exists"),
-    "photons": (np.float32, "detected photons"),
-    "background": (np.float32, "background, photons per pixel"),
-    "y_uncertainty": (np.float32, "one standard deviation of y, pixels"),
-    "x_uncertainty": (np.float32, "one standard deviation of x, pixels"),
-    "sigma": (np.float32, "standard deviation of the point spread function, pixels"),
-    "z_nm": (np.float32, "axial position, nm"),
-    "class_index": (np.int64, "class of the point, where a model knows several, counted from 0"),
-    "n_frames": (np.int64, "of a linked molecule: frames in which it was detected"),
-    "first_frame": (np.int64, "of a linked molecule: the first of them, counted from 0"),
-    "last_frame": (np.int64, "of a linked molecule: the last of them, counted from 0"),
-}
-REQUIRED = ("frame", "y", "x")
-#: Columns of a table that drift was subtracted from: how much of it, in nm, by the axis.
-DRIFT_COLUMNS = {"y": "y_drift_nm", "x": "x_drift_nm", "z_nm": "z_drift_nm"}
-#: A column whose name is at least this much like that of a standard one is taken for that one, misspelt.
-MISSPELT_FROM = 0.8
-#: The largest whole number in such a column; every one up to it is exact in a file's floating-point numbers too.
-LARGEST_WHOLE = np.float64(2**53)
+from napari_subpixel.errors import InputError, PixelSizeError
+from napari_subpixel.localizations.columns import COLUMNS, REQUIRED, checked_table
 
 
 class Localizations:
@@ -94,7 +68,7 @@ class Localizations:
         provenance: Mapping[str, Any] | None = None,
         copy: bool = True,
     ) -> None:
-        self._table = _checked_table(columns, extra or {}, copy)
+        self._table = checked_table(columns, extra or {}, copy)
         self._set_about(pixel_size_nm, frame_shape, n_frames, provenance)
 
     def _set_about(
@@ -110,8 +84,8 @@ class Localizations:
         self.provenance: dict[str, Any] = dict(provenance or {})
 
     @classmethod
-    def _of(cls, table: pd.DataFrame, **about: Any) -> Localizations:
-        """Return a table of rows that were checked already."""
+    def of_checked(cls, table: pd.DataFrame, **about: Any) -> Localizations:
+        """Return a table of rows that were checked already, as a part of another table is."""
         localizations = cls.__new__(cls)
         localizations._table = table
         localizations._set_about(**about)
@@ -173,7 +147,7 @@ class Localizations:
                 raise KeyError(f"no column {key!r}; there are {', '.join(self.columns)}")
             return self._table[key].to_numpy()
         if isinstance(key, slice):
-            return Localizations._of(self._table.iloc[key].reset_index(drop=True), **self.about)
+            return Localizations.of_checked(self._table.iloc[key].reset_index(drop=True), **self.about)
         if np.ndim(key) == 0 or (isinstance(key, (list, tuple)) and any(isinstance(k, str) for k in key)):
             raise KeyError(f"expected the name of a column, or rows as a mask, slice or array of indices, got {key!r}")
         return self.select(key)
@@ -205,7 +179,7 @@ class Localizations:
     def select(self, rows: ArrayLike) -> Localizations:
         """Return the rows named by a boolean mask or an index array, with everything else kept."""
         chosen = self._table.iloc[_positions(rows, len(self))]
-        return Localizations._of(chosen.reset_index(drop=True), **self.about)
+        return Localizations.of_checked(chosen.reset_index(drop=True), **self.about)
 
     def in_frames(self, start: int | None = None, stop: int | None = None) -> Localizations:
         """Return the rows of frames `start` up to but without `stop`; None leaves that end open."""
@@ -274,7 +248,7 @@ class Localizations:
 
     def with_about(self, **about: Any) -> Localizations:
         """Return the same rows with another pixel size, frame shape, number of frames or provenance."""
-        return Localizations._of(self._table, **{**self.about, **about})
+        return Localizations.of_checked(self._table, **{**self.about, **about})
 
     def known_pixel_size_nm(self) -> PixelSize:
         """Return the pixel size, or raise `PixelSizeError` where it is not known."""
@@ -310,199 +284,6 @@ class Localizations:
             if name in self
         }
         return self.with_columns(**scaled).with_about(pixel_size_nm=mean, frame_shape=None), mean
-
-
-def concat(tables: Sequence[Localizations], *, frames: Literal["keep", "append"] = "keep") -> Localizations:
-    """Join tables of the same columns.
-
-    Parameters
-    ----------
-    tables : sequence of Localizations
-        Parts of one movie, or tables of several.
-    frames : {"keep", "append"}
-        Whether frame numbers stay as they are, as for parts of one movie, or each table's frames follow those of the
-        one before, as for movies that were recorded one after another; that needs their number of frames.
-
-    Returns
-    -------
-    Localizations
-        The pixel size and frame shape are the first table's. So is the provenance where all that have one have the
-        same; else it has one entry, ``sources``, with the provenance of each. The number of frames is the sum where
-        frames are appended, else the largest.
-
-    Raises
-    ------
-    InputError
-        If there is no table, their columns or pixel sizes differ, or frames are to be appended and the number of frames
-        of a table is not known.
-
-    Examples
-    --------
-    >>> first, second = (Localizations({"frame": [4], "y": [1], "x": [x]}, n_frames=5) for x in (1, 2))
-    >>> joined = concat([first, second], frames="append")
-    >>> joined.frame.tolist(), joined.n_frames
-    ([4, 9], 10)
-    """
-    if not tables:
-        raise InputError("nothing to join: no tables were given")
-    if frames not in ("keep", "append"):
-        raise InputError(f"frames must be 'keep' or 'append', got {frames!r}")
-    first = tables[0]
-    for other in tables[1:]:
-        if other.columns != first.columns:
-            raise InputError(f"cannot join tables with columns {first.columns} and {other.columns}")
-        one, another = first.pixel_size_nm, other.pixel_size_nm
-        if one is not None and another is not None and not same_pixel_size(one, another, within=1e-6):
-            sizes = f"{pixel_size_text(one)} and {pixel_size_text(another)}"
-            raise InputError(f"cannot join tables with pixels of {sizes}")
-    counts = [table.n_frames for table in tables if table.n_frames is not None]
-    known = len(counts) == len(tables)
-    parts = [table.table for table in tables]
-    n_frames = max(counts) if known else None
-    if frames == "append":
-        if not known:
-            raise InputError("frames cannot be appended: the number of frames of a table is not known")
-        starts = np.cumsum([0, *counts[:-1]])
-        parts = [part.assign(frame=part["frame"] + start) for part, start in zip(parts, starts, strict=True)]
-        n_frames = sum(counts)
-    about = {**first.about, "n_frames": n_frames, "provenance": _joined_provenance(tables)}
-    return Localizations._of(pd.concat(parts, ignore_index=True), **about)
-
-
-def _joined_provenance(tables: Sequence[Localizations]) -> dict[str, Any]:
-    known = [table.provenance for table in tables if table.provenance]
-    return {"sources": known} if any(provenance != known[0] for provenance in known) else known[0] if known else {}
-
-
-@dataclass(frozen=True)
-class LocalizationParts:
-    """A table in parts, of which one at a time has to be in memory.
-
-    Attributes
-    ----------
-    tables : callable
-        Returns the parts in their order, at every call; there is at least one, and all have the same columns.
-    about : mapping
-        What is known of the whole besides its rows, as keyword arguments of `Localizations`.
-
-    Examples
-    --------
-    >>> parts = LocalizationParts.of(Localizations({"frame": [0, 3], "y": [1.0, 2.0], "x": [3.0, 4.0]}, n_frames=5))
-    >>> [len(part) for part in parts], parts.columns, parts.about["n_frames"]
-    ([2], ('frame', 'y', 'x'), 5)
-    """
-
-    tables: Callable[[], Iterable[Localizations]]
-    about: Mapping[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, table: Localizations | LocalizationParts) -> LocalizationParts:
-        """Return a table as the only part of itself, and parts as they are."""
-        return table if isinstance(table, LocalizationParts) else cls(lambda: (table,), table.about)
-
-    def __iter__(self) -> Iterator[Localizations]:
-        """Yield the parts, each knowing what is known of the whole.
-
-        Raises
-        ------
-        InputError
-            If there are no parts, or their columns differ.
-        """
-        columns: tuple[str, ...] | None = None
-        for part in self.tables():
-            if columns is not None and part.columns != columns:
-                raise InputError(f"cannot join tables with columns {columns} and {part.columns}")
-            columns = part.columns
-            yield part.with_about(**self.about)
-        if columns is None:
-            raise InputError("nothing to join: no tables were given")
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Names of the columns."""
-        return next(iter(self)).columns
-
-
-def _checked_table(
-    columns: pd.DataFrame | Mapping[str, ArrayLike], extra: Mapping[str, ArrayLike], copy: bool
-) -> pd.DataFrame:
-    names = list(columns.keys())
-    for name in names:
-        if name not in COLUMNS:
-            _check_own_name(name)
-    for name in extra:
-        if name in COLUMNS or name in names or not isinstance(name, str):
-            raise InputError(f"{name!r} cannot be a column of your own")
-    for name in REQUIRED:
-        if name not in names:
-            raise InputError(f"missing column {name!r}; there are {', '.join(map(repr, names)) or 'none'}")
-    ordered = [name for name in COLUMNS if name in names] + [name for name in names if name not in COLUMNS]
-    arrays = {name: _checked_column(name, np.asarray(columns[name])) for name in ordered}
-    arrays |= {name: _checked_column(name, np.asarray(values)) for name, values in extra.items()}
-    lengths = {name: len(values) for name, values in arrays.items()}
-    if len(set(lengths.values())) > 1:
-        raise InputError(f"columns differ in length: {lengths}")
-    if (
-        isinstance(columns, pd.DataFrame)
-        and not extra
-        and names == ordered
-        and all(columns[name].dtype == arrays[name].dtype for name in names)
-    ):
-        return columns.reset_index(drop=True)  # which pandas copies when it is written to, and not before
-    return pd.DataFrame(arrays, copy=copy)
-
-
-def _check_own_name(name: object) -> None:
-    """Refuse a name that is nearly that of a standard column, or no text."""
-    if not isinstance(name, str) or not name.strip():
-        raise InputError(f"unknown column {name!r}")
-    if meant := suggest(name.lower(), COLUMNS, MISSPELT_FROM):
-        raise InputError(f"unknown column {name!r}{meant}")
-
-
-def _checked_column(name: str, values: NDArray[Any]) -> NDArray[Any]:
-    dtype = COLUMNS[name][0] if name in COLUMNS else None
-    if values.ndim != 1:
-        raise InputError(f"column {name!r} must be one-dimensional, got shape {values.shape}")
-    if not values.size:
-        return values.astype(dtype or (values.dtype if values.dtype.kind in "iufb" else np.float64))
-    if values.dtype.kind == "O" and all(isinstance(cell, (int, float)) for cell in values.tolist()):
-        values = np.array(values.tolist())
-    if values.dtype.kind not in "iufb":
-        cells = values.tolist()
-        row = next((row for row, cell in enumerate(cells) if not _is_number(cell)), 0)
-        raise InputError(f"column {name!r} must hold numbers, got {cells[row]!r} in row {row}")
-    if name in REQUIRED or dtype is np.int64:
-        _check_values(name, values, whole=dtype is np.int64)
-    return values if dtype is None else values.astype(dtype, copy=False)
-
-
-def _check_values(name: str, values: NDArray[Any], *, whole: bool) -> None:
-    # The extremes show that most columns are good, without an array as long as they are.
-    lowest, highest = values.min(), values.max()
-    if name in REQUIRED and not (np.isfinite(lowest) and np.isfinite(highest)):
-        _check_rows(name, values, np.isfinite(values), "be finite", InvalidRowsError)
-    if whole and (values.dtype.kind == "f" or lowest < 0 or highest > LARGEST_WHOLE):
-        good = (values == np.floor(values)) & (values >= 0) & (values <= LARGEST_WHOLE)
-        _check_rows(name, values, good, "hold whole numbers from 0 to 2**53")
-
-
-def _check_rows(
-    name: str, values: NDArray[Any], good: NDArray[np.bool_], what: str, error: type[InputError] = InputError
-) -> None:
-    if not good.all():
-        row, bad = int(good.argmin()), int(len(good) - good.sum())
-        more = f" and {bad - 1:,} more" if bad > 1 and error is InvalidRowsError else ""
-        raise error(f"column {name!r} must {what}, got {values[row]} in row {row}{more}")
-
-
-def _is_number(value: Any) -> bool:
-    """Say whether a value is a number, or text that reads as one: a reader that met one bad cell keeps all as text."""
-    try:
-        float(value)
-    except (TypeError, ValueError):
-        return False
-    return True
 
 
 def _checked_count(n_frames: int) -> int:
