@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_subpixel._util.generators import stepwise
 from napari_subpixel.coordinates import SuperResolutionGrid
 from napari_subpixel.errors import InputError, suggest
 from napari_subpixel.localizations import Localizations
@@ -82,6 +83,7 @@ def colour_table(colours: Sequence[Sequence[float]], n: int = 256) -> NDArray[np
     return np.column_stack([np.interp(np.arange(n), places, channel) for channel in zip(*colours, strict=True)])
 
 
+@stepwise
 def render_coloured(
     localizations: Localizations,
     values: NDArray[Any],
@@ -91,8 +93,10 @@ def render_coloured(
     pixel_size_nm: float = PIXEL_SIZE_NM,
     frame_shape: Sequence[int] | None = None,
     **options: Any,
-) -> ColouredImage:
+) -> Generator[int, None, ColouredImage]:
     """Render localizations, each in the colour of a quantity.
+
+    `render_coloured.steps` yields the number of points drawn so far.
 
     Parameters
     ----------
@@ -137,11 +141,15 @@ def render_coloured(
     grid = render(localizations[:0], pixel_size_nm=pixel_size_nm, frame_shape=frame_shape, **options).grid
     check_image_size(grid, n_images=IMAGES_HELD, kind="a coloured image")
     light, points = np.zeros((*grid.shape, 3), np.float32), np.zeros(grid.shape, np.float32)
+    n_drawn = 0
     for k in np.unique(step[known]):
-        part = render(localizations.select(step == k), pixel_size_nm=pixel_size_nm, frame_shape=frame_shape, **options)
+        chosen = localizations.select(step == k)
+        part = render(chosen, pixel_size_nm=pixel_size_nm, frame_shape=frame_shape, **options)
         points += part.image
         for channel in range(3):
             light[..., channel] += part.image * np.float32(colours[k, channel])
+        n_drawn += len(chosen)
+        yield n_drawn
     return ColouredImage(light, points, grid, (low, high), int(len(values) - known.sum()), colormap)
 
 

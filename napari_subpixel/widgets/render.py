@@ -14,7 +14,7 @@ from napari_subpixel.errors import InputError, PixelSizeError
 from napari_subpixel.rendering.image_files import save_image
 from napari_subpixel.rendering.render import SuperResolutionImage
 from napari_subpixel.widgets.background.latest_request import LatestWork
-from napari_subpixel.widgets.background.picture_export import PictureExport, exported, roi_in_view
+from napari_subpixel.widgets.background.picture_export import PictureExport, roi_in_view
 from napari_subpixel.widgets.background.rendering import RenderRequest, settings_of
 from napari_subpixel.widgets.background.view_drawing import ViewDrawing, described_picture
 from napari_subpixel.widgets.background.view_pictures import Picture
@@ -22,7 +22,7 @@ from napari_subpixel.widgets.background.worker import Work
 from napari_subpixel.widgets.controls.command_line import CommandLine, CommandLineRow
 from napari_subpixel.widgets.controls.export_dialog import ask_export
 from napari_subpixel.widgets.controls.messages import reported
-from napari_subpixel.widgets.controls.pixel_size import SET_PIXEL_SIZE, ask_pixel_size
+from napari_subpixel.widgets.controls.pixel_size import SET_PIXEL_SIZE, ask_pixel_size, ask_pixel_size_of_points
 from napari_subpixel.widgets.controls.progress import ProgressRow
 from napari_subpixel.widgets.controls.refusals import Refusal
 from napari_subpixel.widgets.controls.render_form import COLORMAPS, WHOLE_FIELD, RenderForm
@@ -97,10 +97,14 @@ class RenderSuperResolution(RenderForm):
         self.progress.cancel.setToolTip("Leave the image as it is")
         self.latest: LatestWork[RenderRequest] = LatestWork(self, self.progress)
         self.latest.returned.connect(self._deliver)
+        self.export_progress = ProgressRow()
+        self.export_progress.cancel.setToolTip("Write no file")
+        self.exports: LatestWork[PictureExport] = LatestWork(self, self.export_progress)
+        self.exports.returned.connect(self._exported)
         self.status = Words()
         self.refusal = Refusal()
         self.command_row = CommandLineRow(self.command_line)
-        for widget in (self.refusal, self.command_row, self.progress, self.status):
+        for widget in (self.refusal, self.command_row, self.progress, self.export_progress, self.status):
             self.column.addWidget(widget)
 
     # -- what is chosen -----------------------------------------------------------------------------------------------
@@ -152,8 +156,7 @@ class RenderSuperResolution(RenderForm):
             points = self._chosen_points()
             if not len(points.data):
                 raise InputError(f"{points.name}: there are no points to render")
-            ground = ground_of(points, self.viewer.layers, self.frames_of.value)
-            ground.check_known(points)
+            ground = self._ground(points)
             if self.extent.value == WHOLE_FIELD:
                 self._listen()
                 self.latest.ask(RenderRequest(points, ground, self.settings, by_hand=True))
@@ -161,7 +164,7 @@ class RenderSuperResolution(RenderForm):
                 self._draw_view(points)
 
     def _cure_of(self, error: BaseException) -> tuple[str, Callable[[], object]] | None:
-        return (SET_PIXEL_SIZE, self.set_pixel_size) if isinstance(error, PixelSizeError) and self._movie() else None
+        return (SET_PIXEL_SIZE, self.set_pixel_size) if isinstance(error, PixelSizeError) else None
 
     def _movie(self) -> MovieLayer | None:
         """Return the movie of the chosen points."""
@@ -171,9 +174,15 @@ class RenderSuperResolution(RenderForm):
         return MovieLayer(chosen) if movie is None and chosen is not None else movie
 
     def set_pixel_size(self) -> None:
-        """Ask for the pixel size of the movie of the chosen points, set it, and render."""
-        movie = self._movie()
-        if movie is not None and ask_pixel_size(self, movie, self.viewer.layers) is not None:
+        """Ask for the pixel size of the movie of the chosen points, or of these where it is not open, and render."""
+        points, movie = self.points.value, self._movie()
+        if points is None:
+            return
+        if movie is None:
+            size = ask_pixel_size_of_points(self, points)
+        else:
+            size = ask_pixel_size(self, movie, self.viewer.layers)
+        if size is not None:
             self.viewer.reset_view()
             self.render_now()
 
@@ -181,6 +190,7 @@ class RenderSuperResolution(RenderForm):
         """Stop, and no longer follow the threshold."""
         super().dock_closed()
         self.latest.cancel()
+        self.exports.cancel()
 
     def _chosen_points(self) -> Points:
         points = self.points.value
@@ -188,12 +198,19 @@ class RenderSuperResolution(RenderForm):
             raise nothing_to("render")
         return points
 
+    def _ground(self, points: Points) -> Ground:
+        """Return what points lie on, or raise `InputError` unless its shape and pixel size are known."""
+        ground = ground_of(points, self.viewer.layers, self.frames_of.value)
+        ground.check_known(points)
+        return ground
+
     # -- what is in view ----------------------------------------------------------------------------------------------
 
     def _draw_view(self, points: Points) -> None:
         """Draw what is in view from now on, in place of an earlier rendering of these points."""
-        old = self.view_image
-        if old is not None and old.rgb == bool(self.appearance.colour_by):
+        old, shape = self.view_image, self._ground(points).frame_shape
+        if old is not None and old.rgb == bool(self.appearance.colour_by) and old.frame_shape == shape:
+            old.drawing.set_ground(self._finding_ground(points))
             old.drawing.set_appearance(self.appearance)
         else:
             drawing = self._new_drawing(points)
@@ -201,17 +218,20 @@ class RenderSuperResolution(RenderForm):
         self._listen()
 
     def _new_drawing(self, points: Points) -> ViewDrawing:
-        viewer, frames_of = self.viewer, self.frames_of.value
-        find = partial(ground_of, points, viewer.layers, frames_of)
-        drawing = ViewDrawing(viewer, points, find, self.appearance, colormap=self.colormap.value)
+        find = self._finding_ground(points)
+        drawing = ViewDrawing(self.viewer, points, find, self.appearance, colormap=self.colormap.value)
         drawing.set_follows(self.follow.value)
         return drawing
+
+    def _finding_ground(self, points: Points) -> Callable[[], Ground]:
+        return partial(ground_of, points, self.viewer.layers, self.frames_of.value)
 
     def _appearance_changed(self, _: object = None) -> None:
         """Draw what is in view in another way at once."""
         points, image = self.points.value, self.view_image
         if points is not None and image is not None and image.drawing.appearance != self.appearance:
-            self._draw_view(points)
+            with self.refusal.shown(self._cure_of):
+                self._draw_view(points)
 
     def _view_drawn(self, picture: Picture) -> None:
         image = self.view_image
@@ -310,8 +330,7 @@ class RenderSuperResolution(RenderForm):
         """Ask what to write and where, and write it."""
         with reported():
             points, view = self._chosen_points(), self.view_image
-            ground = ground_of(points, self.viewer.layers, self.frames_of.value)
-            ground.check_known(points)
+            ground = self._ground(points)
             screen_nm = (
                 None if view is None else pixel_length("x", ground.pixel_size_nm or 1.0) / view.drawing.in_view.zoom[1]
             )
@@ -333,12 +352,14 @@ class RenderSuperResolution(RenderForm):
         """
         with reported():
             points, view = self._chosen_points(), self.view_image
-            ground = ground_of(points, self.viewer.layers, self.frames_of.value)
+            if (running := self.exports.request) is not None:
+                raise InputError(f"{running.path}: is being written: export the next picture after it")
+            ground = self._ground(points) if view is None or whole else view.drawing.ground()
             ground.check_known(points)
             path = with_suffix(path, ".png")
             export = PictureExport.of(
                 path,
-                snapshot(points),
+                snapshot(points) if view is None else view.drawing.snapshot(),
                 ground,
                 self.appearance,
                 pixel_size_nm,
@@ -346,9 +367,10 @@ class RenderSuperResolution(RenderForm):
                 whole=whole,
                 colormap=self.colormap.value,
             )
-            work = Work(exported, export)
-            work.returned.connect(lambda _: self.status.setText(f"Saved {path.name}."))
-            self.begin(work)
+            self.exports.ask(export)
+
+    def _exported(self, export: PictureExport, _: object) -> None:
+        self.status.setText(f"Saved {export.path.name}.")
 
     def command_line(self) -> CommandLine:
         """Return the call of the command `render` that writes the image: the whole field, or what is in view.

@@ -7,20 +7,26 @@ import pytest
 import tifffile
 from imagecodecs import png_decode
 from napari.layers import Layer
+from qtpy.QtGui import QImage
 
 from napari_subpixel.camera import Camera
+from napari_subpixel.errors import InputError, OutputExistsError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.rendering.render import render
 from napari_subpixel.stacks import open_stack
-from napari_subpixel.widgets.background.view_pictures import GAMMA
-from napari_subpixel.widgets.controls.export_dialog import ExportDialog
+from napari_subpixel.widgets.background.picture_export import PictureExport, exported
+from napari_subpixel.widgets.background.view_pictures import GAMMA, Appearance
+from napari_subpixel.widgets.controls import picture_marks
+from napari_subpixel.widgets.controls.export_dialog import KINDS, ExportDialog, path_of_kind
 from napari_subpixel.widgets.layers.movies import MovieLayer, movie_layer_data
 from napari_subpixel.widgets.layers.points import points_layer, set_threshold
+from napari_subpixel.widgets.layers.results import ground_of, snapshot
 from napari_subpixel.widgets.layers.view_image import ViewImage
 from napari_subpixel.widgets.render import RenderSuperResolution
 
-#: Of the frames.
+#: Of the frames, in pixels.
 SHAPE = (30, 44)
+#: Width of a camera pixel, in nm.
 PIXEL_NM = 110.0
 #: Molecules.
 N = 300
@@ -125,7 +131,7 @@ def test_it_sharpens_on_zoom_and_stays_in_its_place_to_a_hundredth_of_a_pixel(qt
     np.testing.assert_allclose(layer.data, expected, atol=1e-4 * expected.max())
 
 
-def test_it_shows_what_is_shown_and_the_rows_that_it_is_given(qtbot, widget, points):
+def test_it_shows_what_is_shown_and_the_rows_that_it_is_given(qtbot, widget, points, tmp_path, shown):
     layer = rendered(qtbot, widget)
     set_threshold(points, 0.5)
     settle(qtbot, layer)
@@ -133,9 +139,15 @@ def test_it_shows_what_is_shown_and_the_rows_that_it_is_given(qtbot, widget, poi
     layer.drawing.set_rows(np.arange(N - 30, N))
     settle(qtbot, layer)
     assert sums_to(layer) == pytest.approx(30, rel=0.02)
+    widget.export(tmp_path / "rows.tif", 10.0, whole=True)
+    qtbot.waitUntil(lambda: "Saved rows.tif" in widget.status.text(), timeout=10_000)
+    expected = render(found().select(np.arange(N) >= N - 30), pixel_size_nm=10.0).image
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "rows.tif"), expected)
     layer.drawing.set_rows(None)
     points.remove(range(N - 100, N))
+    layer.drawing._draw_sharply()  # as one pans before the molecules are read again
     settle(qtbot, layer)
+    assert not shown()
     assert sums_to(layer) == pytest.approx(N / 2 - 100, rel=0.03)
     widget.follow.value = False
     set_threshold(points, 0.1)
@@ -240,3 +252,88 @@ def test_it_is_drawn_when_the_dock_is_closed_until_the_layer_is_removed(qtbot, v
     viewer.layers.remove(layer)
     assert not drawing.is_drawing
     assert not drawing._links._made
+
+
+def test_render_draws_on_the_frames_that_are_chosen_now_and_refuses_once_they_are_gone(qtbot, viewer, movie, shown):
+    other = viewer.add_layer(
+        Layer.create(*movie_layer_data(open_stack(np.zeros((5, 20, 26), np.uint16)), Camera(pixel_size_nm=PIXEL_NM)))
+    )
+    places = found().yx / 3
+    drawn = viewer.add_points(
+        np.column_stack([found().frame, places]), name="drawn", scale=movie.scale, units=movie.units
+    )
+    widget = RenderSuperResolution(viewer)
+    viewer.window.add_dock_widget(widget, name="Render")
+    widget.points.value = drawn
+    widget.frames_of.value = movie
+    assert rendered(qtbot, widget).frame_shape == SHAPE
+    widget.frames_of.value = other
+    layer = rendered(qtbot, widget)
+    assert layer.frame_shape == (20, 26)
+    assert layer.drawing.ground().layer is other
+    viewer.layers.remove(other)
+    viewer.layers.remove(movie)
+    widget.colour_by.value = "frame"
+    assert "shape of the frames is not known" in widget.refusal.words.text()
+    assert [severity for severity, _ in shown()] == ["error"]
+
+
+def test_a_pixel_size_that_is_missed_can_be_given_without_a_movie(qtbot, viewer, monkeypatch):
+    columns = {name: found()[name] for name in ("frame", "y", "x")}
+    viewer.add_layer(points_layer(Localizations(columns, frame_shape=SHAPE, n_frames=5), name="found"))
+    widget = RenderSuperResolution(viewer)
+    viewer.window.add_dock_widget(widget, name="Render")
+    monkeypatch.setattr(
+        "napari_subpixel.widgets.controls.pixel_size.QInputDialog.getDouble", lambda *_: (PIXEL_NM, True)
+    )
+    widget.render_now()
+    assert not widget.refusal.button.isHidden()
+    widget.refusal.button.click()
+    settle(qtbot, widget.view_image)
+    assert widget.refusal.isHidden()
+
+
+@pytest.mark.parametrize("colour_by", ["", "frame"])
+def test_an_export_can_be_stopped_while_it_draws(widget, points, tmp_path, colour_by):
+    ground = ground_of(points, ())
+    appearance = Appearance(colour_by=colour_by)
+    export = PictureExport.of(
+        tmp_path / "a.png", snapshot(points), ground, appearance, 20.0, None, whole=True, colormap="hot"
+    )
+    steps = exported(export)
+    shares = [share for share in steps if share is not None]
+    assert shares[-1] == 1.0
+    assert len(shares) == (5 if colour_by else 1)
+
+
+def test_a_picture_that_is_no_png_is_not_written(points, tmp_path, monkeypatch):
+    class Full(QImage):
+        def save(self, *_):
+            return False
+
+    monkeypatch.setattr(picture_marks, "QImage", Full)
+    export = PictureExport.of(
+        tmp_path / "a.png",
+        snapshot(points),
+        ground_of(points, ()),
+        Appearance(),
+        20.0,
+        None,
+        whole=True,
+        colormap="hot",
+    )
+    with pytest.raises(InputError, match=r"a\.png: a picture of"):
+        list(exported(export))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_name_without_an_ending_has_that_of_the_chosen_kind(tmp_path):
+    png, tiff = KINDS
+    for name, kind, expected in (
+        ("a", tiff, "a.tif"), ("a", png, "a.png"), ("a.png", tiff, "a.tif"), ("a.tiff", tiff, "a.tiff"),
+        ("2024.05.12", tiff, "2024.05.12.tif"), ("a.tif", png, "a.tif"),
+    ):  # fmt: skip
+        assert path_of_kind(str(tmp_path / name), kind) == tmp_path / expected
+    (tmp_path / "a.tif").touch()
+    with pytest.raises(OutputExistsError, match=r"a\.tif"):
+        path_of_kind(str(tmp_path / "a.png"), tiff)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,15 +18,14 @@ from napari_subpixel.rendering.colours import BY_VALUE, COLORMAPS, colour_table,
 from napari_subpixel.rendering.image_files import fitting_scale_bar_nm, save_image
 from napari_subpixel.rendering.render import render
 from napari_subpixel.widgets.background.view_pictures import GAMMA, QUANTITIES, Appearance, brightness, in_colours
+from napari_subpixel.widgets.background.worker import Work
+from napari_subpixel.widgets.controls.export_dialog import PICTURES, VALUES
 from napari_subpixel.widgets.controls.picture_marks import ColourBar, with_marks
 from napari_subpixel.widgets.layers.renderings import contrast_limits_of
 from napari_subpixel.widgets.layers.results import Ground
 from napari_subpixel.widgets.layers.view_image import InView, ViewImage
 
-#: Names of files with values.
-VALUES = (".tif", ".tiff")
-#: Names of pictures.
-PICTURES = (".png",)
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +63,16 @@ class PictureExport:
     limit: float | None
     gamma: float
     value_range: tuple[float, float] | None
+    by_hand: bool = True
+
+    @property
+    def words(self) -> str:
+        """What is being done, for the progress text."""
+        return f"writing {self.path.name}"
+
+    def work(self) -> Work:
+        """Return the work."""
+        return Work(exported, self)
 
     @classmethod
     def of(
@@ -123,8 +132,8 @@ def roi_in_view(in_view: InView, frame_shape: tuple[int, int]) -> Roi:
     return (y0, y1), (x0, x1)
 
 
-def exported(export: PictureExport) -> Generator[int | None, None, None]:
-    """Write a file; the work can be stopped at each yield."""
+def exported(export: PictureExport) -> Generator[float | None, None, None]:
+    """Write a file; yields the share of the points that are drawn, and can be stopped there."""
     yield None
     points = export.ground.table(export.table())
     yield None
@@ -136,18 +145,33 @@ def exported(export: PictureExport) -> Generator[int | None, None, None]:
     }
     options["roi"] = export.roi
     if export.path.suffix.lower() in VALUES:
-        save_image(export.path, (yield from render.steps(points, **options)), overwrite=True)
+        image = yield from _shares(render.steps(points, **options), len(points))
+        save_image(export.path, image, overwrite=True)
         return
+    drawn = yield from (_coloured if export.appearance.colour_by else _by_density)(points, export, options)
     yield None
-    picture = with_marks(*(_coloured if export.appearance.colour_by else _by_density)(points, export, options))
+    try:
+        picture = with_marks(*drawn)
+    except InputError as error:
+        raise InputError(f"{export.path}: {error}") from error
     with atomic_output(export.path) as draft:
         draft.write_bytes(picture)
 
 
+def _shares(steps: Generator[int, None, Result], n_points: int) -> Generator[float, None, Result]:
+    """Run a rendering; yields the share of the points that are drawn."""
+    while True:
+        try:
+            n_drawn = next(steps)
+        except StopIteration as end:
+            return cast(Result, end.value)
+        yield n_drawn / max(n_points, 1)
+
+
 def _by_density(
     points: Localizations, export: PictureExport, options: dict[str, Any]
-) -> tuple[NDArray[np.uint8], float | None, float, ColourBar]:
-    rendered = render(points, **options)
+) -> Generator[float, None, tuple[NDArray[np.uint8], float | None, float, ColourBar]]:
+    rendered = yield from _shares(render.steps(points, **options), len(points))
     density, limit = _density(rendered.image, export)
     level = brightness(density, limit, export.gamma)
     colours = np.rint(export.colours * 255).astype(np.uint8)
@@ -157,10 +181,11 @@ def _by_density(
 
 def _coloured(
     points: Localizations, export: PictureExport, options: dict[str, Any]
-) -> tuple[NDArray[np.uint8], float | None, float, ColourBar]:
+) -> Generator[float, None, tuple[NDArray[np.uint8], float | None, float, ColourBar]]:
     quantity = QUANTITIES[export.appearance.colour_by]
     asked = export.value_range or (None, None)
-    rendered = render_coloured(points, quantity.values(points), value_range=asked, **options)
+    steps = render_coloured.steps(points, quantity.values(points), value_range=asked, **options)
+    rendered = yield from _shares(steps, len(points))
     density, limit = _density(rendered.points, export)
     picture = in_colours(density, rendered.points, np.moveaxis(rendered.light, -1, 0), limit)
     colours = np.rint(colour_table(COLORMAPS[BY_VALUE]) * 255).astype(np.uint8)

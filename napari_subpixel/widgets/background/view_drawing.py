@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,15 @@ from qtpy.QtGui import QGuiApplication
 from napari_subpixel.coordinates import ViewGrid, pixel_length
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.widgets.background.latest_request import LatestWork
-from napari_subpixel.widgets.background.view_pictures import GAMMA, QUANTITIES, Appearance, Drawn, Picture, ViewRequest
+from napari_subpixel.widgets.background.view_pictures import (
+    GAMMA,
+    QUANTITIES,
+    Appearance,
+    Drawn,
+    Picture,
+    ViewRequest,
+    common_rows,
+)
 from napari_subpixel.widgets.background.worker import Work, WorkGroup
 from napari_subpixel.widgets.controls.links import Links
 from napari_subpixel.widgets.controls.picture_marks import short
@@ -55,6 +64,7 @@ class ViewDrawing(QObject):
         The layer, to be put into the viewer.
     picture : Picture, optional
         What it shows.
+    ground : callable
     appearance : Appearance
     follows : bool
         Whether molecules that are hidden or shown are drawn without or with them at once.
@@ -71,7 +81,7 @@ class ViewDrawing(QObject):
         self, viewer: Viewer, points: Points, ground: Callable[[], Ground], appearance: Appearance, *, colormap: str
     ) -> None:
         super().__init__(viewer.window._qt_window)
-        self.points, self._ground, self.appearance = points, ground, appearance
+        self.points, self.ground, self.appearance = points, ground, appearance
         self.follows = True
         self.picture: Picture | None = None
         self._prepared = Drawn()
@@ -114,13 +124,13 @@ class ViewDrawing(QObject):
 
     @property
     def _frame_shape(self) -> tuple[int, int]:
-        shape = self._ground().frame_shape
+        shape = self.ground().frame_shape
         assert shape is not None, "checked where the drawing was asked for"
         return shape
 
     def _new_layer(self, viewer: Viewer, colormap: str) -> ViewImage:
         """Return a layer without molecules, and listen to it."""
-        ground, coloured = self._ground(), bool(self.appearance.colour_by)
+        ground, coloured = self.ground(), bool(self.appearance.colour_by)
         grid = ViewGrid.covering((-1, -1), self._frame_shape, zoom=(1.0, 1.0), frame_shape=self._frame_shape)
         assert grid is not None
         notes = RenderingNotes({}, movie_key_of(ground.layer) or movie_key_of(self.points), self.points.unique_id)
@@ -169,6 +179,12 @@ class ViewDrawing(QObject):
         self.appearance, self._limit, self._own_contrast = appearance, None, True
         self._ask_again()
 
+    def set_ground(self, ground: Callable[[], Ground]) -> None:
+        """Draw the points where they lie on other frames of the same shape."""
+        self.ground = ground
+        if not ground().is_same_as(self._read_on):
+            self._read()
+
     def set_follows(self, follows: bool) -> None:
         """Say whether to draw the molecules that are shown, as they are hidden and shown."""
         self.follows = follows
@@ -191,18 +207,24 @@ class ViewDrawing(QObject):
 
     def _note_shown(self) -> None:
         self._last_shown = self.points.shown
-        self._shown = self._last_shown.copy()
+        self._shown, self._notes = self._last_shown.copy(), replace(notes_of(self.points))
 
     def _read(self) -> None:
         """Take the molecules of the points layer as they are now."""
-        arrays, notes, ground = arrays_of(self.points), notes_of(self.points), self._ground()
+        self._note_shown()
+        arrays, notes, ground = arrays_of(self.points), self._notes, self.ground()
 
         def source() -> Localizations:
             return ground.table(table_from(arrays, notes, shown_only=False))
 
-        self._source = source
-        self._note_shown()
+        self._arrays, self._source, self._read_on = arrays, source, ground
         self._ask_again()
+
+    def snapshot(self) -> Callable[[], Localizations]:
+        """Return a function that makes the table of the molecules that are drawn, for a thread to call."""
+        shown = common_rows((self._shown, self._rows), len(self._shown))
+        arrays, notes = self._arrays._replace(shown=shown), self._notes
+        return lambda: table_from(arrays, notes)
 
     # -- drawing ------------------------------------------------------------------------------------------------------
 
@@ -237,7 +259,7 @@ class ViewDrawing(QObject):
         self._ask(sharp=True)
 
     def _ask(self, *, sharp: bool) -> None:
-        ground, running = self._ground(), self.latest.request
+        ground, running = self.ground(), self.latest.request
         if ground.frame_shape is None or ground.pixel_size_nm is None:
             return
         if running is not None and running.sharp:

@@ -140,7 +140,7 @@ class Drawn:
             self._source = request.source
         views = self._views
         if not _same(self._rows, request.rows):
-            views.set_rows(_common(request.rows, len(views.points)))
+            views.set_rows(common_rows(request.rows, len(views.points)))
             self._rows = request.rows
         colours = (request.appearance.colour_by, views)
         if not _same(self._colours, colours):
@@ -271,7 +271,7 @@ def _same(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
     )
 
 
-def _common(rows: tuple[Any, ...], n: int) -> NDArray[np.bool_] | None:
+def common_rows(rows: tuple[Any, ...], n: int) -> NDArray[np.bool_] | None:
     """Return which of n rows are in all of these masks and arrays of indices."""
     common: NDArray[np.bool_] | None = None
     for named in rows:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 from qtpy.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QDoubleSpinBox, QFileDialog, QFormLayout, QWidget
 
+from napari_subpixel.errors import OutputExistsError
 from napari_subpixel.rendering.render import PIXEL_SIZE_NM
+from napari_subpixel.widgets.controls.render_form import IN_VIEW, WHOLE_FIELD
 
-IN_VIEW, WHOLE = "what is in view", "the whole field"
-#: Kinds of files, by their name in the dialog.
-KINDS = ("PNG: picture with scale bar and bar of colours (*.png)", "OME-TIFF: molecules per pixel (*.tif *.tiff)")
+#: Names of files with values.
+VALUES = (".tif", ".tiff")
+#: Names of pictures.
+PICTURES = (".png",)
+#: Endings of names, by the kind of file as the dialog names it.
+KINDS = {
+    "PNG: picture with scale bar and bar of colours (*.png)": PICTURES,
+    "OME-TIFF: molecules per pixel (*.tif *.tiff)": VALUES,
+}
 
 
 class ExportChoice(NamedTuple):
@@ -18,13 +27,13 @@ class ExportChoice(NamedTuple):
 
     Attributes
     ----------
-    path : str
+    path : Path
     pixel_size_nm : float
     whole : bool
         Whether to write the whole field.
     """
 
-    path: str
+    path: Path
     pixel_size_nm: float
     whole: bool
 
@@ -44,7 +53,7 @@ class ExportDialog(QDialog):
         self.setWindowTitle("Export picture")
         self._screen_pixel_nm = screen_pixel_nm
         self.part = QComboBox()
-        self.part.addItems([WHOLE] if screen_pixel_nm is None else [IN_VIEW, WHOLE])
+        self.part.addItems([WHOLE_FIELD] if screen_pixel_nm is None else [IN_VIEW, WHOLE_FIELD])
         self.part.setToolTip("what is in view: the camera pixels in view, in part or whole")
         self.pixel_size_nm = QDoubleSpinBox()
         self.pixel_size_nm.setRange(0.01, 10_000.0)
@@ -63,7 +72,7 @@ class ExportDialog(QDialog):
     @property
     def whole(self) -> bool:
         """Whether the whole field is chosen."""
-        return self.part.currentText() == WHOLE
+        return self.part.currentText() == WHOLE_FIELD
 
     def _part_changed(self, _: object = None) -> None:
         size = PIXEL_SIZE_NM if self.whole or self._screen_pixel_nm is None else self._screen_pixel_nm
@@ -80,6 +89,11 @@ def ask_export(parent: QWidget, screen_pixel_nm: float | None, name: str) -> Exp
         As for `ExportDialog`.
     name : str
         Of the file, without its suffix.
+
+    Raises
+    ------
+    OutputExistsError
+        As from `path_of_kind`.
     """
     dialog = ExportDialog(parent, screen_pixel_nm)
     if dialog.exec() != QDialog.DialogCode.Accepted:
@@ -87,6 +101,28 @@ def ask_export(parent: QWidget, screen_pixel_nm: float | None, name: str) -> Exp
     path, kind = QFileDialog.getSaveFileName(parent, "Export picture", f"{name}.png", ";;".join(KINDS))
     if not path:
         return None
-    if kind == KINDS[1] and path.endswith(".png"):
-        path = path.removesuffix(".png") + ".tif"
-    return ExportChoice(path, dialog.pixel_size_nm.value(), dialog.whole)
+    return ExportChoice(path_of_kind(path, kind), dialog.pixel_size_nm.value(), dialog.whole)
+
+
+def path_of_kind(path: str, kind: str) -> Path:
+    """Return the path from a dialog with an ending of the chosen kind; one of values is kept whatever the kind.
+
+    Parameters
+    ----------
+    path : str
+    kind : str
+        One of `KINDS`.
+
+    Raises
+    ------
+    OutputExistsError
+        If a file with the new ending exists: the dialog asked only about the name as it was typed.
+    """
+    chosen, endings = Path(path), KINDS.get(kind, PICTURES)
+    if chosen.suffix.lower() in (*endings, *VALUES):
+        return chosen
+    stem = chosen.stem if chosen.suffix.lower() in PICTURES else chosen.name
+    named = chosen.with_name(stem + endings[0])
+    if named.exists():
+        raise OutputExistsError(f"{named}: exists already", named)
+    return named

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QBuffer, QIODevice, QRectF, Qt
 from qtpy.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter
 
+from napari_subpixel.errors import InputError
 from napari_subpixel.rendering.marks import length_text
 
 #: Height of letters, as a share of the picture's shorter side,
@@ -53,6 +54,11 @@ def with_marks(picture: NDArray[np.uint8], scale_bar_nm: float | None, pixel_siz
     pixel_size_nm : float
         Width of a pixel.
     bar : ColourBar
+
+    Raises
+    ------
+    InputError
+        If the picture is larger than a PNG may be.
     """
     height, width, _ = picture.shape
     font = QFont()
@@ -76,7 +82,8 @@ def with_marks(picture: NDArray[np.uint8], scale_bar_nm: float | None, pixel_siz
     painter.end()
     buffer = QBuffer()
     buffer.open(QIODevice.OpenModeFlag.WriteOnly)
-    whole.save(buffer, "PNG")  # type: ignore[call-overload]
+    if not whole.save(buffer, "PNG"):  # type: ignore[call-overload]
+        raise InputError(f"a picture of {height} x {width} pixels cannot be written as PNG: choose larger pixels")
     return bytes(buffer.data().data())
 
 

@@ -108,6 +108,15 @@ class Ground:
             pixel_size_nm=self.pixel_size_nm or points.pixel_size_nm,
         )
 
+    def is_same_as(self, other: Ground) -> bool:
+        """Say whether these are the same pixels, and points lie on them at the same places."""
+        return (
+            self.layer is other.layer
+            and (self.frame_shape, self.pixel_size_nm) == (other.frame_shape, other.pixel_size_nm)
+            and np.array_equal(self.matrix, other.matrix)  # type: ignore[arg-type]
+            and np.array_equal(self.offset, other.offset)  # type: ignore[arg-type]
+        )
+
     def check_known(self, points: Points) -> None:
         """Raise `InputError` unless the shape of the frames and the pixel size are known."""
         if self.frame_shape is None:
