@@ -275,7 +275,7 @@ def test_render_draws_on_the_frames_that_are_chosen_now_and_refuses_once_they_ar
     viewer.layers.remove(movie)
     widget.colour_by.value = "frame"
     assert "shape of the frames is not known" in widget.refusal.words.text()
-    assert [severity for severity, _ in shown()] == ["error"]
+    assert [severity for severity, _ in shown()] == ["ERROR"]
 
 
 def test_a_pixel_size_that_is_missed_can_be_given_without_a_movie(qtbot, viewer, monkeypatch):

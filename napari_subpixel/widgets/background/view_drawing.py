@@ -223,6 +223,7 @@ class ViewDrawing(QObject):
     def snapshot(self) -> Callable[[], Localizations]:
         """Return a function that makes the table of the molecules that are drawn, for a thread to call."""
         shown = common_rows((self._shown, self._rows), len(self._shown))
+        assert shown is not None, "a mask is among them"
         arrays, notes = self._arrays._replace(shown=shown), self._notes
         return lambda: table_from(arrays, notes)
 
