@@ -24,9 +24,11 @@ from napari_subpixel.runs.sidecars import Sidecar
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGES = (
-    "tutorial", "architecture", "cluster", "command-line", "conventions", "drift", "examples", "figure", "filters",
-    "handing-over", "linking", "method", "methods", "models", "performance", "resolution", "viewing",
+    "tutorial", "answers", "architecture", "cluster", "command-line", "conventions", "drift", "examples", "figure",
+    "filters", "handing-over", "linking", "method", "methods", "models", "performance", "resolution", "viewing",
 )  # fmt: skip
+#: Those without Python.
+WITHOUT_PYTHON = ("answers", "architecture", "command-line", "method", "tutorial")
 #: The pages that lead to all others.
 DOORS = ("index", "how-to", "reference", "explanation")
 PACKAGE = Path(napari_subpixel.__file__).parent
@@ -63,7 +65,7 @@ def from_code() -> ModuleType:
 # -- examples -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [p for p in PAGES if p not in ("architecture", "command-line", "method", "tutorial")])
+@pytest.mark.parametrize("name", [p for p in PAGES if p not in WITHOUT_PYTHON])
 def test_the_python_of_a_page_runs_from_top_to_bottom(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names: dict = {"__name__": name}
