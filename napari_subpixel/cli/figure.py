@@ -63,12 +63,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     from napari_subpixel import formats
-    from napari_subpixel.runs.figure import DETECTED, FILES, check_figure_outputs, figure, is_begun
+    from napari_subpixel.runs.figure import DETECTED, FILES, check_figure_outputs, check_filter, figure, is_begun
     from napari_subpixel.runs.movie_lists import check_inputs_stay
 
     folder: Path = arguments.output
     if arguments.fiducials and arguments.drop_static:
         raise UsageError("--fiducials follows beads, which --drop-static leaves out: give one of them")
+    if arguments.keep is not None:
+        check_filter(arguments.keep)
     # The figure is made again from a detection that is resumed; other files of these names are not its own.
     overwrite = arguments.overwrite or (arguments.resume and is_begun(folder))
     also_written = [folder / name for name in FILES.values()]

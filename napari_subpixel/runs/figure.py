@@ -13,20 +13,22 @@ from numpy.typing import ArrayLike
 from napari_subpixel import formats
 from napari_subpixel._util.files import check_can_write, make_folder
 from napari_subpixel._util.generators import stepwise, under_name
+from napari_subpixel.analysis.beads import find_beads
 from napari_subpixel.analysis.drift import estimate_drift
 from napari_subpixel.analysis.drift_curve import DriftCurve, is_corrected
 from napari_subpixel.analysis.filters import Filter
 from napari_subpixel.analysis.linking import Linked, link
+from napari_subpixel.analysis.quantities import LEFT_OUT_WHERE_0
 from napari_subpixel.analysis.resolution import Resolution, resolution
 from napari_subpixel.coordinates import mean_pixel_size, pixel_length
 from napari_subpixel.errors import InputError
-from napari_subpixel.localizations import Localizations
+from napari_subpixel.localizations import COLUMNS, DRIFT_COLUMNS, Localizations
 from napari_subpixel.rendering.image_files import fitting_scale_bar_nm, save_image, save_preview
 from napari_subpixel.rendering.render import MAX_IMAGE_BYTES, PIXEL_SIZE_NM, SuperResolutionImage, detected_roi, render
 from napari_subpixel.reports.contents import Contents
 from napari_subpixel.reports.page import write_report
 
-#: Rows this many times less certain than the median are left out of the figure.
+#: Rows this many times less certain than the median of the molecules are left out of the figure.
 LEAST_CERTAIN = 3.0
 #: The files of a figure, by what they are.
 FILES = {
@@ -72,6 +74,34 @@ def is_begun(folder: Path) -> bool:
     return table.exists() or PartialResults(table).begun
 
 
+def check_filter(keep: Filter, table: Localizations | None = None) -> None:
+    """Raise the error that a filter would raise in a figure, before anything is computed.
+
+    Parameters
+    ----------
+    keep : Filter
+    table : Localizations, optional
+        Without it a column fits that a detection may have.
+
+    Raises
+    ------
+    FilterError
+        If neither the table nor its correction of drift has such a column, or quantities are compared that have nothing
+        in common.
+    PixelSizeError
+        If a length is compared with a number in nm, and the pixel size of the table is not known.
+    """
+    nothing = np.empty(0)
+    if table is None:
+        rows = Localizations(
+            dict.fromkeys(COLUMNS, nothing), extra=dict.fromkeys(LEFT_OUT_WHERE_0, nothing), pixel_size_nm=1.0
+        )
+    else:
+        rows = table.select(np.zeros(len(table), bool))
+    added = [name for axis, name in DRIFT_COLUMNS.items() if axis in rows and name not in rows]
+    keep.check(rows.with_extra(dict.fromkeys(added, nothing)))
+
+
 @stepwise
 def figure(
     table: Localizations,
@@ -100,7 +130,8 @@ def figure(
     command : str
         What repeats it, for the report.
     keep : Filter, optional
-        The rows that are kept; without it those whose uncertainty is at most three times the median.
+        The rows that are kept; without it those whose uncertainty is at most three times the median of the molecules,
+        beads left out.
     fiducials : bool or array_like of float, shape (M, 2)
         Of `estimate_drift`: whether, or where, drift is estimated from fiducials.
     warnings : tuple of str
@@ -119,6 +150,8 @@ def figure(
     """
     check_figure_outputs(folder, overwrite=overwrite)
     table.known_pixel_size_nm()
+    if keep is not None:
+        check_filter(keep, table)
     steps: dict[str, str] = {"detection": f"{len(table):,} localizations"}
     skipped: dict[str, str] = {}
     found = list(warnings)
@@ -166,9 +199,7 @@ def _drift(
 
 def _kept(table: Localizations, keep: Filter | None, steps: dict[str, str]) -> Localizations:
     if keep is None and "x_uncertainty" in table and len(table):
-        values = table["x_uncertainty"].astype(np.float64)
-        values = values[np.isfinite(values)]
-        median_nm = float(np.median(values)) * pixel_length("x", table.known_pixel_size_nm()) if len(values) else 0.0
+        median_nm = _median_uncertainty_nm(table)
         if median_nm > 0:
             keep = Filter.of(f"uncertainty < {float(f'{LEAST_CERTAIN * median_nm:.3g}')} nm")
     if keep is None:
@@ -176,6 +207,15 @@ def _kept(table: Localizations, keep: Filter | None, steps: dict[str, str]) -> L
     kept = keep.keep(table)
     steps["filter"] = f"{keep.text}: {len(kept):,} of {len(table):,} localizations"
     return kept
+
+
+def _median_uncertainty_nm(table: Localizations) -> float:
+    """Return the median uncertainty in x of the molecules, of which beads are none; 0 where it is not known."""
+    values = table["x_uncertainty"].astype(np.float64)
+    known = np.isfinite(values)
+    molecules = known & ~find_beads(table).rows
+    values = values[molecules if molecules.any() else known]
+    return float(np.median(values)) * pixel_length("x", table.known_pixel_size_nm()) if len(values) else 0.0
 
 
 def _note_resolution(measured: Resolution, steps: dict[str, str], skipped: dict[str, str]) -> None:
@@ -201,7 +241,9 @@ def _linked(table: Localizations, steps: dict[str, str], skipped: dict[str, str]
         skipped["linking"] = str(error)
         return None
     found += [f"linking: {warning}" for warning in linked.warnings]
-    steps["linking"] = f"{len(linked.molecules):,} molecules, up to {linked.max_dark_frames} dark frames bridged"
+    n, dark = len(linked.molecules), linked.max_dark_frames
+    bridged = f"up to {dark:,} dark frame{'s'[: dark != 1]}" if dark else "no dark frames"
+    steps["linking"] = f"{n:,} molecule{'s'[: n != 1]}, {bridged} bridged"
     return linked
 
 

@@ -161,7 +161,7 @@ def pair_outputs(
         known = ", ".join(formats.FORMATS)
         raise InputError(f"unknown format {format!r}{suggest(format, formats.FORMATS)}; there are {known}")
     suffix = formats.FORMATS[format].suffixes[0]
-    tables = [Path(folder) / (_stem(Path(movie)) + suffix) for movie in movies]
+    tables = [Path(folder) / (bare_name(Path(movie)) + suffix) for movie in movies]
     twice = {table for table in tables if tables.count(table) > 1}
     if twice:
         raise InputError(f"{min(twice)}: several movies would become this table; rename one or use another folder")
@@ -222,7 +222,7 @@ def sidecar_of(movie: str | Path) -> Path:
     """
     movie = Path(movie)
     named = movie if movie.name.strip(".") else Path(os.path.abspath(movie))  # "." and "..", which have no name
-    return named.with_name(_stem(movie) + SIDECAR_SUFFIX)
+    return named.with_name(bare_name(movie) + SIDECAR_SUFFIX)
 
 
 def _named(name: str) -> list[str | Path]:
@@ -289,8 +289,18 @@ def _is_movie(path: Path, folder: Path) -> bool:
     return _has_movie_suffix(path)
 
 
-def _stem(movie: Path) -> str:
-    """Return the name of a movie without its suffixes; a folder of frames keeps its dots."""
+def bare_name(movie: Path) -> str:
+    """Return the name of a movie without its suffixes; a folder of frames keeps its dots.
+
+    Parameters
+    ----------
+    movie : Path
+
+    Examples
+    --------
+    >>> bare_name(Path("data/2024.05.12_a.ome.tif"))
+    '2024.05.12_a'
+    """
     name = movie.resolve().name
     is_folder = os.path.isdir(movie)
     for suffix in FOLDER_SUFFIXES if is_folder else (*DOUBLE_SUFFIXES, *FOLDER_SUFFIXES):

@@ -25,6 +25,7 @@ from napari_subpixel.widgets.controls.saving import with_suffix
 from napari_subpixel.widgets.controls.table_panel import TablePanel, TableRequest
 from napari_subpixel.widgets.controls.words import Words
 from napari_subpixel.widgets.layers.drifted import (
+    DriftSource,
     can_hold_picks,
     has_drift_subtracted,
     picked_places,
@@ -46,9 +47,11 @@ if TYPE_CHECKING:
 ADD_LAYER = "Add a layer to pick in"
 #: Diameter of the marks on picked fiducials, in camera pixels.
 PICK_PX = 4.0
-# What the drift is estimated from.
+#: The choice to estimate the drift from molecules.
 MOLECULES = "molecules"
+#: The choice to estimate the drift from fiducials that the estimate finds.
 FOUND = "fiducials, found"
+#: The choice to estimate the drift from fiducials that are picked in another layer.
 PICKED = "fiducials, picked"
 #: Height of the plot of the errors, in screen pixels.
 ERRORS_PX = 130
@@ -82,6 +85,7 @@ class CorrectDrift(TablePanel):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
         self.curve: DriftCurve | None = None
+        self._curve_of: DriftSource | None = None
         self._applied: dict[object, DriftCurve] = {}
         self._moving = False
         self._compared: list[Image] = []
@@ -169,7 +173,7 @@ class CorrectDrift(TablePanel):
         ready = points is not None and self.curve is not None
         self.apply_button.setEnabled(ready and self._applied_to(points) is not self.curve)
         self.back_button.setEnabled(corrected)
-        self.compare.enabled = bool(ready or corrected)
+        self.compare.enabled = bool(ready or corrected or self.compare.value)
 
     def _applied_to(self, points: Points | None) -> DriftCurve | None:
         """Return the curve that was subtracted from points here, and has not been taken back."""
@@ -229,7 +233,7 @@ class CorrectDrift(TablePanel):
 
     def deliver(self, request: TableRequest, result: DriftCurve) -> str:
         """Show the curve."""
-        self.curve = result
+        self.curve, self._curve_of = result, DriftSource.of(request.points)
         self.plot.show_chart(drift_chart(result))
         self.errors.show_chart(drift_error_chart(result))
         self.save_button.show()
@@ -237,7 +241,7 @@ class CorrectDrift(TablePanel):
         self._allow()
         if self.compare.value:
             self._ask_comparison()
-        return describe_curve(result)
+        return f"{request.points.name}: {describe_curve(result)}"
 
     # -- moving the points --------------------------------------------------------------------------------------------
 
@@ -247,11 +251,19 @@ class CorrectDrift(TablePanel):
             points, curve = self.chosen_points(), self.curve
             if curve is None:
                 raise InputError("there is no drift to subtract: estimate it first")
+            self._check_curve(points)
             ground = ground_of(points, self.viewer.layers)
             self._move(points, ground, lambda: subtract_drift(points, curve, ground))
             self._applied[points.unique_id] = curve
-            self._say(f"{points.name}: drift subtracted; the original positions are kept.")
+            of = self._curve_of
+            whose = "drift" if of is None or of.layer == points.unique_id else f"drift of {of.name}"
+            self._say(f"{points.name}: {whose} subtracted; the original positions are kept.")
             self._allow()
+
+    def _check_curve(self, points: Points) -> None:
+        """Raise `InputError` if the curve may be that of another movie."""
+        if self._curve_of is not None:
+            self._curve_of.check(points)
 
     def take_back(self) -> None:
         """Restore the original positions of the chosen points."""
@@ -285,6 +297,10 @@ class CorrectDrift(TablePanel):
         if image is not None:
             fill(image, rendered, request.points, over=request.ground.layer)
 
+    def _shown_changed(self, _: object = None) -> None:
+        if not self._moving:
+            super()._shown_changed()
+
     def _points_changed(self, _: object = None) -> None:
         if not self._moving:
             super()._points_changed()
@@ -295,6 +311,7 @@ class CorrectDrift(TablePanel):
         if not on:
             self.comparison.cancel()
             self._uncover()
+            self._allow()
             return
         with self.refusal.shown(self.cure_of):
             self._ask_comparison()
@@ -303,6 +320,8 @@ class CorrectDrift(TablePanel):
 
     def _ask_comparison(self) -> None:
         points = self.chosen_points()
+        if self.curve is not None:
+            self._check_curve(points)
         image = rendering_of(points, self.viewer.layers)
         settings = (None if image is None else settings_of(image)) or {"pixel_size_nm": PIXEL_SIZE_NM}
         ground = ground_of(points, self.viewer.layers)

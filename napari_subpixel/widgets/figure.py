@@ -21,6 +21,7 @@ from napari_subpixel.errors import (
     UnfinishedRunError,
 )
 from napari_subpixel.runs.figure import FILES, Figure, is_begun
+from napari_subpixel.runs.movie_lists import bare_name
 from napari_subpixel.widgets.background.detector_cache import DetectorChoice
 from napari_subpixel.widgets.background.figure import FigureSettings, Frames, MovieOfFigure, of_movie, of_table
 from napari_subpixel.widgets.background.worker import Work
@@ -47,9 +48,11 @@ if TYPE_CHECKING:
 DETECT_THEM = "detect them"
 #: What the name of the folder adds to that of the movie, unless another is given.
 FOLDER_SUFFIX = " figure"
-# What the buttons say that cure a refusal.
+#: What the button says that continues a figure that was interrupted.
 CONTINUE = "Continue it"
+#: What the button says that replaces a figure.
 REPLACE = "Replace what is there"
+#: What the button says that replaces a figure of other settings.
 START_AGAIN = "Start again"
 
 
@@ -173,11 +176,13 @@ class MakeFigure(Panel):
         try:
             source = self._chosen()
             movie = source if isinstance(source, MovieLayer) else movie_of(source, self.viewer.layers)
-            files = [] if movie is None else movie.stack().files
+            stack = None if movie is None else movie.stack()
         except InputError:
             return None
-        first = Path(files[0]) if files else None
-        return None if first is None else first.with_name(first.name.partition(".")[0] + FOLDER_SUFFIX)
+        if stack is None or not stack.files:
+            return None
+        path = stack.path or stack.files[0]
+        return path.with_name(bare_name(path) + FOLDER_SUFFIX)
 
     def _chosen_folder(self) -> Path:
         typed = typed_in(self.folder)
@@ -306,8 +311,9 @@ class MakeFigure(Panel):
         if isinstance(error, UnfinishedRunError):
             return CONTINUE, lambda: self.run(resume=True)
         if isinstance(error, OutputExistsError):
-            detects = self.points.value is None
-            return REPLACE, lambda: self.run(resume=detects, overwrite=not detects)
+            # A detection that is there is kept; a figure that was made of a table has none.
+            resume = self.points.value is None and self._folder is not None and is_begun(self._folder)
+            return REPLACE, lambda: self.run(resume=resume, overwrite=not resume)
         return None
 
     def set_pixel_size(self) -> None:

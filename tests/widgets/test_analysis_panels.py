@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QInputDialog
 from napari_subpixel import formats
 from napari_subpixel.analysis.drift import estimate_drift
 from napari_subpixel.analysis.drift_curve import DriftCurve
+from napari_subpixel.analysis.filters import Filter
 from napari_subpixel.analysis.linking import link
 from napari_subpixel.analysis.resolution import resolution
 from napari_subpixel.camera import Camera
@@ -23,6 +24,8 @@ from napari_subpixel.widgets.controls.pixel_size import SET_PIXEL_SIZE
 from napari_subpixel.widgets.controls.render_form import WHOLE_FIELD
 from napari_subpixel.widgets.controls.words import contrast
 from napari_subpixel.widgets.drift import PICKED, CorrectDrift
+from napari_subpixel.widgets.layers.drifted import DriftSource
+from napari_subpixel.widgets.layers.filtering import set_filter
 from napari_subpixel.widgets.layers.movies import MovieLayer, movie_layer_data
 from napari_subpixel.widgets.layers.points import points_layer, set_threshold, table_of
 from napari_subpixel.widgets.link import LinkMolecules
@@ -112,6 +115,7 @@ def test_drift_is_subtracted_with_its_image_and_taken_back_to_the_bit(dock, qtbo
     image = rendering.image
     blurred = np.array(image.data)
     set_threshold(points, 0.5)  # hidden points move, too
+    set_filter(points, Filter.of("photons > 1"))  # evaluated again when they move
     widget = dock(CorrectDrift, "Drift")
     assert not widget.apply_button.isEnabled()
     assert not widget.back_button.isEnabled()
@@ -119,6 +123,7 @@ def test_drift_is_subtracted_with_its_image_and_taken_back_to_the_bit(dock, qtbo
     curve = estimate_drift(TABLE.above(0.5))
     np.testing.assert_allclose(widget.curve.y_nm, curve.y_nm)
     assert f"error {curve.rms_error_nm:.2f} nm RMS" in widget.summary.text()
+    assert widget.summary.text().startswith("found: Drift over")
     line = widget.plot.chart.parts[0]
     assert len(line.y) == N_FRAMES
     assert np.all(line.low < line.high)
@@ -179,6 +184,32 @@ def test_before_and_after_are_two_images_that_leave_no_trace(dock, qtbot, viewer
     widget.compare.value = False
     assert list(viewer.layers) == [movie, points]
     assert points.visible
+    widget.compare.value = True
+    done(qtbot, widget)
+    viewer.layers.remove(points)
+    assert widget.compare.enabled
+    widget.compare.value = False
+    assert list(viewer.layers) == [movie]
+    assert movie.visible
+    assert not widget.compare.enabled
+
+
+def test_a_curve_is_subtracted_only_from_points_of_its_movie(dock, viewer, points):
+    widget = dock(CorrectDrift, "Drift")
+    widget.curve = DriftCurve(*(np.full(N_FRAMES, 50.0) for _ in range(4)))
+    widget._curve_of = DriftSource.of(points)
+    other = viewer.add_layer(points_layer(drifting(provenance={"movie": "other.tif"}), name="other"))
+    same = viewer.add_layer(points_layer(TABLE, name="opened"))
+    for layer, moves in ((other, False), (same, True), (points, True)):
+        widget.points.value = layer
+        widget.apply()
+        assert np.allclose(layer.data[:, -2:], TABLE.yx) != moves
+        assert ("the drift was estimated from found" in widget.refusal.words.text()) != moves
+        assert ("drift of found subtracted" in widget.status.text()) == (layer is same)
+    widget.points.value = other
+    widget.compare.value = True
+    assert not widget.compare.value
+    assert "estimate it from other" in widget.refusal.words.text()
 
 
 def test_picked_fiducials_give_the_curve_whatever_layer_they_are_picked_in(dock, qtbot, viewer, points):
@@ -323,14 +354,21 @@ def test_a_missing_pixel_size_is_asked_for_also_without_the_movie(dock, qtbot, v
 
 
 def test_points_of_another_program_are_corrected_as_well(dock, viewer, movie):
-    layer = Points(np.column_stack([TABLE.frame, TABLE.yx]), scale=movie.scale, units=movie.units, name="theirs")
+    labels = {"label": np.array(["a", "b"])[TABLE.frame % 2], "photons": TABLE["photons"]}
+    place = np.column_stack([TABLE.frame, TABLE.yx])
+    layer = Points(place, features=labels, scale=movie.scale, units=movie.units, name="theirs")
     viewer.add_layer(layer)
+    set_filter(layer, Filter.of("x < 20 px"))
     widget = dock(CorrectDrift, "Drift")
     widget.curve = DriftCurve(*(np.full(N_FRAMES, 50.0) for _ in range(4)))
     widget.apply()
     np.testing.assert_allclose(layer.data[:, 1:], TABLE.yx - 0.5)
+    assert np.array_equal(layer.shown, layer.data[:, 2] < 20)
     widget.take_back()
     np.testing.assert_allclose(layer.data[:, 1:], TABLE.yx)
+    assert np.array_equal(layer.shown, layer.data[:, 2] < 20)
+    assert list(layer.features) == ["label", "photons"]
+    assert np.array_equal(layer.features["label"], labels["label"])
 
 
 # -- plots --------------------------------------------------------------------------------------------------------

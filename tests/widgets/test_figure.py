@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tifffile
 from napari.layers import Layer
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QInputDialog
@@ -13,6 +14,7 @@ from napari_subpixel.localizations import Localizations
 from napari_subpixel.psf import GaussianPSF
 from napari_subpixel.runs.figure import DETECTED, FILES
 from napari_subpixel.stacks import open_stack
+from napari_subpixel.widgets.background import figure as background
 from napari_subpixel.widgets.controls.pixel_size import SET_PIXEL_SIZE
 from napari_subpixel.widgets.figure import CONTINUE, REPLACE, START_AGAIN, MakeFigure
 from napari_subpixel.widgets.layers.movies import MovieLayer, movie_layer_data
@@ -109,15 +111,41 @@ def test_a_movie_becomes_files_and_layers_and_is_continued(widget, qtbot, viewer
     assert widget.refusal.button.text() == START_AGAIN
 
 
-def test_a_run_that_is_stopped_can_be_continued(widget, qtbot, viewer, movie, tmp_path):
-    widget.folder.value = tmp_path / "figure"
+def test_a_run_that_is_stopped_can_be_continued(widget, qtbot, viewer, movie, tmp_path, monkeypatch):
+    monkeypatch.setattr(background, "CHUNK_PIXELS", 8 * SHAPE[0] * SHAPE[1])
+    folder = widget.folder.value = tmp_path / "figure"
     widget.form.model.value = "fast"
+    widget.keep.setText("brightness_of_no_model > 3")
     widget.run()
-    widget._work.yielded.connect(lambda event: widget.cancel())
     ended(qtbot, widget)
-    assert "Stopped." in widget.status.text()
+    assert "brightness_of_no_model" in widget.refusal.words.text()
+    assert not folder.exists()  # refused before anything was detected
+    widget.keep.clear()
+    widget.run()
+    widget._work.yielded.connect(lambda event: widget.cancel() if getattr(event, "done", 0) else None)
+    ended(qtbot, widget)
+    assert "Stopped. The frames that are detected are kept." in widget.status.text()
     assert not widget.report_button.isVisibleTo(widget)
     assert len(viewer.layers) == 1
+    assert not (folder / DETECTED).exists()
+    assert widget.refusal.button.text() == CONTINUE
+    widget.refusal.button.click()
+    ended(qtbot, widget)
+    assert (folder / FILES["report"]).is_file()
+    assert table_of(viewer.layers["cell, figure"]).n_frames == 60
+
+
+def test_each_movie_has_a_folder_of_its_own(widget, viewer, frames, tmp_path):
+    stem = "2024.05.12_"
+    for name in (f"{stem}a.tif", f"{stem}b.ome.tif", "frames.1/0.tif", "frames.1/1.tif"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        tifffile.imwrite(tmp_path / name, frames[0] if "/" in name else frames[:2])
+    folders = []
+    for name in (f"{stem}a.tif", f"{stem}b.ome.tif", "frames.1"):
+        stack = open_stack(tmp_path / name)
+        widget.movie.value = viewer.add_layer(Layer.create(*movie_layer_data(stack, name=name)))
+        folders.append(widget._default_folder())
+    assert folders == [tmp_path / f"{name} figure" for name in (f"{stem}a", f"{stem}b", "frames.1")]
 
 
 def test_localizations_that_are_there_are_not_detected_again(widget, qtbot, viewer, movie, tmp_path, monkeypatch):
@@ -141,6 +169,15 @@ def test_localizations_that_are_there_are_not_detected_again(widget, qtbot, view
     widget.refusal.button.click()
     ended(qtbot, widget)
     assert widget.report_button.isVisibleTo(widget)
+
+    widget.points.value = None  # a figure of the movie in place of that of a table, which has no detection
+    widget.form.model.value = "fast"
+    widget.keep.clear()
+    for press in (widget.button, widget.refusal.button):
+        press.click()
+        ended(qtbot, widget)
+    assert widget.report_button.isVisibleTo(widget)
+    assert (tmp_path / DETECTED).is_file()
 
 
 def test_what_cannot_be_made_is_refused_under_the_button(widget, qtbot, viewer, frames, tmp_path, monkeypatch):

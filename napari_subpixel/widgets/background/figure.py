@@ -13,7 +13,7 @@ from napari_subpixel.analysis.filters import Filter
 from napari_subpixel.camera import Camera
 from napari_subpixel.detection.options import DetectionOptions
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.runs.figure import DETECTED, FILES, Figure, check_figure_outputs, figure, is_begun
+from napari_subpixel.runs.figure import DETECTED, FILES, Figure, check_figure_outputs, check_filter, figure, is_begun
 from napari_subpixel.runs.finished_tables import check_same_settings
 from napari_subpixel.runs.movie_lists import check_inputs_stay
 from napari_subpixel.stacks import Stack
@@ -102,6 +102,8 @@ def of_movie(movie: MovieOfFigure, settings: FigureSettings) -> Generator[str | 
     written = [settings.folder / name for name in FILES.values()]
     check_inputs_stay([], also_read=movie.stack.files, also_written=[table, *written])
     may_replace = settings.may_replace
+    if settings.keep is not None:
+        check_filter(settings.keep)
     check_figure_outputs(settings.folder, overwrite=may_replace)
     if not is_loaded(movie.choice):
         yield LOADING

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from napari_subpixel.analysis.drift_curve import DRIFT_COLUMNS, DriftCurve, is_corrected, undo_drift
@@ -18,6 +17,32 @@ from napari_subpixel.widgets.layers.table_points import TablePoints
 
 if TYPE_CHECKING:
     from napari.layers import Layer, Points, Shapes
+
+
+class DriftSource(NamedTuple):
+    """The points that a drift was estimated from: their layer and its name, and their movie as the notes have it."""
+
+    layer: object
+    name: str
+    key: str | None
+    movie: str | None
+
+    @classmethod
+    def of(cls, points: Points) -> DriftSource:
+        """Return what identifies these points."""
+        notes = notes_of(points)
+        return cls(points.unique_id, points.name, notes.movie, (notes.about.get("provenance") or {}).get("movie"))
+
+    def check(self, points: Points) -> None:
+        """Raise `InputError` unless other points are known to be of the same movie."""
+        other = DriftSource.of(points)
+        names = self.key is None or other.key is None
+        same = self.movie == other.movie is not None if names else self.key == other.key
+        if other.layer != self.layer and not same:
+            raise InputError(
+                f"{points.name}: the drift was estimated from {self.name}, which is not known to be of the same movie; "
+                f"estimate it from {points.name}"
+            )
 
 
 def has_drift_subtracted(points: Points) -> bool:
@@ -33,7 +58,8 @@ def without_correction(table: Localizations) -> Localizations:
 def subtract_drift(points: Points, curve: DriftCurve, ground: Ground) -> None:
     """Subtract drift from all points of a layer, hidden ones included, in place of what was subtracted before.
 
-    The layer's notes keep the table as it was, so that the original positions come back to the last bit.
+    Of a layer over a table the notes keep the table as it was, so that the original positions come back to the last
+    bit; those of other layers, and of files, come back to the precision of the columns of drift.
 
     Parameters
     ----------
@@ -112,15 +138,24 @@ def _original(points: Points, ground: Ground) -> Localizations:
 
 
 def _replace(points: Points, table: Localizations) -> None:
-    """Show another table with the same rows; what is hidden stays hidden."""
+    """Show a table of the same rows at other positions; a filter is evaluated again, other hidden rows stay hidden."""
     notes = notes_of(points)
     notes.about = {**table.about, "pixel_size_nm": notes.about.get("pixel_size_nm") or table.pixel_size_nm}
     shown: NDArray[np.bool_] = points.shown.copy()
     if isinstance(points, TablePoints):
         points.set_table(table, shown=shown)
         return
+    features = points.features.copy()
+    for axis, name in DRIFT_COLUMNS.items():
+        if name in table:
+            features[name] = table[name]
+        elif name in features:
+            del features[name]
+        if axis in features and axis in table and axis not in REQUIRED:
+            features[axis] = table[axis]
+    points.features = features
     places = np.array(points.data, np.float64)
     places[:, -2:] = table.yx
     points.data = places
-    points.features = pd.DataFrame({name: table[name] for name in table.columns if name not in REQUIRED})
-    points.shown = shown
+    if notes.keep is None:
+        points.shown = shown
