@@ -9,7 +9,9 @@
   particular to each text table
 - `hdf5_file`: opening HDF5 files
 - `picasso`: Picasso's hdf5 and the yaml next to it
+- `picasso_columns`, `picasso_description`, `picasso_writing`: its columns, the yaml, and how both are written
 - `decode`: DECODE's h5
+- `matlab_file`: opening MATLAB's files
 - `smap_mat`: SMAP's MATLAB file
 - `parquet`: the native table
 - `notes`: what a file says of its table besides the rows

@@ -1,20 +1,21 @@
 """SMAP's `_sml.mat`: MATLAB's file with a structure of columns; nm on the camera's chip, pixels and frames from 1.
 
 The fields and what they count from are those of the program itself (https://github.com/jries/SMAP, functions `savesml`,
-`load_smlV3` and `fitloc2locdata`): x is (pixel + first column of the camera's region) times the pixel size.
+`load_smlV3` and `fitloc2locdata`): x is (pixel + first column of the camera's region) times the pixel size. Where the
+table is too long for one file of MATLAB's, `savematparts` puts columns into files of their own next to it.
 """
 
 from __future__ import annotations
 
+import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_subpixel._util.files import first_bytes
 from napari_subpixel._util.records import naming
 from napari_subpixel.coordinates import (
     CENTRE_AT_ZERO,
@@ -27,13 +28,17 @@ from napari_subpixel.coordinates import (
 from napari_subpixel.errors import InputError, PixelSizeError, TableWarning
 from napari_subpixel.formats import notes
 from napari_subpixel.formats.flavours import ORIGINS
-from napari_subpixel.formats.hdf5_file import open_hdf5
+from napari_subpixel.formats.matlab_file import Structure, open_matlab, variables
 from napari_subpixel.localizations import COLUMNS, Localizations
 
 #: The variable that holds everything.
 VARIABLE = "saveloc"
-#: How files of versions 5 to 7 and of version 7.3, which is HDF5, begin.
-STARTS = (b"MATLAB 5.0", b"MATLAB 7.3")
+#: The variable that holds the variables of a table that was too long for one file, without some of its columns.
+PARTED = "lds"
+#: The variable that names the files with the other columns.
+PART_NAMES = "partnames"
+#: The variable of such a file.
+PART = "ltemp"
 #: Fields without which there is no table.
 NEEDED = ("frame", "xnm", "ynm")
 #: Fields that are ours as they are.
@@ -49,6 +54,10 @@ WIDTHS_NM = ("PSFxnm", "PSFynm")
 IN_PIXELS = ("xpix", "ypix", "PSFxpix", "PSFypix", "xpixerr", "ypixerr", "xerrpix", "yerrpix")
 #: Which of several movies a row is of.
 MOVIE = "filenumber"
+#: Numbers on the first movie.
+ABOUT = ("cam_pixelsize_um", "pixsize", "roi", "numberOfFrames", "Height", "Width")
+#: How the names of the files with other columns end, before their suffix.
+PART_SUFFIX = re.compile(r"_p\d+$")
 
 
 class _Saved(NamedTuple):
@@ -60,7 +69,7 @@ class _Saved(NamedTuple):
 
 def recognises(path: str | Path) -> bool:
     """Say whether a MATLAB file has a table of SMAP."""
-    return VARIABLE in _variables(Path(path))
+    return not {VARIABLE, PARTED}.isdisjoint(names := variables(path)) or _is_part(Path(path), names)
 
 
 def read(path: str | Path, *, pixel_size_nm: PixelSize | None = None, skip_invalid: bool = False) -> Localizations:
@@ -69,7 +78,7 @@ def read(path: str | Path, *, pixel_size_nm: PixelSize | None = None, skip_inval
     Parameters
     ----------
     path : path-like
-        The .mat file.
+        The .mat file; where columns are in further files, ``_p2.mat`` and so on, these are next to it.
     pixel_size_nm : float or (float, float), optional
         Width of a camera pixel in nm, or height and width, in place of the one in the file.
     skip_invalid : bool
@@ -87,10 +96,12 @@ def read(path: str | Path, *, pixel_size_nm: PixelSize | None = None, skip_inval
         If there is no such table, or it is damaged; a `PixelSizeError` if the pixel size is not known.
     """
     path = Path(path)
-    if VARIABLE not in (variables := _variables(path)):
-        raise InputError(
-            f"{path}: no table of SMAP, a variable {VARIABLE!r}; there are {', '.join(variables) or 'none'}"
-        )
+    names = variables(path)
+    if {VARIABLE, PARTED}.isdisjoint(names):
+        if _is_part(path, names):
+            whole = PART_SUFFIX.sub("", path.stem) + path.suffix
+            raise InputError(f"{path}: some columns of {whole}, with which they are read: open that one")
+        raise InputError(f"{path}: no table of SMAP, a variable {VARIABLE!r}; there are {', '.join(names) or 'none'}")
     with naming(path):
         saved = _saved(path)
         size = _pixel_size_nm(saved.about, pixel_size_nm)
@@ -114,6 +125,11 @@ def read(path: str | Path, *, pixel_size_nm: PixelSize | None = None, skip_inval
             about["n_frames"] = None  # of several movies that were joined
         ours = {name: columns.pop(name) for name in list(columns) if name in COLUMNS}
         return Localizations(ours, extra=columns, **about)
+
+
+def _is_part(path: Path, names: Sequence[str]) -> bool:
+    """Say whether a file holds some columns of a table in another one."""
+    return PART in names and PART_SUFFIX.search(path.stem) is not None
 
 
 def _to_be_said(saved: _Saved, start: tuple[int, int]) -> list[str]:
@@ -174,92 +190,33 @@ def _whole(number: NDArray[np.float64]) -> int | None:
     return int(number[0]) if number.size and np.isfinite(number[0]) and number[0] >= 1 else None
 
 
-# -- MATLAB's files ---------------------------------------------------------------------------------------------------
-
-#: Numbers on the first movie.
-ABOUT = ("cam_pixelsize_um", "pixsize", "roi", "numberOfFrames", "Height", "Width")
-
-
-def _variables(path: Path) -> list[str]:
-    """Return the names of the variables of a MATLAB file."""
-    start = first_bytes(path, 10)
-    if start not in STARTS:
-        raise InputError(f"{path}: not a MATLAB file of version 5 or later; its first bytes are {start!r}")
-    if start == STARTS[1]:
-        with open_hdf5(path) as file:
-            return [name for name in file if not name.startswith("#")]
-    from scipy.io import whosmat
-
-    try:
-        return [name for name, _, _ in whosmat(path)]
-    except Exception as error:  # SciPy raises errors of a dozen kinds about damaged files
-        raise InputError(f"{path}: a damaged MATLAB file: {' '.join(str(error).split())}") from error
-
-
 def _saved(path: Path) -> _Saved:
-    saved = _from_hdf5(path) if first_bytes(path, 10) == STARTS[1] else _from_matlab(path)
-    if missing := [name for name in NEEDED if name not in saved.columns]:
-        raise InputError(
-            f"missing {', '.join(missing)} in {VARIABLE}.loc; there are {', '.join(saved.columns) or 'none'}"
-        )
-    n = len(saved.columns["frame"])
+    """Return the columns of a file and of the parts that it names, and what describes its first movie."""
+    with open_matlab(path, (VARIABLE, PARTED, PART_NAMES)) as content:
+        whole = content.within(PARTED) if PARTED in content.names else content
+        loc, info = whole.within(VARIABLE, "loc"), whole.within(VARIABLE, "file").within("info")
+        columns = _columns_of(loc)
+        about = {name: _about(info.numbers(name)) for name in ABOUT}
+        # As the machine that wrote them had them, with their folder.
+        parts = [path.parent / re.split(r"[\\/]", name)[-1] for name in content.texts(PART_NAMES)]
+    for part in parts:
+        if not part.exists():
+            raise InputError(f"its columns are in {len(parts) + 1} files, of which {part.name} is not next to it")
+        with open_matlab(part, (PART,)) as content:
+            columns |= _columns_of(content.within(PART))
+    if missing := [name for name in NEEDED if name not in columns]:
+        raise InputError(f"missing {', '.join(missing)} in {VARIABLE}.loc; there are {', '.join(columns) or 'none'}")
+    n = len(columns["frame"])
     for name in (*NEEDED, *AS_THEY_ARE, *WIDTHS_NM):
-        if name in saved.columns and len(saved.columns[name]) != n:
-            raise InputError(f"{name} has {len(saved.columns[name])} rows, frame has {n}")
-    return _Saved({name: values for name, values in saved.columns.items() if len(values) == n}, saved.about)
+        if name in columns and len(columns[name]) != n:
+            raise InputError(f"{name} has {len(columns[name])} rows, frame has {n}")
+    return _Saved({name: values for name, values in columns.items() if len(values) == n}, about)
 
 
-def _from_matlab(path: Path) -> _Saved:
-    from scipy.io import loadmat
-
-    try:
-        saved = loadmat(path, variable_names=[VARIABLE], squeeze_me=True, struct_as_record=False)[VARIABLE]
-    except Exception as error:
-        raise InputError(f"a damaged MATLAB file: {' '.join(str(error).split())}") from error
-    loc = getattr(saved, "loc", None)
-    fields = {name: getattr(loc, name) for name in getattr(loc, "_fieldnames", [])}
-    files = np.atleast_1d(np.asarray(getattr(saved, "file", None), dtype=object))
-    info = getattr(files[0] if files.size else None, "info", None)
-    return _Saved(
-        {name: values for name in fields if (values := _numbers(fields[name])) is not None},
-        {name: _about(getattr(info, name, None)) for name in ABOUT},
-    )
+def _columns_of(loc: Structure) -> dict[str, NDArray[Any]]:
+    numbers = ((name, loc.numbers(name)) for name in loc.names)
+    return {name: values for name, values in numbers if values is not None}
 
 
-def _from_hdf5(path: Path) -> _Saved:
-    with open_hdf5(path) as file:
-        loc = _within(file, file[VARIABLE], "loc")
-        names = list(loc) if hasattr(loc, "keys") else []
-        columns = {name: values for name in names if (values := _numbers(_array(loc[name]))) is not None}
-        info = _within(file, _within(file, file[VARIABLE], "file"), "info")
-        return _Saved(columns, {name: _about(_array(_within(file, info, name))) for name in ABOUT})
-
-
-def _within(file: Any, group: Any, name: str) -> Any:
-    """Return what a structure has under a name; of an array of structures, what the first has."""
-    import h5py
-
-    if not hasattr(group, "keys") or name not in group:
-        return None
-    found = group[name]
-    if isinstance(found, h5py.Dataset) and found.dtype == h5py.ref_dtype and found.size:
-        return file[found[()].ravel()[0]]
-    return found
-
-
-def _array(found: Any) -> Any:
-    """Return the numbers of a dataset; None for anything else, and for what MATLAB marks as empty."""
-    if found is None or hasattr(found, "keys") or found.shape is None:
-        return None
-    return np.empty(0) if found.attrs.get("MATLAB_empty") else found[()]
-
-
-def _numbers(values: Any) -> NDArray[Any] | None:
-    """Return a column, or None where it is none of real numbers."""
-    array = np.atleast_1d(np.asarray(values)).ravel()
-    return array if values is not None and array.dtype.kind in "biuf" else None
-
-
-def _about(values: Any) -> NDArray[np.float64]:
-    numbers = None if values is None else _numbers(values)
+def _about(numbers: NDArray[Any] | None) -> NDArray[np.float64]:
     return np.empty(0) if numbers is None else numbers.astype(np.float64)

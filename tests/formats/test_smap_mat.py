@@ -45,6 +45,38 @@ def write_7_3(path: Path, loc: dict[str, Any], info: dict[str, Any]) -> Path:
     return path
 
 
+def in_parts_5(path: Path, loc: dict[str, Any], info: dict[str, Any], parts: dict[str, dict[str, Any]]) -> Path:
+    """Write a table as `savematparts` does: its columns in files of their own, by their names, and none left behind."""
+    for name, columns in parts.items():
+        savemat(path.with_name(name), {"ltemp": columns})
+    names = np.array([f"D:\\data\\{name}" for name in parts], dtype=object)
+    left = loc | {name: np.empty((0, 0)) for columns in parts.values() for name in columns}
+    lds = {"saveloc": {"loc": left, "file": {"name": "a.tif", "info": info}}, "fileformat": {"name": "sml"}}
+    savemat(path, {"lds": lds, "S": {"type": ".", "subs": "saveloc"}, "partnames": names})
+    return path
+
+
+def in_parts_7_3(path: Path, loc: dict[str, Any], info: dict[str, Any], parts: dict[str, dict[str, Any]]) -> Path:
+    for name, columns in parts.items():
+        savemat(path.with_name(name), {"ltemp": columns})
+    with h5py.File(path, "w", userblock_size=512) as file:
+        for name, values in loc.items():
+            file[f"lds/saveloc/loc/{name}"] = np.atleast_2d(values)
+        for name in (name for columns in parts.values() for name in columns):
+            file[f"lds/saveloc/loc/{name}"] = np.zeros(2, np.uint64)
+            file[f"lds/saveloc/loc/{name}"].attrs["MATLAB_empty"] = 1
+        for name, values in info.items():
+            file[f"lds/saveloc/file/info/{name}"] = np.atleast_2d(values).T
+        references = []
+        for name in parts:
+            file[f"#refs#/{name}"] = np.frombuffer(f"D:\\data\\{name}".encode("utf-16-le"), np.uint16)
+            references.append(file[f"#refs#/{name}"].ref)
+        file.create_dataset("partnames", data=np.array([references], dtype=h5py.ref_dtype), dtype=h5py.ref_dtype)
+    with path.open("r+b") as file:
+        file.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(512))
+    return path
+
+
 @pytest.fixture(params=[write_5, write_7_3], ids=["version 5", "version 7.3"])
 def write(request: pytest.FixtureRequest) -> Any:
     return request.param
@@ -134,3 +166,24 @@ def test_rows_without_a_place_are_refused_or_skipped(write: Any, tmp_path: Path)
         formats.read(path)
     with pytest.warns(TableWarning, match="1 of 2 rows"):
         assert formats.read(path, skip_invalid=True).frame.tolist() == [0]
+
+
+@pytest.mark.parametrize("write_parts", [in_parts_5, in_parts_7_3], ids=["version 5", "version 7.3"])
+@pytest.mark.filterwarnings("error")
+def test_a_table_in_several_files_is_read_as_one(write_parts: Any, tmp_path: Path) -> None:
+    in_parts = {"a_sml_p2.mat": ("xnm", "ynm"), "a_sml_p3.mat": ("phot", "channel")}
+    parts = {name: {column: LOC[column] for column in columns} for name, columns in in_parts.items()}
+    taken = [column for columns in in_parts.values() for column in columns]
+    left = {name: values for name, values in LOC.items() if name not in taken}
+    path = write_parts(tmp_path / "a_sml.mat", left, INFO, parts)
+    whole = formats.read(write_5(tmp_path / "whole.mat", LOC, INFO))
+    assert formats.recognises(path)
+    back = formats.read(path)
+    assert set(back.columns) == set(whole.columns)
+    assert all((back[name] == whole[name]).all() for name in whole.columns)
+    assert (back.pixel_size_nm, back.frame_shape, back.n_frames) == (100, (20, 33), 5)
+    with pytest.raises(InputError, match=r"a_sml_p3\.mat: some columns of a_sml\.mat, with which they are read"):
+        formats.read(tmp_path / "a_sml_p3.mat")
+    (tmp_path / "a_sml_p3.mat").unlink()
+    with pytest.raises(InputError, match=r"a_sml\.mat: its columns are in 3 files, of which a_sml_p3\.mat is not next"):
+        formats.read(path)
