@@ -30,6 +30,7 @@ common         arguments of several commands, and progress
 filtering      arguments that choose rows of a table
 record_flags   flags from the fields of a record
 like           the settings of an earlier run
+event_lines    what happens in a training as lines of JSON, for a program that runs it
 announcements  what is said of a movie before its first frame
 messages       notes, warnings and errors
 advice         what to do about an error, in flags

@@ -56,7 +56,10 @@ ADVICE_OF_COMMANDS: Mapping[str, Mapping[type[InputError], str]] = {
     "render": {PixelSizeError: "give --camera-pixel-size-nm"},
     "detect": {IncompleteMovieError: "--frames 0:{n_frames} takes them, --follow also those to come"},
     "info": {IncompleteMovieError: "detect --frames 0:{n_frames} takes them", **ADVICE_TO_CONVERT},
-    "train": ADVICE_TO_CONVERT,
+    "train": {
+        ChangedRunError: "give the model another name, or --overwrite starts again",
+        **ADVICE_TO_CONVERT,
+    },
     "convert": {PixelSizeError: "give --pixel-size-nm"},
     "drift": {PixelSizeError: "give --pixel-size-nm"},
     "evaluate": {PixelSizeError: "give --pixel-size-nm"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_subpixel._util.command_text import flag
 from napari_subpixel.cli.common import add_camera_arguments, camera_from, progress_bar, unknown_gain
+from napari_subpixel.cli.event_lines import EventLines
 from napari_subpixel.cli.messages import say, warn
 from napari_subpixel.cli.parsing import StoppedError
 from napari_subpixel.cli.record_flags import add_record_flags, given, help_of
@@ -55,7 +57,14 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--device", default="auto", choices=DEVICES, help="where to train (auto)")
     parser.add_argument("--resume", action="store_true", help="continue an interrupted run")
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
-    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    outputs = parser.add_mutually_exclusive_group()
+    outputs.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    outputs.add_argument(
+        "--events",
+        action="store_true",
+        help="a line of JSON on standard output for all that happens, for a program that runs this one; the training "
+        "stops where standard input ends",
+    )
     group = parser.add_argument_group("training")
     fine_tuning = f"with --from {fine_tuning_settings().iterations}"
     notes = {"iterations": fine_tuning, "cooldown": "with --from half of the iterations"}
@@ -96,6 +105,14 @@ def _add_request_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, with checkpoints next to the model, and write the model with its card."""
+    if not arguments.events:
+        return _run(arguments, EventLines(None))
+    lines = EventLines(sys.stdout)
+    with lines.naming_errors():
+        return _run(arguments, lines)
+
+
+def _run(arguments: argparse.Namespace, lines: EventLines) -> int:
     from napari_subpixel.detection.devices import choose_device
     from napari_subpixel.models import path_for
     from napari_subpixel.training.plans import plan_training
@@ -105,7 +122,7 @@ def run(arguments: argparse.Namespace) -> int:
     _, reason = choose_device(arguments.device)
     with _in_flags():
         plan = plan_training(_request(arguments), arguments.device)
-    model = _train(plan, arguments, output, reason)
+    model = _train(plan, arguments, output, reason, lines)
     if arguments.json and model is not None:
         print_json({
             "model": str(model.path),
@@ -155,9 +172,9 @@ def _in_flags() -> Iterator[None]:
         yield
     except RequestError as error:
         if error.field in ADVICE:
-            raise InputError(f"{error}: {ADVICE[error.field]}") from None
+            raise InputError(f"{error}: {ADVICE[error.field]}") from error
         name = FLAGS.get(error.field, flag(error.field))
-        raise InputError(f"{name}{str(error).removeprefix(error.field)}") from None
+        raise InputError(f"{name}{str(error).removeprefix(error.field)}") from error
 
 
 def _check_output(arguments: argparse.Namespace, output: Path) -> None:
@@ -175,19 +192,29 @@ def _check_output(arguments: argparse.Namespace, output: Path) -> None:
     check_can_train(output, resume=arguments.resume, overwrite=arguments.overwrite)
 
 
-def _train(plan: TrainingPlan, arguments: argparse.Namespace, output: Path, where: str) -> TrainedModel | None:
+def _train(
+    plan: TrainingPlan, arguments: argparse.Namespace, output: Path, where: str, lines: EventLines
+) -> TrainedModel | None:
     """Train as planned, say how it goes, and return what became of it."""
-    from napari_subpixel.training.train_model import BaseScore, TrainedModel, TrainingStart, train_model
+    from napari_subpixel.training.train_model import (
+        BaseScore,
+        TrainedModel,
+        TrainingStart,
+        TrainingStopped,
+        checkpoint_folder,
+        train_model,
+    )
     from napari_subpixel.training.trainer import kept_iterations
 
     start: TrainingStart | None = None
     model: TrainedModel | None = None
     bar: Any = None  # from the start on, so that its rate is right at the first report
     n_iterations = plan.settings.iterations
-    events = train_model(plan, output, resume=arguments.resume, overwrite=arguments.overwrite)
+    events = train_model(plan, output, resume=arguments.resume, overwrite=arguments.overwrite, stopped=lines.is_to_stop)
     with closing(events), ExitStack() as bars:
         try:
             for event in events:
+                lines.write(event, plan)
                 if isinstance(event, TrainingStart):
                     start = event
                     _say_start(plan, event, where)
@@ -200,16 +227,19 @@ def _train(plan: TrainingPlan, arguments: argparse.Namespace, output: Path, wher
                     bars.close()
                     model = event
                     _say_end(plan, event)
+                elif isinstance(event, TrainingStopped):
+                    raise _stopped(event.n_done, n_iterations, checkpoint_folder(output))
                 else:
                     _show(bar, event, n_iterations)
         except KeyboardInterrupt:
             if start is None:
                 raise
-            kept = kept_iterations(start.folder)
-            raise StoppedError(
-                f"{kept} of {n_iterations} iterations are kept in {start.folder}; --resume continues the run"
-            ) from None
+            raise _stopped(kept_iterations(start.folder), n_iterations, start.folder) from None
     return model
+
+
+def _stopped(kept: int, n_iterations: int, folder: Path) -> StoppedError:
+    return StoppedError(f"{kept} of {n_iterations} iterations are kept in {folder}; --resume continues the run")
 
 
 def _held_out() -> str:

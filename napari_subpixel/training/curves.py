@@ -15,6 +15,8 @@ from napari_subpixel.errors import InputError
 if TYPE_CHECKING:
     from napari_subpixel._util.figures import Figure
 
+#: In the folder of a run: the losses, and what was measured.
+LOG = "log.csv"
 #: Columns of a log that are drawn, with the labels of their axes.
 DRAWN = {"localization_loss": "localization\nloss", "count_loss": "count\nloss", "jaccard": "Jaccard index,\nheld out"}
 

@@ -6,6 +6,11 @@ from typing import Any
 
 from napari_subpixel.training.settings import TrainingSettings
 
+#: Rows of the log of a short training: enough for a curve.
+LEAST_ROWS = 40
+#: Measurements on what is held out in a short training.
+LEAST_MEASUREMENTS = 8
+
 
 def fine_tuning_settings(*, half_precision: bool = False, iterations: int = 2000, **given: Any) -> TrainingSettings:
     """Return how a model of many microscopes is fine-tuned: gently, and ever more so over the second half.
@@ -26,7 +31,9 @@ def fine_tuning_settings(*, half_precision: bool = False, iterations: int = 2000
     """
     settings = {
         "learning_rate": 1e-3, "cooldown": iterations // 2, "sparsity_weight": 1.0, "weight_decay": 1e-4, "warm_up": 50,
-        "clip_norm": 5.0, "averaging": 0.99, "checkpoint_every": 100, "log_every": 50, "measure_every": 250,
+        "clip_norm": 5.0, "averaging": 0.99, "checkpoint_every": 100,
+        "log_every": min(max(iterations // LEAST_ROWS, 1), 50),
+        "measure_every": min(max(iterations // LEAST_MEASUREMENTS, 1), 250),
         "objective": "likelihood", "optimizer": "muon",
     }  # fmt: skip
     return TrainingSettings(**{**settings, "iterations": iterations, "half_precision": half_precision, **given})

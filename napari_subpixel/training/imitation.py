@@ -13,6 +13,7 @@ from napari_subpixel.localizations import Localizations
 from napari_subpixel.models.domain import Domain
 from napari_subpixel.stacks import Stack, check_finite
 from napari_subpixel.training.held_out import at_most
+from napari_subpixel.training.request import EXAMPLES_GAP_PX
 from napari_subpixel.training.scenes import draw_scene, in_adu
 from napari_subpixel.training.simulated_samples import camera_part
 
@@ -30,8 +31,6 @@ MAX_IMITATED_FRAMES = 12
 EXAMPLES = 8
 #: Their longest side, in pixels.
 EXAMPLES_PX = 128
-#: Gap between an example and a frame of the user's movie next to it, in pixels.
-GAP_PX = 2
 
 
 def sigma_range(sigma_px: float) -> tuple[float, float]:
@@ -110,7 +109,7 @@ def example_frames(
     for number, drawn in zip(spread(stack.n_frames, EXAMPLES), simulated, strict=False):
         real = stack.read(number, number + 1)[0, top : top + shape[0], left : left + shape[1]]
         real = np.clip(np.round(real), 0, np.iinfo(np.uint16).max).astype(np.uint16)
-        pairs.append(np.hstack([real, np.full((shape[0], GAP_PX), max(real.max(), drawn.max())), drawn]))
+        pairs.append(np.hstack([real, np.full((shape[0], EXAMPLES_GAP_PX), max(real.max(), drawn.max())), drawn]))
     return np.stack(pairs)
 
 

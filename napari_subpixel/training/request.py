@@ -37,6 +37,8 @@ CROPS_PER_FRAME = 500
 THRESHOLD = 0.1
 #: Share of a movie with truth that fine-tuning holds out.
 HELD_OUT_SHARE = 0.1
+#: Gap between a frame of the user's movie and an example like it, to its right, in pixels.
+EXAMPLES_GAP_PX = 2
 #: Fields that only fine-tuning from simulations knows.
 OF_RANGES = ("like", "photons_range", "background_range", "density_um2")
 #: Fields that only a method of the papers knows, trained from a movie.

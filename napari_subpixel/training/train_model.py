@@ -62,6 +62,19 @@ class BaseScore:
 
 
 @dataclass(frozen=True)
+class TrainingStopped:
+    """A training that was stopped, and can be resumed.
+
+    Attributes
+    ----------
+    n_done : int
+        Iterations that are kept.
+    """
+
+    n_done: int
+
+
+@dataclass(frozen=True)
 class TrainedModel:
     """A model that was trained and saved.
 
@@ -119,8 +132,13 @@ def check_can_train(output: str | Path, *, resume: bool = False, overwrite: bool
 
 
 def train_model(
-    plan: TrainingPlan, output: str | Path, *, resume: bool = False, overwrite: bool = False
-) -> Generator[TrainingStart | BaseScore | TrainingProgress | TrainedModel, None, None]:
+    plan: TrainingPlan,
+    output: str | Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Generator[TrainingStart | BaseScore | TrainingProgress | TrainingStopped | TrainedModel, None, None]:
     """Train as planned, and save the model with its card; a generator that may be closed at any time, and resumed.
 
     Parameters
@@ -134,6 +152,8 @@ def train_model(
         Continue an interrupted run; where there is none, a new one starts.
     overwrite : bool
         Replace the model, and drop an earlier run.
+    stopped : callable
+        Whether to stop, asked after every iteration; what is done by then is kept.
 
     Yields
     ------
@@ -145,6 +165,8 @@ def train_model(
         As from `napari_subpixel.training.trainer.train`.
     TrainedModel
         In the end.
+    TrainingStopped
+        In its place, where it was stopped.
 
     Raises
     ------
@@ -175,8 +197,18 @@ def train_model(
     if plan.base is not None and scores.measure is not None:
         yield BaseScore(plan.base.card.name, scores.add("_before", plan.network))
     yield from train(
-        plan.network, plan.samples, settings, folder, device=plan.device, about=about, measure=scores.measure
+        plan.network,
+        plan.samples,
+        settings,
+        folder,
+        device=plan.device,
+        about=about,
+        measure=scores.measure,
+        stopped=stopped,
     )
+    if (n_done := kept_iterations(folder)) < settings.iterations:
+        yield TrainingStopped(n_done)
+        return
     warnings = _draw_curves(folder)
     jaccard = None if scores.measure is None else scores.add("", plan.network)
     card: dict[str, Any] = {**plan.card, "training": {**about, "settings": asdict(settings)}}
@@ -228,8 +260,7 @@ def _write_examples(plan: TrainingPlan, folder: Path) -> Path | None:
 
 def _draw_curves(folder: Path) -> tuple[str, ...]:
     """Draw the losses and what was measured, where that is possible, and return a warning where it is not."""
-    from napari_subpixel.training.curves import plot_curves
-    from napari_subpixel.training.trainer import LOG
+    from napari_subpixel.training.curves import LOG, plot_curves
 
     try:
         plot_curves(folder / LOG, folder / CURVES_FILE, overwrite=True)

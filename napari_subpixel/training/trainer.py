@@ -21,8 +21,9 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from napari_subpixel._util.files import atomic_output, make_folder, write_failure
-from napari_subpixel.errors import InputError
+from napari_subpixel.errors import ChangedRunError, InputError
 from napari_subpixel.models.pixel_network import lay_out
+from napari_subpixel.training.curves import LOG
 from napari_subpixel.training.muon import Muon
 from napari_subpixel.training.objectives import OBJECTIVE_FUNCTIONS
 from napari_subpixel.training.settings import TrainingSettings
@@ -30,8 +31,6 @@ from napari_subpixel.training.simulated_samples import Batch, Samples
 
 #: In the folder of a run: weights, optimiser and how far it is.
 CHECKPOINT = "checkpoint.pt"
-#: In the folder of a run: the losses, and what was measured.
-LOG = "log.csv"
 #: Columns of the log.
 LOG_COLUMNS = ("iteration", "localization_loss", "count_loss", "jaccard", "seconds")
 #: A checkpoint is also written when the last one is this old, in seconds.
@@ -82,6 +81,7 @@ def train(
     device: str = "cpu",
     about: Mapping[str, Any] | None = None,
     measure: Callable[[nn.Module], float] | None = None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[TrainingProgress]:
     """Train a network in place, a report at a time; training resumes if the folder holds a checkpoint.
 
@@ -102,6 +102,8 @@ def train(
         What the samples are, as plain values; a run is resumed only with the same.
     measure : callable, optional
         Returns the Jaccard index that a network reaches on what is held out.
+    stopped : callable
+        Whether to stop, asked after every iteration; then a checkpoint is written, and training ends.
 
     Yields
     ------
@@ -136,13 +138,17 @@ def train(
             progress = TrainingProgress(done, float(sums[0] / steps), float(sums[1] / steps), seconds, jaccard)
             sums, steps = np.zeros(2), 0
             _append_log(folder / LOG, progress)
-        if done % settings.checkpoint_every == 0 or last or time.perf_counter() - saved > CHECKPOINT_SECONDS:
+        stops = not last and stopped()
+        due = done % settings.checkpoint_every == 0 or time.perf_counter() - saved > CHECKPOINT_SECONDS
+        if due or last or stops:
             _save(folder, run, about, done, time.perf_counter() - began)
             saved = time.perf_counter()
         if last:
             run.finish()
         if reports:
             yield progress
+        if stops:
+            return
 
 
 def check_can_resume(folder: Path, settings: TrainingSettings, about: Mapping[str, Any] | None) -> None:
@@ -299,12 +305,10 @@ def _kept(folder: Path, settings: TrainingSettings, about: Mapping[str, Any] | N
     for field in fields(settings):
         name, value = field.name, getattr(settings, field.name)
         if name not in FREE_TO_CHANGE and before.get(name, field.default) != value:
-            raise InputError(
-                f"{path}: was trained with {name} {before.get(name)}, not {value}; give the model another name"
-            )
+            raise ChangedRunError(f"{path}: was trained with {name} {before.get(name)}, not {value}", path)
     if samples_before != (now := json.loads(json.dumps(about))):
         what = "; ".join(_differences(samples_before, now))
-        raise InputError(f"{path}: was trained on other samples ({what}); give the model another name")
+        raise ChangedRunError(f"{path}: was trained on other samples ({what})", path)
     if state["iteration"] > settings.iterations:
         raise InputError(f"{path}: has {state['iteration']} iterations already, more than {settings.iterations}")
     return state

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import json
+import os
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -12,12 +15,14 @@ import yaml
 
 from napari_subpixel import formats
 from napari_subpixel._util.user_folder import user_folder
+from napari_subpixel.cli.event_lines import EventLines
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.models import load_model, read_card, save_model
 from napari_subpixel.models.domain import Domain
 from napari_subpixel.models.unet import UNet
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.stacks.writing import write_movie
+from napari_subpixel.training.train_model import BaseScore
 
 SHORT = ("--iterations", 2, "--batch-size", 2, "--crop-px", 16)
 RANGES = ("--photons-range", "500:1500", "--background-range", "5:20", "--density-um2", "0.5:2")
@@ -74,7 +79,7 @@ def test_the_folder_of_the_run_holds_a_log_curves_and_samples(base, run, camera,
     folder = tmp_path / "m.training"
     assert sorted(file.name for file in folder.iterdir()) == ["checkpoint.pt", "curves.png", "log.csv", "samples.tif"]
     with (folder / "log.csv").open(newline="") as file:
-        (row,) = csv.DictReader(file)
+        *_, row = csv.DictReader(file)
     assert 0 <= float(row["jaccard"]) <= 1
     with open_stack(folder / "samples.tif") as samples:
         assert samples.pixel_size_nm == 100
@@ -112,6 +117,37 @@ def test_a_finished_run_is_written_again_and_resumed_with_more_steps(base, run, 
     assert model.read_bytes() == first
     assert run("train", "-o", model, "--from", base, *SHORT, *flags, "--iterations", 3, "--resume").status == 0
     assert model.read_bytes() != first
+
+
+def test_a_program_reads_what_happens_and_stops_the_training_by_the_end_of_its_input(
+    base, run, camera, tmp_path, monkeypatch
+):
+    model = tmp_path / "m.safetensors"
+    flags = ("train", "-o", model, "--from", base, *SHORT, "--camera", camera, *RANGES)
+    read, write = os.pipe()
+    written = EventLines.write
+
+    def stopping(self, event, plan):
+        written(self, event, plan)
+        if isinstance(event, BaseScore):
+            os.close(write)
+
+    with os.fdopen(read) as standard_input, monkeypatch.context() as patched:
+        patched.setattr(sys, "stdin", standard_input)
+        patched.setattr(EventLines, "write", stopping)
+        status, out, _ = run(*flags, "--iterations", 100_000, "--events")
+    start, score, stopped = map(json.loads, out.splitlines())
+    assert (status, start["event"], score["event"], stopped["event"]) == (130, "start", "base", "stopped")
+    assert start["domain"]["photons"] == [500, 1500]
+    assert 0 < stopped["n_done"] < 100_000
+
+    status, out, _ = run(*flags, "--iterations", stopped["n_done"], "--resume", "--events")
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert (status, lines[0]["n_done"], lines[-1]["event"]) == (0, stopped["n_done"], "model")
+    status, out, _ = run(*flags, "--events")
+    assert (status, json.loads(out)["kind"]) == (2, "OutputExistsError")
+    status, out, _ = run("train", "-o", tmp_path / "n.safetensors", "--from", base, "--events")
+    assert (status, json.loads(out)["field"]) == (2, "camera")
 
 
 def test_a_model_named_like_a_shipped_one_elsewhere_is_not_that(base, run, camera, tmp_path):

@@ -35,7 +35,8 @@ from napari_subpixel.training.held_out import (
     split_movie,
     thinned,
 )
-from napari_subpixel.training.imitation import EXAMPLES, GAP_PX, domain_like, example_frames
+from napari_subpixel.training.imitation import EXAMPLES, domain_like, example_frames
+from napari_subpixel.training.request import EXAMPLES_GAP_PX
 from napari_subpixel.training.simulated_samples import DomainSamples
 from napari_subpixel.training.trainer import train
 
@@ -189,10 +190,10 @@ def test_nothing_is_held_out_where_the_last_frames_have_no_molecules():
 def test_example_frames_are_next_to_the_users_own(movie, rng):
     assert example_frames(DOMAIN, CAMERA, rng).shape == (EXAMPLES, 128, 128)
     pairs = example_frames(DOMAIN, CAMERA, rng, open_stack(movie[0]))
-    assert pairs.shape == (EXAMPLES, 48, 2 * 56 + GAP_PX)
+    assert pairs.shape == (EXAMPLES, 48, 2 * 56 + EXAMPLES_GAP_PX)
     own = {frame.tobytes() for frame in movie[0]}
     assert all(np.ascontiguousarray(pair[:, :56]).tobytes() in own for pair in pairs)
-    assert np.median(pairs[:, :, 56 + GAP_PX :]) == pytest.approx(np.median(movie[0]), rel=0.2)
+    assert np.median(pairs[:, :, 56 + EXAMPLES_GAP_PX :]) == pytest.approx(np.median(movie[0]), rel=0.2)
 
 
 def test_settings_may_be_changed_one_by_one():

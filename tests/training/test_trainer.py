@@ -65,6 +65,18 @@ def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(tmp_path):
     assert logged_iterations(tmp_path / "stopped") == logged_iterations(tmp_path / "whole") == [3, 6, 9, 12]
 
 
+def test_a_run_that_is_asked_to_stop_keeps_all_that_is_done(tmp_path):
+    whole, stopped = new_network(), new_network()
+    list(train(whole, SAMPLES, QUICK, tmp_path / "whole"))
+    answers = iter([False] * 4 + [True])
+    reports = list(train(stopped, SAMPLES, QUICK, tmp_path / "stopped", stopped=lambda: next(answers)))
+    assert [report.iteration for report in reports] == [3]
+    assert kept_iterations(tmp_path / "stopped") == 5  # between two checkpoints
+    again = new_network()
+    list(train(again, SAMPLES, QUICK, tmp_path / "stopped"))
+    assert torch.equal(weights_of(again), weights_of(whole))
+
+
 def test_the_log_has_a_row_for_every_report(tmp_path):
     reports = list(train(new_network(), SAMPLES, QUICK, tmp_path))
     with (tmp_path / "log.csv").open(newline="") as file:
