@@ -30,7 +30,7 @@ _HOMES = {
     "Simulation": "simulation.settings.Simulation",
     "SpotPsf": "calibration.SpotPsf",
     "Stack": "stacks.Stack",
-    "SuperResolutionGrid": "coordinates.SuperResolutionGrid",
+    "SuperResolutionGrid": "grids.SuperResolutionGrid",
     "SuperResolutionImage": "rendering.render.SuperResolutionImage",
     "TrainedModel": "training.train_model.TrainedModel",
     "TrainingPlan": "training.request.TrainingPlan",

@@ -1,8 +1,6 @@
-"""The pixel convention: conversions and their inverses, whose pixel is whose, and a super-resolution image's place."""
+"""The pixel convention: conversions and their inverses, and whose pixel is whose."""
 
 from __future__ import annotations
-
-from dataclasses import FrozenInstanceError
 
 import numpy as np
 import pytest
@@ -12,7 +10,6 @@ from hypothesis import strategies as st
 from napari_subpixel.coordinates import (
     CENTRE_AT_ZERO,
     CENTRE_FROM_CORNER,
-    SuperResolutionGrid,
     checked_frame_shape,
     checked_pixel_size,
     home_pixel,
@@ -28,18 +25,6 @@ from napari_subpixel.errors import InputError
 
 positions = st.floats(-1e6, 1e6)
 sizes = st.floats(0.01, 1e4)
-#: (frame shape, width of a camera pixel, width of a super-resolution pixel): some divide, some do not.
-GRIDS = [
-    ((64, 48), 100.0, 10.0),
-    ((64, 48), 100.0, 12.5),
-    ((31, 70), 65.0, 13.0),
-    ((3, 30), 0.1, 0.3),
-    ((64, 48), 100.0, 7.0),
-    ((31, 70), 106.3, 9.7),
-    ((31, 70), 65.0, 250.0),
-    ((1, 2), 100.0, 1000.0),
-]
-grids = pytest.mark.parametrize("grid", [SuperResolutionGrid(*g) for g in GRIDS], ids=str)
 
 
 # -- pixels and nanometres ----------------------------------------------------------------------------------------
@@ -82,10 +67,6 @@ def test_an_impossible_pixel_size_is_refused_and_shown(wrong):
         px_to_nm(1.0, wrong, first_centre_px=CENTRE_AT_ZERO)
     with pytest.raises(InputError, match="pixel size"):
         nm_to_px(1.0, wrong, first_centre_px=CENTRE_AT_ZERO)
-    with pytest.raises(InputError, match="pixel size"):
-        SuperResolutionGrid((8, 9), wrong, 10)
-    with pytest.raises(InputError, match="pixel size"):
-        SuperResolutionGrid((8, 9), 100, wrong)
 
 
 @pytest.mark.parametrize("size", [100, 100.0, np.float32(100), np.int64(100), np.array(100.0)])
@@ -170,58 +151,6 @@ def test_a_frame_shape_becomes_two_plain_integers():
 def test_an_impossible_frame_shape_is_refused_and_shown(wrong):
     with pytest.raises(InputError, match=r"frame shape must be two positive whole numbers \(height, width\), got "):
         checked_frame_shape(wrong)
-    with pytest.raises(InputError, match="frame shape"):
-        SuperResolutionGrid(wrong, 100, 10)
-
-
-# -- the super-resolution image over the frames -------------------------------------------------------------------
-
-
-@grids
-@given(y=st.floats(-100, 1000), x=st.floats(-100, 1000))
-def test_to_the_super_resolution_image_and_back_is_where_it_was(grid, y, x):
-    assert grid.to_frame(*grid.from_frame(y, x)) == pytest.approx((y, x), rel=1e-12, abs=1e-11)
-    assert grid.from_frame(*grid.to_frame(y, x)) == pytest.approx((y, x), rel=1e-12, abs=1e-11)
-
-
-@grids
-def test_the_first_outer_corners_coincide(grid):
-    assert grid.from_frame(-0.5, -0.5) == (-0.5, -0.5)
-    assert grid.to_frame(-0.5, -0.5) == (-0.5, -0.5)
-
-
-@grids
-def test_the_image_covers_the_frame_with_less_than_a_pixel_to_spare(grid):
-    far_edges = grid.from_frame(*(np.array(grid.frame_shape) - 0.5))
-    for far_edge, pixels in zip(far_edges, grid.shape, strict=True):
-        assert pixels - 1.5 < far_edge <= pixels - 0.5 + 1e-9
-
-
-@pytest.mark.parametrize(("n", "shape"), [(0, (640, 480)), (1, (512, 384)), (2, (155, 350)), (3, (1, 10))])
-def test_where_the_pixels_divide_the_far_corners_coincide_too(n, shape):
-    grid = SuperResolutionGrid(*GRIDS[n])
-    assert grid.shape == shape
-    np.testing.assert_allclose(grid.from_frame(*(np.array(grid.frame_shape) - 0.5)), np.array(shape) - 0.5, rtol=1e-12)
-
-
-def test_where_the_pixels_do_not_divide_the_last_one_reaches_over():
-    assert SuperResolutionGrid((64, 48), 100, 7).shape == (915, 686)  # 914.3 and 685.7
-    assert SuperResolutionGrid((31, 70), 65, 250).shape == (9, 19)  # 8.06 and 18.2
-    assert SuperResolutionGrid((1, 2), 100, 1000).shape == (1, 1)
-
-
-def test_the_centre_of_a_camera_pixel_is_the_middle_of_its_super_resolution_pixels():
-    grid = SuperResolutionGrid((8, 9), 100, 10)
-    assert grid.zoom_yx == (10, 10)
-    assert grid.from_frame(0.0, 2.0) == (4.5, 24.5)
-
-
-def test_pixels_that_are_not_square_make_square_ones_of_the_image():
-    grid = SuperResolutionGrid((8, 9), (120, 100), 10, (2, 3))
-    assert grid.shape == (96, 90)
-    assert grid.from_frame(1.0, 1.0) == (17.5, 14.5)
-    assert grid.to_frame(17.5, 14.5) == pytest.approx((1, 1))
-    assert grid.translate_nm == pytest.approx((2 * 120 - 60 + 5, 3 * 100 - 50 + 5))
 
 
 def test_a_pixel_size_is_a_number_or_height_and_width():
@@ -235,17 +164,3 @@ def test_a_pixel_size_is_a_number_or_height_and_width():
     for wrong in ((100, 0), (100, np.nan), ("100", 100)):
         with pytest.raises(InputError, match="pixel size must be"):
             checked_pixel_size(wrong)
-
-
-@grids
-def test_in_nanometres_the_image_starts_at_the_outer_corner_of_the_frame(grid):
-    for place_nm in grid.translate_nm:
-        assert place_nm - grid.pixel_size_nm / 2 == pytest.approx(-grid.frame_pixel_size_nm / 2)
-
-
-def test_a_grid_is_frozen_and_comparable():
-    grid = SuperResolutionGrid([8, 9], 100, 10)
-    assert grid == SuperResolutionGrid((8, 9), 100.0, 10.0)
-    assert hash(grid) == hash(SuperResolutionGrid((8, 9), 100.0, 10.0))
-    with pytest.raises(FrozenInstanceError):
-        grid.pixel_size_nm = 20

@@ -25,6 +25,7 @@ ROOMS = {
     "_version": "",
     "errors": "",
     "coordinates": "errors",
+    "grids": "coordinates",
     "_util": "errors",
     "localizations": "_util coordinates errors",
     "camera": "_util coordinates errors",
@@ -35,7 +36,7 @@ ROOMS = {
     "simulation": "_util camera coordinates errors localizations psf",
     "models": "_util camera coordinates errors psf",
     "evaluation": "_util coordinates errors localizations",
-    "rendering": "_util coordinates errors localizations psf",
+    "rendering": "_util coordinates errors grids localizations psf",
     "analysis": "_util coordinates errors localizations rendering",
     "reports": "_util analysis coordinates errors localizations rendering",
     "calibration": "_util camera coordinates errors psf stacks",
@@ -44,8 +45,8 @@ ROOMS = {
     "stacks",
     "training": "_util camera coordinates detection errors evaluation formats localizations models psf "
     "simulation stacks",
-    "widgets": "_util analysis camera cameras coordinates detection errors evaluation formats localizations models "
-    "rendering reports runs simulation stacks",
+    "widgets": "_util analysis camera cameras coordinates detection errors evaluation formats grids localizations "
+    "models rendering reports runs simulation stacks",
     "cli": "_util analysis calibration camera cameras coordinates detection errors evaluation formats localizations "
     "models psf rendering reports runs simulation stacks training widgets",
     "__main__": "cli",
@@ -55,7 +56,7 @@ MAY_IMPORT = {room: set(others.split()) for room, others in ROOMS.items()}
 HAVE_TORCH = {"models", "detection", "training", "runs", "widgets", "cli", "__main__"}
 WITHOUT_TORCH = ROOMS.keys() - HAVE_TORCH
 #: What there is: what these load with themselves is light.
-NOUNS = {"errors", "coordinates", "localizations", "camera", "psf", "cameras"}
+NOUNS = {"errors", "coordinates", "grids", "localizations", "camera", "psf", "cameras"}
 
 GUI = ["napari", "qtpy", "PySide6", "PySide2", "PyQt6", "PyQt5", "magicgui", "superqt", "vispy"]
 #: The rooms that alone may import a library, even inside a function.

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_subpixel._util.compiled import compiled, on_all_processors
-from napari_subpixel.coordinates import HALF_PIXEL, ViewGrid, whole_pixel
+from napari_subpixel.coordinates import HALF_PIXEL, whole_pixel
+from napari_subpixel.grids import ViewGrid
 
 #: Cells are as small as they can be without more of them than this, but never larger than a camera pixel.
 MOST_CELLS = 1 << 22

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_subpixel._util.generators import stepwise
-from napari_subpixel.coordinates import SuperResolutionGrid
 from napari_subpixel.errors import InputError, suggest
+from napari_subpixel.grids import SuperResolutionGrid
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.rendering.render import PIXEL_SIZE_NM, check_image_size, render
 

@@ -15,13 +15,13 @@ from napari_subpixel._util.generators import stepwise
 from napari_subpixel.coordinates import (
     PixelSize,
     Roi,
-    SuperResolutionGrid,
     checked_frame_shape,
     checked_roi,
     pixel_size_yx,
     within_frame,
 )
 from napari_subpixel.errors import FrameShapeError, InputError, suggest
+from napari_subpixel.grids import SuperResolutionGrid
 from napari_subpixel.localizations import Localizations
 
 METHODS = ("gaussian", "histogram")

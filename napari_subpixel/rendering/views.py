@@ -16,18 +16,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_subpixel._util.compiled import compiled
 from napari_subpixel._util.generators import exhausted
-from napari_subpixel.coordinates import HALF_PIXEL, ViewGrid, checked_frame_shape, whole_pixel, whole_shape
-from napari_subpixel.errors import FrameShapeError, InputError, suggest
+from napari_subpixel.coordinates import HALF_PIXEL, checked_frame_shape, whole_pixel
+from napari_subpixel.errors import FrameShapeError
+from napari_subpixel.grids import ViewGrid, whole_shape
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.psf import TRUNCATE_SIGMA
 from napari_subpixel.rendering.cells import CellIndex, block_sums
 from napari_subpixel.rendering.colours import BY_VALUE, STEPS, checked_colormap, colour_range, colour_table
-from napari_subpixel.rendering.render import (
-    DEFAULT_SIGMA_PX,
-    MAX_SIGMA_CAMERA_PX,
-    METHODS,
-    MIN_SIGMA_PX,
-)
+from napari_subpixel.rendering.view_style import SpotWidths, ViewStyle
 
 #: Work between two places at which drawing can be stopped, in units of a pixel that a molecule is added to.
 STEP_WORK = 1e8
@@ -35,34 +31,7 @@ STEP_WORK = 1e8
 POINT_WORK = 1000.0
 #: Work of counting a molecule, in the same units.
 COUNT_WORK = 75.0
-#: A typical width comes from about this many molecules.
-SAMPLED_WIDTHS = 100_000
 _whole_pixel = compiled(whole_pixel)
-
-
-@dataclass(frozen=True)
-class ViewStyle:
-    """How molecules are drawn.
-
-    Attributes
-    ----------
-    method : {"gaussian", "histogram"}
-        As for `napari_subpixel.rendering.render.render`.
-    sigma_px : (float, float), optional
-        Standard deviation of all Gaussians along y and x, in camera pixels; without it, their own uncertainties.
-    least_sigma_px : float
-        Least standard deviation that a Gaussian is drawn with, in pixels of the image, where that of an image of the
-        whole frames is smaller.
-    """
-
-    method: str = METHODS[0]
-    sigma_px: tuple[float, float] | None = None
-    least_sigma_px: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            hint = suggest(str(self.method), METHODS)
-            raise InputError(f"method must be one of {', '.join(METHODS)}, got {self.method!r}{hint}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,8 +97,7 @@ class MoleculeViews:
         self._step: NDArray[np.uint8] | None = None
         self._colours: NDArray[np.float32] | None = None
         self._cell_sums: NDArray[np.float32] | None = None
-        own = "y_uncertainty" in points and "x_uncertainty" in points
-        self._widths = [_OwnWidths.of(points[f"{axis}_uncertainty"], self.index) for axis in "yx"] if own else None
+        self._widths = SpotWidths(points, self.index)
 
     @property
     def frame_shape(self) -> tuple[int, int]:
@@ -208,7 +176,7 @@ class MoleculeViews:
             if style.method == "histogram" or min(grid.zoom) <= 2 * self.index.per_px:
                 return self._from_sums(grid)
             grid = self._coarser(grid)
-        rows = self.index.rows_within(grid, self._margin_px(grid, style), self._drawn_rows)
+        rows = self.index.rows_within(grid, self._widths.margin_px(grid, style), self._drawn_rows)
         images = np.zeros((self._n_channels, *grid.shape), np.float32)
         n = max(int(STEP_WORK / self._work_each(grid, style)), 1)
         for start in range(0, len(rows), n):
@@ -221,14 +189,14 @@ class MoleculeViews:
 
         All molecules of the table count, chosen or not.
         """
-        return self.index.count_within(grid, self._margin_px(grid, style)) * self._work_each(grid, style)
+        return self.index.count_within(grid, self._widths.margin_px(grid, style)) * self._work_each(grid, style)
 
     def _work_each(self, grid: ViewGrid, style: ViewStyle) -> float:
         """Return about the work of drawing one molecule."""
         if style.method == "histogram":
             return COUNT_WORK * self._n_channels
         windows = [
-            min(2 * TRUNCATE_SIGMA * self._typical_sigma(axis, grid, style) + 8, length)
+            min(2 * TRUNCATE_SIGMA * self._widths.typical(axis, grid, style) + 8, length)
             for axis, length in enumerate(grid.shape)
         ]
         return POINT_WORK + self._n_channels * windows[0] * windows[1]
@@ -236,15 +204,6 @@ class MoleculeViews:
     @property
     def _n_channels(self) -> int:
         return 1 if self._colours is None else int(self._colours.shape[1])
-
-    def _typical_sigma(self, axis: int, grid: ViewGrid, style: ViewStyle) -> float:
-        """Return about how wide Gaussians are, in pixels of the image."""
-        zoom = grid.zoom[axis]
-        if style.sigma_px is not None:
-            sigma = style.sigma_px[axis] * zoom
-        else:
-            sigma = DEFAULT_SIGMA_PX if self._widths is None else self._widths[axis].typical * zoom
-        return max(sigma, style.least_sigma_px)
 
     def _coarser(self, grid: ViewGrid) -> ViewGrid:
         """Return pixels twice as wide and as high."""
@@ -274,19 +233,6 @@ class MoleculeViews:
         blocks = self._covering(grid, (per_px / tall, per_px / wide))
         return _view(block_sums(self._cell_sums, (tall, wide), blocks), blocks, is_sharp=False)
 
-    def _margin_px(self, grid: ViewGrid, style: ViewStyle) -> float:
-        """Return how far beyond a part molecules lie whose Gaussians reach into it, in camera pixels."""
-        if style.method == "histogram":
-            return 0.0
-        widest = [max(style.least_sigma_px, MIN_SIGMA_PX) / zoom for zoom in grid.zoom]
-        if style.sigma_px is not None:
-            widest += style.sigma_px
-        elif self._widths is not None:
-            widest += [width.widest for width in self._widths]
-        else:
-            widest += [DEFAULT_SIGMA_PX / zoom for zoom in grid.zoom]
-        return TRUNCATE_SIGMA * max(widest)
-
     def _add(
         self, images: NDArray[np.float32], rows: NDArray[np.integer[Any]], grid: ViewGrid, style: ViewStyle
     ) -> None:
@@ -302,56 +248,11 @@ class MoleculeViews:
             colours = np.ones((1, 1), np.float32) if self._colours is None else self._colours
             _add_counts(images, y, x, last[0], last[1], np.empty(0, np.uint8) if step is None else step, colours)
             return
-        sigma_y, sigma_x = (self._sigmas(axis, rows, grid, style) for axis in range(2))
+        sigma_y, sigma_x = (self._widths.of_rows(axis, rows, grid, style) for axis in range(2))
         if step is None or self._colours is None:
             add_unit_gaussians(images[0], y, x, sigma_y, sigma_x)
         else:
             add_coloured_gaussians(images, y, x, sigma_y, sigma_x, step, self._colours)
-
-    def _sigmas(
-        self, axis: int, rows: NDArray[np.integer[Any]], grid: ViewGrid, style: ViewStyle
-    ) -> NDArray[np.float64]:
-        """Return the widths of some rows along an axis, in pixels of the image."""
-        zoom, least = grid.zoom[axis], style.least_sigma_px
-        if style.sigma_px is not None or self._widths is None:
-            sigma = DEFAULT_SIGMA_PX if style.sigma_px is None else style.sigma_px[axis] * zoom
-            return np.full(len(rows), max(sigma, least))
-        own = self._widths[axis]
-        substitute = DEFAULT_SIGMA_PX / zoom if own.median is None else own.median
-        least = max(least, MIN_SIGMA_PX)
-        return _own_sigmas(own.uncertainty, rows, zoom, substitute, least, MAX_SIGMA_CAMERA_PX * zoom)
-
-
-@dataclass(frozen=True, eq=False)
-class _OwnWidths:
-    """Uncertainties along an axis, in camera pixels.
-
-    Attributes
-    ----------
-    uncertainty : ndarray of float32, shape (N,)
-    median : float, optional
-        Of those that are usable, if some are not: what these are drawn with.
-    widest, typical : float
-        The largest and the middle one that are drawn.
-    """
-
-    uncertainty: NDArray[np.float32]
-    median: float | None
-    widest: float
-    typical: float
-
-    @classmethod
-    def of(cls, uncertainty: NDArray[np.float32], index: CellIndex) -> _OwnWidths:
-        sample = uncertainty[:: max(1, len(uncertainty) // SAMPLED_WIDTHS)]
-        sample = sample[np.isfinite(sample) & (sample > 0)]
-        typical = min(float(np.median(sample)), MAX_SIGMA_CAMERA_PX) if sample.size else MAX_SIGMA_CAMERA_PX
-        # NaN fails this too: the minimum is NaN then.
-        if uncertainty.size and uncertainty.min() > 0 and uncertainty.max() < np.inf:
-            return cls(uncertainty, None, min(float(uncertainty.max()), MAX_SIGMA_CAMERA_PX), typical)
-        on_frames = uncertainty[index.rows]
-        usable = on_frames[np.isfinite(on_frames) & (on_frames > 0)]
-        median = float(np.median(usable.astype(np.float64))) if usable.size else None
-        return cls(uncertainty, median, MAX_SIGMA_CAMERA_PX, typical)
 
 
 def _view(images: NDArray[np.float32], grid: ViewGrid, *, is_sharp: bool) -> View:
@@ -366,24 +267,6 @@ def _placed(
     out = np.empty(len(rows))
     for i in range(len(rows)):
         out[i] = (values[rows[i]] + HALF_PIXEL) * zoom - HALF_PIXEL - first
-    return out
-
-
-@compiled
-def _own_sigmas(
-    uncertainty: NDArray[np.float32],
-    rows: NDArray[np.integer[Any]],
-    zoom: float,
-    substitute: float,
-    least: float,
-    most: float,
-) -> NDArray[np.float64]:
-    """Return the uncertainties of some rows in pixels of the image, within limits; others for those not usable."""
-    out = np.empty(len(rows))
-    for i in range(len(rows)):
-        value = np.float64(uncertainty[rows[i]])
-        usable = value > 0 and value < np.inf
-        out[i] = max(min(value * zoom if usable else substitute * zoom, most), least)
     return out
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_subpixel.coordinates import ViewGrid
 from napari_subpixel.errors import FrameShapeError, InputError
+from napari_subpixel.grids import ViewGrid
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.rendering.cells import CellIndex, _kind_for
 from napari_subpixel.rendering.colours import render_coloured
 from napari_subpixel.rendering.render import render
-from napari_subpixel.rendering.views import MoleculeViews, ViewStyle
+from napari_subpixel.rendering.view_style import ViewStyle
+from napari_subpixel.rendering.views import MoleculeViews
 
 SHAPE, PIXEL_NM = (30, 44), 110.0
 #: Rectangles in camera pixels: inside, over the corners, all of it and more.

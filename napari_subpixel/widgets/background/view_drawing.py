@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 from qtpy.QtCore import QObject, QTimer, Signal
 from qtpy.QtGui import QGuiApplication
 
-from napari_subpixel.coordinates import ViewGrid, pixel_length
+from napari_subpixel.coordinates import pixel_length
+from napari_subpixel.grids import ViewGrid
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.widgets.background.latest_request import LatestWork
 from napari_subpixel.widgets.background.view_pictures import (

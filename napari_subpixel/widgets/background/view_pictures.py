@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_subpixel.coordinates import PixelSize, ViewGrid, pixel_length, pixel_size_yx
+from napari_subpixel.coordinates import PixelSize, pixel_length, pixel_size_yx
+from napari_subpixel.grids import ViewGrid
 from napari_subpixel.localizations import REQUIRED, Localizations
-from napari_subpixel.rendering.views import MoleculeViews, View, ViewStyle
+from napari_subpixel.rendering.view_style import ViewStyle
+from napari_subpixel.rendering.views import MoleculeViews, View
 from napari_subpixel.widgets.background.worker import Work
 from napari_subpixel.widgets.layers.points import has_column
 from napari_subpixel.widgets.layers.renderings import contrast_limits_of

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_subpixel.coordinates import SuperResolutionGrid, ViewGrid, pixel_size_text, pixel_size_yx
+from napari_subpixel.coordinates import pixel_size_text, pixel_size_yx
 from napari_subpixel.errors import InputError
+from napari_subpixel.grids import SuperResolutionGrid, ViewGrid
 from napari_subpixel.rendering.render import SuperResolutionImage
 from napari_subpixel.widgets.layers.movies import AXES, KEY, UNITS, LayerData, pixel_size_of
 

@@ -11,7 +11,7 @@ from napari.layers import Image
 from numpy.typing import NDArray
 from psygnal import Signal
 
-from napari_subpixel.coordinates import ViewGrid, whole_shape
+from napari_subpixel.grids import ViewGrid, whole_shape
 from napari_subpixel.widgets.layers.movies import KEY
 from napari_subpixel.widgets.layers.renderings import RenderingNotes, grid_placement
 
