@@ -40,10 +40,15 @@ CHUNKS_PER_THREAD = 2
 ALLOWED_FAILURES = 3
 #: Movies and detectors that a worker keeps open, of each.
 MAX_CACHED = 2
-#: Dask lets its workers hand memory back to the system at once, for which they pay with much of their speed.
-BEFORE_WORKERS: dict[str, Any] = {"distributed.nanny.pre-spawn-environ": {}}
+#: Dask lets its workers hand memory back to the system at once, for which they pay with much of their speed. Its pages
+#: of what is computed are for everybody on the machine, and nobody needs them here.
+BEFORE_WORKERS: dict[str, Any] = {
+    "distributed.nanny.pre-spawn-environ": {},
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
+}
 LOST = "the scheduler is gone; finished chunks are kept"
-NOT_INSTALLED = 'workers need Dask\'s distributed, which is not installed: pip install "napari-subpixel[cluster]"'
+NOT_INSTALLED = 'workers need {}, which is not installed: pip install "napari-subpixel[cluster]"'
 
 
 # -- here: chunks are handed out and come back ----------------------------------------------------------------------
@@ -159,6 +164,9 @@ class Cluster:
 def local_workers(n_workers: int, *, device: str = "auto") -> Iterator[Cluster]:
     """Start workers on this machine, a process each, which share its processors and its GPUs; end them after use.
 
+    They speak TLS, with a key that is made for the run and stays in the memory of these processes: who else is on the
+    machine can reach their ports, but neither give them work nor read what they send.
+
     Parameters
     ----------
     n_workers : int
@@ -172,33 +180,38 @@ def local_workers(n_workers: int, *, device: str = "auto") -> Iterator[Cluster]:
     Raises
     ------
     InputError
-        If `distributed` is not installed, or there should be no workers.
+        If `distributed` or `cryptography` is not installed, or there should be no workers.
     """
     distributed = _distributed()
     import dask
 
     if n_workers < 1:
         raise InputError(f"at least 1 worker is needed, got {n_workers}")
+    try:
+        security = distributed.Security.temporary()
+    except ImportError:
+        raise InputError(NOT_INSTALLED.format("cryptography")) from None
     here = "127.0.0.1"
-    scheduler = {"host": here, "port": 0, "dashboard": False, "dashboard_address": f"{here}:0"}
+    shared = {"host": here, "protocol": "tls", "security": security, "dashboard": False}
+    scheduler = {**shared, "port": 0, "dashboard_address": f"{here}:0", "allowed_failures": ALLOWED_FAILURES}
     # What a worker holds is bounded by the chunk; a limit on its memory would but kill it on machines of many cores.
     worker = {
+        **shared,
         "silence_logs": logging.CRITICAL,
         "preload": [__name__],
-        "host": here,
         "nthreads": 1,
-        "dashboard": False,
         "memory_limit": 0,
     }
     environments = enumerate(_environments(n_workers, device))
     workers = {number: {"cls": distributed.Nanny, "options": {**worker, "env": env}} for number, env in environments}
     with dask.config.set(BEFORE_WORKERS):
         cluster = distributed.SpecCluster(
-            scheduler={"cls": distributed.Scheduler, "options": {**scheduler, "allowed_failures": ALLOWED_FAILURES}},
+            scheduler={"cls": distributed.Scheduler, "options": scheduler},
             workers=workers,
+            security=security,
             silence_logs=logging.CRITICAL,
         )
-    with cluster, distributed.Client(cluster, set_as_default=False) as client:
+    with cluster, distributed.Client(cluster, security=security, set_as_default=False) as client:
         threads = max(1, (os.cpu_count() or 1) // n_workers)
         yield Cluster(client, device=device, threads_per_chunk=threads)
 
@@ -243,7 +256,7 @@ def _distributed() -> ModuleType:
     try:
         import distributed
     except ImportError:
-        raise InputError(NOT_INSTALLED) from None
+        raise InputError(NOT_INSTALLED.format("Dask's distributed")) from None
     return distributed
 
 

@@ -12,16 +12,16 @@ def test_workers_write_the_table_that_one_process_writes(run, movie, tmp_path):
     here = run("detect", movie, "-o", tmp_path / "here.csv", *flags)
     there = run("detect", movie, "-o", tmp_path / "there.csv", "--workers", 1, *flags)
     assert (here.status, there.status) == (0, 0)
-    assert "model paper, threshold 0.1, on 1 worker at tcp://127.0.0.1:" in there.err
+    assert "model paper, threshold 0.1, on 1 worker at tls://127.0.0.1:" in there.err
     assert (tmp_path / "there.csv").read_bytes() == (tmp_path / "here.csv").read_bytes()
 
 
 def test_a_scheduler_is_given_by_its_address(run, movie, tmp_path):
-    from napari_subpixel.runs.dask_cluster import local_workers
+    from distributed import LocalCluster
 
-    with local_workers(1) as cluster:
-        address = cluster.client.scheduler.address
-        flags = ("--model", "paper", "--scheduler", address)
+    options = {"processes": False, "protocol": "tcp", "dashboard_address": "127.0.0.1:0", "silence_logs": "CRITICAL"}
+    with LocalCluster(n_workers=1, threads_per_worker=1, **options) as cluster:
+        flags = ("--model", "paper", "--scheduler", cluster.scheduler_address)
         assert run("detect", movie, "-o", f"{tmp_path}/out/", *flags).status == 0
         assert "done already, skipped" in run("detect", movie, "-o", f"{tmp_path}/out/", "--resume", *flags).err
     assert (tmp_path / "out" / "movie.csv").exists()

@@ -270,6 +270,25 @@ def test_a_scheduler_file_will_do(threads, tmp_path):
         assert str(one) == f"1 worker at {threads}"
 
 
+@pytest.mark.parametrize("spoken", ["tcp", "tls"])
+def test_who_else_is_on_the_machine_cannot_give_work_to_the_workers(workers, spoken):
+    from distributed import Client, Security
+
+    scheduler = workers.client.scheduler.address
+    own = {"tcp": None, "tls": Security.temporary()}[spoken]
+    for address in (scheduler, *workers.client.nthreads()):
+        assert address.startswith("tls://127.0.0.1:")
+        with pytest.raises(OSError, match="(?i)timed out|closed|reset|tls|ssl"):
+            Client(f"{spoken}{address.removeprefix('tls')}", security=own, timeout=1, set_as_default=False)
+
+
+def test_without_cryptography_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+    named = r"cryptography, which is not installed: pip install \"napari-subpixel\[cluster\]\""
+    with pytest.raises(InputError, match=named), local_workers(2):
+        pass
+
+
 def test_without_distributed_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     named = r"which is not installed: pip install \"napari-subpixel\[cluster\]\""
