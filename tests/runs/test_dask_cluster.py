@@ -278,7 +278,7 @@ def test_who_else_is_on_the_machine_cannot_give_work_to_the_workers(workers, spo
     own = {"tcp": None, "tls": Security.temporary()}[spoken]
     for address in (scheduler, *workers.client.nthreads()):
         assert address.startswith("tls://127.0.0.1:")
-        with pytest.raises(OSError, match="(?i)timed out|closed|reset|tls|ssl"):
+        with pytest.raises(OSError, match=r"(?i)timed out|closed|reset|tls|ssl"):
             Client(f"{spoken}{address.removeprefix('tls')}", security=own, timeout=1, set_as_default=False)
 
 
