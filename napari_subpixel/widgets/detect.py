@@ -84,6 +84,7 @@ class DetectMolecules(Panel):
         napari_viewer.dims.events.current_step.connect(self._offer_to_go)
         napari_viewer.layers.events.inserted.connect(self._follow_results)
         napari_viewer.layers.events.removed.connect(self._layer_removed)
+        self.form.recall("detect")
         self._movie_changed()
 
     # -- the parts ----------------------------------------------------------------------------------------------------
@@ -355,6 +356,7 @@ class DetectMolecules(Panel):
             report(error)
             return
         self.refusal.clear()
+        self.form.remember("detect")
         self.cost.hide()
         run.preparing.connect(self._preparing)
         run.began.connect(self._run_began)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from napari_subpixel.widgets.background.latest_request import LatestWork
 from napari_subpixel.widgets.background.rendering import RenderRequest, settings_of
 from napari_subpixel.widgets.controls.chart_view import ChartView
 from napari_subpixel.widgets.controls.command_line import CommandLine
+from napari_subpixel.widgets.controls.last_used import recall, remember
 from napari_subpixel.widgets.controls.messages import reported
 from napari_subpixel.widgets.controls.saving import with_suffix
 from napari_subpixel.widgets.controls.table_panel import TablePanel, TableRequest
@@ -92,6 +94,7 @@ class CorrectDrift(TablePanel):
         self._hidden = HiddenLayers()
         self._build_form()
         self._build_actions()
+        recall("drift", {"source": partial(setattr, self.source, "value")})
         self._source_changed()
         self._allow()
 
@@ -182,6 +185,11 @@ class CorrectDrift(TablePanel):
         return self._applied.get(points.unique_id)
 
     # -- the estimate -------------------------------------------------------------------------------------------------
+
+    def act(self) -> None:
+        """Estimate the drift, and remember from what."""
+        remember("drift", {"source": self.source.value})
+        super().act()
 
     def request(self, points: Points, ground: Ground) -> TableRequest:
         """Return the estimate from these points."""

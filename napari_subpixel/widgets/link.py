@@ -16,6 +16,7 @@ from napari_subpixel.localizations import Localizations
 from napari_subpixel.reports.plots import times_chart
 from napari_subpixel.widgets.controls.chart_view import ChartView
 from napari_subpixel.widgets.controls.command_line import CommandLine
+from napari_subpixel.widgets.controls.last_used import recall, remember
 from napari_subpixel.widgets.controls.messages import reported
 from napari_subpixel.widgets.controls.number_box import Field, NumberBox
 from napari_subpixel.widgets.controls.panel import NARROW
@@ -105,6 +106,12 @@ class LinkMolecules(TablePanel):
         self.add_result(self.on, self.off, self.save_button)
         for box in (self.dark_frames, self.distance_nm):
             box.valueChanged.connect(self.note_settings)
+        recall("link", {"dark_frames": self.dark_frames.setValue, "distance_nm": self.distance_nm.setValue})
+
+    def act(self) -> None:
+        """Link, and remember the settings."""
+        remember("link", {"dark_frames": self.dark_frames.value(), "distance_nm": self.distance_nm.exact})
+        super().act()
 
     def request(self, points: Points, ground: Ground) -> TableRequest:
         """Return the linking of these points, with the settings of the form."""

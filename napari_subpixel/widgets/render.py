@@ -152,6 +152,7 @@ class RenderSuperResolution(RenderForm):
 
     def render_now(self) -> None:
         """Render the shown points with the settings of the form."""
+        self.remember()
         with self.refusal.shown(self._cure_of):
             points = self._chosen_points()
             if not len(points.data):

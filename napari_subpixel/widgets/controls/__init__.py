@@ -5,6 +5,7 @@ Forms and choices
 - ``panel``: the base of every widget: forms, choices of layers, work that ends with the dock
 - ``table_panel``: the base of those that analyse the localizations of a layer
 - ``camera_form``: one camera, chosen or typed, remembered for the next session
+- ``last_used``: the settings of a panel, remembered for the next session
 - ``camera_choice``: one camera for many movies
 - ``camera_list``: the cameras that can be chosen by name, for both
 - ``model_form``: model, device and threshold

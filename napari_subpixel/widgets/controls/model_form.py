@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Generator
+from functools import partial
 
 from magicgui.widgets import ComboBox
 from qtpy.QtCore import QObject, Qt, Signal
@@ -13,6 +14,7 @@ from superqt import QLabeledDoubleSlider
 from napari_subpixel import models
 from napari_subpixel.widgets.background.worker import Work
 from napari_subpixel.widgets.controls.choices import OrderedChoice
+from napari_subpixel.widgets.controls.last_used import recall, remember
 from napari_subpixel.widgets.controls.messages import reported
 from napari_subpixel.widgets.controls.panel import Panel, Row
 from napari_subpixel.widgets.controls.words import Words
@@ -94,6 +96,17 @@ class ModelForm(QObject):
         """The choices, by the names of the fields, as the command line takes them."""
         threshold = round(self.threshold.value(), 4)
         return {"model": self.model_name, "device": self.device_name, "threshold": threshold}
+
+    def remember(self, panel: str) -> None:
+        """Keep the choices of a panel for the next session."""
+        settings = {"model": self.model_name, "device": str(self.device.value)}
+        remember(panel, settings | {"threshold": round(self.threshold.value(), 4)})
+
+    def recall(self, panel: str) -> None:
+        """Show what was chosen in a panel last; the model first, which sets the threshold."""
+        choices = {"model": self.model, "device": self.device}
+        controls = {name: partial(setattr, choice, "value") for name, choice in choices.items()}
+        recall(panel, {**controls, "threshold": self.threshold.setValue})
 
     def show_device(self, description: str) -> None:
         """Show the device in use, and why."""

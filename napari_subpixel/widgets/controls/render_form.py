@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox
 
 from napari_subpixel.rendering.render import METHODS, PIXEL_SIZE_NM
 from napari_subpixel.widgets.background.view_pictures import QUANTITIES, Appearance, can_colour
+from napari_subpixel.widgets.controls.last_used import recall, remember
 from napari_subpixel.widgets.controls.panel import Panel
 from napari_subpixel.widgets.layers.movies import is_movie
 from napari_subpixel.widgets.layers.results import is_result, is_table
@@ -37,8 +39,22 @@ class RenderForm(Panel):
     def __init__(self, viewer: Viewer) -> None:
         super().__init__(viewer)
         self._build_form()
+        self._remembered = (
+            ("extent", self.extent),
+            ("pixel_size_nm", self.pixel_size_nm),
+            ("method", self.method),
+            ("sigma_nm", self.sigma_nm),
+            ("colormap", self.colormap),
+            ("follow", self.follow),
+            ("hide_others", self.hide_others),
+        )
+        recall("render", {name: partial(setattr, control, "value") for name, control in self._remembered})
         self._method_changed()
         self._show_rows()
+
+    def remember(self) -> None:
+        """Keep the settings for the next session."""
+        remember("render", {name: control.value for name, control in self._remembered})
 
     def _build_form(self) -> None:
         self._build_choices()
