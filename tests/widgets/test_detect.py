@@ -499,7 +499,7 @@ def test_an_image_that_is_no_movie_is_distinguished_from_no_image(viewer, qtbot)
     assert "looks like a colour image" in widget.about.text()
     assert not widget.run_button.isEnabled()
     widget.threshold.setValue(0.7)
-    qtbot.waitUntil(lambda: not widget._settle.isActive() and not Work.running)
+    qtbot.waitUntil(lambda: not widget.results.settling.isActive() and not Work.running)
 
 
 def test_the_preview_gives_way_to_the_result(viewer, widget, qtbot):
@@ -685,10 +685,10 @@ def test_a_part_of_the_movie_is_named_and_can_be_gone_to(viewer, widget, qtbot):
     widget.run()
     finished(qtbot, widget)
     assert f"2 frames (1 to 2 of {N_FRAMES})" in widget.status.text()
-    assert widget.go_button.isVisibleTo(widget)
-    widget.go_button.click()
+    assert widget.outcome.go_button.isVisibleTo(widget)
+    widget.outcome.go_button.click()
     assert viewer.dims.current_step[0] == 1
-    assert not widget.go_button.isVisibleTo(widget)
+    assert not widget.outcome.go_button.isVisibleTo(widget)
 
 
 def test_a_movie_without_pixel_size_is_noted_before_the_run_and_cured(viewer, widget, simulated, qtbot, monkeypatch):

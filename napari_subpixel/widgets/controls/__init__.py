@@ -9,6 +9,8 @@ Forms and choices
 - ``camera_choice``: one camera for many movies
 - ``camera_list``: the cameras that can be chosen by name, for both
 - ``model_form``: model, device and threshold
+- ``part_of_movie``: frames and region of a run
+- ``result_threshold``: the threshold of a movie's results
 - ``render_form``: what *Render* draws, and how
 - ``export_dialog``: what to export of a rendering
 - ``choices``: a combo box that keeps the order of its entries
@@ -30,6 +32,7 @@ What they show
 - ``picture_marks``: a scale bar and a bar of colours on a picture that is exported
 - ``microscope_table``: what a run takes the microscope for, and a button that gives it to the movie
 - ``run_cost``: how long a run will take
+- ``run_report``: how a run goes, and how it ended
 - ``refusals``: why something cannot be done, next to its button, with a button that cures it
 - ``words``: lines of text, never wider than the panel, legible on every theme
 - ``staleness``: a line that says what changed since the results were requested

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from napari_subpixel.widgets.background.worker import Work
 from napari_subpixel.widgets.controls.last_used import last_settings_file
 from napari_subpixel.widgets.controls.render_form import WHOLE_FIELD
 from napari_subpixel.widgets.detect import DetectMolecules
@@ -13,15 +14,19 @@ from napari_subpixel.widgets.render import RenderSuperResolution
 
 
 @pytest.fixture
-def opened(viewer):
-    """Open a panel in a dock, as napari does."""
+def opened(viewer, qtbot):
+    """Open a panel in a dock, as napari does; when the test ends it is closed, and its work is over."""
+    docked = []
 
     def make(panel):
         widget = panel(viewer)
-        viewer.window.add_dock_widget(widget, name=panel.__name__)
+        docked.append(viewer.window.add_dock_widget(widget, name=f"{panel.__name__} {len(docked)}"))
         return widget
 
-    return make
+    yield make
+    for dock in docked:
+        viewer.window.remove_dock_widget(dock)
+    qtbot.waitUntil(lambda: not Work.running, timeout=30_000)
 
 
 def test_settings_return_as_they_were_when_the_panel_was_last_used(opened):

@@ -1,0 +1,112 @@
+"""The part of a movie that is detected: its first and last frame, and a region of its frames."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, Signal
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QSpinBox, QWidget
+from superqt import QCollapsible
+
+from napari_subpixel.coordinates import Roi
+from napari_subpixel.errors import InputError
+from napari_subpixel.widgets.controls.panel import Panel
+from napari_subpixel.widgets.layers.movies import MovieLayer
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+
+
+class PartOfMovie(QObject):
+    """Controls that choose frames and a region, for a panel to lay out.
+
+    Parameters
+    ----------
+    panel : Panel
+        The widget that they are part of.
+
+    Attributes
+    ----------
+    first, last : QSpinBox
+        The first and the last frame.
+    region : magicgui.widgets.ComboBox
+        A shapes layer with a rectangle, or the whole frame.
+    box : QCollapsible
+        All of them.
+    frames_changed : Signal()
+        Other frames were chosen.
+    region_changed : Signal()
+        Another region was chosen, or it was moved.
+    """
+
+    frames_changed = Signal()
+    region_changed = Signal()
+
+    def __init__(self, panel: Panel) -> None:
+        super().__init__(panel)
+        self._links = panel.new_links()
+        self.first, self.last = QSpinBox(), QSpinBox()
+        for box, what in ((self.first, "First"), (self.last, "Last")):
+            box.setToolTip(f"{what} frame of the run, counted from 0 as on the viewer's slider")
+            box.valueChanged.connect(lambda _: self.frames_changed.emit())
+        self.region = panel.layer_choice(
+            "Region", _is_shapes, none="whole frame", tooltip="A shapes layer with a rectangle: detect only within it"
+        )
+        self.region.changed.connect(self._region_chosen)
+        frames = QHBoxLayout()
+        frames.addWidget(self.first, stretch=1)
+        frames.addWidget(QLabel("to"))
+        frames.addWidget(self.last, stretch=1)
+        inner = QWidget()
+        panel.add_form(("Frames", frames), self.region, to=inner)
+        self.box = QCollapsible("Part of the movie", collapsedIcon="\u25b6", expandedIcon="\u25bc")
+        self.box.addWidget(inner)
+
+    def reset(self, n_frames: int) -> None:
+        """Choose all of so many frames."""
+        for box, value in ((self.first, 0), (self.last, n_frames - 1)):
+            box.setRange(0, max(n_frames - 1, 0))
+            box.setValue(value)
+
+    @property
+    def n_frames(self) -> int:
+        """How many frames are chosen; less than 1 where the first comes after the last."""
+        return self.last.value() - self.first.value() + 1
+
+    def frames(self) -> tuple[int, int]:
+        """Return the first frame, and the one after the last.
+
+        Raises
+        ------
+        InputError
+            If the first comes after the last.
+        """
+        first, last = self.first.value(), self.last.value()
+        if first > last:
+            raise InputError(f"the first frame, {first}, comes after the last, {last}")
+        return first, last + 1
+
+    def roi(self, movie: MovieLayer) -> Roi | None:
+        """Return the region in the pixels of a movie; None for the whole frame.
+
+        Raises
+        ------
+        InputError
+            If the layer does not hold one rectangle, or this lies outside the frames.
+        """
+        return None if self.region.value is None else movie.region(self.region.value)
+
+    def _region_chosen(self, _: object = None) -> None:
+        self._links.clear()
+        if self.region.value is not None:
+            self._links.connect(self.region.value.events.data, self._region_moved)
+        self.region_changed.emit()
+
+    def _region_moved(self, _: object = None) -> None:
+        self.region_changed.emit()
+
+
+def _is_shapes(layer: Layer) -> bool:
+    from napari.layers import Shapes
+
+    return isinstance(layer, Shapes)
