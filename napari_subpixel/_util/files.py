@@ -97,6 +97,18 @@ def atomic_output(path: str | Path) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
 
 
+def protocol_file(path: str | Path) -> Path:
+    """Return the file beside a csv that holds what the csv cannot: ``<stem>-protocol.txt``.
+
+    Examples
+    --------
+    >>> protocol_file("found.csv").name
+    'found-protocol.txt'
+    """
+    path = Path(path)
+    return path.with_name(f"{path.stem}-protocol.txt")
+
+
 def make_folder(folder: str | Path) -> Path:
     """Make a folder, and those that it lies in, where it is not there already; return its path.
 

@@ -16,6 +16,8 @@ parts             the rows of some frames or of a region
 drift             `estimate_drift`: a table in, the drift of its movie out
 drift_curve       `DriftCurve`: drift by frame with its errors; tables corrected by it, and back
 drift_plot        its picture
+traces            what lies beside the file of a curve, and whether it is a table's
+stretches         frames with rows, and how far drift may have gone in the others
 rough_drift       a rough curve, by segments of the movie
 climbing          a curve on its way to the best one, of a given stiffness
 curve_fitting     the best curve from a rough one, with its errors

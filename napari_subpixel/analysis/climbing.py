@@ -105,16 +105,15 @@ def refined(fit: Fit, stiffness: Stiffness, n_knots: int) -> Generator[str, None
 
     Yields the name of each step before it begins.
     """
-    first, last = float(fit.knots.time[0]), float(fit.knots.time[-1])
     dimensions = len(fit.width_nm)
     for in_plane, in_z, part in ANNEALING[-dimensions:]:
         yield "best curve"
-        fit = fit.with_knots(Knots.even(first, last, max(int(part * n_knots), 2)))
+        fit = fit.with_knots(fit.knots.respaced(max(int(part * n_knots), 2)))
         factor = np.array([in_plane, in_plane, in_z])[:dimensions]
         stage = replace(fit, width_nm=fit.width_nm * factor).thinned(MAX_PAIRS // 3)
         climb(stage, stage.pairs(), stiffness, ANNEALING_STEPS)
         fit = replace(fit, curve_nm=stage.curve_nm, background=stage.background)
-    return fit.with_knots(Knots.even(first, last, n_knots))
+    return fit.with_knots(fit.knots.respaced(n_knots))
 
 
 def climb(fit: Fit, pairs: Pairs, stiffness: Stiffness, n_steps: int) -> None:

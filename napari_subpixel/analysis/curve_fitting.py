@@ -112,7 +112,7 @@ def best_fit(fit: Fit, stiffness: Stiffness, rng: np.random.Generator) -> Genera
         fit, stiffness = fitted.fit, fitted.stiffness
     assert fitted is not None
     n_knots = min(MORE_KNOTS, int(fit.knots.time[-1] - fit.knots.time[0]) + 1)
-    if n_knots > len(fit.knots) and _freedom(fitted, calibration) > SUPPLE:
+    if n_knots > len(fit.knots) + fit.knots.n_omitted and _freedom(fitted, calibration) > SUPPLE:
         yield "stiffness"
         fit = _with_knots_for(fit, fit.knots.jumps, n_knots)
         pairs = fit.pairs()
@@ -146,8 +146,8 @@ def _with_jumps(fit: Fit, stiffness: Stiffness) -> Fit:
 
 def _with_knots_for(fit: Fit, jumps: Sequence[float], n_even: int | None = None) -> Fit:
     if n_even is None:
-        n_even = len(fit.knots) - 2 * len(fit.knots.jumps)
-    return fit.with_knots(Knots.even(float(fit.knots.time[0]), float(fit.knots.time[-1]), n_even, jumps))
+        n_even = len(fit.knots) + fit.knots.n_omitted - 2 * len(fit.knots.jumps)
+    return fit.with_knots(fit.knots.respaced(n_even, jumps))
 
 
 def _refuted_jumps(knots: Knots, folds: Sequence[tuple[Quadratic, Quadratic]], stiffness: Stiffness) -> list[float]:
@@ -164,6 +164,12 @@ def _refuted_jumps(knots: Knots, folds: Sequence[tuple[Quadratic, Quadratic]], s
 
     with_all = gain(0.0) if knots.jumps else 0.0
     return [jump for jump in knots.jumps if with_all - gain(knots.without_jump(jump)) < MIN_GAIN]
+
+
+def mean_variance(curve: Curve, knots: Knots) -> float:
+    """Return the mean variance of a curve at its knots, without those of jumps where there are no rows."""
+    near = knots.near_rows(knots.time)
+    return float(np.mean([np.diag(covariance)[near].mean() for covariance in curve.covariance]))
 
 
 def disagreement(
@@ -185,15 +191,17 @@ def disagreement(
     """
     block = _blocks(start)
     half = rng.permutation(np.arange(block.max() + 1) % 2)[block]
-    time = np.linspace(fitted.fit.knots.time[0], fitted.fit.knots.time[-1], len(fitted.fit.knots))
+    knots = fitted.fit.knots
+    time = np.linspace(knots.time[0], knots.time[-1], len(knots))
+    time = time[knots.near_rows(time)]
     curves, variances = [], []
     for side in (0, 1):
         yield "check by halves"
-        begun = yield from refined(start.of(half == side), stiffness, len(time))
+        begun = yield from refined(start.of(half == side), stiffness, len(knots))
         part = yield from best_fit(begun, stiffness, rng)
         nodes = part.fit.knots.nodes(time)
         curves.append(nodes.curve(part.curve.values))
-        variances.append(np.mean([np.diag(c).mean() for c in part.curve.covariance]))
+        variances.append(mean_variance(part.curve, part.fit.knots))
     off = curves[0] - curves[1]
     return max(1.0, float((off - off.mean(axis=0)).var(axis=0).mean() / max(sum(variances), 1e-300)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,7 +14,7 @@ from napari_subpixel._util.generators import each_step_within, stepwise
 from napari_subpixel.analysis.blinks import RADIUS_SIGMAS as SCATTER_SIGMAS
 from napari_subpixel.analysis.blinks import Events, linked_scatter, merge_blinks, scatter_over_uncertainty
 from napari_subpixel.analysis.climbing import Fit, refined
-from napari_subpixel.analysis.curve_fitting import MAX_KNOTS, best_fit, disagreement
+from napari_subpixel.analysis.curve_fitting import MAX_KNOTS, best_fit, disagreement, mean_variance
 from napari_subpixel.analysis.drift_curve import DriftCurve, is_corrected
 from napari_subpixel.analysis.fiducials import (
     MIN_FRAMES,
@@ -27,6 +28,15 @@ from napari_subpixel.analysis.fiducials import (
 from napari_subpixel.analysis.knots import Knots, Stiffness
 from napari_subpixel.analysis.rough_drift import RoughDrift, rough_drift
 from napari_subpixel.analysis.smoothing import Curve
+from napari_subpixel.analysis.stretches import (
+    Stretch,
+    empty_stretches,
+    known_stretches,
+    listed_stretches,
+    unmeasured_variance,
+    where_known,
+)
+from napari_subpixel.analysis.traces import WORTH_WARNING, source_of_table
 from napari_subpixel.coordinates import PixelSize, mean_pixel_size, yx_to_nm, yx_to_px
 from napari_subpixel.errors import CorrectedTableError, InputError, TooFewMoleculesError
 from napari_subpixel.localizations import Localizations
@@ -63,8 +73,6 @@ PICK_REACH_PX = 2.0
 FEWEST_ROWS = 10
 #: Part of the frames that one is in; in fewer, a warning says that it may be none.
 PICKED_FRAMES = 0.5
-#: An error of the curve larger than this part of the median uncertainty is worth a warning.
-WORTH_WARNING = 0.5
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,10 @@ class _Rows:
     place: NDArray[np.float64]
     deviation: NDArray[np.float64]
     warnings: tuple[str, ...]
+
+    def select(self, rows: NDArray[np.bool_], *warnings: str) -> _Rows:
+        """Return some of the rows, and more to be said of them."""
+        return _Rows(self.frame[rows], self.place[rows], self.deviation[rows], (*self.warnings, *warnings))
 
 
 @stepwise
@@ -125,7 +137,8 @@ def estimate_drift(
         steps = _by_molecules(rows, n_frames, np.random.default_rng(seed))
     else:
         steps = _by_fiducials(rows, n_frames, picks, size)
-    return (yield from each_step_within(one_blas_thread, steps))
+    curve = yield from each_step_within(one_blas_thread, steps)
+    return replace(curve, source=source_of_table(localizations))
 
 
 def checked_picks(picks: ArrayLike) -> NDArray[np.float64]:
@@ -148,22 +161,27 @@ def _check_not_corrected(localizations: Localizations, method: str) -> None:
     )
 
 
-def _knots(rows: _Rows) -> Knots:
-    first, last = int(rows.frame.min()), int(rows.frame.max())
-    return Knots.even(first, last, min(MAX_KNOTS, last - first + 1))
+def _knots(frame: NDArray[np.int64], n_events: int) -> Knots:
+    first, last = int(frame.min()), int(frame.max())
+    n = min(MAX_KNOTS, last - first + 1)
+    empty = empty_stretches(frame, n_events, (last - first) / max(n - 1, 1))
+    return Knots.even(first, last, n, empty=empty)
 
 
 def _by_molecules(rows: _Rows, n_frames: int, rng: np.random.Generator) -> Generator[str, None, DriftCurve]:
     yield "rough curve"
-    knots = _knots(rows)
     longest = int(np.clip((np.ptp(rows.frame) + 1) / MAX_KNOTS, 1, LONGEST_EVENT))
     events = merge_blinks(rows.frame, rows.place, rows.deviation, longest)
     if len(events) < MIN_EVENTS:
         raise TooFewMoleculesError(
             f"{len(events)} molecules are too few to estimate drift from: {MIN_EVENTS} are needed"
         )
-    rough = rough_drift(events)
-    if rough.certain.mean() < MIN_CERTAIN:
+    knots = _knots(rows.frame, len(events))
+    rough = rough_drift(events, knots.empty)
+    if apart := _apart(rough, knots):
+        left = _without(rows, apart)
+        return (yield from _by_molecules(left, n_frames, rng))
+    if rough.share_certain < MIN_CERTAIN:
         raise TooFewMoleculesError(
             f"the drift cannot be estimated: of {len(rough.time)} parts of the movie, {int(rough.certain.sum())} "
             "overlap the others more than by chance"
@@ -174,7 +192,7 @@ def _by_molecules(rows: _Rows, n_frames: int, rng: np.random.Generator) -> Gener
         fitted = yield from best_fit(begun, stiffness, rng)
     except np.linalg.LinAlgError as singular:
         raise TooFewMoleculesError("the drift cannot be estimated: the molecules determine no curve") from singular
-    error = np.sqrt(np.mean([np.diag(c).mean() for c in fitted.curve.covariance]))
+    error = np.sqrt(mean_variance(fitted.curve, fitted.fit.knots))
     excess = (yield from disagreement(fit, stiffness, fitted, rng)) if error > CHECKED_FROM else 1.0
     if error * np.sqrt(excess) > MAX_ERROR:
         raise TooFewMoleculesError(
@@ -183,6 +201,32 @@ def _by_molecules(rows: _Rows, n_frames: int, rng: np.random.Generator) -> Gener
         )
     curve = fitted.curve.inflated(excess).times(fitted.fit.width_nm)
     return _by_frame(curve, fitted.fit.knots, n_frames, rows, "molecules")
+
+
+def _apart(rough: RoughDrift, knots: Knots) -> tuple[Stretch, ...]:
+    """Return the stretches of the movie in which nothing certainly overlaps the rest, by their first and last frames.
+
+    None where there is but one, or none overlaps.
+    """
+    stretches = known_stretches(int(knots.time[0]), int(knots.time[-1]), knots.empty)
+    number = np.searchsorted([start for _, start in knots.empty], rough.time)
+    certain = {int(k) for k in number[rough.certain]}
+    return tuple(s for k, s in enumerate(stretches) if k not in certain) if certain else ()
+
+
+def _without(rows: _Rows, apart: tuple[Stretch, ...]) -> _Rows:
+    """Return the rows without those that nothing ties to the others, with a warning that names their frames."""
+    known = where_known(apart, int(rows.frame.max()) + 1)
+    n_lost = int(known[rows.frame].sum())
+    n = len(rows.frame)
+    where = listed_stretches(apart)
+    if n_lost > (1 - MIN_CERTAIN) * n:
+        raise TooFewMoleculesError(
+            f"the drift cannot be estimated across frames without rows: the {n_lost:,} rows in {where} do not "
+            f"certainly overlap the other {n - n_lost:,}"
+        )
+    warning = f"the {n_lost:,} rows in {where} do not certainly overlap the others: how far these moved is not known"
+    return rows.select(~known[rows.frame], warning)
 
 
 def _by_fiducials(
@@ -207,7 +251,8 @@ def _by_fiducials(
         for pick, fiducial in zip(picks, found, strict=True):
             _check_picked(fiducial, pick, size_nm, reach)
     yield "best curve"
-    knots = _knots(rows)
+    followed = np.concatenate([fiducial.rows for fiducial in found])
+    knots = _knots(rows.frame[followed], len(followed))
     curve = fiducial_curve(found, rows.frame, rows.place, rows.deviation, knots)
     places = [yx_to_px(np.median(rows.place[fiducial.rows, :2], axis=0), size_nm) for fiducial in found]
     warnings = _of_picks(found, places, rows.frame) if picks is not None else ()
@@ -318,16 +363,22 @@ def _by_frame(
     nodes = knots.nodes(np.arange(n_frames, dtype=np.float64))
     values = nodes.curve(curve.values)
     variance = np.stack([_variance(nodes.before, nodes.share, c) for c in curve.covariance], axis=1)
+    stretches = known_stretches(int(knots.time[0]), int(knots.time[-1]), knots.empty)
+    jumps = tuple(_first_after(jump, knots.empty) for jump in knots.jumps)
+    for (_, start), (stop, _) in pairwise(stretches):
+        for along in (values, variance):
+            along[start:stop] = np.linspace(along[start - 1], along[stop], stop - start + 2)[1:-1]
     # A walk between two knots: a Brownian bridge.
     width = np.diff(knots.time)[nodes.before]
-    error = np.sqrt(variance + (curve.wander * width * nodes.share * (1 - nodes.share))[:, None])
-    rms, median = float(np.sqrt((error[:, :2] ** 2).mean())), float(np.median(rows.deviation))
+    known = where_known(stretches, n_frames)
+    wander = np.where(known, curve.wander * width * nodes.share * (1 - nodes.share), 0.0)
+    error = np.sqrt(variance + wander[:, None] + unmeasured_variance(values, stretches))
+    rms, median = float(np.sqrt((error[known, :2] ** 2).mean())), float(np.median(rows.deviation))
     warnings = [*rows.warnings, *warnings_of]
     if rms > WORTH_WARNING * median:
         warnings.append(f"the curve is known to {rms:.3g} nm only, and the localizations to {median:.3g} nm")
     values = values - values[0]
     z, z_error = (values[:, 2], error[:, 2]) if values.shape[1] == 3 else (None, None)
-    jumps = tuple(int(np.ceil(jump)) for jump in knots.jumps)
     return DriftCurve(
         x_nm=values[:, 1],
         y_nm=values[:, 0],
@@ -337,8 +388,14 @@ def _by_frame(
         z_error_nm=z_error,
         method=method,
         jumps=jumps,
+        stretches=stretches,
         warnings=tuple(warnings),
     )
+
+
+def _first_after(jump: float, empty: tuple[tuple[float, float], ...]) -> int:
+    """Return the first frame after a jump, with rows where it is among frames without any."""
+    return next((int(stop) for start, stop in empty if start < jump < stop), int(np.ceil(jump)))
 
 
 def _variance(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from napari_subpixel._util.files import atomic_output, check_can_write, open_input, reading
 from napari_subpixel._util.records import set_field
+from napari_subpixel.analysis.stretches import Stretch, where_known
+from napari_subpixel.analysis.traces import read_notes, trace_outputs, write_notes
 from napari_subpixel.coordinates import pixel_length
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import DRIFT_COLUMNS, Localizations
@@ -41,6 +43,11 @@ class DriftCurve:
         The first frames after a jump.
     fiducials : tuple of (float, float)
         Where the fiducials that were followed are, y and x in pixels: the median over the movie.
+    stretches : tuple of (int, int)
+        Stretches of the movie with rows: the first frame of each and the one after its last; none where it is not
+        known which. In the other frames the curve goes on as a straight line, and its errors grow.
+    source : mapping of str to object
+        The provenance of the table that it was estimated from: above all its ``movie``.
     warnings : tuple of str
         What the result should be taken with.
     """
@@ -54,14 +61,16 @@ class DriftCurve:
     method: str = "molecules"
     jumps: tuple[int, ...] = ()
     fiducials: tuple[tuple[float, float], ...] = ()
+    stretches: tuple[Stretch, ...] = ()
+    source: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            if field.name.endswith("_nm") and getattr(self, field.name) is not None:
-                values = np.array(getattr(self, field.name), np.float64)
+        for each in fields(self):
+            if each.name.endswith("_nm") and getattr(self, each.name) is not None:
+                values = np.array(getattr(self, each.name), np.float64)
                 values.setflags(write=False)
-                set_field(self, field.name, values)
+                set_field(self, each.name, values)
         shapes = {values.shape for values in self.columns().values()}
         if len(shapes) != 1 or len(next(iter(shapes))) != 1:
             raise InputError(f"a curve of drift has one number for each frame, got shapes {sorted(shapes)}")
@@ -78,8 +87,13 @@ class DriftCurve:
 
     @property
     def rms_error_nm(self) -> float:
-        """Root mean square of the errors in x and y over all frames, along an axis."""
-        return float(np.sqrt(0.5 * (self.x_error_nm**2 + self.y_error_nm**2).mean())) if len(self) else 0.0
+        """Root mean square of the errors in x and y over all frames in stretches with rows, along an axis."""
+        return self.rms_error_in_nm(np.flatnonzero(where_known(self.stretches, len(self))))
+
+    def rms_error_in_nm(self, frame: NDArray[np.int64]) -> float:
+        """Return the root mean square of the errors in x and y over some frames, shape (N,), along an axis."""
+        error = np.concatenate([self.x_error_nm[frame], self.y_error_nm[frame]])
+        return float(np.sqrt((error**2).mean())) if len(error) else 0.0
 
     @property
     def extent_nm(self) -> tuple[float, float]:
@@ -113,23 +127,26 @@ class DriftCurve:
             drift["z_nm"] = self.z_nm[frame]
         moved = _moved(localizations, drift, -1.0)
         before = {axis: _drift_column(localizations, axis) for axis in drift}
-        about = {"method": self.method, "rms_error_nm": round(self.rms_error_nm, TRACE_DECIMALS), "frames": len(self)}
+        rms = self.rms_error_in_nm(np.unique(frame))
+        about = {"method": self.method, "rms_error_nm": round(rms, TRACE_DECIMALS), "frames": len(self)}
         return moved.with_extra({DRIFT_COLUMNS[axis]: before[axis] + drift[axis] for axis in drift}).with_about(
             provenance={**localizations.provenance, "drift": about}
         )
 
     def write(self, path: str | Path, *, overwrite: bool = False) -> None:
-        """Write a trace: a csv with a row for each frame, from 0.
+        """Write a trace: a csv with a row for each frame, from 0, and beside it of what movie it is.
 
         Raises
         ------
         InputError
             If it cannot be written.
         """
-        check_can_write(path, overwrite=overwrite)
+        for file in trace_outputs(path):
+            check_can_write(file, overwrite=overwrite)
         table = pd.DataFrame({"frame": np.arange(len(self)), **self.columns()})
         with atomic_output(path) as draft:
             table.to_csv(draft, index=False, float_format=f"%.{TRACE_DECIMALS}f", lineterminator="\n")
+            write_notes(Path(path), self)
 
     @classmethod
     def read(cls, path: str | Path) -> DriftCurve:
@@ -152,7 +169,7 @@ class DriftCurve:
             raise InputError(f"{path}: a trace has a row for each frame in order, from 0")
         try:
             columns = {name: table[name].to_numpy(np.float64) for name in TRACE_COLUMNS[1:] if name in table}
-            return cls(**columns, method="trace")
+            return cls(**columns, method="trace", **read_notes(path, len(table)))
         except (InputError, ValueError) as error:
             raise InputError(f"{path}: {error}") from None
 

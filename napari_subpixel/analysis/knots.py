@@ -12,6 +12,8 @@ from napari_subpixel.analysis.overlap import Nodes
 
 #: How firmly the sides of a jump are tied to each other, 1/length^2.
 TIE = 1e8
+#: A stretch without rows has no knots inside where it is longer than this many spacings of these.
+EMPTY_SPACINGS = 2.0
 
 
 @dataclass(frozen=True)
@@ -38,27 +40,55 @@ class Knots:
     ----------
     time : ndarray of float64, shape (K,)
         In frames, in order. Where the curve jumps, two knots have the same time: the values on both sides.
+    empty : tuple of (float, float)
+        Long stretches of the movie without rows: the last frame before each, and the first one after it. Between them
+        there are no knots but those of jumps.
+    n_omitted : int
+        How many even knots there would be more without them.
     """
 
     time: NDArray[np.float64]
+    empty: tuple[tuple[float, float], ...] = ()
+    n_omitted: int = 0
 
     @classmethod
-    def even(cls, first: float, last: float, n: int, jumps: Sequence[float] = ()) -> Knots:
-        """Return evenly spaced knots from the first to the last frame, and two at every jump."""
+    def even(
+        cls,
+        first: float,
+        last: float,
+        n: int,
+        jumps: Sequence[float] = (),
+        empty: tuple[tuple[float, float], ...] = (),
+    ) -> Knots:
+        """Return evenly spaced knots from the first to the last frame, and two at every jump.
+
+        In a stretch without rows that is longer than `EMPTY_SPACINGS` knots are at its ends only.
+        """
         even = np.linspace(first, last, max(n, 2))
         near = 0.5 * (even[1] - even[0])
         keep = np.ones(len(even), bool)
+        ends: set[float] = set()
+        for start, stop in empty:
+            if stop - start > EMPTY_SPACINGS * 2 * near:
+                keep[1:-1] &= (even[1:-1] < start - near) | (even[1:-1] > stop + near)
+                ends |= {end for end in (start, stop) if first < end < last}
+        n_omitted = int((~keep).sum()) - len(ends)
         for jump in jumps:
             keep[1:-1] &= np.abs(even[1:-1] - jump) > near
-        return cls(np.sort(np.concatenate([even[keep], np.repeat(np.asarray(jumps, np.float64), 2)])))
+        time = np.concatenate([even[keep], sorted(ends), np.repeat(np.asarray(jumps, np.float64), 2)])
+        return cls(np.sort(time), empty, n_omitted)
+
+    def respaced(self, n: int, jumps: Sequence[float] = ()) -> Knots:
+        """Return other knots of the same movie, evenly spaced ones and two at every jump."""
+        return Knots.even(float(self.time[0]), float(self.time[-1]), n, jumps, self.empty)
 
     def __len__(self) -> int:
         return len(self.time)
 
     @property
     def gauge(self) -> NDArray[np.float64]:
-        """Weights of the knots in the mean over the movie, shape (K,)."""
-        width = np.diff(self.time)
+        """Weights of the knots in the mean over the movie but for long stretches without rows, shape (K,)."""
+        width = np.diff(self.time) * self.near_rows(0.5 * (self.time[1:] + self.time[:-1]))
         weight = 0.5 * (np.append(width, 0.0) + np.append(0.0, width))
         return np.asarray(weight / weight.sum())
 
@@ -73,6 +103,13 @@ class Knots:
     def jumps(self) -> tuple[float, ...]:
         """Times at which the curve may jump."""
         return tuple(self.time[:-1][np.diff(self.time) == 0].tolist())
+
+    def near_rows(self, time: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return which times are not within a long stretch without rows, shape (len(time),)."""
+        inside = np.zeros(len(time), bool)
+        for start, stop in self.empty:
+            inside |= (time > start) & (time < stop)
+        return ~inside
 
     def without_jump(self, jump: float) -> NDArray[np.float64]:
         """Return a matrix, shape (K, K), that added to a prior's ties both sides of a jump to each other."""

@@ -32,6 +32,10 @@ MAP_CELLS = 2048
 SEARCH_CELLS = 28
 #: The same once all segments have a shift.
 REFINE_CELLS = 9
+#: How far rows after a long stretch without any may lie from those before it: cells on each side.
+BRIDGE_CELLS = 80
+#: Most events that are searched with then.
+MAX_BRIDGING = 2400
 #: Width of the smoothing of a correlation, in cells.
 SMOOTH_CELLS = 1.5
 #: Most events of a segment that are searched with; the map holds all.
@@ -53,17 +57,26 @@ class RoughDrift:
     shift : ndarray of float64, shape (S, 2)
         In y and x, nm.
     peak : ndarray of float64, shape (S,)
-        Height of the correlation of each segment with all others, in standard deviations of its surroundings.
+        Height of the correlation of each segment with all others, in standard deviations of its surroundings; 0 where
+        rows after, or before, a long stretch without any do not overlap the others.
+    weight : ndarray of float64, shape (S,)
+        How much each counts: by its events where there are such stretches, else all the same.
     """
 
     time: NDArray[np.float64]
     shift: NDArray[np.float64]
     peak: NDArray[np.float64]
+    weight: NDArray[np.float64]
 
     @property
     def certain(self) -> NDArray[np.bool_]:
         """Segments that certainly overlap the others, shape (S,)."""
         return self.peak >= MIN_PEAK
+
+    @property
+    def share_certain(self) -> float:
+        """Part of the segments that certainly overlap the others, each by its weight."""
+        return float(self.weight[self.certain].sum() / self.weight.sum())
 
     def at(self, time: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the curve at some times, shape (len(time), 2), by the segments that are certain."""
@@ -71,54 +84,93 @@ class RoughDrift:
         return np.stack([np.interp(time, self.time[use], s[use]) for s in self.shift.T], axis=1)
 
 
-def rough_drift(events: Events) -> RoughDrift:
+def rough_drift(events: Events, empty: tuple[tuple[float, float], ...] = ()) -> RoughDrift:
     """Shift each segment of a movie onto the map of those before it, then each onto the map of all others.
 
     Where segments do not stand out, fewer and longer ones are tried, and maps of wider cells for structures without
-    detail.
+    detail. What is between long stretches without rows is put together by itself first.
 
     Parameters
     ----------
     events : Events
         At least one.
+    empty : tuple of (float, float)
+        Long stretches without rows: the last frame before each, and the first one after it.
     """
     n_segments = int(np.clip(len(events) // EVENTS_PER_SEGMENT, MIN_SEGMENTS, MAX_SEGMENTS))
     best: RoughDrift | None = None
     while n_segments >= FEWEST_SEGMENTS:
         for sigmas in CELL_SIGMAS:
-            found = _shifted(events, n_segments, sigmas)
-            if found.certain.mean() >= MIN_CERTAIN:
+            found = _shifted(events, n_segments, sigmas, empty)
+            if found.share_certain >= MIN_CERTAIN:
                 return found
-            if best is None or found.certain.mean() >= best.certain.mean():
+            if best is None or found.share_certain >= best.share_certain:
                 best = found
         n_segments //= 2
     assert best is not None
     return best
 
 
-def _shifted(events: Events, n_segments: int, sigmas: float) -> RoughDrift:
-    by_time = np.argsort(events.time, kind="stable")
-    segments = [rows for rows in np.array_split(by_time, n_segments) if len(rows)]
-    time = np.array([events.time[rows].mean() for rows in segments])
+def _shifted(events: Events, n_segments: int, sigmas: float, empty: tuple[tuple[float, float], ...]) -> RoughDrift:
+    segments, stretch = _segments(events, n_segments, empty)
     place = events.place[:, :2]
     cell = max(sigmas * float(np.sqrt(np.median(events.variance[:, :2]))), MIN_CELL_NM)
     shift, peak = np.zeros((len(segments), 2)), np.zeros(len(segments))
     chart = np.zeros((MAP_CELLS, MAP_CELLS), np.float32)
-    for k, rows in enumerate(segments):
-        if k:
-            shift[k] = shift[k - 1]
-            moved, peak[k] = _best_shift(chart, place[_thin(rows)] - shift[k], cell, SEARCH_CELLS)
-            if peak[k] >= MIN_PEAK:
-                shift[k] += moved
-        _add(chart, place[rows] - shift[k], cell, 1.0)
+
+    def chain(numbers: NDArray[np.int64], onto: NDArray[np.float32]) -> None:
+        """Shift some segments onto those before them, one after another."""
+        for before, k in zip([None, *numbers[:-1]], numbers, strict=True):
+            rows = segments[k]
+            if before is not None:
+                shift[k] = shift[before]
+                moved, peak[k] = _best_shift(onto, place[_thin(rows)] - shift[k], cell, SEARCH_CELLS)
+                if peak[k] >= MIN_PEAK:
+                    shift[k] += moved
+            _add(onto, place[rows] - shift[k], cell, 1.0)
+
+    apart = np.zeros(len(segments), bool)
+    n_events = np.bincount(stretch, [len(rows) for rows in segments])
+    for nth, number in enumerate(np.argsort(-n_events, kind="stable")):
+        inside = np.flatnonzero(stretch == number)
+        if not nth:
+            chain(inside, chart)
+            continue
+        chain(inside, np.zeros_like(chart))
+        free = np.concatenate([place[segments[k]] - shift[k] for k in inside])
+        moved, height = _best_shift(chart, free[:: max(1, len(free) // MAX_BRIDGING)], cell, BRIDGE_CELLS)
+        if height < MIN_PEAK:
+            apart[inside] = True
+            continue
+        shift[inside] += moved
+        _add(chart, free - moved, cell, 1.0)
     for _ in range(2):
-        for k, rows in enumerate(segments):
+        for k in np.flatnonzero(~apart):
+            rows = segments[k]
             _add(chart, place[rows] - shift[k], cell, -1.0)
             moved, peak[k] = _best_shift(chart, place[_thin(rows)] - shift[k], cell, REFINE_CELLS)
             if peak[k] >= MIN_PEAK:
                 shift[k] += moved
             _add(chart, place[rows] - shift[k], cell, 1.0)
-    return RoughDrift(time, shift - np.median(shift, axis=0), peak)
+    time = np.array([events.time[rows].mean() for rows in segments])
+    weight = np.array([len(rows) if empty else 1.0 for rows in segments])
+    return RoughDrift(time, shift - np.median(shift, axis=0), np.where(apart, 0.0, peak), weight)
+
+
+def _segments(
+    events: Events, n_segments: int, empty: tuple[tuple[float, float], ...]
+) -> tuple[list[NDArray[np.int64]], NDArray[np.int64]]:
+    """Return the events of each segment, none of which spans a stretch without rows, and its number between these."""
+    by_time = np.argsort(events.time, kind="stable")
+    cuts = np.searchsorted(events.time[by_time], [0.5 * (start + stop) for start, stop in empty])
+    segments: list[NDArray[np.int64]] = []
+    numbers: list[int] = []
+    for number, rows in enumerate(np.split(by_time, cuts)):
+        n = max(round(n_segments * len(rows) / len(by_time)), 1)
+        parts = [part for part in np.array_split(rows, n) if len(part)]
+        segments += parts
+        numbers += [number] * len(parts)
+    return segments, np.array(numbers)
 
 
 def _thin(rows: NDArray[Any]) -> NDArray[Any]:

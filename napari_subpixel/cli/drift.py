@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -90,6 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_subpixel._util.figures import check_plot_output
     from napari_subpixel._util.files import check_can_write
     from napari_subpixel.analysis.parts import keep_frames
+    from napari_subpixel.analysis.traces import trace_outputs
     from napari_subpixel.runs.movie_lists import check_inputs_stay
 
     path, output = arguments.localizations, arguments.output
@@ -97,8 +99,8 @@ def run(arguments: argparse.Namespace) -> int:
     written = [out for out in (arguments.trace, arguments.plot) if out]
     check_inputs_stay([(path, output)], also_read=filter(None, [arguments.apply]), also_written=written)
     formats.check_can_write(output, overwrite=arguments.overwrite)
-    if arguments.trace:
-        check_can_write(arguments.trace, overwrite=arguments.overwrite)
+    for file in trace_outputs(arguments.trace) if arguments.trace else ():
+        check_can_write(file, overwrite=arguments.overwrite)
     if arguments.plot:
         check_plot_output(arguments.plot, overwrite=arguments.overwrite)
     table = read_table(
@@ -146,7 +148,7 @@ def _correct(arguments: argparse.Namespace, table: Localizations) -> int:
 
         plot_drift(arguments.plot, curve, overwrite=arguments.overwrite)
     for warning in curve.warnings:
-        warn(f"{arguments.localizations}: {warning}")
+        warn(warning if arguments.apply else f"{arguments.localizations}: {warning}")
     _report(arguments, table, curve)
     return 0
 
@@ -155,12 +157,14 @@ def _estimate(arguments: argparse.Namespace, table: Localizations) -> DriftCurve
     """Return the curve by the method that is asked for."""
     from napari_subpixel.analysis.drift import estimate_drift
     from napari_subpixel.analysis.drift_curve import DriftCurve, is_corrected
+    from napari_subpixel.analysis.traces import check_fits
 
     path: Path = arguments.localizations
     if arguments.apply:
         if is_corrected(table):
             raise CorrectedTableError(f"{path}: drift was subtracted from it already")
-        return DriftCurve.read(arguments.apply)
+        curve = DriftCurve.read(arguments.apply)
+        return replace(curve, warnings=tuple(check_fits(curve, table, arguments.apply, path)))
     picks = [pick.in_px(table.known_pixel_size_nm()) for pick in arguments.fiducial_at or ()]
     steps = estimate_drift.steps(table, fiducials=picks or arguments.fiducials)
     with naming(path):
@@ -168,8 +172,8 @@ def _estimate(arguments: argparse.Namespace, table: Localizations) -> DriftCurve
             try:
                 detail(f"{path}: {next(steps)}")
             except StopIteration as end:
-                curve: DriftCurve = end.value
-                return curve
+                estimated: DriftCurve = end.value
+                return estimated
 
 
 def _undo(arguments: argparse.Namespace, table: Localizations) -> int:
@@ -186,23 +190,32 @@ def _undo(arguments: argparse.Namespace, table: Localizations) -> int:
 
 
 def _report(arguments: argparse.Namespace, table: Localizations, curve: DriftCurve) -> None:
+    import numpy as np
+
+    from napari_subpixel.analysis.stretches import listed_stretches
+
     y, x = curve.extent_nm
+    known = ""
+    if not arguments.apply and curve.stretches and curve.stretches != ((0, len(curve)),):
+        known = f" in {listed_stretches(curve.stretches)}"
     at = f", jumps at frame {', '.join(map(str, curve.jumps))}" if curve.jumps else ""
     by = counted(len(curve.fiducials), "fiducial")
+    rms = curve.rms_error_in_nm(np.unique(table.frame)) if arguments.apply else curve.rms_error_nm
     say(
         f"{arguments.output}: {counted(len(table), 'row')}; drift over {x:.1f} nm in x and {y:.1f} nm in y, by "
-        f"{by if curve.fiducials else curve.method}, error {curve.rms_error_nm:.2f} nm RMS{at}"
+        f"{by if curve.fiducials else curve.method}, error {rms:.2f} nm RMS{known}{at}"
     )
     if arguments.json:
         print_json(
             {
                 "method": curve.method,
-                "rms_error_nm": curve.rms_error_nm,
+                "rms_error_nm": rms,
                 "x_extent_nm": x,
                 "y_extent_nm": y,
                 "jumps": list(curve.jumps),
                 "fiducials_px": [list(place) for place in curve.fiducials],
                 "n_frames": len(curve),
+                "frames_with_rows": [list(stretch) for stretch in curve.stretches],
                 "n_localizations": len(table),
                 "warnings": list(curve.warnings),
                 "output": str(arguments.output),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_subpixel.cli.common import add_table_arguments
 from napari_subpixel.cli.filtering import add_keep_argument, kept_rows
@@ -13,6 +13,10 @@ from napari_subpixel.cli.messages import counted, say, warn
 from napari_subpixel.cli.record_flags import pixel_size
 from napari_subpixel.cli.resolution import measured_with_details, table_in_nm
 from napari_subpixel.cli.tables import print_json
+
+if TYPE_CHECKING:
+    from napari_subpixel.analysis.drift_curve import DriftCurve
+    from napari_subpixel.localizations import Localizations
 
 
 def add_parser(subparsers: Any) -> None:
@@ -46,6 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     check_report_output(arguments.output, overwrite=arguments.overwrite)
     table = kept_rows(table_in_nm(arguments), arguments.keep, arguments.table)
     drift = None if arguments.trace is None else DriftCurve.read(arguments.trace)
+    of_drift = [] if drift is None else _checked(drift, table, arguments)
     measured = measured_with_details(table, arguments.table)
     steps: dict[str, str] = {}
     skipped: dict[str, str] = {}
@@ -61,16 +66,26 @@ def run(arguments: argparse.Namespace) -> int:
         image_of(table, steps, skipped),
         steps,
         skipped,
-        (*table.provenance.get("warnings", ()), *measured.warnings),
+        (*table.provenance.get("warnings", ()), *of_drift, *measured.warnings),
         {**table.provenance, "pixel_size_nm": table.pixel_size_nm},
     )
     write_report(arguments.output, contents, overwrite=arguments.overwrite)
     say(f"{arguments.output}: report on {counted(len(table), 'localization')}")
+    for warning in of_drift:
+        warn(warning)
     for warning in measured.warnings:
         warn(f"{arguments.table}: {warning}")
     if arguments.json:
         print_json({"report": str(arguments.output), **measured.to_dict()})
     return 0
+
+
+def _checked(drift: DriftCurve, table: Localizations, arguments: argparse.Namespace) -> list[str]:
+    """Refuse a trace of a movie of another length, and return what makes it doubtful."""
+    from napari_subpixel.analysis.traces import check_fits, check_was_subtracted
+
+    names = arguments.trace, arguments.table
+    return [*check_fits(drift, table, *names), *check_was_subtracted(drift, table, *names)]
 
 
 def command_of(arguments: argparse.Namespace) -> str:

@@ -145,7 +145,9 @@ def run(arguments: argparse.Namespace) -> int:
     formats.write(arguments.truth, truth, overwrite=arguments.overwrite)
     if arguments.trace:
         y, x = simulated_drift(simulation, np.random.default_rng(arguments.seed)).T
-        DriftCurve(x, y, np.zeros(len(x)), np.zeros(len(y))).write(arguments.trace, overwrite=arguments.overwrite)
+        source = {"program": f"napari-subpixel {__version__}", "movie": arguments.output.name}
+        curve = DriftCurve(x, y, np.zeros(len(x)), np.zeros(len(y)), method="simulation", source=source)
+        curve.write(arguments.trace, overwrite=arguments.overwrite)
     length = counted(simulation.n_frames, "frame")
     say(f"{arguments.output}: {length}; {arguments.truth}: {counted(len(truth), 'molecule')}")
     if arguments.json:

@@ -6,14 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from napari_subpixel._util.files import protocol_file
 from napari_subpixel._util.records import naming
 from napari_subpixel.formats import notes
-
-
-def protocol_file(path: str | Path) -> Path:
-    """Return the file beside a csv table that holds what the table cannot: ``<stem>-protocol.txt``."""
-    path = Path(path)
-    return path.with_name(f"{path.stem}-protocol.txt")
 
 
 def outputs(path: str | Path) -> tuple[Path, ...]:

@@ -20,6 +20,7 @@ from napari_subpixel.analysis.filters import Filter
 from napari_subpixel.analysis.linking import Linked, link
 from napari_subpixel.analysis.quantities import LEFT_OUT_WHERE_0
 from napari_subpixel.analysis.resolution import Resolution, resolution
+from napari_subpixel.analysis.traces import trace_outputs
 from napari_subpixel.coordinates import mean_pixel_size, pixel_length
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import COLUMNS, DRIFT_COLUMNS, Localizations
@@ -62,8 +63,9 @@ class Figure:
 def check_figure_outputs(folder: Path, *, overwrite: bool) -> None:
     """Make the folder of a figure, and raise `InputError` where one of its files may not or cannot be written."""
     make_folder(folder)
-    for name in FILES.values():
-        check_can_write(folder / name, overwrite=overwrite)
+    for what, name in FILES.items():
+        for file in trace_outputs(folder / name) if what == "drift" else (folder / name,):
+            check_can_write(file, overwrite=overwrite)
 
 
 def is_begun(folder: Path) -> bool:
@@ -302,7 +304,7 @@ def _written(folder: Path, contents: Contents, overwrite: bool) -> Generator[Pat
         if contents.linked is None:
             stale += formats.format_for(place("molecules")).outputs(place("molecules"))
         if contents.drift is None:
-            stale.append(place("drift"))
+            stale += trace_outputs(place("drift"))
         if contents.image is None:
             stale += [place("image"), place("picture")]
         for path in stale:

@@ -109,6 +109,27 @@ def test_a_trace_of_another_table_is_applied_once_and_taken_back(run, path, tabl
     assert formats.read(tmp_path / "back.parquet").yx == pytest.approx(table.yx, abs=1e-5)
 
 
+def test_a_trace_of_early_frames_promises_little_of_the_later_ones(run, path, table, tmp_path):
+    early, out = tmp_path / "early.csv", tmp_path / "out.parquet"
+    assert run("drift", path, "-o", tmp_path / "part.parquet", "--frames", "0:250", "--trace", early)[0] == 0
+    status, text, err = run("drift", path, "-o", out, "--apply", early, "--json")
+    assert status == 0
+    n_later = int((table.frame >= 250).sum())
+    assert f"{n_later:,} of 4,000 rows of {path} are in frames 250 to 599, where the trace had none" in err
+    off = np.abs((table.yx - formats.read(out).yx) * 100 - np.column_stack([table.frame, -0.5 * table.frame]) / 10)
+    assert json.loads(text)["rms_error_nm"] > 0.5 * np.sqrt((off**2).mean())
+
+
+def test_a_trace_of_a_movie_of_another_length_is_refused(run, refuse, path, table, tmp_path):
+    trace = tmp_path / "trace.csv"
+    assert run("drift", path, "-o", tmp_path / "part.parquet", "--trace", trace)[0] == 0
+    formats.write(tmp_path / "short.csv", table.in_frames(0, 300).with_about(n_frames=300))
+    said = "trace.csv: a trace of 600 frames, and "
+    assert said in refuse("drift", tmp_path / "short.csv", "-o", tmp_path / "out.csv", "--apply", trace)
+    assert said in refuse("report", tmp_path / "short.csv", "-o", tmp_path / "out.html", "--trace", trace)
+    assert not {"out.csv", "out.html"} & {file.name for file in tmp_path.iterdir()}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from napari_subpixel import formats
+from napari_subpixel._util.files import protocol_file
 from napari_subpixel.errors import InputError, InvalidRowsError, OriginError, TableWarning
-from napari_subpixel.formats import challenge, liteloc, nairr, protocol, smap, thunderstorm
+from napari_subpixel.formats import challenge, liteloc, nairr, smap, thunderstorm
 from napari_subpixel.localizations import Localizations
 
 THUNDERSTORM = '"id","frame","x [nm]","y [nm]"\n'
@@ -174,7 +175,7 @@ def test_without_a_pixel_size_nm_cannot_be_read_or_written(tmp_path: Path) -> No
 @pytest.mark.parametrize("text", ["ThunderSTORM, words", "[1, 2]", '{"pixel_size_nm": 100}', '{"program": "other"}'])
 def test_another_program_s_protocol_is_passed_over(text: str, tmp_path: Path) -> None:
     path = written(tmp_path, THUNDERSTORM + "1,1,50,50\n")
-    protocol.protocol_file(path).write_text(text)
+    protocol_file(path).write_text(text)
     assert formats.read(path, pixel_size_nm=65).about == Localizations.empty(pixel_size_nm=65).about
 
 
@@ -190,7 +191,7 @@ def test_another_program_s_protocol_is_passed_over(text: str, tmp_path: Path) ->
 )
 def test_a_protocol_that_was_spoilt_is_named(entry: dict[str, object], message: str, tmp_path: Path) -> None:
     path = written(tmp_path, THUNDERSTORM + "1,1,50,50\n")
-    protocol.protocol_file(path).write_text(json.dumps({"program": "napari-subpixel", "pixel_size_nm": 1, **entry}))
+    protocol_file(path).write_text(json.dumps({"program": "napari-subpixel", "pixel_size_nm": 1, **entry}))
     with pytest.raises(InputError) as error:
         formats.read(path)
     assert str(error.value) == f"{tmp_path}/{message}"
