@@ -131,9 +131,26 @@ def test_a_filter_keeps_the_same_rows(oblong: Localizations, square: Localizatio
         assert kept.tolist() == mask(square, expression).tolist()
 
 
-def test_a_length_in_pixels_is_refused_in_a_filter(oblong: Localizations) -> None:
-    with pytest.raises(FilterError, match=r"a length must be in nm where pixels are of 120 x 100 nm"):
-        mask(oblong, "x < 20 px")
+@pytest.mark.parametrize(
+    ("in_px", "in_nm"),
+    [
+        ("y < 20 px", f"y < {20 * HEIGHT}"),
+        ("5 px < x <= 20 px", f"{5 * WIDTH} < x <= {20 * WIDTH}"),
+        ("abs(y - mean(y)) < 6 px & 2 * x > 30 px - 3 px", f"abs(y - mean(y)) < {6 * HEIGHT} & 2 * x > {27 * WIDTH}"),
+        ("y_uncertainty < 0.07 px", f"y_uncertainty < {0.07 * HEIGHT}"),
+        ("uncertainty < 0.08 px & sigma < 1.3 px", f"uncertainty < {0.08 * np.sqrt(HEIGHT * WIDTH)} & sigma < 150"),
+    ],
+)
+def test_a_length_in_pixels_is_of_those_in_its_direction(oblong: Localizations, in_px: str, in_nm: str) -> None:
+    kept = mask(oblong, in_px)
+    assert 0 < kept.sum() < len(kept)
+    assert kept.tolist() == mask(oblong, in_nm).tolist()
+
+
+@pytest.mark.parametrize("expression", ["x + y < 60 px", "sqrt(x^2 + y^2) < 60 px", "uncertainty - y > 2 px"])
+def test_a_length_in_pixels_and_in_no_direction_is_refused(oblong: Localizations, expression: str) -> None:
+    with pytest.raises(FilterError, match=r"in no one direction must be in nm where pixels are of 120 x 100 nm"):
+        mask(oblong, expression)
 
 
 def test_neighbours_and_links_are_the_same(oblong: Localizations, square: Localizations) -> None:

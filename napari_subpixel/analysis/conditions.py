@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -26,7 +26,7 @@ from napari_subpixel.analysis.expressions import (
     mistake,
 )
 from napari_subpixel.analysis.quantities import UNKNOWN, Source, source_of, values_in
-from napari_subpixel.coordinates import pixel_size_text
+from napari_subpixel.coordinates import pixel_length, pixel_size_text
 from napari_subpixel.errors import FilterError, PixelSizeError
 from napari_subpixel.localizations import Localizations
 
@@ -67,6 +67,12 @@ class _Measured:
     bare: bool = False
     #: A column of the table's own, whose unit is not known.
     unknown: bool = False
+    #: Of a length in nm: that of a pixel in its direction, where it has one.
+    pixel_nm: float | None = None
+
+    def changed(self, values: Any, units: _Units) -> _Measured:
+        """Return what a function of the values is, in no direction unless it has the same units."""
+        return replace(self, values=values, units=units, pixel_nm=self.pixel_nm if units == self.units else None)
 
 
 class ConditionOnTable:
@@ -130,9 +136,10 @@ class ConditionOnTable:
             return (np.logical_and if all_of else np.logical_or).reduce(np.broadcast_arrays(*masks))
         measured = [self._measured(operand, rows) for operand in node.operands]
         masks = []
-        for (left, right), operator, place in zip(
+        for (first, second), operator, place in zip(
             itertools.pairwise(measured), node.operators, node.operands[1:], strict=True
         ):
+            left, right = _in_one_unit(first, second)
             self._check_comparable(left, right, node.start, place.start)
             masks.append(_compared(left, operator if holds else OPPOSITE[operator], right))
         return (np.logical_and if holds else np.logical_or).reduce(np.broadcast_arrays(*masks))
@@ -144,20 +151,19 @@ class ConditionOnTable:
             return self._column(node, rows)
         if isinstance(node, Sign):
             operand = self._measured(node.operand, rows)
-            return _Measured(-_doubled(operand), operand.units, operand.single, operand.bare, operand.unknown)
+            return operand.changed(-_doubled(operand), operand.units)
         if isinstance(node, Power):
             base = self._measured(node.base, rows)
             units = {unit: power * node.exponent for unit, power in base.units.items() if node.exponent}
-            return _Measured(_doubled(base) ** node.exponent, units, base.single, base.bare, base.unknown)
+            return base.changed(_doubled(base) ** node.exponent, units)
         if isinstance(node, Function):
             return self._function(node, rows)
         return self._arithmetic(node, rows)
 
     def _number(self, node: Number) -> _Measured:
         if node.unit == "px" and (size := self._table.pixel_size_nm) is not None:
-            if isinstance(size, tuple):
-                words = f"a length must be in nm where pixels are of {pixel_size_text(size)}"
-                raise FilterError(mistake(self._text, node.start, words))
+            if isinstance(size, tuple):  # in which direction, what it is compared with says
+                return _Measured(node.value, {"px": 1})
             return _Measured(node.value * size, {"nm": 1})
         return _Measured(node.value, {node.unit: 1} if node.unit else {}, bare=not node.unit)
 
@@ -169,7 +175,14 @@ class ConditionOnTable:
         values, single = self._values_of(self._table, source, rows)
         if source.unit == UNKNOWN:
             return _Measured(values, {}, single, unknown=True)
-        return _Measured(values, {source.unit: 1} if source.unit else {}, single)
+        return _Measured(values, {source.unit: 1} if source.unit else {}, single, pixel_nm=self._pixel_nm(source))
+
+    def _pixel_nm(self, source: Source) -> float | None:
+        """Return the length of a pixel in the direction of a quantity; that of several directions is their mean."""
+        if not source.in_pixels or self._table.pixel_size_nm is None:
+            return None
+        axis = source.columns[0] if len(source.columns) == 1 else ""
+        return pixel_length(axis, self._table.pixel_size_nm)
 
     def _function(self, node: Function, rows: slice) -> _Measured:
         if node.name not in TABLE_FUNCTIONS:
@@ -177,27 +190,30 @@ class ConditionOnTable:
             values, units = np.abs(_doubled(argument)), argument.units
             if node.name == "sqrt":
                 values, units = np.sqrt(_doubled(argument)), {unit: power / 2 for unit, power in units.items()}
-            return _Measured(values, units, argument.single, argument.bare, argument.unknown)
+            return argument.changed(values, units)
         if node not in self._known:
             argument = self._measured(node.argument, slice(None) if self._aggregates else slice(0, 0))
             values = np.atleast_1d(_doubled(argument))
             values = values[np.isfinite(values)]
             value = float(_AGGREGATES[node.name](values)) if len(values) else math.nan
-            self._known[node] = _Measured(value, argument.units, argument.single, argument.bare, argument.unknown)
+            self._known[node] = argument.changed(value, argument.units)
         return self._known[node]
 
     def _arithmetic(self, node: Arithmetic, rows: slice) -> _Measured:
-        left, right = self._measured(node.left, rows), self._measured(node.right, rows)
+        left, right = _in_one_unit(self._measured(node.left, rows), self._measured(node.right, rows))
         values = _COMBINE[node.operator](_doubled(left), _doubled(right))
         single, bare = left.single or right.single, left.bare and right.bare
         if node.operator in "+-":
             self._check_comparable(left, right, node.start, node.right.start, "be added to or subtracted from")
             units = right.units if left.bare or left.unknown else left.units
-            return _Measured(values, units, single, bare, left.unknown and (right.unknown or right.bare))
+            unknown = left.unknown and (right.unknown or right.bare)
+            return _Measured(values, units, single, bare, unknown, _common_direction(left, right))
         sign = 1 if node.operator == "*" else -1
         powers = {u: left.units.get(u, 0) + sign * right.units.get(u, 0) for u in {*left.units, *right.units}}
         units = {unit: power for unit, power in powers.items() if power}
-        return _Measured(values, units, single, bare, left.unknown or right.unknown)
+        along = left.pixel_nm if units == left.units else None
+        along = right.pixel_nm if units == right.units and along is None else along
+        return _Measured(values, units, single, bare, left.unknown or right.unknown, along)
 
     def _check_comparable(
         self, left: _Measured, right: _Measured, start: int, place: int, what: str = "be compared with"
@@ -206,6 +222,10 @@ class ConditionOnTable:
         if left.units == right.units:
             return
         units = {*left.units, *right.units}
+        if "px" in units and isinstance(self._table.pixel_size_nm, tuple):
+            size = pixel_size_text(self._table.pixel_size_nm)
+            words = f"a length in no one direction must be in nm where pixels are of {size}"
+            raise FilterError(mistake(self._text, place, words))
         if "px" in units and (left.bare or right.bare or "nm" in units):
             raise PixelSizeError(
                 mistake(self._text, start, "a number is in nm unless it says px, and the pixel size is not known")
@@ -214,6 +234,22 @@ class ConditionOnTable:
             return
         names = [_unit_text(left), _unit_text(right)]
         raise FilterError(mistake(self._text, place, f"{names[1]} cannot {what} {names[0]}"))
+
+
+def _in_one_unit(left: _Measured, right: _Measured) -> tuple[_Measured, _Measured]:
+    """Return two quantities, lengths in px as nm where those of the other one say in which direction."""
+    for one, other in ((left, right), (right, left)):
+        if one.units == {"px": 1} and other.pixel_nm is not None and "nm" in other.units:
+            in_nm = _Measured(_doubled(one) * other.pixel_nm, {"nm": 1}, one.single, pixel_nm=other.pixel_nm)
+            return (in_nm, other) if one is left else (other, in_nm)
+    return left, right
+
+
+def _common_direction(left: _Measured, right: _Measured) -> float | None:
+    """Return the length of a pixel in the direction of a sum: that of both, or of the one that has a direction."""
+    if left.bare or right.bare:
+        return right.pixel_nm if left.bare else left.pixel_nm
+    return left.pixel_nm if left.pixel_nm == right.pixel_nm else None
 
 
 def _doubled(measured: _Measured) -> Any:

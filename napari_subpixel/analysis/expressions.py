@@ -237,7 +237,8 @@ class _Parser:
             kind, start = match.lastgroup, match.start(match.lastgroup)
             text = match[kind]
             if kind == "wrong":
-                self.fail(start, f"unexpected {text!r}")
+                heading = ": a heading with its unit needs double quotes" if text == "[" else ""
+                self.fail(start, f"unexpected {text!r}{heading}")
             if kind == "name" and text.lower() in _SPELLINGS:
                 kind = "operator"
             if kind == "operator":

@@ -38,21 +38,21 @@ class Known:
     parts: tuple[str, ...] = ()
 
 
-#: The quantities with a name of their own, those of ThunderSTORM, Picasso and SMAP among the aliases.
+#: The quantities with a name of their own; the headings of all tables that are read are among the aliases.
 QUANTITIES: Mapping[str, Known] = {
-    "frame": Known(("frame_ix",), "frame"),
-    "y": Known(("ynm", "y_nm"), "nm", in_pixels=True),
-    "x": Known(("xnm", "x_nm"), "nm", in_pixels=True),
+    "frame": Known(("frame_ix", "first frame", "imagenumber-0-0"), "frame"),
+    "y": Known(("ynm", "y_nm", "ynano", "position y", "position-1-0"), "nm", in_pixels=True),
+    "x": Known(("xnm", "x_nm", "xnano", "position x", "position-0-0"), "nm", in_pixels=True),
     "probability": Known(("prob",)),
-    "photons": Known(("intensity", "photon", "phot"), "photon"),
+    "photons": Known(("intensity", "photon", "phot", "number photons"), "photon"),
     "background": Known(("offset", "bg", "bkg"), "photon"),
     "uncertainty": Known(
         ("uncertainty_xy", "locprecnm", "precision", "lp"), "nm", parts=("y_uncertainty", "x_uncertainty")
     ),
-    "y_uncertainty": Known(("lpy", "uncertainty_y"), "nm", in_pixels=True),
-    "x_uncertainty": Known(("lpx", "uncertainty_x"), "nm", in_pixels=True),
+    "y_uncertainty": Known(("lpy", "uncertainty_y", "y precision"), "nm", in_pixels=True),
+    "x_uncertainty": Known(("lpx", "uncertainty_x", "x precision"), "nm", in_pixels=True),
     "sigma": Known(("sx", "sy"), "nm", in_pixels=True),
-    "z_nm": Known(("z", "znm"), "nm"),
+    "z_nm": Known(("z", "znm", "znano", "position z", "position-2-0"), "nm"),
     "class_index": Known(("class",)),
     "n_frames": Known(("detections", "n"), "frame"),
     "first_frame": Known((), "frame"),
@@ -65,7 +65,18 @@ UNKNOWN = "unknown"
 #: A column of another program has its unit in brackets.
 _IN_BRACKETS = re.compile(r"^(?P<name>.*\S)\s*[\[(]\s*(?P<unit>[^\])]*?)\s*[\])]$")
 #: Units in brackets, and the one that each is here.
-_BRACKET_UNITS = {"nm": "nm", "photon": "photon", "photons": "photon", "px": "px", "pixel": "px"}
+_BRACKET_UNITS = {
+    "nm": "nm",
+    "nanometer": "nm",
+    "photon": "photon",
+    "photons": "photon",
+    "ph": "photon",
+    "px": "px",
+    "pixel": "px",
+    "pixels": "px",
+}
+#: What files number their rows by.
+_ROW_NUMBERS = ("id", "no", "index", "ground-truth")
 
 
 @dataclass(frozen=True)
@@ -90,15 +101,22 @@ class Source:
 def canonical_name(name: str) -> str:
     """Return our name of a quantity for one of its aliases, in any capitals; any other name as it is.
 
+    A heading with a unit in brackets is an alias where the unit is that of a number without one.
+
     Examples
     --------
     >>> canonical_name("Intensity"), canonical_name("lpx"), canonical_name("chi2")
     ('photons', 'x_uncertainty', 'chi2')
+    >>> canonical_name("sigma [nm]"), canonical_name("sigma [px]")
+    ('sigma', 'sigma [px]')
     """
-    lower = name.lower()
-    if lower in QUANTITIES:
-        return lower
-    return next((known for known, about in QUANTITIES.items() if lower in about.aliases), name)
+    if known := _known(name):
+        return known
+    match = _IN_BRACKETS.match(name)
+    known = _known(match["name"]) if match else None
+    if match and known and _BRACKET_UNITS.get(match["unit"].lower()) == QUANTITIES[known].unit:
+        return known
+    return name
 
 
 def source_of(table: Localizations, name: str) -> Source:
@@ -108,9 +126,9 @@ def source_of(table: Localizations, name: str) -> Source:
     ----------
     table : Localizations
     name : str
-        A column of the table's own; else a name of `QUANTITIES`, an alias, or a column of the table's own without the
-        unit in brackets, in any capitals. One of `LEFT_OUT_WHERE_0` is 0 in all rows where the table's provenance says
-        so.
+        A column of the table's own; else a name of `QUANTITIES`, an alias, with its unit in brackets or without, or a
+        column of the table's own without the unit in brackets, in any capitals. One of `LEFT_OUT_WHERE_0` is 0 in all
+        rows where the table's provenance says so.
 
     Raises
     ------
@@ -135,6 +153,8 @@ def source_of(table: Localizations, name: str) -> Source:
     there = ", ".join(names_in(table))
     if ours in QUANTITIES:
         raise FilterError(f"the table has no column {name!r}; there are {there}")
+    if reason := _reason_against(name):
+        raise FilterError(f"{reason}; there are {there}")
     raise FilterError(f"unknown column {name!r}{_suggested(name, table)}; there are {there}")
 
 
@@ -182,6 +202,27 @@ def values_in(table: Localizations, source: Source, rows: slice = slice(None)) -
         values = np.sqrt(np.mean(np.square(along), axis=0)) * mean
     # As the column holds it: what was written as 20 nm is 20 nm, though in pixels it was rounded.
     return (values.astype(np.float32), True) if single else (values, False)
+
+
+def _known(name: str) -> str | None:
+    """Return our name of a quantity for itself or one of its aliases, in any capitals."""
+    lower = name.lower()
+    if lower in QUANTITIES:
+        return lower
+    return next((known for known, about in QUANTITIES.items() if lower in about.aliases), None)
+
+
+def _reason_against(name: str) -> str:
+    """Return why a heading of a file is no name here; an empty text where it is none."""
+    if name.lower() in _ROW_NUMBERS:
+        return f"{name!r} numbers the rows of a file, and is not kept"
+    match = _IN_BRACKETS.match(name)
+    known = _known(match["name"]) if match else None
+    if match is None or known is None:
+        return ""
+    unit = QUANTITIES[known].unit
+    measured = f"is in {unit}" if unit else "has no unit"
+    return f"{name!r}: {known} {measured} here; write {known}, and units after numbers"
 
 
 def _own_source(table: Localizations, column: str, otherwise: str = UNKNOWN) -> Source:

@@ -11,6 +11,8 @@ from napari_subpixel.analysis.expressions import MAX_DEPTH, parse, to_text
 from napari_subpixel.analysis.filters import Filter, keep, mask
 from napari_subpixel.analysis.quantities import names_in, source_of, values_in
 from napari_subpixel.errors import FilterError, PixelSizeError
+from napari_subpixel.formats import FLAVOURS
+from napari_subpixel.formats.flavours import Unit
 from napari_subpixel.localizations import Localizations
 
 
@@ -53,6 +55,8 @@ MEANINGS = {
     "not (photons > 500 | frame < 10)": (PHOTONS <= 500) & (TABLE.frame >= 10),
     "!(300 < photons < 800)": (PHOTONS <= 300) | (PHOTONS >= 800),
     "intensity != 0": ~np.isnan(PHOTONS),
+    '"intensity [photon]" > 500 & "uncertainty_xy [nm]" < 20': (PHOTONS > 500) & (UNCERTAINTY < 20),
+    '"X (nm)" < 3 um and "Offset (photons)" > 4': (nm("x") < 3000) & (TABLE["background"] > 4),
     "photons >= 0 || frame == 3": ~np.isnan(PHOTONS) | (TABLE.frame == 3),
     "abs(z) < 200": np.abs(TABLE["z_nm"]) < 200,
     "abs(z - 0.1 um) < 200": np.abs(TABLE["z_nm"] - np.float32(100)) < 200,
@@ -126,6 +130,9 @@ MISTAKES = {
     "(photons > 3": "'^(photons > 3': this '(' is never closed",
     "photons > 3)": "'photons > 3^)': unexpected ')'",
     "photons > 3; import os": "'photons > 3^; import os': unexpected ';'",
+    '"x [um]" < 3': "'^\"x [um]\" < 3': 'x [um]': x is in nm here; write x, and units after numbers",
+    "id < 20": "'^id < 20': 'id' numbers the rows of a file, and is not kept; there are frame, y, x, prob",
+    "intensity [photon] > 500": "unexpected '[': a heading with its unit needs double quotes",
     "x < 20 & phtons > 500": "'x < 20 & ^phtons > 500': unknown column 'phtons'; did you mean 'photons'?",
     "intensty > 500": "did you mean 'intensity'?",
     "uncertainty < 20 mm": "'uncertainty < 20 ^mm': unknown unit 'mm'",
@@ -264,3 +271,15 @@ def test_rows_are_chosen_in_chunks_as_at_once(monkeypatch):
     whole = mask(TABLE, "photons > median(photons) & x < max(x) / 2")
     monkeypatch.setattr("napari_subpixel.analysis.conditions.CHUNK_ROWS", 37)
     np.testing.assert_array_equal(mask(TABLE, "photons > median(photons) & x < max(x) / 2"), whole)
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS, ids=lambda flavour: flavour.title)
+def test_every_heading_of_a_text_table_is_a_name_in_quotes(flavour) -> None:
+    ours = {name: [1.0] for column in flavour.columns for name in column.ours}
+    table = Localizations(ours, pixel_size_nm=100)
+    lengths = (Unit.POSITION_NM, Unit.LENGTH_NM, Unit.POSITION_PX, Unit.LENGTH_PX, Unit.DEPTH_NM)
+    for column in flavour.columns:
+        for heading in (column.name, *column.aliases):
+            source = source_of(table, heading)
+            assert set(source.columns) == set(column.ours)
+            assert (source.unit == "nm") == (column.unit in lengths)
