@@ -19,8 +19,13 @@ EM_GAINS = re.compile(
     re.IGNORECASE,
 )
 
+#: What a note on the movie begins with, in warnings.
+METADATA = "the movie's metadata have"
 
-def em_gain_warning(camera: Camera, notes: Mapping[str, str], unknown: Collection[str]) -> str:
+
+def em_gain_warning(
+    camera: Camera, notes: Mapping[str, str], unknown: Collection[str], *, em_gain_given: bool = False
+) -> str:
     """Return a warning where an EMCCD is used without its gain; an empty text elsewhere.
 
     Parameters
@@ -31,7 +36,13 @@ def em_gain_warning(camera: Camera, notes: Mapping[str, str], unknown: Collectio
         What the movie says of its camera.
     unknown : collection of str
         Which of the fields `napari_subpixel.camera.GAIN` are estimated.
+    em_gain_given : bool
+        Whether the camera's ``em_gain`` is given: 1 then means an EMCCD that does not multiply, which only metadata of
+        another gain contradict.
     """
+    if em_gain_given:
+        contradiction = _gain_in(notes) if camera.em_gain == 1 else ""
+        return f"{contradiction}, and an EM gain of 1 is given" if contradiction else ""
     sign = _sign_of_emccd(camera.name, notes) if camera.em_gain == 1 else ""
     if not sign:
         return ""
@@ -46,10 +57,14 @@ def _sign_of_emccd(name: str, notes: Mapping[str, str]) -> str:
     """Return what says that a camera is an EMCCD."""
     if EMCCDS.search(name):
         return f"its name is {name!r}"
-    for entry, value in notes.items():
-        if EMCCDS.search(value) or (EM_GAINS.search(entry) and _is_gain(value)):
-            return f"the movie's metadata have {entry} {value}"
-    return ""
+    named = (f"{METADATA} {entry} {value}" for entry, value in notes.items() if EMCCDS.search(value))
+    return next(named, "") or _gain_in(notes)
+
+
+def _gain_in(notes: Mapping[str, str]) -> str:
+    """Return what gives the gain of a multiplication."""
+    gains = (f"{METADATA} {e} {value}" for e, value in notes.items() if EM_GAINS.search(e) and _is_gain(value))
+    return next(gains, "")
 
 
 def _is_gain(value: str) -> bool:

@@ -69,7 +69,12 @@ class Microscope:
 
 
 def microscope_of(
-    stack: Stack, camera: Camera, sigma_px: float | None, *, unknown: Collection[str] = GAIN
+    stack: Stack,
+    camera: Camera,
+    sigma_px: float | None,
+    *,
+    unknown: Collection[str] = GAIN,
+    em_gain_given: bool = False,
 ) -> Microscope:
     """Complete what is known about a movie's microscope by estimates, and compare what is given with the movie.
 
@@ -83,6 +88,8 @@ def microscope_of(
         Standard deviation of the point spread function, in pixels; estimated if not given.
     unknown : collection of str
         Which of the camera's fields `napari_subpixel.camera.GAIN` are estimated too.
+    em_gain_given : bool
+        Whether the camera's ``em_gain`` is known to be 1 where it is 1.
 
     Returns
     -------
@@ -120,9 +127,9 @@ def microscope_of(
         if "baseline" not in unknown:
             check_baseline(fit, camera)
         suggested, misfit = compared(fit, camera, unknown)
-        without_em_gain = em_gain_warning(camera, camera_notes(stack), unknown)
+        without_em_gain = em_gain_warning(camera, camera_notes(stack), unknown, em_gain_given=em_gain_given)
         if unknown:
-            camera, note, uncertain = _camera_of(fit, camera, unknown)
+            camera, note, uncertain = _camera_of(fit, camera, unknown, em_gain_given=em_gain_given)
             notes.append(note)
             warnings += [uncertain] if uncertain else []
         # In electrons, which a wrong gain would make wrong too.
@@ -176,7 +183,9 @@ def _psf_misfit(seen: float, sigma_px: float) -> str:
     return f"the movie looks like a PSF of sigma {seen:.2f} px; {sigma_px:.2f} px was given"
 
 
-def _camera_of(fit: NoiseFit, camera: Camera, unknown: Collection[str]) -> tuple[Camera, str, str]:
+def _camera_of(
+    fit: NoiseFit, camera: Camera, unknown: Collection[str], *, em_gain_given: bool = False
+) -> tuple[Camera, str, str]:
     """Return a camera with gain and baseline, where they come from, and a warning where they are uncertain."""
     uncertain = error = ""
     try:
@@ -196,8 +205,12 @@ def _camera_of(fit: NoiseFit, camera: Camera, unknown: Collection[str]) -> tuple
     if "baseline" in unknown:
         values.append(f"baseline {known.baseline:.1f} ADU")
     if "electrons_per_adu" in unknown:
-        emccd_words = "assuming no EM gain (of an EMCCD, photons would be twice as many)"
-        how = "an EMCCD, as its gain says" if known.em_gain > 1 else emccd_words
+        without = (
+            "with no EM gain, as given"
+            if em_gain_given
+            else "assuming no EM gain (of an EMCCD, photons would be twice as many)"
+        )
+        how = "an EMCCD, as its gain says" if known.em_gain > 1 else without
         values += [f"{float(np.mean(known.electrons_per_adu)):.3g} electrons per ADU{error}", how]
     return known, f"{source}: {', '.join(values)}", uncertain
 

@@ -76,11 +76,22 @@ def opening_from(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def unknown_gain(arguments: argparse.Namespace) -> tuple[str, ...]:
     """Return which of the camera's baseline and gain neither a flag nor the camera file gives."""
-    from napari_subpixel._util import records
     from napari_subpixel.camera import GAIN
 
+    return tuple(name for name in GAIN if not _is_given(arguments, name))
+
+
+def em_gain_given(arguments: argparse.Namespace) -> bool:
+    """Say whether a flag or the camera file gives the EM gain, so that 1 is no default."""
+    return _is_given(arguments, "em_gain")
+
+
+def _is_given(arguments: argparse.Namespace, name: str) -> bool:
+    """Say whether a flag or the camera file gives a number of the camera."""
+    from napari_subpixel._util import records
+
     in_file = records.read_section(arguments.camera, "camera") if arguments.camera else {}
-    return tuple(name for name in GAIN if getattr(arguments, name) is None and name not in in_file)
+    return getattr(arguments, name) is not None or name in in_file
 
 
 def camera_from(arguments: argparse.Namespace, default: Camera | None = None) -> Camera:

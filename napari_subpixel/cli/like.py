@@ -90,6 +90,8 @@ def _camera(table: Path, camera: Mapping[str, Any]) -> dict[str, Any]:
         raise InputError(
             f"{table}: was made with a map of {' and '.join(maps)}, which is not in it; give --camera FILE"
         )
+    if values["em_gain"] == default.em_gain:  # which may not have been given then
+        del values["em_gain"]
     return {name: value for name, value in values.items() if value is not None}
 
 

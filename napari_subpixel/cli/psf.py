@@ -17,6 +17,7 @@ from napari_subpixel.cli.common import (
     add_camera_arguments,
     add_movie_arguments,
     camera_from,
+    em_gain_given,
     frame_range,
     opening_from,
     progress_bar,
@@ -128,7 +129,7 @@ def _camera(stack: Stack, given: Camera, arguments: argparse.Namespace) -> tuple
     unknown = unknown_gain(arguments)
     if not unknown:
         return given, ()
-    microscope = microscope_of(stack, given, DEFAULT_SIGMA_PX, unknown=unknown)
+    microscope = microscope_of(stack, given, DEFAULT_SIGMA_PX, unknown=unknown, em_gain_given=em_gain_given(arguments))
     if arguments.output and microscope.camera.name == ASSUMED:
         raise InputError(
             f"{stack.name}: gives no baseline and gain of the camera, which a camera file needs: give --camera, "

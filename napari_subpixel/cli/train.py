@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_subpixel._util.command_text import flag
-from napari_subpixel.cli.common import add_camera_arguments, camera_from, progress_bar, unknown_gain
+from napari_subpixel.cli.common import add_camera_arguments, camera_from, em_gain_given, progress_bar, unknown_gain
 from napari_subpixel.cli.event_lines import EventLines
 from napari_subpixel.cli.messages import say, warn
 from napari_subpixel.cli.parsing import StoppedError
@@ -158,6 +158,7 @@ def _request(arguments: argparse.Namespace) -> TrainingRequest:
         camera=camera_from(arguments),
         psf=psf_from(arguments),
         estimate_camera=unknown_gain(arguments),
+        em_gain_given=em_gain_given(arguments),
         simulation=simulation,
         settings=given(arguments, TrainingSettings),
     )

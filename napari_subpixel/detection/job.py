@@ -288,7 +288,7 @@ def job_for(
         return replace(draft, sigma_px=None)
     movie = draft.movie
     sigma_px = typable_sigma(psf.sigma_px(size)) if psf is not None and size is not None else None
-    known = microscope_of(movie, camera, sigma_px, unknown=options.estimated)
+    known = microscope_of(movie, camera, sigma_px, unknown=options.estimated, em_gain_given=options.em_gain_given)
     brightness = yield from estimate_brightness.steps(
         movie, detector, known.camera, known.sigma_px, options.molecule_photons
     )

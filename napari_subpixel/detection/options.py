@@ -30,6 +30,8 @@ class DetectionOptions:
     estimate_camera : bool or tuple of str, optional
         Whether the camera's baseline and gain are unknown, and estimated from the movie where the model needs them; or
         which of both are, by the names of the camera's fields. If not given, each is that has its default.
+    em_gain_given : bool
+        Whether the camera's ``em_gain`` of 1 is known, and no sign of an EMCCD in its name is a warning.
     molecule_photons : float, optional
         Photons that a typical molecule gives in a frame, 0 for unknown; estimated from the movie if not given, where
         the model needs them. They distinguish a bright molecule from several close together.
@@ -61,6 +63,7 @@ class DetectionOptions:
     camera: Camera = field(default_factory=Camera)
     psf: GaussianPSF | None = None
     estimate_camera: bool | tuple[str, ...] | None = None
+    em_gain_given: bool = False
     molecule_photons: float | None = described(None, "photons of a typical molecule in a frame, 0 for unknown")
     frames: tuple[int | None, int | None] | None = None
     roi: Roi | None = None

@@ -168,6 +168,7 @@ class MovieSettings(NamedTuple):
                     camera=sidecar.over(options.camera),
                     psf=GaussianPSF.from_dict(sidecar.psf) if sidecar.psf else options.psf,
                     estimate_camera=tuple(name for name in options.estimated if name not in sidecar.camera),
+                    em_gain_given=options.em_gain_given or "em_gain" in sidecar.camera,
                     frames=sidecar.frames or options.frames,
                     roi=sidecar.roi or options.roi,
                 ),

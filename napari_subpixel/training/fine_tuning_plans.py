@@ -197,7 +197,10 @@ def _job(request: TrainingRequest, base: Model, movie: MovieSource, device: str)
             stack,
             Detector(base, device=device),
             DetectionOptions(
-                replace(camera, pixel_size_nm=size), psf=request.psf, estimate_camera=request.estimate_camera
+                replace(camera, pixel_size_nm=size),
+                psf=request.psf,
+                estimate_camera=request.estimate_camera,
+                em_gain_given=request.em_gain_given,
             ),
         )
 

@@ -103,6 +103,8 @@ class TrainingRequest:
     estimate_camera : bool or tuple of str, optional
         Whether baseline and gain are unknown, and estimated from the movie, or which of both are; without it, those
         that have their defaults.
+    em_gain_given : bool
+        Whether the camera's ``em_gain`` of 1 is known.
     simulation : Simulation, optional
         What a method of the papers learns from where there is no movie, with its own camera and PSF.
     settings : mapping
@@ -139,6 +141,7 @@ class TrainingRequest:
     camera: Camera | None = None
     psf: GaussianPSF | None = None
     estimate_camera: bool | tuple[str, ...] | None = None
+    em_gain_given: bool = False
     simulation: Simulation | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     threshold: float | None = described(None, "the card's threshold")

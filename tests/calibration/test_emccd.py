@@ -28,3 +28,11 @@ def test_the_gain_of_an_emccd_is_known_by_its_names(entry: str) -> None:
 @pytest.mark.parametrize("entry", OTHERS)
 def test_other_settings_are_not_that_gain(entry: str) -> None:
     assert not em_gain_warning(Camera(), {entry: "300"}, ())
+
+
+def test_a_gain_of_1_that_is_given_is_not_doubted_but_compared_with_the_metadata() -> None:
+    named = Camera(name="Andor iXon 897")
+    assert em_gain_warning(named, {"Camera": "iXon"}, ())
+    assert not em_gain_warning(named, {"Camera": "iXon", "EMGain": "1"}, (), em_gain_given=True)
+    warning = em_gain_warning(named, {"Camera": "iXon", "EMGain": "300"}, (), em_gain_given=True)
+    assert warning == "the movie's metadata have EMGain 300, and an EM gain of 1 is given"

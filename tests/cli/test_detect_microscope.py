@@ -198,6 +198,9 @@ def test_an_emccd_without_its_gain_is_a_warning_with_consequence_and_flag(detect
         "warning: cell.tif: the camera seems to be an EMCCD (its name is 'Andor iXon 897'), and no EM gain above 1 is "
         "given: its noise is doubled, and so photons are about half of what they should be; give --em-gain"
     )
+    lines = detect("--camera", named, "--em-gain", 1)
+    assert not any("EMCCD" in line for line in lines)
+    assert any("electrons per ADU" in line and "with no EM gain, as given" in line for line in lines)
     frames = tifffile.imread(movie)
     tag = (51123, 2, None, json.dumps({"Camera": "Andor", "Andor-EMGain": "300"}), True)
     about = "ImageJ=1.53\nimages=40\nframes=40\n"
