@@ -6,8 +6,9 @@ import errno
 import os
 import re
 import secrets
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -59,6 +60,9 @@ def atomic_output(path: str | Path) -> Iterator[Path]:
     path : path-like
         The file to write; its folder must exist.
 
+    The draft is on the disk before it is put in place, so that a power cut leaves what was there or what is new; a file
+    that is replaced keeps its permissions.
+
     Yields
     ------
     Path
@@ -88,7 +92,12 @@ def atomic_output(path: str | Path) -> Iterator[Path]:
         raise InputError(f"{path}: cannot write here: {error.strerror}") from None
     try:
         yield draft
+        with suppress(FileNotFoundError):
+            draft.chmod(stat.S_IMODE(path.stat().st_mode))
+        _put_on_disk(draft)
         os.replace(draft, path)
+        with suppress(OSError):  # not every system can do so with a folder
+            _put_on_disk(path.parent)
     except Exception as error:
         if _is_disk_full(error) or (isinstance(error, OSError) and error.filename in (None, str(draft))):
             raise InputError(f"{path}: {write_failure(error)}") from error
@@ -107,6 +116,15 @@ def protocol_file(path: str | Path) -> Path:
     """
     path = Path(path)
     return path.with_name(f"{path.stem}-protocol.txt")
+
+
+def _put_on_disk(path: Path) -> None:
+    """Wait until what was written to a file, or the names in a folder, would survive a power cut."""
+    file = os.open(path, os.O_RDWR if path.is_file() and os.name == "nt" else os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
 
 
 def make_folder(folder: str | Path) -> Path:

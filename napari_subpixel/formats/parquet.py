@@ -138,15 +138,6 @@ def _joined(tables: list[Localizations]) -> dict[str, NDArray[Any]]:
     return {name: np.concatenate([table[name] for table in tables]) for name in tables[0].columns}
 
 
-def is_whole(path: str | Path) -> bool:
-    """Say whether a file is a parquet file that is not cut off."""
-    try:
-        with _opened(Path(path)):
-            return True
-    except InputError:
-        return False
-
-
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     """Open a parquet file, with a clear message for one that cannot be read."""

@@ -3,6 +3,7 @@
 pipeline           from a movie to a table, chunk by chunk
 checkpoints        finished chunks of an unfinished run
 outputs            the table of a run, and an image of its molecules
+unchanged          whether a movie is still the one that its run began with
 quality_warnings   what may be wrong with a result, such as a movie outside the domain of the model
 crowding           points that are denser than molecules can be resolved
 static_points      points that never move

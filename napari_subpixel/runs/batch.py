@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from napari_subpixel.runs.pipeline import Detecting
     from napari_subpixel.stacks import Stack
 
+LOGGER = logging.getLogger(__name__)
+#: What a movie, its files or the machine may be at fault for.
+FORESEEN = (InputError, OSError, MemoryError)
 Event = TypeVar("Event")
 Value = TypeVar("Value")
 
@@ -243,7 +247,9 @@ def detect_batch(
         try:
             settings = MovieSettings.of(movie, detector, options)
             outcome = yield from (_detect_movie if follow is None else _follow_movie)(movie, progress, settings, shared)
-        except (InputError, OSError, MemoryError) as error:
+        except Exception as error:  # whatever is wrong with one movie, the others are detected
+            if len(pairs) == 1 and not isinstance(error, FORESEEN):
+                raise
             outcome = Outcome(progress.movie, output, error=_naming_movie(progress.movie, error))
         yield outcome
 
@@ -253,7 +259,7 @@ def _skipped(movie: str | Path, progress: MovieProgress, detector: Detector, opt
     try:
         settings = MovieSettings.of(movie, detector, options)
         compared = check_same_settings(progress.output, settings.detector, settings.options)
-    except InputError as error:
+    except Exception as error:
         return Outcome(progress.movie, progress.output, error=_naming_movie(progress.movie, error))
     unknown = f"{progress.output}: does not say how it was made, and is left as it is"
     return Outcome(progress.movie, progress.output, skipped=True, warnings=() if compared else (unknown,))
@@ -399,11 +405,14 @@ def _drained(
             yield progress
 
 
-def _naming_movie(movie: Path, error: InputError | OSError | MemoryError) -> InputError:
-    """Return an error whose message is one line that names the movie."""
+def _naming_movie(movie: Path, error: Exception) -> InputError:
+    """Return an error whose message is one line that names the movie; log where one came from that nobody foresaw."""
     if isinstance(error, MemoryError):
         return InputError(f"{movie}: there is not enough memory for this")
     if isinstance(error, OSError):
         return InputError(f"{error.filename or movie}: {write_failure(error)}")
     message = " ".join(str(error).split())
+    if not isinstance(error, InputError):
+        LOGGER.debug("%s", movie, exc_info=error)
+        return InputError(f"{movie}: unexpected {type(error).__name__}: {message}")
     return error.with_message(message if movie.name in message else f"{movie}: {message}")

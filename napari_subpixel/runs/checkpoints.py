@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -14,7 +16,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from napari_subpixel import formats
-from napari_subpixel._util.files import atomic_output, make_folder
+from napari_subpixel._util.files import atomic_output, make_folder, reading
 from napari_subpixel.detection.chunks import Chunk
 from napari_subpixel.detection.job import FOLLOWED
 from napari_subpixel.errors import (
@@ -28,18 +30,27 @@ from napari_subpixel.formats import parquet
 from napari_subpixel.localizations import Localizations
 
 LOCK = "lock"
+#: Names of the chunks' files.
+CHUNKS = "frames-*.parquet"
+#: What a chunk is called until the hash of its bytes is known.
+NEW_CHUNK = "chunk.parquet"
 
 
 class PartialResults:
     """Finished chunks of an unfinished run, in the folder ``OUTPUT.partial`` next to the output.
 
-    Every chunk is a native table, put in place at once when it is whole; ``job.json`` says what it belongs to. One run
-    at a time may use it: it holds a lock, which the system lifts when the run ends, however it ends.
+    Every chunk is a native table, put in place at once when it is whole, under a name with its first frame and the hash
+    of its bytes; ``job.json`` says what it belongs to. One run at a time may use it: it holds a lock, which the system
+    lifts when the run ends, however it ends.
     """
 
     def __init__(self, output: Path) -> None:
         self.output = output
         self.folder = output.with_name(output.name + ".partial")
+        #: Files of the chunks that are whole, by their first frames.
+        self._whole: dict[int, Path] = {}
+        #: Those that an interrupted run left and that were not checked yet.
+        self._left: dict[int, list[Path]] = {}
 
     @contextmanager
     def opened(self, identity: Mapping[str, Any], *, resume: bool, overwrite: bool) -> Iterator[PartialResults]:
@@ -76,6 +87,7 @@ class PartialResults:
             else:
                 self._clear()
             self._remove_drafts()
+            self._left = self._by_start()
             with atomic_output(self._identity_file) as draft:
                 draft.write_text(json.dumps(identity, indent=1), encoding="utf-8")
             stopped = True
@@ -83,12 +95,14 @@ class PartialResults:
                 yield self
                 stopped = False
             finally:
-                if stopped and next(self.folder.glob("*.parquet"), None) is None:
+                if stopped and next(self.folder.glob(CHUNKS), None) is None:
                     self._identity_file.unlink(missing_ok=True)
                     shutil.rmtree(self.folder, ignore_errors=True)
 
     def check_free(self, *, resume: bool, overwrite: bool) -> None:
         """Raise `UnfinishedRunError` if an interrupted run left its folder, to be neither continued nor dropped."""
+        if self.folder.is_symlink():
+            raise InputError(f"{self.folder}: is a symbolic link, expected a folder of an unfinished run")
         if not self.folder.exists():
             return
         with self._locked():
@@ -126,23 +140,25 @@ class PartialResults:
                 raise ChangedRunError(f"{self.folder}: {had}", self.folder)
 
     def has(self, start: int) -> bool:
-        """Say whether the chunk that starts at this frame is finished; one that a power cut damaged is removed."""
-        path = self._path(start)
-        if not path.exists():
-            return False
-        if parquet.is_whole(path):
-            return True
-        path.unlink()
-        return False
+        """Say whether the chunk that starts at this frame is finished; one that is not as it was written is removed."""
+        for path in self._left.pop(start, ()):
+            if path == self._path(start, path):
+                self._whole[start] = path
+            else:
+                path.unlink()
+        return start in self._whole
 
     def keep(self, chunk: Chunk) -> None:
         """Keep a finished chunk."""
-        parquet.write(self._path(chunk.start), chunk.table)
+        draft = self.folder / NEW_CHUNK
+        parquet.write(draft, chunk.table, overwrite=True)
+        self._whole[chunk.start] = path = self._path(chunk.start, draft)
+        os.replace(draft, path)
 
     def tables(self, starts: Iterable[int]) -> Iterator[Localizations]:
         """Yield the chunks that start at these frames."""
         for start in starts:
-            yield parquet.read(self._path(start))
+            yield parquet.read(self._whole[start])
 
     def keep_last_frame(self, frame: Mapping[str, Any]) -> None:
         """Keep number and hash of the last frame that was detected of a movie that grows."""
@@ -173,12 +189,21 @@ class PartialResults:
         if os.name == "nt":  # where the lock cannot be deleted while it is held
             shutil.rmtree(self.folder, ignore_errors=True)
 
+    def _by_start(self) -> dict[int, list[Path]]:
+        found: dict[int, list[Path]] = {}
+        for path in self.folder.glob(CHUNKS):
+            if (start := re.match(r"frames-(\d{9,})-", path.name)) is not None:
+                found.setdefault(int(start[1]), []).append(path)
+        return found
+
     def _clear(self) -> None:
-        for file in (*self.folder.glob("*.parquet"), self._last_frame_file):
+        self._whole.clear()
+        for file in (*self.folder.glob(CHUNKS), self._last_frame_file):
             file.unlink(missing_ok=True)
 
     def _remove_drafts(self) -> None:
         """Remove what a run that was killed began to write."""
+        (self.folder / NEW_CHUNK).unlink(missing_ok=True)
         outputs = formats.format_for(self.output).outputs(self.output)
         for folder, names in ((self.folder, ["*"]), (self.output.parent, [glob.escape(file.name) for file in outputs])):
             for name in names:
@@ -193,5 +218,8 @@ class PartialResults:
     def _last_frame_file(self) -> Path:
         return self.folder / "last.json"
 
-    def _path(self, start: int) -> Path:
-        return self.folder / f"frames-{start:09d}.parquet"
+    def _path(self, start: int, content: Path) -> Path:
+        """Return the file for the chunk that starts at a frame and has the content of another file."""
+        with reading(content), content.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return self.folder / f"frames-{start:09d}-{digest[:16]}.parquet"

@@ -23,6 +23,7 @@ from napari_subpixel.localizations import Localizations, concat
 from napari_subpixel.runs.checkpoints import PartialResults
 from napari_subpixel.runs.outputs import Detected, Outputs
 from napari_subpixel.runs.quality_warnings import with_warnings
+from napari_subpixel.runs.unchanged import MovieState
 from napari_subpixel.stacks import Stack, check_finite
 
 #: Pieces of chunks that are detected or wait for it, for each that is detected at a time.
@@ -132,16 +133,19 @@ def detect_to_file(
     ------
     InputError
         If the output may not or cannot be written, its format needs a pixel size that is not known, what is there
-        to resume came from another movie or other settings, or another run is at work on it.
+        to resume came from another movie or other settings, another run is at work on it, or the movie was written to
+        in the meantime.
     """
     may_replace = check_output(output, resume=resume, overwrite=overwrite, stack=job.stack, camera=job.camera)
     outputs = Outputs(output, image, overwrite=may_replace)
     outputs.check(job)
+    state = MovieState(job.stack)
     with PartialResults(output).opened(job.identity, resume=resume, overwrite=overwrite) as results:
         with closing(detecting(job, starts=[s for s in job.starts if not results.has(s)])) as chunks:
             for chunk in chunks:
                 results.keep(chunk)
                 yield chunk
+        state.check_unchanged()
         detected = outputs.write(job, lambda first: results.tables(job.starts[first:]))
     results.remove()
     return detected

@@ -103,6 +103,26 @@ def test_an_old_file_is_replaced_as_a_whole(tmp_path):
     assert names(tmp_path) == ["table.csv"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other permissions")
+def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("old")
+    path.chmod(0o640)
+    written(path, half)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+@pytest.mark.skipif(os.name == "nt", reason="folders are not put on the disk there")
+def test_a_file_is_on_the_disk_before_it_is_in_place_and_its_name_afterwards(tmp_path, monkeypatch):
+    steps: list[str] = []
+    sync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda file: (steps.append(os.readlink(f"/proc/self/fd/{file}")), sync(file))[1])
+    monkeypatch.setattr(os, "replace", lambda *names: (steps.append("replace"), replace(*names))[1])
+    written(tmp_path / "table.csv", half)
+    draft, replaced, folder = steps
+    assert (Path(draft).name.endswith("-table.csv"), replaced, folder) == (True, "replace", str(tmp_path))
+
+
 @pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt, InputError, GeneratorExit])
 def test_an_error_leaves_nothing(error, tmp_path):
     with pytest.raises(error):

@@ -121,6 +121,22 @@ def test_an_error_of_the_machine_names_the_movie(error, words):
     assert str(batch._naming_movie(Path("m.tif"), error)) == words
 
 
+def test_an_error_of_the_program_in_one_movie_leaves_the_others(detector, frames, tmp_path, monkeypatch, caplog):
+    detect = Detector.detect
+
+    def broken_at_first(*arguments, **settings):
+        monkeypatch.setattr(Detector, "detect", detect)
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(Detector, "detect", broken_at_first)
+    movies = [write_tiff(tmp_path / f"{name}.tif", frames) for name in "ab"]
+    with caplog.at_level("DEBUG", "napari_subpixel"):
+        bad, good = outcomes(detect_batch(pair_outputs(movies, tmp_path), detector, DetectionOptions(CAMERA)))
+    assert str(bad.error) == f"{movies[0]}: unexpected KeyError: 'a bug'"
+    assert "broken_at_first" in caplog.text
+    assert good.error is None
+
+
 def test_an_error_of_the_program_is_not_swallowed(detector, frames, tmp_path, monkeypatch, closed):
     def broken(*_args, **_settings):
         raise RuntimeError("a bug")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -150,14 +151,75 @@ def test_chunks_of_another_length_are_not_mixed_in(movie, detector, tmp_path):
             next(detect_to_file(replace(job, chunk_pixels=2 * CHUNK_PIXELS), tmp_path / "out.parquet", resume=True))
 
 
-def test_a_chunk_that_a_power_cut_damaged_is_detected_again(movie, detector, tmp_path):
+def cut_off(folder: Path) -> Path:
+    (chunk,) = folder.glob("frames-000000004-*.parquet")
+    chunk.write_bytes(b"")
+    return chunk
+
+
+def with_another_bit(folder: Path) -> Path:
+    (chunk,) = folder.glob("frames-000000004-*.parquet")
+    content = bytearray(chunk.read_bytes())
+    content[len(content) // 4] ^= 1
+    chunk.write_bytes(content)
+    return chunk
+
+
+def copied_over(folder: Path) -> Path:
+    (chunk,), (other,) = folder.glob("frames-000000004-*.parquet"), folder.glob("frames-000000008-*.parquet")
+    chunk.write_bytes(other.read_bytes())
+    return chunk
+
+
+@pytest.mark.parametrize("damaged", [cut_off, with_another_bit, copied_over])
+def test_a_damaged_chunk_is_detected_again(movie, detector, tmp_path, damaged):
     with open_stack(movie) as stack:
         job = replace(job_of(stack, detector), chunk_pixels=CHUNK_PIXELS)
         run = detect_to_file(job, tmp_path / "out.parquet")
         next(run), next(run), next(run)
         run.close()
-        (tmp_path / "out.parquet.partial" / "frames-000000004.parquet").write_bytes(b"")
+        chunk = damaged(tmp_path / "out.parquet.partial")
         assert next(detect_to_file(job, tmp_path / "out.parquet", resume=True)).start == 4
+        assert len(list(chunk.parent.glob("frames-000000004-*.parquet"))) == 1
+
+
+def test_a_movie_that_is_written_to_during_its_run_fails(movie, detector, tmp_path):
+    own = tmp_path / "movie.tif"
+    own.write_bytes(movie.read_bytes())
+    with open_stack(own) as stack:
+        run = detect_to_file(replace(job_of(stack, detector), chunk_pixels=CHUNK_PIXELS), tmp_path / "out.parquet")
+        next(run)
+        with own.open("r+b") as file:
+            file.seek(-1000, os.SEEK_END)
+            file.write(bytes(500))
+        with pytest.raises(InputError, match=r"movie\.tif: was written to while it was detected"):
+            list(run)
+    assert not (tmp_path / "out.parquet").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="an open file cannot be replaced")
+def test_a_movie_that_another_is_renamed_over_is_read_to_its_end(movie, detector, tmp_path):
+    own, other = tmp_path / "movie.tif", tmp_path / "other.tif"
+    own.write_bytes(movie.read_bytes())
+    other.write_bytes(movie.read_bytes()[:-1000])
+    with open_stack(own) as stack:
+        run = detect_to_file(replace(job_of(stack, detector), chunk_pixels=CHUNK_PIXELS), tmp_path / "out.parquet")
+        next(run)
+        other.replace(own)
+        list(run)
+    assert (tmp_path / "out.parquet").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="symbolic links need a privilege")
+@pytest.mark.parametrize("again", [{"resume": True}, {"overwrite": True}])
+def test_partial_results_behind_a_link_are_refused_and_left_alone(movie, detector, tmp_path, again):
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "frames-000000000-ab.parquet").write_text("not ours")
+    (tmp_path / "out.parquet.partial").symlink_to(foreign)
+    with open_stack(movie) as stack, pytest.raises(InputError, match="is a symbolic link"):
+        next(detect_to_file(job_of(stack, detector), tmp_path / "out.parquet", **again))
+    assert [file.name for file in foreign.iterdir()] == ["frames-000000000-ab.parquet"]
 
 
 def test_partial_results_that_another_run_uses_are_not_removed(movie, detector, tmp_path):
