@@ -26,7 +26,9 @@ blinks            rows of consecutive frames merged into events
 knots             the knots of a curve, and priors of its stiffness
 smoothing         stiffness chosen on held-out molecules
 jumps             where a curve jumps
-fiducials         points in every frame, and their curve
+fiducials         points in most frames, found or picked, and followed
+fiducial_curve    the curve of drift that they give
+trends            the smooth course of a noisy series, with an error
 beads             rows of beads, which are no molecules
 linking           rows of one molecule become one
 link_statistics   what rows show of their molecules before they are linked

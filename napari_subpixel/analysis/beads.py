@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_subpixel.analysis.fiducials import MIN_RADIUS_NM, RADIUS_SIGMAS, find_fiducials
+from napari_subpixel.analysis.fiducials import MIN_RADIUS_NM, RADIUS_SIGMAS, find_fiducials, stays
 from napari_subpixel.coordinates import PixelSize, pixel_length, yx_to_nm, yx_to_px
 from napari_subpixel.localizations import Localizations
 
@@ -21,12 +21,8 @@ N_PARTS = 10
 FRAMES_OF_PART = 50
 #: How far a bead may move from one part of the movie to the next, in radii.
 STEP_RADII = 2.0
-#: Median distance of a bead's rows in subsequent frames, in radii: those of a structure are as far apart as it is wide.
-MAX_SCATTER_RADII = 0.4
 #: Rows a frame within the radius, at most: a bright bead may be detected several times.
 MAX_ROWS_PER_FRAME = 3.0
-#: Rows between one and two radii away, as a part of those within one: around a bead there are few.
-MAX_AROUND = 0.5
 #: Beads whose places are named.
 MAX_NAMED = 3
 
@@ -123,19 +119,10 @@ def _tracks(
         for fiducial in find_fiducials(frame[rows], place[rows], radius_nm, MOST_FRAMES, MAX_ROWS_PER_FRAME):
             centre = np.median(place[rows][fiducial.rows], axis=0)
             distance = np.hypot(*(place[rows] - centre).T)
-            if _is_point(place[rows][fiducial.rows], distance, radius_nm):
+            if stays(place[rows], fiducial.rows, radius_nm):
                 points.append(rows[distance <= radius_nm])
         _join(joined, points, place, STEP_RADII * radius_nm)
     return [np.concatenate(track) for track in joined]
-
-
-def _is_point(own: NDArray[np.float64], distance: NDArray[np.float64], radius_nm: float) -> bool:
-    """Say whether rows are at one point and not on a structure that goes on around it."""
-    steps = np.hypot(*np.diff(own, axis=0).T)
-    inside, around = (distance <= radius_nm).sum(), (distance <= 2 * radius_nm).sum()
-    return bool(
-        len(steps) and np.median(steps) <= MAX_SCATTER_RADII * radius_nm and around - inside <= MAX_AROUND * inside
-    )
 
 
 def _join(

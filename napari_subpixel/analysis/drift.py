@@ -16,14 +16,18 @@ from napari_subpixel.analysis.blinks import Events, linked_scatter, merge_blinks
 from napari_subpixel.analysis.climbing import Fit, refined
 from napari_subpixel.analysis.curve_fitting import MAX_KNOTS, best_fit, disagreement, mean_variance
 from napari_subpixel.analysis.drift_curve import DriftCurve, is_corrected
+from napari_subpixel.analysis.fiducial_curve import FiducialCurve, fiducial_curve
 from napari_subpixel.analysis.fiducials import (
+    FEWEST_COMMON,
     MIN_FRAMES,
     MIN_RADIUS_NM,
     RADIUS_SIGMAS,
     Fiducial,
-    fiducial_curve,
-    find_fiducials,
+    connected,
+    followed,
+    found_fiducials,
     pick_fiducial,
+    tracks_of,
 )
 from napari_subpixel.analysis.knots import Knots, Stiffness
 from napari_subpixel.analysis.rough_drift import RoughDrift, rough_drift
@@ -107,7 +111,7 @@ def estimate_drift(
     localizations : Localizations
         With a pixel size; with uncertainties where they were measured.
     fiducials : bool or array_like of float, shape (M, 2)
-        True follows the points that are in nearly every frame; positions, y and x in pixels, those near them, wherever
+        True follows the points that are in most frames; positions, y and x in pixels, those near them, wherever
         they were in any frame.
     seed : int
         Of the random splits of the molecules.
@@ -129,7 +133,7 @@ def estimate_drift(
         If there are no rows, or they are all in one frame or at one place.
     """
     _check_not_corrected(localizations, "molecules" if fiducials is False else "fiducials")
-    rows = _rows_of(localizations)
+    rows = _rows_of(localizations, of_molecules=fiducials is False)
     n_frames = max(localizations.n_frames or 0, int(rows.frame.max()) + 1)
     size = localizations.known_pixel_size_nm()
     picks = None if isinstance(fiducials, bool) else yx_to_nm(checked_picks(fiducials), size)
@@ -242,7 +246,7 @@ def _by_fiducials(
         place = place - rough.at(rows.frame.astype(np.float64))
     radius = max(RADIUS_SIGMAS * float(np.median(rows.deviation)), MIN_RADIUS_NM)
     if picks is None:
-        found = find_fiducials(rows.frame, place, radius)
+        found = found_fiducials(rows.frame, place, radius)
         if not found:
             raise TooFewMoleculesError(f"there is no fiducial: no point alone in {MIN_FRAMES:.0%} of the frames")
     else:
@@ -251,13 +255,43 @@ def _by_fiducials(
         for pick, fiducial in zip(picks, found, strict=True):
             _check_picked(fiducial, pick, size_nm, reach)
     yield "best curve"
-    followed = np.concatenate([fiducial.rows for fiducial in found])
-    knots = _knots(rows.frame[followed], len(followed))
-    curve = fiducial_curve(found, rows.frame, rows.place, rows.deviation, knots)
-    places = [yx_to_px(np.median(rows.place[fiducial.rows, :2], axis=0), size_nm) for fiducial in found]
+    found = followed(found, rows.frame, rows.place, rows.deviation, radius, n_frames)
+    places = [_place_px(rows, fiducial, size_nm) for fiducial in found]
     warnings = _of_picks(found, places, rows.frame) if picks is not None else ()
-    by_frame = _by_frame(curve, knots, n_frames, rows, "fiducials", warnings)
-    return replace(by_frame, fiducials=tuple((float(y), float(x)) for y, x in places))
+    used = connected(found, rows.frame)
+    left_out = [place for place, is_used in zip(places, used, strict=True) if not is_used]
+    found = [fiducial for fiducial, is_used in zip(found, used, strict=True) if is_used]
+    places = [place for place, is_used in zip(places, used, strict=True) if is_used]
+    tracks = tracks_of(found, rows.frame, rows.place, rows.deviation)
+    curve = fiducial_curve(tracks, n_frames)
+    there = np.unique(tracks.frame)
+    stretches = known_stretches(int(there[0]), int(there[-1]), empty_stretches(there, len(there), 1.0))
+    by_frame = _reported(curve.values, curve.error, curve.jumps, stretches, rows, "fiducials")
+    said = (*warnings, *_of_fiducials(curve, found, left_out), *by_frame.warnings)
+    return replace(by_frame, fiducials=tuple(places), warnings=said)
+
+
+def _place_px(rows: _Rows, fiducial: Fiducial, size_nm: PixelSize) -> tuple[float, float]:
+    y, x = yx_to_px(np.median(rows.place[fiducial.rows, :2], axis=0), size_nm).tolist()
+    return y, x
+
+
+def _of_fiducials(
+    curve: FiducialCurve, followed: list[Fiducial], left_out: list[tuple[float, float]]
+) -> Generator[str, None, None]:
+    """Yield warnings of a curve from fiducials."""
+    for y, x in left_out:
+        yield (
+            f"the fiducial at y {y:.4g}, x {x:.4g} px is left out: it has fewer than {FEWEST_COMMON} frames in common "
+            "with the others"
+        )
+    if not 1 / NOT_BELIEVED <= curve.scatter <= NOT_BELIEVED:
+        yield (
+            f"the fiducials scatter by {curve.scatter:.2g} times what their uncertainties say: the curve goes by their "
+            "scatter"
+        )
+    if len(followed) == 1:
+        yield "there is one fiducial only: what it moves by itself counts as drift, and is not in the error"
 
 
 def _check_picked(fiducial: Fiducial, pick: NDArray[np.float64], size_nm: PixelSize, reach: float) -> None:
@@ -270,7 +304,7 @@ def _check_picked(fiducial: Fiducial, pick: NDArray[np.float64], size_nm: PixelS
         raise TooFewMoleculesError(f"there {few} {where}: no fiducial")
 
 
-def _of_picks(found: list[Fiducial], places: list[NDArray[np.float64]], frame: NDArray[np.int64]) -> tuple[str, ...]:
+def _of_picks(found: list[Fiducial], places: list[tuple[float, float]], frame: NDArray[np.int64]) -> tuple[str, ...]:
     """Return warnings of picks that are there in few frames."""
     n_frames = int(np.ptp(frame)) + 1
     shares = [(len(fiducial.rows) / n_frames, *place) for fiducial, place in zip(found, places, strict=True)]
@@ -281,8 +315,11 @@ def _of_picks(found: list[Fiducial], places: list[NDArray[np.float64]], frame: N
     )
 
 
-def _rows_of(localizations: Localizations) -> _Rows:
-    """Return the rows in nm, with uncertainties that are there, measured or assumed."""
+def _rows_of(localizations: Localizations, *, of_molecules: bool) -> _Rows:
+    """Return the rows in nm, with uncertainties that are there, measured or assumed.
+
+    Fiducials keep the rows that are uncertain, and their own scatter says how far the uncertainties are right.
+    """
     y, x = (float(along[0]) if len(along) else 0.0 for along in (localizations.y, localizations.x))
     localizations, size = localizations.on_square_pixels()
     if not len(localizations):
@@ -292,8 +329,8 @@ def _rows_of(localizations: Localizations) -> _Rows:
         raise InputError(f"all {len(frame):,} rows are in frame {frame[0]}: drift needs several frames")
     if not np.ptp(place, axis=0).any():
         raise InputError(f"all {len(frame):,} rows are at one place, y {y:g}, x {x:g} px")
-    deviation, warnings = _deviation(localizations, frame, place, size)
-    keep = (deviation <= LEAST_CERTAIN * np.median(deviation)).all(axis=1)
+    deviation, warnings = _deviation(localizations, frame, place, size, of_molecules)
+    keep = (deviation <= LEAST_CERTAIN * np.median(deviation)).all(axis=1) | (not of_molecules)
     frame, place, deviation = frame[keep], place[keep], deviation[keep]
     if "z_nm" in localizations and _varies(z := localizations["z_nm"][keep].astype(np.float64)):
         scatter = linked_scatter(frame, place, deviation, z)
@@ -308,7 +345,11 @@ def _varies(values: NDArray[np.float64]) -> bool:
 
 
 def _deviation(
-    localizations: Localizations, frame: NDArray[np.int64], place: NDArray[np.float64], size: float
+    localizations: Localizations,
+    frame: NDArray[np.int64],
+    place: NDArray[np.float64],
+    size: float,
+    of_molecules: bool,
 ) -> tuple[NDArray[np.float64], tuple[str, ...]]:
     """Return the standard deviations of all rows in y and x, nm, and what had to be assumed."""
     names = [n for n in ("y_uncertainty", "x_uncertainty") if n in localizations]
@@ -329,6 +370,8 @@ def _deviation(
     warnings = []
     if not good.all():
         warnings.append(f"{int((~good).sum()):,} rows have no uncertainty and count as the median one, {median:.3g} nm")
+    if not of_molecules:
+        return deviation, tuple(warnings)
     certain = np.minimum(deviation, LEAST_CERTAIN * median)
     scatter = scatter_over_uncertainty(frame, place, certain, max(size / median, 2 * SCATTER_SIGMAS))
     if scatter is not None and scatter > NOT_BELIEVED:
@@ -356,9 +399,7 @@ def _start(events: Events, rough: RoughDrift, knots: Knots) -> tuple[Fit, Stiffn
     return Fit(events, weight, knots, curve, width, gap), stiffness
 
 
-def _by_frame(
-    curve: Curve, knots: Knots, n_frames: int, rows: _Rows, method: str, warnings_of: tuple[str, ...] = ()
-) -> DriftCurve:
+def _by_frame(curve: Curve, knots: Knots, n_frames: int, rows: _Rows, method: str) -> DriftCurve:
     """Return a curve in nm by frame, with what is to be said of it."""
     nodes = knots.nodes(np.arange(n_frames, dtype=np.float64))
     values = nodes.curve(curve.values)
@@ -373,8 +414,21 @@ def _by_frame(
     known = where_known(stretches, n_frames)
     wander = np.where(known, curve.wander * width * nodes.share * (1 - nodes.share), 0.0)
     error = np.sqrt(variance + wander[:, None] + unmeasured_variance(values, stretches))
+    return _reported(values, error, jumps, stretches, rows, method)
+
+
+def _reported(
+    values: NDArray[np.float64],
+    error: NDArray[np.float64],
+    jumps: tuple[int, ...],
+    stretches: tuple[Stretch, ...],
+    rows: _Rows,
+    method: str,
+) -> DriftCurve:
+    """Return a curve that is known by frame, with what is to be said of it."""
+    known = where_known(stretches, len(values))
     rms, median = float(np.sqrt((error[known, :2] ** 2).mean())), float(np.median(rows.deviation))
-    warnings = [*rows.warnings, *warnings_of]
+    warnings = [*rows.warnings]
     if rms > WORTH_WARNING * median:
         warnings.append(f"the curve is known to {rms:.3g} nm only, and the localizations to {median:.3g} nm")
     values = values - values[0]

@@ -1,4 +1,4 @@
-"""Fiducials, points that are there in nearly every frame: found or picked, and the curve of drift that they give."""
+"""Fiducials, points that are there in most frames: found or picked, and followed."""
 
 from __future__ import annotations
 
@@ -7,21 +7,26 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_subpixel.analysis.knots import Knots
-from napari_subpixel.analysis.smoothing import Curve, Quadratic, averaged, candidates, held_out_gains
+from napari_subpixel.analysis.fiducial_curve import Tracks, common_trace
 
 #: Part of the frames that a fiducial is in at least.
-MIN_FRAMES = 0.8
+MIN_FRAMES = 0.5
+#: Median distance of a point's rows in subsequent frames, in radii: those of a structure are farther apart.
+MAX_SCATTER_RADII = 0.4
+#: Rows between one and two radii from a point, as a part of those within one: around one there are few.
+MAX_AROUND = 0.5
+#: Radii that are tried until there is a fiducial, in those that the uncertainties allow: drift that is left is wider.
+WIDENED = (1.0, 2.0, 4.0)
 #: Most rows a frame near a fiducial: more are a structure.
 MAX_ROWS_PER_FRAME = 1.5
 #: How far a fiducial's rows are from it at most, in median standard deviations of the rows.
 RADIUS_SIGMAS = 8.0
 #: The same, nm, at least.
 MIN_RADIUS_NM = 60.0
-#: Rows this many standard deviations off the others are left out.
-OUTLIER_SIGMAS = 5.0
-#: Rounds in which the places of the fiducials and their common curve are found in turn.
-N_ROUNDS = 30
+#: Rounds in which the rows of fiducials are found by their own motion.
+FOLLOWING_ROUNDS = 2
+#: Frames that a fiducial has in common with others, at least.
+FEWEST_COMMON = 10
 #: Part of a fiducial's frames in the cell that has the most of them, at least: where four cells meet it is a quarter.
 LEAST_OF_CELL = 0.125
 #: Rows near a pick that are tried as its middle.
@@ -50,7 +55,7 @@ def find_fiducials(
     part: float = MIN_FRAMES,
     most_rows: float = MAX_ROWS_PER_FRAME,
 ) -> list[Fiducial]:
-    """Return the points that are in nearly every frame, alone within a radius.
+    """Return the points that are in most frames, alone within a radius.
 
     Parameters
     ----------
@@ -153,17 +158,17 @@ def rows_near(
     return Fiducial(order[np.diff(frame[order], prepend=-1) > 0])
 
 
-def fiducial_curve(
+def followed(
     fiducials: list[Fiducial],
     frame: NDArray[np.int64],
     place: NDArray[np.float64],
     deviation: NDArray[np.float64],
-    knots: Knots,
-) -> Curve:
-    """Return the common curve of fiducials, each frame weighted by uncertainties, smoothed as far as they bear.
+    radius_nm: float,
+    n_frames: int,
+) -> list[Fiducial]:
+    """Return fiducials with the rows near them once their own motion is subtracted.
 
-    How stiff it is is chosen on fiducials that it was not fitted to; of a single one, on every other frame. Its errors
-    allow for fiducials that move by themselves.
+    What is subtracted at first follows slow drift only: rows are lost where it is fast.
 
     Parameters
     ----------
@@ -171,90 +176,83 @@ def fiducial_curve(
         At least one.
     frame : ndarray of int64, shape (N,)
     place, deviation : ndarray of float64, shapes (N, D)
-        Positions and their standard deviations, nm.
-    knots : Knots
+        Positions with drift and their standard deviations, nm.
+    radius_nm : float
+        How far a fiducial's rows are from it at most.
+    n_frames : int
+        Frames of the movie.
     """
-    number = np.concatenate([np.full(len(f.rows), k) for k, f in enumerate(fiducials)])
-    rows = np.concatenate([f.rows for f in fiducials])
-    unit = np.median(deviation[rows], axis=0)
-    time, place = frame[rows] - frame[rows].min(), place[rows] / unit
-    weight = 1.0 / ((deviation[rows] / unit) ** 2).mean(axis=1)
-    trace, own, inlier = _in_turn(number, time, place, weight)
-    number, time, place, weight = number[inlier], time[inlier], place[inlier], weight[inlier]
-    free = place - own[number]
-    weight = weight / _excess(number, time, free, trace, weight, len(knots))
-    first = float(frame[rows].min())
-    side = number % 2 if len(fiducials) > 1 else time % 2
-    halves = [_quadratic(time + first, free, weight, knots, side == s) for s in (0, 1)]
-    tried, gauge = candidates(knots), knots.gauge
-    gains = held_out_gains([(halves[0], halves[1]), (halves[1], halves[0])], knots, gauge, tried)
-    curve, _ = averaged(_quadratic(time + first, free, weight, knots), knots, gauge, tried, gains)
-    return curve.times(unit)
+    for _ in range(FOLLOWING_ROUNDS):
+        trace = common_trace(tracks_of(fiducials, frame, place, deviation), n_frames)
+        free = place - trace[frame]
+        fiducials = [
+            rows_near(frame, free, np.median(free[fiducial.rows, :2], axis=0), radius_nm) for fiducial in fiducials
+        ]
+    return fiducials
+
+
+def tracks_of(
+    fiducials: list[Fiducial],
+    frame: NDArray[np.int64],
+    place: NDArray[np.float64],
+    deviation: NDArray[np.float64],
+) -> Tracks:
+    """Return the rows of fiducials, one after the other."""
+    number = np.concatenate([np.full(len(fiducial.rows), k) for k, fiducial in enumerate(fiducials)])
+    rows = np.concatenate([fiducial.rows for fiducial in fiducials])
+    return Tracks(number, frame[rows], place[rows], deviation[rows])
+
+
+def connected(fiducials: list[Fiducial], frame: NDArray[np.int64]) -> list[bool]:
+    """Say of each fiducial whether it shares frames with the others, from the one with the most rows on.
+
+    How far others are from it is not known otherwise.
+    """
+    if len(fiducials) == 1:
+        return [True]
+    order = np.argsort([-len(fiducial.rows) for fiducial in fiducials], kind="stable").tolist()
+    used = {order[0]}
+    frames = set(frame[fiducials[order[0]].rows].tolist())
+    grown = True
+    while grown:
+        grown = False
+        for k in order:
+            own = set(frame[fiducials[k].rows].tolist())
+            if k not in used and len(own & frames) >= FEWEST_COMMON:
+                used.add(k)
+                frames |= own
+                grown = True
+    return [k in used for k in range(len(fiducials))]
+
+
+def found_fiducials(frame: NDArray[np.int64], place: NDArray[np.float64], radius_nm: float) -> list[Fiducial]:
+    """Return the points that stay in most frames, apart from anything else; none where there are none.
+
+    Parameters
+    ----------
+    frame : ndarray of int64, shape (N,)
+    place : ndarray of float64, shape (N, D)
+        Positions without drift as far as it is known, nm.
+    radius_nm : float
+        How far a fiducial's rows are from it at most, where no drift is left.
+    """
+    for widened in WIDENED:
+        found = find_fiducials(frame, place, widened * radius_nm)
+        found = [fiducial for fiducial in found if stays(place, fiducial.rows, widened * radius_nm)]
+        if found:
+            return found
+    return []
+
+
+def stays(place: NDArray[np.float64], rows: NDArray[np.int64], radius_nm: float) -> bool:
+    """Say whether rows of subsequent frames are at one point, and not on a structure that goes on around it."""
+    steps = np.hypot(*np.diff(place[rows, :2], axis=0).T)
+    distance = np.hypot(*(place[:, :2] - np.median(place[rows, :2], axis=0)).T)
+    inside, around = (distance <= radius_nm).sum(), (distance <= 2 * radius_nm).sum()
+    return bool(
+        len(steps) and np.median(steps) <= MAX_SCATTER_RADII * radius_nm and around - inside <= MAX_AROUND * inside
+    )
 
 
 def _is_alone(place: NDArray[np.float64], centre: NDArray[np.float64], radius_nm: float, most: float) -> bool:
     return bool((np.hypot(*(place[:, :2] - centre).T) <= radius_nm).sum() <= most)
-
-
-def _in_turn(
-    number: NDArray[np.int64], time: NDArray[np.int64], place: NDArray[np.float64], weight: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-    """Return the mean trace by frame, each fiducial's place, and which rows are no outliers."""
-    n, n_times = int(number.max()) + 1, int(time.max()) + 1
-    inlier = np.ones(len(time), bool)
-    own = np.stack([np.median(place[number == k], axis=0) for k in range(n)])
-    trace = np.zeros((n_times, place.shape[1]))
-    for _ in range(N_ROUNDS):
-        w = np.where(inlier, weight, 0.0)
-        total = np.maximum(np.bincount(time, w, n_times), 1e-300)
-        trace = np.stack([np.bincount(time, w * p, n_times) for p in (place - own[number]).T], axis=1) / total[:, None]
-        sums = np.maximum(np.bincount(number, w, n), 1e-300)
-        own = np.stack([np.bincount(number, w * p, n) for p in (place - trace[time]).T], axis=1) / sums[:, None]
-        off = np.sqrt(weight * ((place - own[number] - trace[time]) ** 2).mean(axis=1))
-        inlier = off <= OUTLIER_SIGMAS * max(1.4826 * float(np.median(off)), 1.0)
-    return trace, own, inlier
-
-
-def _excess(
-    number: NDArray[np.int64],
-    time: NDArray[np.int64],
-    free: NDArray[np.float64],
-    trace: NDArray[np.float64],
-    weight: NDArray[np.float64],
-    n: int,
-) -> float:
-    """Return by how much the means of fiducials in parts of the movie scatter more than their variances say.
-
-    Of a single one, by how much its rows do from frame to frame.
-    """
-    n_fiducials = int(number.max()) + 1
-    if n_fiducials < 2:
-        variance = 1.0 / weight[1:] + 1.0 / weight[:-1]
-        return max(1.0, float((np.diff(free, axis=0) ** 2 / variance[:, None]).mean())) if len(time) > 1 else 1.0
-    part = number * n + time * n // (int(time.max()) + 1)
-    total = np.bincount(part, weight)
-    there = total > 0
-    off = free - trace[time]
-    means = np.stack([np.bincount(part, weight * o)[there] for o in off.T], axis=1) / total[there, None]
-    return max(1.0, float((total[there, None] * means**2).mean()) / (1 - 1 / n_fiducials))
-
-
-def _quadratic(
-    time: NDArray[np.float64],
-    place: NDArray[np.float64],
-    weight: NDArray[np.float64],
-    knots: Knots,
-    rows: NDArray[np.bool_] | None = None,
-) -> Quadratic:
-    """Return the log likelihood of a curve near 0."""
-    if rows is not None:
-        time, place, weight = time[rows], place[rows], weight[rows]
-    nodes = knots.nodes(time)
-    matrix = np.zeros((nodes.n, nodes.n))
-    w, k, share = weight, nodes.before, nodes.share
-    np.add.at(matrix, (k, k), w * (1 - share) ** 2)
-    np.add.at(matrix, (k + 1, k + 1), w * share**2)
-    np.add.at(matrix, (k, k + 1), w * share * (1 - share))
-    np.add.at(matrix, (k + 1, k), w * share * (1 - share))
-    values = np.zeros((nodes.n, place.shape[1]))
-    return Quadratic(values, nodes.project(w[:, None] * place), matrix)

@@ -34,7 +34,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--fiducials",
         action="store_true",
-        help="follow fiducials, points in nearly every frame, instead of the molecules",
+        help="follow fiducials, points in most frames, instead of the molecules",
     )
     parser.add_argument(
         "--fiducial-at",

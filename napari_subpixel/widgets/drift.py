@@ -105,7 +105,7 @@ class CorrectDrift(TablePanel):
             label="From",
             choices=[MOLECULES, FOUND, PICKED],
             tooltip=f"{MOLECULES}: how their appearances overlap over the movie\n"
-            f"{FOUND}: points that are there in nearly every frame\n"
+            f"{FOUND}: points that are there in most frames\n"
             f"{PICKED}: those near the points or shapes of another layer",
         )
         self.picks = self.layer_choice(

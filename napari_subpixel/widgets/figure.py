@@ -103,7 +103,7 @@ class MakeFigure(Panel):
         )
         self.fiducials = CheckBox(
             text="Drift from fiducials",
-            tooltip="Correct drift by points that are in nearly every frame, not by molecules",
+            tooltip="Correct drift by points that are in most frames, not by molecules",
         )
         self.form = ModelForm(self, threshold_tip="Minimum probability of the molecules of the figure")
         rows = (self.folder, ("Keep", self.keep), self.fiducials)
