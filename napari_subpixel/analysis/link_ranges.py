@@ -6,13 +6,14 @@ suffice for them no longer to depend on where it began: nearly all, not by proof
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_subpixel._util.compiled import on_all_processors
+from napari_subpixel._util.compiled import each_on_all_processors
 from napari_subpixel.analysis.link_kernels import link_rows, most_rows, renumber
 from napari_subpixel.analysis.link_statistics import grid_shape
 
@@ -38,8 +39,8 @@ class _Range:
 def link_in_ranges(
     frame: NDArray[np.int64], y: Any, x: Any, vy: Any, vx: Any, log_odds: NDArray[np.float64], density: tuple[Any, ...],
     widest: float, group: NDArray[np.int32],
-) -> int:  # fmt: skip
-    """Assign rows to molecules, and return how many molecules there are.
+) -> Generator[None, None, int]:  # fmt: skip
+    """Assign rows to molecules, and return how many molecules there are; yields after each range.
 
     Each range is linked by itself, together with some frames before it. Where a molecule of these frames goes on in the
     range, it is the molecule that its last row there belongs to in the range before.
@@ -73,7 +74,7 @@ def link_in_ranges(
         columns = [column[rows] for column in (frame, y, x, vy, vx)]
         found[k] = link_rows(*columns, log_odds, *density, *search, at.start - at.before, group[at.start : at.stop])
 
-    on_all_processors(one, range(len(ranges)))
+    yield from each_on_all_processors(one, range(len(ranges)))
     n_molecules = 0
     for at, (n_here, last_before) in zip(ranges, found, strict=True):
         known = np.full(n_here, -1, np.int32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_subpixel import __version__
 from napari_subpixel._util import records
+from napari_subpixel._util.generators import stepwise, under_name
 from napari_subpixel.analysis.link_kernels import count_rows
 from napari_subpixel.analysis.link_ranges import link_in_ranges
 from napari_subpixel.analysis.link_statistics import Statistics, one_uncertainty, statistics
@@ -90,8 +92,13 @@ class Linked:
         }
 
 
-def link(table: Localizations, *, max_dark_frames: int | None = None, max_distance_nm: float | None = None) -> Linked:
+@stepwise
+def link(
+    table: Localizations, *, max_dark_frames: int | None = None, max_distance_nm: float | None = None
+) -> Generator[str, None, Linked]:
     """Link the rows of each molecule, and merge them.
+
+    `link.steps` yields the name of each step before it begins, and again wherever it can be ended.
 
     A row continues a molecule where that is likelier than that another molecule begins there: the distance from the
     molecule's mean position in standard deviations of both, and the odds that a molecule appears again after so many
@@ -142,9 +149,14 @@ def link(table: Localizations, *, max_dark_frames: int | None = None, max_distan
         for gathered in (frame, y, x):
             gathered.setflags(write=False)
     spread = _Spread.of(places, order, frame, y, x, widest_px)
+    yield "statistics"
     found = statistics(frame, y, x, spread.vy, spread.vx, max_dark_frames=dark) if len(table) else _nothing(dark)
     group = np.zeros(len(table), np.int32)
-    n_molecules = _linked(frame, y, x, spread, found, widest_px, group) if len(table) else 0
+    yield "linking"
+    n_molecules = 0
+    if len(table):
+        n_molecules = yield from under_name("linking", _linked(frame, y, x, spread, found, widest_px, group))
+    yield "molecules"
     if order is not None:
         unsorted = np.empty_like(group)
         unsorted[order] = group
@@ -226,8 +238,8 @@ class _Spread:
 
 def _linked(
     frame: Any, y: Any, x: Any, spread: _Spread, found: Statistics, widest_px: float | None, group: NDArray[np.int32]
-) -> int:
-    """Fill in the group of each row, in the order of frames, and return how many there are."""
+) -> Generator[None, None, int]:
+    """Fill in the group of each row, in the order of frames, and return how many there are; yields now and then."""
     vy, vx = spread.vy, spread.vx
     for variance in (vy, vx):  # in place: there may be many rows
         variance *= np.float32(found.uncertainty_factor**2)
@@ -237,7 +249,7 @@ def _linked(
     widest = widest if widest_px is None else min(widest, widest_px)
     density = _density(frame, y, x, sigma, float(1 - found.again[0]))
     log_odds = np.log(found.again / (1 - found.again))
-    return link_in_ranges(frame, y, x, vy, vx, log_odds, density, widest, group)
+    return (yield from link_in_ranges(frame, y, x, vy, vx, log_odds, density, widest, group))
 
 
 def _density(

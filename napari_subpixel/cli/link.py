@@ -79,11 +79,10 @@ def run(arguments: argparse.Namespace) -> int:
         write_times(arguments.times, times)
     if arguments.plot:
         plot_times(arguments.plot, times, overwrite=arguments.overwrite)
-    n, mean = len(linked.molecules), float(times.on_frames.mean()) if len(times.on_frames) else float("nan")
-    say(
-        f"{output}: {counted(len(table), 'row')} of {counted(n, 'molecule')}, on for {mean:.2f} frames on average, "
-        f"up to {counted(linked.max_dark_frames, 'dark frame')} bridged"
-    )
+    on = f", on for {times.on_frames.mean():.2f} frames on average" if len(times.on_frames) else ""
+    dark = linked.max_dark_frames
+    bridged = f"up to {counted(dark, 'dark frame')} bridged" if dark else "no dark frames bridged"
+    say(f"{output}: {counted(len(table), 'row')} of {counted(len(linked.molecules), 'molecule')}{on}, {bridged}")
     if arguments.json:
         print_json({"table": str(output), **linked.to_dict(), **times.to_dict()})
     return 0

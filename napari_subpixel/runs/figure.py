@@ -167,7 +167,7 @@ def figure(
     found += measured.warnings
     _note_resolution(measured, steps, skipped)
     yield "linking"
-    linked = _linked(kept, steps, skipped, found)
+    linked = yield from _linked(kept, steps, skipped, found)
     yield "image"
     image = image_of(kept, steps, skipped)
     settings = {**kept.provenance, "pixel_size_nm": kept.pixel_size_nm}
@@ -233,12 +233,14 @@ def _note_resolution(measured: Resolution, steps: dict[str, str], skipped: dict[
         skipped["resolution"] = "; ".join(measured.warnings) or "nothing to measure"
 
 
-def _linked(table: Localizations, steps: dict[str, str], skipped: dict[str, str], found: list[str]) -> Linked | None:
+def _linked(
+    table: Localizations, steps: dict[str, str], skipped: dict[str, str], found: list[str]
+) -> Generator[str, None, Linked | None]:
     if not len(table):
         skipped["linking"] = "no rows"
         return None
     try:
-        linked = link(table)
+        linked = yield from under_name("linking", link.steps(table))
     except InputError as error:
         skipped["linking"] = str(error)
         return None

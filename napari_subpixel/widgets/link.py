@@ -187,9 +187,8 @@ def _linked(
 ) -> Generator[str | None, None, Molecules]:
     """Make the table, link it and count times; the work can be stopped at each yield."""
     points = ground.table(table())
-    yield "linking"
     how = {name: value for name, value in settings.items() if name != "name"}
     with naming(settings["name"]):
-        linked = link(points, **how)
+        linked = yield from link.steps(points, **how)
     yield "on and off times"
     return Molecules(linked, blinking_times(linked))

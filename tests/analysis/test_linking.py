@@ -139,6 +139,19 @@ def test_molecules_are_the_same_in_ranges_of_frames(monkeypatch):
     assert (ranges.molecules["n_frames"] == 4000).any()
 
 
+def test_linking_can_be_ended_between_ranges(monkeypatch):
+    table = blinking(n_events=3000, n_frames=4000, seed=12).table
+    monkeypatch.setattr(link_ranges, "RANGE_ROWS", 500)
+    monkeypatch.setattr(link_ranges, "FRAMES_BEFORE", 20)
+    n_ranges = len(link_ranges._ranges(np.sort(table.frame), 2))
+    assert n_ranges > 8
+    steps = link.steps(table, max_dark_frames=1)
+    assert [next(steps) for _ in range(3)] == ["statistics", "linking", "linking"]
+    steps.close()
+    named = list(link.steps(table, max_dark_frames=1))
+    assert named == ["statistics", *["linking"] * (n_ranges + 1), "molecules"]
+
+
 def test_a_seam_between_ranges_makes_no_two_rows_of_a_frame_one(monkeypatch):
     monkeypatch.setattr(link_ranges, "RANGE_ROWS", 200)
     monkeypatch.setattr(link_ranges, "FRAMES_BEFORE", 1)

@@ -42,6 +42,13 @@ def test_the_molecules_are_written_in_every_format(run, path, tmp_path, name):
     assert linked.provenance["link"]["molecules"] == 30
 
 
+def test_no_rows_are_linked_to_no_molecules_without_a_mean_time(run, path, tmp_path):
+    status, _, err = run("link", path, "-o", tmp_path / "none.csv", "--keep", "frame > 900")
+    assert status == 0
+    assert "0 rows of 0 molecules, no dark frames bridged" in err
+    assert "nan" not in err
+
+
 def test_rows_are_kept_with_their_group(run, path, tmp_path):
     assert run("link", path, "-o", tmp_path / "rows.csv", "--group", "--keep", "frame < 50").status == 0
     rows = formats.read(tmp_path / "rows.csv")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_subpixel._util.generators import exhausted
 from napari_subpixel.analysis.filters import Filter
 from napari_subpixel.errors import FilterError
 from napari_subpixel.localizations import Localizations
@@ -35,7 +36,7 @@ def test_molecules_are_kept_where_most_rows_are_of_beads():
 
 def test_molecules_of_one_frame_are_linked_over_no_dark_frames():
     table, steps = table_of_beads(), {}
-    module._linked(table.select(table.frame == 0), steps, {}, [])
+    exhausted(module._linked(table.select(table.frame == 0), steps, {}, []))
     assert steps["linking"] == "3 molecules, no dark frames bridged"
 
 
