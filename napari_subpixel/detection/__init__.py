@@ -14,6 +14,7 @@ inference        a network on its device: crops in, points out
 points           the points between these steps, as named arrays
 merging          points that are alternatives of one molecule become one
 refinement       the last steps of isolated molecules: Fisher scoring
+slopes           how the background rises and falls under them
 fragments        fragments of one molecule that is not round become one
 significance     how far points stand out of the noise
 torch_threads    threads side by side, each of which runs PyTorch's layers alone

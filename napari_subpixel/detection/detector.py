@@ -46,7 +46,7 @@ GPU_WORKERS = 3
 #: Squares of sparse frames are skipped unless a point reaches this probability in a first pass.
 SCREENING_PROBABILITY = 0.1
 #: How far beyond a region molecules are detected, as their light reaches into it, in standard deviations of the PSF.
-ROI_MARGIN_SIGMA = 9.0
+ROI_MARGIN_SIGMA = 13.0
 
 
 class Detector:

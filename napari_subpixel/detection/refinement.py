@@ -1,8 +1,8 @@
 """The last steps to the Cramer-Rao bound: Fisher scoring of isolated molecules.
 
 A network places a molecule nearly as well as the light allows; where the model of the image is a plain one, a Gaussian
-spot on an even background, a few steps of a maximum-likelihood fit from there get the rest. In crowds they do not help,
-and the network's estimate stays.
+spot on an even background or a slope, a few steps of a maximum-likelihood fit from there get the rest. In crowds they do
+not help, and the network's estimate stays.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from scipy.special import ndtr
 from napari_subpixel._util.compiled import compiled
 from napari_subpixel.coordinates import HALF_PIXEL, home_pixel
 from napari_subpixel.detection.points import MeasuredPoints, Points
+from napari_subpixel.detection.slopes import background_slopes
 from napari_subpixel.psf import add_gaussians
 
 #: A molecule is refined where no other, certain or suspected, is nearer than this many standard deviations of the PSF.
@@ -158,10 +159,13 @@ def _fitted(
     data, read = counts[place].astype(np.float64), read_variance[place].astype(np.float64)
     # y, x from the middle of the own pixel; light; background
     at = np.column_stack([yx - pixel, points.molecule_counts, points.background_counts])
-    neighbours = light[place] - _spot(at, sigma_px, reach)[0]
+    # The plane is 0 in the middle of the own pixel, and so the background is that of the molecule's place.
+    slope = background_slopes(counts, read_variance, light, sigma_px, points)
+    plane = slope[:, :1, None] * window[:, None] + slope[:, 1:, None] * window
+    others = light[place] - _spot(at, sigma_px, reach)[0] + plane
     for _ in range(N_STEPS):
         spot, slopes = _spot(at, sigma_px, reach)
-        mean = spot + neighbours + at[:, 3, None, None]
+        mean = spot + others + at[:, 3, None, None]
         weight = on_frame / np.maximum(mean + read, 0.05)
         information = np.einsum("kayx,kbyx,kyx->kab", slopes, slopes, weight, optimize=True)
         score = np.einsum("kayx,kyx->ka", slopes, weight * (data - mean), optimize=True)
@@ -170,7 +174,7 @@ def _fitted(
         step[:, :2] = step[:, :2].clip(-MAX_STEP_PX, MAX_STEP_PX)
         at = at + step
         at[:, 2:] = np.maximum(at[:, 2:], [1.0, 0.0])
-    misfit = weight * (data - _spot(at, sigma_px, reach)[0] - neighbours - at[:, 3, None, None]) ** 2
+    misfit = weight * (data - _spot(at, sigma_px, reach)[0] - others - at[:, 3, None, None]) ** 2
     n_pixels = on_frame.sum(axis=(1, 2))
     fitted_yx, molecule_counts, background_counts = pixel + at[:, :2], at[:, 2], at[:, 3]
     bound = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2)[:, :2].clip(1e-8))
