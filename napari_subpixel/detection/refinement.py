@@ -1,8 +1,8 @@
 """The last steps to the Cramer-Rao bound: Fisher scoring of isolated molecules.
 
 A network places a molecule nearly as well as the light allows; where the model of the image is a plain one, a Gaussian
-spot on an even background or a slope, a few steps of a maximum-likelihood fit from there get the rest. In crowds they do
-not help, and the network's estimate stays.
+spot on a background that is even or a slope, a few steps of a maximum-likelihood fit from there get the rest. In crowds
+they do not help, and the network's estimate stays.
 """
 
 from __future__ import annotations
