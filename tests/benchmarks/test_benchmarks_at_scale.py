@@ -89,3 +89,8 @@ def test_linking_is_timed() -> None:
 def test_pixels_that_are_not_square_are_compared_with_square_ones() -> None:
     ratios = [line.split(" | ")[2] for line in printed("bench_pixel_shape")]
     assert ratios == ["1", "1.5", "1", "1.5"]
+
+
+def test_shifts_up_the_slope_of_a_background_are_compared_with_uncertainties() -> None:
+    slopes = [line.split(" | ")[0] for line in printed("bench_slopes")]
+    assert slopes == ["| 0", "| 0.2", "| 1", "| 5", "| illumination"]
