@@ -168,6 +168,58 @@ class ViewGrid:
     @property
     def corners_px(self) -> tuple[tuple[float, float], tuple[float, float]]:
         """Outer corners of the first and of the last pixel, (y, x) in camera pixels."""
-        ends = (self.first, tuple(first + n for first, n in zip(self.first, self.shape, strict=True)))
+        ends = (self.first, self._end)
         low, high = (tuple(n / zoom - HALF_PIXEL for n, zoom in zip(end, self.zoom, strict=True)) for end in ends)
         return (low[0], low[1]), (high[0], high[1])
+
+    def overlap(self, other: ViewGrid) -> ViewGrid | None:
+        """Return the pixels that are also in another rectangle; None if there are none, or these are not as large.
+
+        Examples
+        --------
+        >>> ViewGrid((2.0, 2.0), (0, 5), (9, 9)).overlap(ViewGrid((2.0, 2.0), (6, 0), (9, 9)))
+        ViewGrid(zoom=(2.0, 2.0), first=(6, 5), shape=(3, 4))
+        """
+        if self.zoom != other.zoom:
+            return None
+        (top, left), (bottom, right) = self.first, self._end
+        (other_top, other_left), (other_bottom, other_right) = other.first, other._end
+        return self._between(
+            (max(top, other_top), max(left, other_left)), (min(bottom, other_bottom), min(right, other_right))
+        )
+
+    def without(self, other: ViewGrid) -> list[ViewGrid]:
+        """Return rectangles of the pixels that are not in another one: up to four that do not overlap.
+
+        Examples
+        --------
+        >>> [part.shape for part in ViewGrid((2.0, 2.0), (0, 5), (9, 9)).without(ViewGrid((2.0, 2.0), (6, 0), (9, 9)))]
+        [(6, 9), (3, 5)]
+        """
+        common = self.overlap(other)
+        if common is None:
+            return [self]
+        (top, left), (bottom, right) = self.first, self._end
+        (inner_top, inner_left), (inner_bottom, inner_right) = common.first, common._end
+        parts = [
+            self._between((top, left), (inner_top, right)),
+            self._between((inner_top, left), (inner_bottom, inner_left)),
+            self._between((inner_top, inner_right), (inner_bottom, right)),
+            self._between((inner_bottom, left), (bottom, right)),
+        ]
+        return [part for part in parts if part is not None]
+
+    def place_of(self, part: ViewGrid) -> tuple[slice, slice]:
+        """Return the rows and columns of this rectangle that a part of it is."""
+        (top, left), (height, width) = (part.first[0] - self.first[0], part.first[1] - self.first[1]), part.shape
+        return slice(top, top + height), slice(left, left + width)
+
+    @property
+    def _end(self) -> tuple[int, int]:
+        """Row and column after the last."""
+        return self.first[0] + self.shape[0], self.first[1] + self.shape[1]
+
+    def _between(self, first: tuple[int, int], end: tuple[int, int]) -> ViewGrid | None:
+        """Return pixels of the same size; None if there are none."""
+        height, width = end[0] - first[0], end[1] - first[1]
+        return ViewGrid(self.zoom, first, (height, width)) if height > 0 and width > 0 else None

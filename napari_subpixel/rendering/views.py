@@ -2,14 +2,17 @@
 
 A part is drawn from its own molecules, which an index has at hand, each in its place and as wide as in an image of the
 whole frames. Where that would take too long, pixels are larger; and where these are no smaller than the cells of the
-index, the molecules in the cells are summed: then each still counts, once, but widths are left out.
+index, the molecules in the cells are summed: then each still counts, once, but widths are left out. Pixels that the
+last images had are not drawn again.
 """
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -31,6 +34,8 @@ STEP_WORK = 1e8
 POINT_WORK = 1000.0
 #: Work of counting a molecule, in the same units.
 COUNT_WORK = 75.0
+#: Images that are kept, whose pixels need not be drawn again: sharp ones, and ones with larger pixels.
+KEPT_IMAGES = 3
 _whole_pixel = compiled(whole_pixel)
 
 
@@ -48,12 +53,23 @@ class View:
         Where its pixels lie over the frames.
     is_sharp : bool
         Whether it has the pixels that were asked for and all molecules are as wide as the style says.
+    work : float
+        About the work that drawing it took, as `MoleculeViews.work` estimates it; 0 for sums over cells.
     """
 
     image: NDArray[np.float32]
     light: NDArray[np.float32] | None
     grid: ViewGrid
     is_sharp: bool
+    work: float
+
+
+class _Kept(NamedTuple):
+    """An image that was drawn."""
+
+    style: ViewStyle
+    grid: ViewGrid
+    images: NDArray[np.float32]
 
 
 class MoleculeViews:
@@ -98,6 +114,7 @@ class MoleculeViews:
         self._colours: NDArray[np.float32] | None = None
         self._cell_sums: NDArray[np.float32] | None = None
         self._widths = SpotWidths(points, self.index)
+        self._kept: deque[_Kept] = deque(maxlen=KEPT_IMAGES)
 
     @property
     def frame_shape(self) -> tuple[int, int]:
@@ -115,6 +132,7 @@ class MoleculeViews:
             raise ValueError(f"a mask must have shape ({len(self.points)},), got {chosen.shape}")
         self._chosen = None if chosen is None or chosen.all() else chosen
         self._cell_sums = None
+        self._kept.clear()
 
     def set_colours(
         self,
@@ -139,6 +157,7 @@ class MoleculeViews:
             If there is no such colormap, or the range has no width.
         """
         self._cell_sums = self._step = self._colours = self._known = self.value_range = None
+        self._kept.clear()
         if values is None:
             return
         values = np.asarray(values, np.float64)
@@ -172,17 +191,44 @@ class MoleculeViews:
         """Draw as `draw` does; yields how many molecules are drawn, and can be stopped there."""
         style, asked = style or ViewStyle(), grid
         yield 0
-        while most_work is not None and self.work(grid, style) > most_work:
+        while True:
+            kept = self._kept_for(grid, style)
+            parts = [grid] if kept is None else grid.without(kept.grid)
+            work = sum(self.work(part, style) for part in parts)
+            if most_work is None or work <= most_work:
+                break
             if style.method == "histogram" or min(grid.zoom) <= 2 * self.index.per_px:
                 return self._from_sums(grid)
             grid = self._coarser(grid)
-        rows = self.index.rows_within(grid, self._widths.margin_px(grid, style), self._drawn_rows)
-        images = np.zeros((self._n_channels, *grid.shape), np.float32)
-        n = max(int(STEP_WORK / self._work_each(grid, style)), 1)
+        images = np.empty((self._n_channels, *grid.shape), np.float32)
+        if kept is not None and (common := grid.overlap(kept.grid)) is not None:
+            images[:, *grid.place_of(common)] = kept.images[:, *kept.grid.place_of(common)]
+        n_drawn = 0
+        for part in parts:
+            drawn = np.zeros((len(images), *part.shape), np.float32)
+            for n in self._adding(drawn, part, style):
+                yield (n_drawn := n_drawn + n)
+            images[:, *grid.place_of(part)] = drawn
+        self._kept.appendleft(_Kept(style, grid, images))
+        return _view(images, grid, is_sharp=grid == asked, work=work)
+
+    def _kept_for(self, grid: ViewGrid, style: ViewStyle) -> _Kept | None:
+        """Return the image that has the most pixels of a part, if there is one that has any."""
+        most, best = 0, None
+        for kept in self._kept:
+            common = grid.overlap(kept.grid) if kept.style == style else None
+            if common is not None and math.prod(common.shape) > most:
+                most, best = math.prod(common.shape), kept
+        return best
+
+    def _adding(self, images: NDArray[np.float32], part: ViewGrid, style: ViewStyle) -> Generator[int, None, None]:
+        """Draw the molecules of a part; yields how many at a time."""
+        rows = self.index.rows_within(part, self._widths.margin_px(part, style), self._drawn_rows)
+        n = max(int(STEP_WORK / self._work_each(part, style)), 1)
         for start in range(0, len(rows), n):
-            self._add(images, rows[start : start + n], grid, style)
-            yield min(start + n, len(rows))
-        return _view(images, grid, is_sharp=grid == asked)
+            some = rows[start : start + n]
+            self._add(images, some, part, style)
+            yield len(some)
 
     def work(self, grid: ViewGrid, style: ViewStyle) -> float:
         """Return an estimate of the work of drawing a part, in units of a pixel that a molecule is added to.
@@ -206,9 +252,9 @@ class MoleculeViews:
         return 1 if self._colours is None else int(self._colours.shape[1])
 
     def _coarser(self, grid: ViewGrid) -> ViewGrid:
-        """Return pixels twice as wide and as high."""
-        zoom = grid.zoom[0] / 2, grid.zoom[1] / 2
-        return self._covering(grid, zoom)
+        """Return larger pixels, a power of 2 to a camera pixel, so that they are the same at zooms that are near."""
+        zoom_y, zoom_x = (2.0 ** math.ceil(math.log2(zoom) - 1) for zoom in grid.zoom)
+        return self._covering(grid, (zoom_y, zoom_x))
 
     def _covering(self, grid: ViewGrid, zoom: tuple[float, float]) -> ViewGrid:
         """Return other pixels of the same part."""
@@ -231,7 +277,7 @@ class MoleculeViews:
         per_px = self.index.per_px
         tall, wide = (max(1, round(per_px / zoom)) for zoom in grid.zoom)
         blocks = self._covering(grid, (per_px / tall, per_px / wide))
-        return _view(block_sums(self._cell_sums, (tall, wide), blocks), blocks, is_sharp=False)
+        return _view(block_sums(self._cell_sums, (tall, wide), blocks), blocks, is_sharp=False, work=0.0)
 
     def _add(
         self, images: NDArray[np.float32], rows: NDArray[np.integer[Any]], grid: ViewGrid, style: ViewStyle
@@ -255,8 +301,8 @@ class MoleculeViews:
             add_coloured_gaussians(images, y, x, sigma_y, sigma_x, step, self._colours)
 
 
-def _view(images: NDArray[np.float32], grid: ViewGrid, *, is_sharp: bool) -> View:
-    return View(images[0], images[1:] if len(images) > 1 else None, grid, is_sharp)
+def _view(images: NDArray[np.float32], grid: ViewGrid, *, is_sharp: bool, work: float) -> View:
+    return View(images[0], images[1:] if len(images) > 1 else None, grid, is_sharp, work)
 
 
 @compiled

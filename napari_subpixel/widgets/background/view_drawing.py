@@ -247,7 +247,9 @@ class ViewDrawing(QObject):
         if in_view.zoom != self._in_view.zoom and self._own_contrast:
             self._limit = None
         self._in_view = in_view
-        self._ask_again()
+        self._rest.start()
+        # At once, while the canvas shows the old picture in the new view: no layer is touched until it is drawn.
+        self._draw_quickly()
 
     def _ask_again(self) -> None:
         """Draw soon, and better once nothing has changed for a while; not now, as the canvas may be being drawn."""
