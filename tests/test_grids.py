@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_subpixel.errors import InputError
-from napari_subpixel.grids import SuperResolutionGrid
+from napari_subpixel.grids import SuperResolutionGrid, ViewGrid
 
 #: (frame shape, width of a camera pixel, width of a super-resolution pixel): some divide, some do not.
 GRIDS = [
@@ -85,6 +85,23 @@ def test_a_grid_is_frozen_and_comparable():
     assert hash(grid) == hash(SuperResolutionGrid((8, 9), 100.0, 10.0))
     with pytest.raises(FrozenInstanceError):
         grid.pixel_size_nm = 20
+
+
+#: First pixel and shape of a rectangle, small enough that two often overlap.
+rectangles = st.tuples(*(st.integers(0, 9) for _ in range(2)), *(st.integers(1, 9) for _ in range(2)))
+
+
+@given(rectangles, rectangles)
+def test_a_rectangle_is_what_it_shares_with_another_and_the_parts_that_it_does_not(one, other):
+    one, other = (ViewGrid((2.0, 3.0), where[:2], where[2:]) for where in (one, other))
+    count = np.zeros(one.shape, int)
+    for part in one.without(other):
+        count[one.place_of(part)] += 1
+    if (common := one.overlap(other)) is not None:
+        count[one.place_of(common)] += 1
+        assert other.overlap(one) == common
+    assert (count == 1).all()
+    assert one.without(ViewGrid((2.0, 4.0), other.first, other.shape)) == [one]
 
 
 @pytest.mark.parametrize("wrong", [0, np.nan, "wide"])

@@ -41,7 +41,7 @@ _whole_pixel = compiled(whole_pixel)
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """An image of a part of the frames.
+    """An image of a part of the frames, whose arrays may be read only.
 
     Attributes
     ----------
@@ -209,6 +209,7 @@ class MoleculeViews:
             for n in self._adding(drawn, part, style):
                 yield (n_drawn := n_drawn + n)
             images[:, *grid.place_of(part)] = drawn
+        images.flags.writeable = False
         self._kept.appendleft(_Kept(style, grid, images))
         return _view(images, grid, is_sharp=grid == asked, work=work)
 

@@ -86,7 +86,40 @@ def test_what_would_take_too_long_has_larger_pixels_first():
     view = views.draw(grid, most_work=views.work(half, ViewStyle()))
     assert not view.is_sharp
     assert view.grid.zoom == half.zoom
-    np.testing.assert_allclose(view.image, views.draw(view.grid).image, atol=1e-6)
+    np.testing.assert_allclose(view.image, MoleculeViews(table).draw(view.grid).image, atol=1e-6)
+
+
+@pytest.mark.parametrize(("method", "coloured"), [("gaussian", False), ("histogram", False), ("gaussian", True)])
+def test_only_pixels_that_no_last_image_had_are_drawn_and_all_are_as_if_drawn_anew(method, coloured):
+    table, style = molecules(), ViewStyle(method)
+    views, fresh = MoleculeViews(table), MoleculeViews(table)
+    for every in (views, fresh):
+        every.set_colours(table["photons"] if coloured else None)
+    around = [(8.0, 9.0), (9.3, 9.0), (8.1, 13.0), (6.0, 11.0), (20.0, 30.0), (8.0, 9.0), (7.0, 10.0)]
+    for low in around:
+        grid = grid_of((low, (low[0] + 9.7, low[1] + 11.3)), 8.0)
+        fresh.set_rows(None)  # forgets the images
+        anew, view = fresh.draw(grid, style), views.draw(grid, style)
+        assert view.grid == grid
+        np.testing.assert_allclose(view.image, anew.image, atol=1e-5 * anew.image.max())
+        if coloured:
+            np.testing.assert_allclose(view.light, anew.light, atol=1e-5 * anew.image.max())
+    assert 0 < view.work < anew.work
+    assert views.draw(grid, style).work == 0
+    assert views.draw(grid, style, most_work=0.0).is_sharp, "nothing is left to draw"
+    wide = views.draw(grid, ViewStyle(method, least_sigma_px=4.0))
+    assert wide.work == views.work(grid, ViewStyle(method, least_sigma_px=4.0)), "in another style"
+    views.set_rows(np.arange(50))
+    assert views.draw(grid, style).image.sum() < 51
+
+
+def test_at_zooms_that_are_near_larger_pixels_are_the_same_and_not_drawn_again():
+    views, part, inside = MoleculeViews(molecules()), PARTS[0], ((8.0, 11.0), (15.0, 30.0))
+    enough = views.work(grid_of(part, 256.0), ViewStyle())
+    first = views.draw(grid_of(part, 500.0), most_work=enough)
+    second = views.draw(grid_of(inside, 450.0), most_work=enough)
+    assert first.grid.zoom == second.grid.zoom
+    assert (first.work > 0, second.work) == (True, 0)
 
 
 @pytest.mark.parametrize("zoom", [9.0, 2.1, 0.3])
