@@ -69,6 +69,7 @@ class RenderSuperResolution(RenderForm):
         self.colormap.changed.connect(self._colormap_changed)
         self.follow.changed.connect(self._threshold_changed)
         self.extent.changed.connect(self._layers_changed)
+        self.frames_of.changed.connect(self._frames_changed)
         for control in (self.method, self.sigma_nm, self.colour_by):
             control.changed.connect(self._appearance_changed)
         self.hide_others.changed.connect(self._hide_others_changed)
@@ -233,6 +234,14 @@ class RenderSuperResolution(RenderForm):
         if points is not None and image is not None and image.drawing.appearance != self.appearance:
             with self.refusal.shown(self._cure_of):
                 self._draw_view(points)
+
+    def _frames_changed(self, movie: Image | None) -> None:
+        """Draw points that do not know their frames on those that are chosen now, at once."""
+        points = self.points.value
+        if movie is None or points is None or self.view_image is None or not needs_movie(points, self.viewer.layers):
+            return
+        with self.refusal.shown(self._cure_of):
+            self._draw_view(points)
 
     def _view_drawn(self, picture: Picture) -> None:
         image = self.view_image

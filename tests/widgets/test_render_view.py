@@ -8,16 +8,17 @@ import tifffile
 from imagecodecs import png_decode
 from napari.layers import Layer
 from qtpy.QtGui import QImage
+from qtpy.QtWidgets import QFileDialog, QMessageBox
 
 from napari_subpixel.camera import Camera
-from napari_subpixel.errors import InputError, OutputExistsError
+from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.rendering.render import render
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.widgets.background.picture_export import PictureExport, exported
 from napari_subpixel.widgets.background.view_pictures import GAMMA, Appearance
 from napari_subpixel.widgets.controls import picture_marks
-from napari_subpixel.widgets.controls.export_dialog import KINDS, ExportDialog, path_of_kind
+from napari_subpixel.widgets.controls.export_dialog import KINDS, ExportDialog, ask_export, path_of_kind
 from napari_subpixel.widgets.layers.movies import MovieLayer, movie_layer_data
 from napari_subpixel.widgets.layers.points import points_layer, set_threshold
 from napari_subpixel.widgets.layers.results import ground_of, snapshot
@@ -268,7 +269,8 @@ def test_render_draws_on_the_frames_that_are_chosen_now_and_refuses_once_they_ar
     widget.frames_of.value = movie
     assert rendered(qtbot, widget).frame_shape == SHAPE
     widget.frames_of.value = other
-    layer = rendered(qtbot, widget)
+    layer = widget.view_image
+    settle(qtbot, layer)
     assert layer.frame_shape == (20, 26)
     assert layer.drawing.ground().layer is other
     viewer.layers.remove(other)
@@ -334,6 +336,24 @@ def test_a_name_without_an_ending_has_that_of_the_chosen_kind(tmp_path):
         ("2024.05.12", tiff, "2024.05.12.tif"), ("a.tif", png, "a.tif"),
     ):  # fmt: skip
         assert path_of_kind(str(tmp_path / name), kind) == tmp_path / expected
+
+
+@pytest.mark.parametrize(("typed", "answers"), [("a.png", ["No"]), ("a.png", ["Yes"]), ("a.tif", []), ("b.png", [])])
+def test_a_file_that_only_the_kind_names_is_replaced_after_a_question(widget, tmp_path, monkeypatch, typed, answers):
+    """The dialog for files asks itself about a name that is typed in full."""
     (tmp_path / "a.tif").touch()
-    with pytest.raises(OutputExistsError, match=r"a\.tif"):
-        path_of_kind(str(tmp_path / "a.png"), tiff)
+    questions = []
+
+    def answer(*arguments):
+        questions.append(arguments[-1])
+        return QMessageBox.StandardButton[answers[0]]
+
+    tiff = list(KINDS)[1]
+    monkeypatch.setattr(ExportDialog, "exec", lambda _: ExportDialog.DialogCode.Accepted)
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / typed), tiff))
+    monkeypatch.setattr(QMessageBox, "question", answer)
+    choice = ask_export(widget, 3.0, "found")
+    assert questions == ["a.tif exists already. Replace it?"] * len(answers)
+    assert (choice is None) == (answers == ["No"])
+    if choice is not None:
+        assert choice.path == (tmp_path / typed).with_suffix(".tif")

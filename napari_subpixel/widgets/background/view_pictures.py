@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,12 +23,8 @@ from napari_subpixel.widgets.layers.view_image import InView
 if TYPE_CHECKING:
     from napari.layers import Points
 
-#: Pictures while one pans and zooms take about this long to draw, in seconds,
-QUICK_S = 0.04
-#: for which the first of them may take as much work as adding molecules to this many pixels,
-QUICK_WORK = 1e8
-#: and none less than this.
-LEAST_WORK = 1e7
+#: Pictures while one pans and zooms take about as long as it takes to add molecules to this many pixels.
+QUICK_WORK = 1.5e8
 #: Least standard deviation of a molecule on the screen, in its pixels: smaller ones would flicker.
 LEAST_SIGMA_PX = 0.7
 #: A picture is larger than what is in view by this share on each side, so that there is something there to pan to.
@@ -139,17 +133,6 @@ class Drawn:
         self._rows: tuple[object, ...] = ()
         self._colours: tuple[object, ...] = ()
         self._views: MoleculeViews | None = None
-        self._work_per_s = QUICK_WORK / QUICK_S
-
-    @property
-    def quick_work(self) -> float:
-        """Most work of a picture while one pans and zooms: what was done lately in the time for it."""
-        return max(self._work_per_s * QUICK_S, LEAST_WORK)
-
-    def note_speed(self, work: float, seconds: float) -> None:
-        """Take the time that a picture took into account; for too little work it says nothing."""
-        if work >= LEAST_WORK and seconds > 0:
-            self._work_per_s = math.sqrt(self._work_per_s * work / seconds)
 
     def views(self, request: ViewRequest) -> MoleculeViews:
         """Return the molecules of a request: its table, rows and colours."""
@@ -232,17 +215,13 @@ def _drawn(request: ViewRequest) -> Generator[None, None, Picture | None]:
         return None
     views = request.drawn.views(request)
     yield
-    most = None if request.sharp else request.drawn.quick_work
+    most = None if request.sharp else QUICK_WORK
     steps = views.drawing(grid, request.appearance.style(request.pixel_size_nm), most_work=most)
-    began = time.perf_counter()
     while True:
         try:
             next(steps)
         except StopIteration as end:
-            view: View = end.value
-            if not request.sharp:
-                request.drawn.note_speed(view.work, time.perf_counter() - began)
-            return _picture(view, request, views.value_range)
+            return _picture(end.value, request, views.value_range)
         yield
 
 

@@ -5,9 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from qtpy.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QDoubleSpinBox, QFileDialog, QFormLayout, QWidget
+from qtpy.QtWidgets import (
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QDoubleSpinBox,
+    QFileDialog,
+    QFormLayout,
+    QMessageBox,
+    QWidget,
+)
 
-from napari_subpixel.errors import OutputExistsError
 from napari_subpixel.rendering.render import PIXEL_SIZE_NM
 from napari_subpixel.widgets.controls.render_form import IN_VIEW, WHOLE_FIELD
 
@@ -89,19 +97,23 @@ def ask_export(parent: QWidget, screen_pixel_nm: float | None, name: str) -> Exp
         As for `ExportDialog`.
     name : str
         Of the file, without its suffix.
-
-    Raises
-    ------
-    OutputExistsError
-        As from `path_of_kind`.
     """
     dialog = ExportDialog(parent, screen_pixel_nm)
     if dialog.exec() != QDialog.DialogCode.Accepted:
         return None
-    path, kind = QFileDialog.getSaveFileName(parent, "Export picture", f"{name}.png", ";;".join(KINDS))
-    if not path:
+    typed, kind = QFileDialog.getSaveFileName(parent, "Export picture", f"{name}.png", ";;".join(KINDS))
+    if not typed:
         return None
-    return ExportChoice(path_of_kind(path, kind), dialog.pixel_size_nm.value(), dialog.whole)
+    path = path_of_kind(typed, kind)
+    if path != Path(typed) and path.exists() and not _replaces(parent, path):
+        return None
+    return ExportChoice(path, dialog.pixel_size_nm.value(), dialog.whole)
+
+
+def _replaces(parent: QWidget, path: Path) -> bool:
+    """Ask whether to replace a file: the file dialog asked only about the name as it was typed."""
+    question = f"{path.name} exists already. Replace it?"
+    return QMessageBox.question(parent, "Export picture", question) == QMessageBox.StandardButton.Yes
 
 
 def path_of_kind(path: str, kind: str) -> Path:
@@ -112,17 +124,9 @@ def path_of_kind(path: str, kind: str) -> Path:
     path : str
     kind : str
         One of `KINDS`.
-
-    Raises
-    ------
-    OutputExistsError
-        If a file with the new ending exists: the dialog asked only about the name as it was typed.
     """
     chosen, endings = Path(path), KINDS.get(kind, PICTURES)
     if chosen.suffix.lower() in (*endings, *VALUES):
         return chosen
     stem = chosen.stem if chosen.suffix.lower() in PICTURES else chosen.name
-    named = chosen.with_name(stem + endings[0])
-    if named.exists():
-        raise OutputExistsError(f"{named}: exists already", named)
-    return named
+    return chosen.with_name(stem + endings[0])
