@@ -42,6 +42,11 @@ class Beads:
     rows: NDArray[np.bool_]
     places: tuple[tuple[float, float], ...] = ()
 
+    def among(self, kept: NDArray[np.bool_]) -> Beads:
+        """Return the same for some of the rows, by a mask of them."""
+        rows = self.rows[kept]
+        return Beads(rows, self.places if rows.any() else ())
+
     @property
     def warning(self) -> str:
         """One line that says where they are; empty where there is none."""

@@ -101,23 +101,27 @@ def best_fit(fit: Fit, stiffness: Stiffness, rng: np.random.Generator) -> Genera
     for _ in range(ROUNDS):
         yield "stiffness"
         pairs = fit.pairs()
-        calibration = calibrated(fit, pairs, stiffness, calibration, rng)
+        here = fit.overlap(pairs)
+        calibration = calibrated(fit, here, pairs, stiffness, calibration, rng)
         folds = _folds(fit, pairs, calibration, rng)
         if refuted := _refuted_jumps(fit.knots, folds, stiffness):
             fit = _with_knots_for(fit, [jump for jump in fit.knots.jumps if jump not in refuted])
             pairs = fit.pairs()
             climb(fit, pairs, stiffness, LAST_STEPS)
+            here = fit.overlap(pairs)
             folds = _folds(fit, pairs, calibration, rng)
-        fitted = _chosen(fit, pairs, calibration, folds)
+        fitted = _chosen(fit, here, calibration, folds)
         fit, stiffness = fitted.fit, fitted.stiffness
     assert fitted is not None
     n_knots = min(MORE_KNOTS, int(fit.knots.time[-1] - fit.knots.time[0]) + 1)
-    if n_knots > len(fit.knots) + fit.knots.n_omitted and _freedom(fitted, calibration) > SUPPLE:
+    freedom = _freedom(fitted, calibration)
+    if n_knots > len(fit.knots) + fit.knots.n_omitted and freedom > SUPPLE:
         yield "stiffness"
         fit = _with_knots_for(fit, fit.knots.jumps, n_knots)
         pairs = fit.pairs()
-        fitted = _chosen(fit, pairs, calibration, _folds(fit, pairs, calibration, rng, 1))
-    if _freedom(fitted, calibration) > RESTLESS:
+        fitted = _chosen(fit, fit.overlap(pairs), calibration, _folds(fit, pairs, calibration, rng, 1))
+        freedom = _freedom(fitted, calibration)
+    if freedom > RESTLESS:
         return fitted
     return replace(fitted, curve=replace(fitted.curve, wander=0.0))
 
@@ -207,7 +211,7 @@ def disagreement(
 
 
 def calibrated(
-    fit: Fit, pairs: Pairs, stiffness: Stiffness, before: Calibration, rng: np.random.Generator
+    fit: Fit, here: Overlap, pairs: Pairs, stiffness: Stiffness, before: Calibration, rng: np.random.Generator
 ) -> Calibration:
     """Return what the overlap is worth: its curvature by differences, its scale by how blocks of space scatter.
 
@@ -215,7 +219,6 @@ def calibrated(
     derivative between blocks is compared with its curvature (Pauli, Racugno & Ventura 2011, "Bayesian composite
     marginal likelihoods", Statistica Sinica 21:149), in the directions that the stiffness leaves free.
     """
-    here = fit.overlap(pairs)
     nodes, gauge = fit.nodes, fit.knots.gauge
     prior = _loose_prior(fit.knots, stiffness, before.scale * before.curvature * here.matrix)
     noise = nodes.project(rng.normal(size=fit.events.place.shape) * np.sqrt((here.force**2).mean(axis=0)))
@@ -246,27 +249,27 @@ def _folds(
     return folds
 
 
-def _chosen(fit: Fit, pairs: Pairs, calibration: Calibration, folds: Sequence[tuple[Quadratic, Quadratic]]) -> Fitted:
+def _chosen(fit: Fit, here: Overlap, calibration: Calibration, folds: Sequence[tuple[Quadratic, Quadratic]]) -> Fitted:
     """Return the curve of the stiffnesses that make held-out molecules likely."""
     tried, gauge = candidates(fit.knots), fit.knots.gauge
     gains = 2 * held_out_gains(folds, fit.knots, gauge, tried) / len(folds)
-    curve, stiffness = averaged(_quadratic(fit, pairs, calibration), fit.knots, gauge, tried, gains)
+    curve, stiffness = averaged(_parabola(fit, here, calibration), fit.knots, gauge, tried, gains)
     moved = replace(fit, curve_nm=curve.values * fit.width_nm)
     return Fitted(moved, curve, stiffness)
 
 
 def _side(fit: Fit, pairs: Pairs, half: NDArray[np.int64], side: int) -> tuple[Fit, Pairs]:
     """Return the events of one half, and the pairs among them."""
-    rows = np.flatnonzero(half == side)
-    number = np.empty(len(half), np.int32)
-    number[rows] = np.arange(len(rows), dtype=np.int32)
-    inside = (half[pairs.first] == side) & (half[pairs.second] == side)
-    return fit.of(rows), Pairs(number[pairs.first[inside]], number[pairs.second[inside]])
+    chosen = half == side
+    return fit.of(np.flatnonzero(chosen)), pairs.among(chosen)
 
 
 def _quadratic(fit: Fit, pairs: Pairs, calibration: Calibration) -> Quadratic:
     """Return the calibrated log likelihood near the curve."""
-    here = fit.overlap(pairs)
+    return _parabola(fit, fit.overlap(pairs), calibration)
+
+
+def _parabola(fit: Fit, here: Overlap, calibration: Calibration) -> Quadratic:
     scale = calibration.scale
     return Quadratic(fit.values, scale * fit.nodes.project(here.force), scale * calibration.curvature * here.matrix)
 

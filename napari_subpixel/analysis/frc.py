@@ -32,8 +32,10 @@ MIN_BLOCKS = 8
 PIXEL_SHARE = 0.5
 #: The more precise rows: this quantile.
 PRECISE_QUANTILE = 0.25
-#: Places that are seen this many separate times are binding sites, or as good as these.
-SITES_FROM_VISITS = 5.0
+#: Places that are seen this many separate times are binding sites, or as good as these: nothing is corrected.
+SITES_FROM_VISITS = 8.0
+#: Places that are seen this many separate times at most are molecules that come back; the correction fades out between.
+MOLECULES_TO_VISITS = 3.0
 #: Rings are averaged over this share of their radius to each side.
 SMOOTHED = 0.08
 #: Rows in consecutive frames that are nearer than this, in standard deviations, stay in one half.
@@ -54,16 +56,17 @@ class Frc:
     ----------
     frc_nm : float or None
         Mean of the splits: `corrected_nm` where molecules come back a few times, as dyes do; `uncorrected_nm` where
-        none does, or where places are seen so often that they are the structure, as binding sites are. None where the
-        correlation is never above 1/7, never falls below, or shows no more than chance or the outline of the field.
+        none does, or where places are seen so often that they are the structure, as binding sites are; in between, it
+        goes from the one to the other. None where the correlation is never above 1/7, never falls below, or shows no
+        more than chance or the outline of the field.
     frc_error_nm : float or None
-        Standard deviation over the splits.
+        Standard deviation over the splits, and over which of both it should be.
     corrected_nm, uncorrected_nm : float or None
         The resolution if all rows of a molecule were in one half, and with the rows as they are.
     corrected_error_nm, uncorrected_error_nm : float or None
         Their standard deviations over the splits.
-    is_corrected : bool
-        Whether `frc_nm` is the corrected one.
+    correction : float
+        By how much `frc_nm` is corrected, from 0 to 1: 1 where it is the corrected one.
     splits_nm : tuple of float
         The resolution of every split that has one.
     visits : float
@@ -88,7 +91,7 @@ class Frc:
     corrected_error_nm: float | None = None
     uncorrected_nm: float | None = None
     uncorrected_error_nm: float | None = None
-    is_corrected: bool = False
+    correction: float = 0.0
     splits_nm: tuple[float, ...] = ()
     visits: float = 1.0
     frequency: NDArray[np.float64] = dataclasses.field(default_factory=lambda: np.zeros(0), repr=False)
@@ -98,6 +101,11 @@ class Frc:
     n_tiles: int = 0
     n_rows: int = 0
     warnings: tuple[str, ...] = ()
+
+    @property
+    def is_corrected(self) -> bool:
+        """Whether `frc_nm` is corrected for molecules that come back, wholly or in part."""
+        return self.correction > 0
 
 
 def frc(localizations: Localizations, precision_nm: NDArray[np.float64], *, seed: int = 0) -> Frc:
@@ -311,49 +319,84 @@ def _resolved(
     n_rings = sums.both.shape[1]
     frequency = np.arange(n_rings) / (tiles.side_px * tiles.pixel_nm)
     plain = _correlation(sums.both, sums.each)
-    corrected = plain
+    correction = correction_at(visits) if returns else 0.0
+    corrected = chosen_curves = plain
     if returns:
         scatter = np.exp(-2 * (np.pi * frequency[:, None] * _quantiles(precision_nm)) ** 2).mean(axis=1)
         # Of the rows of a molecule in other blocks, half are in the other half of the movie: they go to the same.
         other = returns / 2 * sums.shot[:, :, None] * scatter**2 * _Rings.of(tiles.side_px).counts
-        corrected = _correlation(sums.both - other.mean(axis=0), sums.each + other)
+        corrected, chosen_curves = (
+            _correlation(sums.both - part * other.mean(axis=0), sums.each + part * other) for part in (1.0, correction)
+        )
     (plain_nm, why_not), (corrected_nm, _) = (crossings(curves, frequency, field) for curves in (plain, corrected))
-    is_corrected = returns > 0 and visits < SITES_FROM_VISITS and len(corrected_nm) > 0
-    chosen = corrected_nm if is_corrected else plain_nm
+    chosen = crossings(chosen_curves, frequency, field)[0] if correction else plain_nm
+    if not len(chosen):
+        correction, chosen, chosen_curves = 0.0, plain_nm, plain
     return Frc(
         frc_nm=_mean(chosen),
-        frc_error_nm=_deviation(chosen),
+        frc_error_nm=_error(chosen, plain_nm, corrected_nm, correction),
         corrected_nm=_mean(corrected_nm),
         corrected_error_nm=_deviation(corrected_nm),
         uncorrected_nm=_mean(plain_nm),
         uncorrected_error_nm=_deviation(plain_nm),
-        is_corrected=is_corrected,
+        correction=correction,
         splits_nm=tuple(chosen.tolist()),
         visits=visits,
         frequency=frequency,
-        curves=corrected if is_corrected else plain,
+        curves=chosen_curves,
         uncorrected_curves=plain,
         pixel_nm=tiles.pixel_nm,
         n_tiles=tiles.n,
         n_rows=len(precision_nm),
-        warnings=tuple(_warnings(chosen, corrected_nm, why_not, visits, is_corrected)),
+        warnings=tuple(_warnings(chosen, plain_nm, corrected_nm, why_not, visits, correction)),
     )
+
+
+def correction_at(visits: float) -> float:
+    """Return how much of the correction is applied where molecules, or sites, are seen some separate times.
+
+    Examples
+    --------
+    >>> [round(correction_at(visits), 2) for visits in (1.5, 3.0, 4.9, 8.0, 100.0)]
+    [1.0, 1.0, 0.5, 0.0, 0.0]
+    """
+    share = np.log(SITES_FROM_VISITS / visits) / np.log(SITES_FROM_VISITS / MOLECULES_TO_VISITS)
+    return float(np.clip(share, 0.0, 1.0))
+
+
+def _error(
+    chosen: NDArray[np.float64], plain_nm: NDArray[np.float64], corrected_nm: NDArray[np.float64], correction: float
+) -> float | None:
+    """Return the standard deviation over the splits and over whether the correction should be applied."""
+    own = _deviation(chosen)
+    if own is None or not 0 < correction < 1 or not len(plain_nm) or not len(corrected_nm):
+        return own
+    apart = float(corrected_nm.mean() - plain_nm.mean())
+    return float(np.sqrt(own**2 + correction * (1 - correction) * apart**2))
 
 
 def _warnings(
     chosen: NDArray[np.float64],
+    plain_nm: NDArray[np.float64],
     corrected_nm: NDArray[np.float64],
     why_not: str,
     visits: float,
-    is_corrected: bool,
+    correction: float,
 ) -> Iterator[str]:
     if not len(chosen):
         yield why_not
-    elif visits > 1 and not is_corrected:
-        without = f"they give {corrected_nm.mean():.3g} nm" if len(corrected_nm) else "they show no structure"
+        return
+    without = f"they give {corrected_nm.mean():.3g} nm" if len(corrected_nm) else "they show no structure"
+    if visits > 1 and not correction:
         yield (
             f"places are seen {visits:.1f} separate times, as binding sites are: the FRC is that of the places; if "
             f"they are molecules that sample a structure, {without}"
+        )
+    elif 0 < correction < 1:
+        places = f"{plain_nm.mean():.3g} nm" if len(plain_nm) else "nothing"
+        yield (
+            f"places are seen {visits:.1f} separate times, which may be binding sites or molecules that come back: the "
+            f"FRC is between that of sites, {places}, and of molecules: {without}"
         )
 
 

@@ -25,6 +25,10 @@ from napari_subpixel.analysis.neighbours import NeighbourGrid
 REACH = 3.7
 #: Parts of the sums, each with arrays of its own: the result does not depend on the number of processors.
 N_PARTS = 4
+#: Room for pairs that a part of the events begins with, for each event.
+PAIRS_PER_EVENT = 128
+#: The same at most.
+MAX_ROOM = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,13 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.first)
 
+    def among(self, chosen: NDArray[np.bool_]) -> Pairs:
+        """Return the pairs of which both events are chosen, numbered among these."""
+        number = np.cumsum(chosen, dtype=np.int32) - 1
+        first, second = np.empty_like(self.first), np.empty_like(self.second)
+        n = _select(self.first, self.second, chosen, number, first, second)
+        return Pairs(first[:n], second[:n])
+
 
 def n_near(place: NDArray[np.float64]) -> int:
     """Return how many pairs of positions, in units of h, are within reach in y and x."""
@@ -125,22 +136,21 @@ def overlapping_pairs(place: NDArray[np.float64], time: NDArray[np.float64], gap
     grid = NeighbourGrid(place[:, :2], REACH)
     parts, order = grid.parts(), grid.order
     where = (place[order], time[order], float(gap), grid.cell_start, grid.spans)
-    totals = np.zeros(len(parts), np.int64)
-    nothing = np.empty(0, np.int32)
-
-    def count(k: int) -> None:
-        totals[k] = _fill(*where, *parts[k], order, nothing, nothing, 0)
-
-    on_all_processors(count, range(len(parts)))
-    first, second = np.empty(totals.sum(), np.int32), np.empty(totals.sum(), np.int32)
-    starts = np.cumsum(totals) - totals
+    found: list[tuple[NDArray[np.int32], NDArray[np.int32]]] = [(np.empty(0, np.int32),) * 2] * len(parts)
 
     def fill(k: int) -> None:
-        if totals[k]:
-            _fill(*where, *parts[k], order, first, second, starts[k])
+        start, stop = grid.cell_start[list(parts[k])]
+        room = min(int(PAIRS_PER_EVENT * (stop - start)), MAX_ROOM)
+        while True:
+            first, second = np.empty(room, np.int32), np.empty(room, np.int32)
+            total = _fill(*where, *parts[k], order, first, second)
+            if total <= room:
+                found[k] = first[:total], second[:total]
+                return
+            room = total
 
     on_all_processors(fill, range(len(parts)))
-    return Pairs(first, second)
+    return Pairs(*(np.concatenate(half) if half else np.empty(0, np.int32) for half in zip(*found, strict=True)))
 
 
 def overlap(
@@ -213,38 +223,59 @@ def _whole_matrix(between: NDArray[np.float64], pull: NDArray[np.float64], nodes
 @compiled
 def _fill(
     place: Any, time: Any, gap: float, cell_start: Any, spans: Any, start: int, stop: int,
-    order: Any, first: Any, second: Any, at: int,
+    order: Any, first: Any, second: Any,
 ) -> int:  # fmt: skip
-    """Write the pairs of some cells from `at` on, or only count them where there is no room for any."""
-    write = len(first) > 0
-    total = 0
+    """Write the pairs of some cells as far as there is room for them, and return how many there are."""
+    deep = place.shape[1] > 2
+    room, total = len(first), 0
     for cell in range(start, stop):
         end = cell_start[cell + 1]
         for i in range(cell_start[cell], end):
             for k in range(-1, spans.shape[1]):
                 low, high = (i + 1, end) if k < 0 else (spans[cell, k, 0], spans[cell, k, 1])
                 for j in range(low, high):
-                    square = 0.0
-                    for a in range(place.shape[1]):
-                        square += (place[i, a] - place[j, a]) ** 2
+                    dy, dx = place[i, 0] - place[j, 0], place[i, 1] - place[j, 1]
+                    square = dy * dy + dx * dx
+                    if deep:
+                        dz = place[i, 2] - place[j, 2]
+                        square += dz * dz
                     if square < REACH * REACH and abs(time[i] - time[j]) > gap:
-                        if write:
-                            first[at + total], second[at + total] = order[i], order[j]
+                        if total < room:
+                            first[total], second[total] = order[i], order[j]
                         total += 1
     return total
 
 
 @compiled
+def _select(first: Any, second: Any, chosen: Any, number: Any, to_first: Any, to_second: Any) -> int:
+    """Write the pairs of which both events are chosen, and return how many there are."""
+    total = 0
+    for p in range(len(first)):
+        if chosen[first[p]] and chosen[second[p]]:
+            to_first[total], to_second[total] = number[first[p]], number[second[p]]
+            total += 1
+    return total
+
+
+@compiled
 def _kernels(place: Any, weight: Any, first: Any, second: Any, start: int, stop: int, kernel: Any, sums: Any) -> None:
+    deep = place.shape[1] > 2
+    i, own = 0, 0.0
     for p in range(start, stop):
-        i, j = first[p], second[p]
-        square = 0.0
-        for a in range(place.shape[1]):
-            square += (place[i, a] - place[j, a]) ** 2
+        if first[p] != i:  # the pairs of one event follow each other
+            sums[i] += own
+            i, own = first[p], 0.0
+        j = second[p]
+        dy, dx = place[i, 0] - place[j, 0], place[i, 1] - place[j, 1]
+        square = dy * dy + dx * dx
+        if deep:
+            dz = place[i, 2] - place[j, 2]
+            square += dz * dz
         value = np.exp(-0.5 * square)
         kernel[p] = value
-        sums[i] += weight[j] * value
+        own += weight[j] * value
         sums[j] += weight[i] * value
+    sums[i] += own
 
 
 @compiled
@@ -252,18 +283,26 @@ def _derivatives(
     place: Any, weight: Any, first: Any, second: Any, start: int, stop: int, kernel: Any, inverse: Any,
     before: Any, share: Any, with_matrix: bool, force: Any, pull: Any, matrix: Any,
 ) -> None:  # fmt: skip
+    deep = place.shape[1] > 2
     for p in range(start, stop):
         i, j = first[p], second[p]
         w = kernel[p] * weight[i] * weight[j] * (inverse[i] + inverse[j])
-        for a in range(place.shape[1]):
-            difference = w * (place[i, a] - place[j, a])
-            force[i, a] += difference
-            force[j, a] -= difference
+        dy, dx = w * (place[i, 0] - place[j, 0]), w * (place[i, 1] - place[j, 1])
+        force[i, 0] += dy
+        force[i, 1] += dx
+        force[j, 0] -= dy
+        force[j, 1] -= dx
+        if deep:
+            dz = w * (place[i, 2] - place[j, 2])
+            force[i, 2] += dz
+            force[j, 2] -= dz
         pull[i] += w
         pull[j] += w
         if with_matrix:
             ki, kj, si, sj = before[i], before[j], share[i], share[j]
-            matrix[ki, kj] -= w * (1 - si) * (1 - sj)
-            matrix[ki, kj + 1] -= w * (1 - si) * sj
-            matrix[ki + 1, kj] -= w * si * (1 - sj)
-            matrix[ki + 1, kj + 1] -= w * si * sj
+            right = w * si
+            left = w - right
+            matrix[ki, kj] -= left - left * sj
+            matrix[ki, kj + 1] -= left * sj
+            matrix[ki + 1, kj] -= right - right * sj
+            matrix[ki + 1, kj + 1] -= right * sj

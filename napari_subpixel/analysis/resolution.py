@@ -58,6 +58,7 @@ class Resolution:
             "frc_nm": self.frc.frc_nm,
             "frc_error_nm": self.frc.frc_error_nm,
             "frc_is_corrected": self.frc.is_corrected,
+            "frc_correction": self.frc.correction,
             "frc_corrected_nm": self.frc.corrected_nm,
             "frc_uncorrected_nm": self.frc.uncorrected_nm,
             "visits": self.frc.visits,
@@ -70,7 +71,9 @@ class Resolution:
 
 
 @stepwise
-def resolution(localizations: Localizations, *, seed: int = 0) -> Generator[str, None, Resolution]:
+def resolution(
+    localizations: Localizations, *, seed: int = 0, beads: Beads | None = None
+) -> Generator[str, None, Resolution]:
     """Measure the resolution of a table, without its beads.
 
     `resolution.steps` yields the name of each step before it begins.
@@ -81,6 +84,8 @@ def resolution(localizations: Localizations, *, seed: int = 0) -> Generator[str,
         Its pixel size must be known. Without uncertainties there is only the textbook's NeNA.
     seed : int
         Of the random halves of the Fourier ring correlation.
+    beads : Beads, optional
+        Those of the table, where they are known; without them they are searched for.
 
     Returns
     -------
@@ -99,7 +104,7 @@ def resolution(localizations: Localizations, *, seed: int = 0) -> Generator[str,
     """
     localizations.known_pixel_size_nm()
     yield "beads"
-    beads = find_beads(localizations)
+    beads = find_beads(localizations) if beads is None else beads
     table = localizations.select(~beads.rows) if beads.places else localizations
     warnings = [beads.warning] if beads.places else []
     yield "NeNA"

@@ -49,9 +49,9 @@ def returns_per_row(
     query = near[:: max(1, len(near) // MAX_QUERIES)]
     numbers = tree.query_ball_point(np.column_stack([y[query], x[query]]), radius, return_length=True)
     query = query[:: max(1, -(-int(numbers.sum()) // MAX_PAIRS))]
-    lists = tree.query_ball_point(np.column_stack([y[query], x[query]]), radius)
-    first = np.repeat(query, [len(found) for found in lists])
-    second = near[np.concatenate([np.asarray(found, np.int64) for found in lists])]
+    queried = cKDTree(np.column_stack([y[query], x[query]]))
+    pairs = queried.sparse_distance_matrix(tree, radius, output_type="ndarray")
+    first, second = query[pairs["i"]], near[pairs["j"]]
     other_time = block[first] != block[second]
     first, second = first[other_time], second[other_time]
     scatter = np.sqrt(precision[first] ** 2 + precision[second] ** 2)

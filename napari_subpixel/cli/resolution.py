@@ -122,7 +122,8 @@ def resolution_text(measured: Resolution) -> str:
         what = "one precision for all rows, as published: below the mean where rows differ"
         lines.append(("NeNA, textbook", f"{nena.textbook_nm:.2f} nm", what))
     if frc.frc_nm is not None:
-        corrected = ", molecules that come back corrected for" if frc.is_corrected else ""
+        by = "" if frc.correction == 1 else f" by {frc.correction:.0%}"
+        corrected = f", molecules that come back corrected for{by}" if frc.is_corrected else ""
         what = f"where halves of the movie correlate by 1/7, {len(frc.splits_nm)} splits{corrected}"
         lines.append(("FRC", _with_error(frc.frc_nm, frc.frc_error_nm), what))
         if frc.is_corrected and frc.uncorrected_nm is not None:

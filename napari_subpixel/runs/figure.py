@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from napari_subpixel import formats
 from napari_subpixel._util.files import check_can_write, make_folder
 from napari_subpixel._util.generators import stepwise, under_name
-from napari_subpixel.analysis.beads import find_beads
+from napari_subpixel.analysis.beads import Beads, find_beads
 from napari_subpixel.analysis.drift import estimate_drift
 from napari_subpixel.analysis.drift_curve import DriftCurve, is_corrected
 from napari_subpixel.analysis.filters import Filter
@@ -161,9 +161,9 @@ def figure(
     drift = yield from _drift(table, fiducials, steps, skipped, found)
     corrected = table if drift is None else drift.correct(table)
     yield "filter"
-    kept = _kept(corrected, keep, steps)
+    kept, beads = _kept(corrected, keep, steps)
     yield "resolution"
-    measured = yield from under_name("resolution", resolution.steps(kept))
+    measured = yield from under_name("resolution", resolution.steps(kept, beads=beads))
     found += measured.warnings
     _note_resolution(measured, steps, skipped)
     yield "linking"
@@ -199,23 +199,28 @@ def _drift(
     return curve
 
 
-def _kept(table: Localizations, keep: Filter | None, steps: dict[str, str]) -> Localizations:
+def _kept(table: Localizations, keep: Filter | None, steps: dict[str, str]) -> tuple[Localizations, Beads | None]:
+    """Return the rows of a figure, and the beads among them where these were searched for."""
+    beads = None
     if keep is None and "x_uncertainty" in table and len(table):
-        median_nm = _median_uncertainty_nm(table)
+        beads = find_beads(table)
+        median_nm = _median_uncertainty_nm(table, beads)
         if median_nm > 0:
             keep = Filter.of(f"uncertainty < {float(f'{LEAST_CERTAIN * median_nm:.3g}')} nm")
     if keep is None:
-        return table
+        return table, beads
+    if beads is not None:
+        beads = beads.among(keep.mask(table))
     kept = keep.keep(table)
     steps["filter"] = f"{keep.text}: {len(kept):,} of {len(table):,} localizations"
-    return kept
+    return kept, beads
 
 
-def _median_uncertainty_nm(table: Localizations) -> float:
+def _median_uncertainty_nm(table: Localizations, beads: Beads) -> float:
     """Return the median uncertainty in x of the molecules, of which beads are none; 0 where it is not known."""
     values = table["x_uncertainty"].astype(np.float64)
     known = np.isfinite(values)
-    molecules = known & ~find_beads(table).rows
+    molecules = known & ~beads.rows
     values = values[molecules if molecules.any() else known]
     return float(np.median(values)) * pixel_length("x", table.known_pixel_size_nm()) if len(values) else 0.0
 

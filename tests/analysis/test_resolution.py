@@ -194,6 +194,26 @@ def test_frc_is_corrected_for_molecules_that_come_back() -> None:
     assert measured.uncorrected_nm < 0.6 * known.frc_nm
 
 
+def test_the_correction_fades_out_between_molecules_that_come_back_and_sites() -> None:
+    measured = [frc(rows.table(), rows.sigma) for rows in (of_structured(visits) for visits in (4.4, 4.7, 5.0, 5.3))]
+    assert all(0 < each.correction < 1 for each in measured)
+    assert np.diff([each.correction for each in measured]).max() < 0
+    values = np.array([each.frc_nm for each in measured])
+    low, high = (np.array([getattr(each, name) for each in measured]) for name in ("uncorrected_nm", "corrected_nm"))
+    assert (low < values).all()
+    assert (values < high).all()
+    assert np.abs(np.diff(values)).max() < 0.3 * (high - low).min()
+    assert measured[1].frc_error_nm > 0.3 * (high - low)[1]
+    assert "may be binding sites or molecules that come back" in measured[1].warnings[0]
+
+
+def of_structured(visits: float) -> Simulated:
+    """Molecules on filaments that come back."""
+    rng = np.random.default_rng(31)
+    places = on_filaments(2500, rng)
+    return simulated(places, rng, spread=0.2, mean_on=1.5, visits=1 + rng.poisson(visits - 1, len(places)))
+
+
 def test_molecules_that_never_come_back_are_not_corrected_for() -> None:
     rng = np.random.default_rng(22)
     rows = simulated(on_filaments(8000, rng), rng, spread=0.2)

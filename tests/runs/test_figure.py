@@ -30,7 +30,7 @@ def table_of_beads():
 
 def test_molecules_are_kept_where_most_rows_are_of_beads():
     steps = {}
-    assert len(module._kept(table_of_beads(), None, steps)) == 3 * N_FRAMES
+    assert len(module._kept(table_of_beads(), None, steps)[0]) == 3 * N_FRAMES
     assert steps["filter"] == "uncertainty < 30 nm: 600 of 600 localizations"
 
 
