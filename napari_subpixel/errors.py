@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Self
@@ -118,6 +118,11 @@ class WarningKind(Enum):
 
     def __str__(self) -> str:
         return self.value
+
+
+def with_advice(warning: str, advice: Mapping[WarningKind, str]) -> str:
+    """Return a warning, followed by the advice for the kinds whose words it has."""
+    return "; ".join([warning, *(what for kind, what in advice.items() if str(kind) in warning)])
 
 
 class _PathError(InputError):

@@ -24,6 +24,7 @@ from napari_subpixel.errors import (
     SeriesError,
     UnfinishedRunError,
     WarningKind,
+    with_advice,
 )
 
 #: By the kind of error; a kind that is not here is advised as the kind that it is derived from.
@@ -84,8 +85,7 @@ def hinted(warning: str) -> str:
     >>> hinted("a.tif: 30 of 90 points (33.3%) never move: most frames have one at y 4, x 7")
     'a.tif: 30 of 90 points (33.3%) never move: most frames have one at y 4, x 7; --drop-static leaves them out'
     """
-    advice = [advice for kind, advice in ADVICE_ON_WARNINGS.items() if str(kind) in warning]
-    return "; ".join([warning, *advice])
+    return with_advice(warning, ADVICE_ON_WARNINGS)
 
 
 def advised(error: InputError, command: str = "", *, first: str = "") -> str:

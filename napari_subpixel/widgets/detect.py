@@ -260,7 +260,8 @@ class DetectMolecules(Panel):
         if self._run is not None or movie is None:
             return
         try:
-            settings = RunSettings(self.choice, self.part.frames(), self.part.roi(movie))
+            part = self.part.frames(), self.part.roi(movie), self.part.no_static.isChecked()
+            settings = RunSettings(self.choice, *part)
             run = DetectionRun(self.viewer, movie, settings, self.threshold.value())
         except InputError as error:
             self.refusal.say(reason_first(error))
@@ -313,6 +314,7 @@ class DetectMolecules(Panel):
             **form.flags,
             "frames": None if frames == (0, movie.stack().n_frames) else span_text(frames),
             "roi": roi_text(self.part.roi(movie)),
+            "drop_static": self.part.no_static.isChecked(),
         }
         return CommandLine("detect", (file,), flags)
 

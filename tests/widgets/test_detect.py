@@ -315,6 +315,28 @@ def test_some_frames_and_a_rectangle(viewer, widget, movie, simulated, qtbot):
     np.testing.assert_allclose(found.yx, same.yx, atol=1e-3)
 
 
+def test_what_never_moves_is_named_with_the_choice_that_leaves_it_out(viewer, widget, qtbot):
+    sparse = replace(demo_simulation(), frame_shape=SHAPE, n_frames=N_FRAMES, emitters_per_frame=5.0)
+    frames, _ = simulate(sparse, np.random.default_rng(4))
+    spot = np.zeros(SHAPE)
+    spot[16, 22] = 1
+    with_bead = (frames + 3_000 * gaussian_filter(spot, 1.3)).astype(frames.dtype)
+    widget.movie.value = viewer.add_image(with_bead, name="with a bead")
+    widget.run()
+    finished(qtbot, widget)
+    choice = widget.part.no_static
+    assert "never move: most frames have one at y 16, x 22" in widget.status.text()
+    assert f"tick '{choice.text()}'" in widget.status.text()
+    choice.click()
+    assert widget.command_line().flags["drop_static"]
+    widget.run()
+    finished(qtbot, widget)
+    (without, with_it) = results(viewer)[::-1]
+    n_at_bead = [np.count_nonzero(np.hypot(*(table_of(layer).yx - (16, 22)).T) < 1) for layer in (with_it, without)]
+    assert n_at_bead[0] >= N_FRAMES
+    assert n_at_bead[1] == 0
+
+
 def test_a_cancelled_run_keeps_what_was_found_and_says_so(viewer, widget, simulated, qtbot):
     widget.movie.value = slow_layer(viewer, simulated[0], seconds=0.15)
     widget.run()

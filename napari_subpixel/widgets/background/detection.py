@@ -15,6 +15,7 @@ from napari_subpixel.detection.options import DetectionOptions
 from napari_subpixel.widgets.background.detector_cache import LOADING, DetectorChoice, is_loaded, preparing_job
 from napari_subpixel.widgets.background.growing_result import GrowingResult
 from napari_subpixel.widgets.background.worker import Work
+from napari_subpixel.widgets.controls.advice import hinted
 from napari_subpixel.widgets.controls.messages import report, show_warning
 from napari_subpixel.widgets.layers.movies import MovieLayer
 
@@ -37,6 +38,7 @@ class RunSettings(NamedTuple):
     choice: DetectorChoice
     frames: tuple[int, int]
     roi: Roi | None
+    drop_static: bool = False
 
 
 class RunSummary(NamedTuple):
@@ -210,7 +212,7 @@ class DetectionRun(QObject):
         if layer is None:
             return None
         for warning in warnings_of(job, table.provenance):
-            self._warnings.append(warning)
+            self._warnings.append(hinted(warning))
             show_warning(warning)
         return layer
 
@@ -221,7 +223,7 @@ def _chunks(
     """Yield what is done while the job is prepared, then the job, then every chunk."""
     from napari_subpixel.runs.pipeline import detect
 
-    options = DetectionOptions(camera, frames=settings.frames, roi=settings.roi)
+    options = DetectionOptions(camera, frames=settings.frames, roi=settings.roi, drop_static=settings.drop_static)
     if not is_loaded(settings.choice):
         yield LOADING
     job = yield from preparing_job(key, stack, settings.choice.load(), options)

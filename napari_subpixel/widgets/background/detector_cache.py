@@ -25,7 +25,7 @@ LOADING = "loading the model ..."
 #: What is said while a movie's microscope is estimated.
 ESTIMATING = "estimating camera and PSF from the movie ..."
 #: Fields of a job that belong to one run; the others describe the microscope.
-RUN_FIELDS = ("stack", "detector", "frames", "roi")
+RUN_FIELDS = ("stack", "detector", "frames", "roi", "drop_static")
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,8 @@ def preparing_job(
             known.fields = {
                 field.name: getattr(whole, field.name) for field in fields(whole) if field.name not in RUN_FIELDS
             }
-    return DetectionJob(stack, detector, frames=options.span(stack.n_frames), roi=options.roi, **known.fields)
+    frames, roi, drop_static = options.span(stack.n_frames), options.roi, options.drop_static
+    return DetectionJob(stack, detector, frames=frames, roi=roi, drop_static=drop_static, **known.fields)
 
 
 def is_loaded(choice: DetectorChoice) -> bool:

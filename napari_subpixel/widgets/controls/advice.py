@@ -19,12 +19,17 @@ from napari_subpixel.errors import (
     PixelSizeError,
     SeriesError,
     UnfinishedRunError,
+    WarningKind,
+    with_advice,
 )
 
 #: What *Batch* does where tables are there already, as its form puts it.
 REFUSE = "refuse to run"
 SKIP = "skip finished movies"
 REPLACE = "replace them"
+
+#: The choice that leaves out points that never move, as *Detect* puts it.
+NO_STATIC = "Leave out points that never move"
 
 #: By the kind of error; a kind that is not here is advised as the kind that it is derived from.
 ADVICE: Mapping[type[InputError], str] = {
@@ -55,6 +60,24 @@ ADVICE_OF_WIDGETS: Mapping[str, Mapping[type[InputError], str]] = {
         ChangedTableError: "start again, or choose another folder",
     },
 }
+
+
+#: By the kind of warning.
+ADVICE_ON_WARNINGS: Mapping[WarningKind, str] = {
+    WarningKind.NEVER_MOVES: f"tick '{NO_STATIC}' in 'Part of the movie'",
+}
+
+
+def hinted(warning: str) -> str:
+    """Return a warning with what to do about it, where its kind is known.
+
+    Examples
+    --------
+    >>> hinted("30 of 90 points (33.3%) never move: most frames have one at y 4, x 7")
+    "30 of 90 points (33.3%) never move: most frames have one at y 4, x 7; tick 'Leave out points that never move' in \
+'Part of the movie'"
+    """
+    return with_advice(warning, ADVICE_ON_WARNINGS)
 
 
 def advised(error: BaseException, widget: str = "") -> str:

@@ -1,15 +1,16 @@
-"""The part of a movie that is detected: its first and last frame, and a region of its frames."""
+"""The part of a movie that is detected: its frames, a region of them, and whether with points that never move."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Signal
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QSpinBox, QWidget
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QSpinBox, QWidget
 from superqt import QCollapsible
 
 from napari_subpixel.coordinates import Roi
 from napari_subpixel.errors import InputError
+from napari_subpixel.widgets.controls.advice import NO_STATIC
 from napari_subpixel.widgets.controls.panel import Panel
 from napari_subpixel.widgets.layers.movies import MovieLayer
 
@@ -31,6 +32,8 @@ class PartOfMovie(QObject):
         The first and the last frame.
     region : magicgui.widgets.ComboBox
         A shapes layer with a rectangle, or the whole frame.
+    no_static : QCheckBox
+        Whether points that never move are left out.
     box : QCollapsible
         All of them.
     frames_changed : Signal()
@@ -58,7 +61,9 @@ class PartOfMovie(QObject):
         frames.addWidget(QLabel("to"))
         frames.addWidget(self.last, stretch=1)
         inner = QWidget()
-        panel.add_form(("Frames", frames), self.region, to=inner)
+        self.no_static = QCheckBox(NO_STATIC)
+        self.no_static.setToolTip("At fiducial beads, dirt, the edge of a field stop or of an image splitter")
+        panel.add_form(("Frames", frames), self.region, ("", self.no_static), to=inner)
         self.box = QCollapsible("Part of the movie", collapsedIcon="\u25b6", expandedIcon="\u25bc")
         self.box.addWidget(inner)
 
