@@ -34,6 +34,7 @@ from napari_subpixel.widgets.controls.folders import folder_edit, typed_in
 from napari_subpixel.widgets.controls.messages import report, reported, show_error
 from napari_subpixel.widgets.controls.model_form import ModelForm
 from napari_subpixel.widgets.controls.movie_table import MovieTable, tip_of
+from napari_subpixel.widgets.controls.napari_task import NapariTask
 from napari_subpixel.widgets.controls.panel import Panel
 from napari_subpixel.widgets.controls.progress import ProgressRow, duration
 from napari_subpixel.widgets.controls.words import Words
@@ -138,6 +139,7 @@ class BatchProcess(Panel):
         self.run_button.setToolTip("Detect the molecules of these movies in the background, one movie after the other")
         self.run_button.clicked.connect(lambda _: self.run())
         self.progress = ProgressRow()
+        NapariTask(self.progress, self.viewer, "detecting a batch of movies")
         self.progress.cancel.setToolTip("Stop after the current frames; what is finished is kept")
         self.progress.cancel_clicked.connect(self.cancel)
         self.status = Words()

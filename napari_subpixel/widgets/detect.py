@@ -19,6 +19,7 @@ from napari_subpixel.widgets.controls.command_line import CommandLine, CommandLi
 from napari_subpixel.widgets.controls.live_preview import LivePreview
 from napari_subpixel.widgets.controls.messages import report
 from napari_subpixel.widgets.controls.model_form import ModelForm
+from napari_subpixel.widgets.controls.napari_task import NapariTask
 from napari_subpixel.widgets.controls.panel import Panel
 from napari_subpixel.widgets.controls.part_of_movie import PartOfMovie
 from napari_subpixel.widgets.controls.pixel_size import SET_PIXEL_SIZE, ask_pixel_size
@@ -270,6 +271,7 @@ class DetectMolecules(Panel):
         self.refusal.clear()
         self.form.remember("detect")
         self.cost.hide()
+        self.task.words = f"detecting {movie.name}"
         self.outcome.begin(run)
         run.ended.connect(self._run_ended)
         self._run = run

@@ -29,6 +29,7 @@ from napari_subpixel.widgets.controls.command_line import CommandLine, CommandLi
 from napari_subpixel.widgets.controls.folders import folder_edit, typed_in
 from napari_subpixel.widgets.controls.messages import report
 from napari_subpixel.widgets.controls.model_form import ModelForm
+from napari_subpixel.widgets.controls.napari_task import NapariTask
 from napari_subpixel.widgets.controls.panel import Panel
 from napari_subpixel.widgets.controls.pixel_size import SET_PIXEL_SIZE, ask_pixel_size, ask_pixel_size_under
 from napari_subpixel.widgets.controls.progress import ProgressRow
@@ -119,6 +120,7 @@ class MakeFigure(Panel):
         self.button.clicked.connect(lambda _: self.run())
         self.refusal = Refusal()
         self.progress = ProgressRow()
+        NapariTask(self.progress, self.viewer, "making a figure")
         self.progress.cancel.setToolTip("Stop; the frames that are detected are kept, so that it can be continued")
         self.progress.cancel_clicked.connect(self.cancel)
         self.status, self.warnings = Words(), Words(colour=Colour.WARNING)

@@ -17,9 +17,18 @@ class ProgressRow(QWidget):
     ----------
     cancel_clicked : Signal()
         The user asked to stop the work.
+    began : Signal(int)
+        The bar is at 0 of so much.
+    moved : Signal(int)
+        So much is done.
+    ended : Signal()
+        The work is over.
     """
 
     cancel_clicked = Signal()
+    began = Signal(int)
+    moved = Signal(int)
+    ended = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,7 +36,7 @@ class ProgressRow(QWidget):
         self.bar.setTextVisible(True)
         self.cancel = QPushButton("Cancel")
         self.cancel.setToolTip("Stop after the current frames; what was detected so far is kept")
-        self.cancel.clicked.connect(self._clicked)
+        self.cancel.clicked.connect(self.stop)
         self.text = Words()
         row = QHBoxLayout()
         row.addWidget(self.bar, stretch=1)
@@ -57,6 +66,7 @@ class ProgressRow(QWidget):
         self._unit, self._began = unit, time.perf_counter()
         self.text.setText(text)
         self.show()
+        self.began.emit(total)
 
     def restart(self) -> None:
         """Count the time from now on: what came before was preparation."""
@@ -74,12 +84,15 @@ class ProgressRow(QWidget):
         if left >= 1:
             parts.append(f"{duration(left)} left")
         self.text.setText(", ".join(part for part in parts if part))
+        self.moved.emit(done)
 
     def end(self) -> None:
         """Hide the bar: the work is over."""
         self.hide()
+        self.ended.emit()
 
-    def _clicked(self) -> None:
+    def stop(self) -> None:
+        """Ask to stop the work."""
         self.cancel.setEnabled(False)
         self.text.setText("stopping ...")
         self.cancel_clicked.emit()
