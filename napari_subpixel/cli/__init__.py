@@ -25,7 +25,7 @@ completion     the commands and their options for a shell
 What they share
 
 parsing        errors of the parser, one line each
-defaults       the user's own defaults of options
+defaults       options from files: settings, and the user's own defaults
 common         arguments of several commands, and progress
 filtering      arguments that choose rows of a table
 record_flags   flags from the fields of a record

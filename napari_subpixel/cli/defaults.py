@@ -1,4 +1,4 @@
-"""The user's own defaults for options of the commands, in a YAML file in the user's folder."""
+"""Options from YAML files: the user's own defaults in the user's folder, and settings that a call names."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_subpixel._util.user_folder import user_root
+from napari_subpixel.cli.parsing import SETTINGS
 from napari_subpixel.errors import InputError, shown, suggest
 
 #: Name of the file: a section for every command, with its options.
@@ -19,13 +20,26 @@ def defaults_file() -> Path:
     return user_root() / FILE_NAME
 
 
+def settings_file(argv: Sequence[str]) -> Path | None:
+    """Return the file of settings that arguments name, if they name one."""
+    for number, text in enumerate(argv):
+        name, equals, value = text.partition("=")
+        if text == "--":
+            break
+        if name == SETTINGS and (equals or number + 1 < len(argv)):
+            return Path(value if equals else argv[number + 1])
+    return None
+
+
 def default_arguments(
-    parser: argparse.ArgumentParser, command: str, commands: Sequence[str], argv: Sequence[str]
+    path: Path, parser: argparse.ArgumentParser, command: str, commands: Sequence[str], argv: Sequence[str]
 ) -> list[str]:
-    """Return the arguments that the user's file adds to those of a command.
+    """Return the arguments that a file adds to those of a command.
 
     Parameters
     ----------
+    path : Path
+        A section for every command, with its options.
     parser : argparse.ArgumentParser
         Of the command.
     command : str
@@ -39,9 +53,6 @@ def default_arguments(
     InputError
         If the file cannot be read, or names what is no command or no option; the message names both.
     """
-    path = defaults_file()
-    if not path.is_file():
-        return []
     from napari_subpixel._util import records
 
     document = records.read_document(path)
@@ -56,7 +67,7 @@ def default_arguments(
     added: list[str] = []
     for name, value in section.items():
         option = f"--{str(name).replace('_', '-')}"
-        if option not in flags or option == "--help":
+        if option not in flags or option in ("--help", SETTINGS):
             raise InputError(f"{path}: {command} has no option {name!r}{_meant(option, flags)}")
         if given.isdisjoint(flags[option].option_strings):
             added += _typed(path, option, value, takes_value=flags[option].nargs != 0)

@@ -9,11 +9,12 @@ import shlex
 import sys
 from collections.abc import Collection, Sequence
 from importlib import import_module
+from pathlib import Path
 
 from napari_subpixel import __version__
 from napari_subpixel._util.files import write_failure
 from napari_subpixel.cli.advice import advised
-from napari_subpixel.cli.defaults import default_arguments, defaults_file
+from napari_subpixel.cli.defaults import default_arguments, defaults_file, settings_file
 from napari_subpixel.cli.exit_status import BAD_INPUT, DONE, INTERRUPTED
 from napari_subpixel.cli.messages import configure, console, detail, fail, say
 from napari_subpixel.cli.parsing import Commands, Parser, StoppedError, UsageError
@@ -89,8 +90,8 @@ def _run(argv: Sequence[str]) -> int:
         arguments = _parsed(argv)
         command = arguments.command
         configure(quiet=arguments.quiet, verbose=arguments.verbose, log=arguments.log)
-        if added := getattr(arguments, "from_defaults", ()):
-            say(f"from {defaults_file()}: {shlex.join(added)}")
+        for path, added in getattr(arguments, "from_files", {}).items():
+            say(f"from {path}: {shlex.join(added)}")
         detail(f"napari-subpixel {__version__}, Python {platform.python_version()}: {shlex.join(argv)}")
         status = int(arguments.run(arguments))
         sys.stdout.flush()
@@ -120,15 +121,21 @@ def _run(argv: Sequence[str]) -> int:
 
 
 def _parsed(argv: Sequence[str]) -> argparse.Namespace:
-    """Parse the arguments, after the user's defaults for the command that they name."""
+    """Parse the arguments, after the settings that they name, and the user's defaults for the command."""
     named = _named_in(argv)
     parser = build_parser(named)
     if not named or argv[0] not in named:
         return parser.parse_args(argv)
     command, *rest = argv
-    added = default_arguments(parser.commands[command], command, tuple(COMMANDS), rest)
-    arguments = parser.parse_args([command, *added, *rest])
-    arguments.from_defaults = added
+    settings, defaults = settings_file(rest), defaults_file()
+    from_files: dict[Path, list[str]] = {}
+    for path in ([settings] if settings is not None else []) + ([defaults] if defaults.is_file() else []):
+        before = [text for added in from_files.values() for text in added]
+        added = default_arguments(path, parser.commands[command], command, tuple(COMMANDS), [*before, *rest])
+        if added:
+            from_files[path] = added
+    arguments = parser.parse_args([command, *(text for added in from_files.values() for text in added), *rest])
+    arguments.from_files = from_files
     arguments.argv = list(argv)
     return arguments
 

@@ -10,7 +10,9 @@ from typing import Any, NoReturn
 from napari_subpixel.errors import suggest
 
 #: What the options are called that all commands have in common.
-COMMON_OPTIONS = ("quiet", "verbose", "log")
+COMMON_OPTIONS = ("quiet", "verbose", "log", "settings")
+#: The option that names a file of settings.
+SETTINGS = "--settings"
 
 
 class UsageError(Exception):
@@ -67,4 +69,8 @@ class Commands(argparse._SubParsersAction):
         either.add_argument("-q", "--quiet", action="store_true", help="print warnings and errors only")
         either.add_argument("-v", "--verbose", action="store_true", help="print more")
         group.add_argument("--log", type=Path, metavar="FILE", help="append all messages to a file, with their times")
+        settings = parser.add_argument_group("settings")
+        settings.add_argument(
+            SETTINGS, type=Path, metavar="FILE", help="take the options that are not given from a YAML file"
+        )
         return parser

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 
 import torch
 
+#: How many threads PyTorch takes if nothing is set.
+_ALL = torch.get_num_threads()
 #: Held while a pool is opened, when PyTorch's setting for new threads is 1.
 _OPENING = threading.Lock()
 
@@ -46,6 +48,18 @@ def n_threads() -> int:
     """Return how many threads PyTorch uses in this thread, even while another opens a pool."""
     with _OPENING:
         return torch.get_num_threads()
+
+
+def use_threads(number: int) -> None:
+    """Let PyTorch use so many threads in this thread, and in those that are started from now on.
+
+    Parameters
+    ----------
+    number : int
+        0 for as many as it takes by itself.
+    """
+    with _OPENING:
+        torch.set_num_threads(number or _ALL)
 
 
 def _work_alone() -> None:

@@ -21,6 +21,7 @@ The other contributions that ``napari.yaml`` lists
 - ``readers``: movies and tables as layers
 - ``pairing``: tables and movies that find each other, for readers and *Load*
 - ``writers``: points as tables
+- ``shortcuts``: commands with keys
 - ``sample_data``: a simulated movie with its truth
 
 For the command line

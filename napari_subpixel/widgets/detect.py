@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QFileDialog, QPushButton
 
@@ -23,12 +25,15 @@ from napari_subpixel.widgets.controls.napari_task import NapariTask
 from napari_subpixel.widgets.controls.panel import Panel
 from napari_subpixel.widgets.controls.part_of_movie import PartOfMovie
 from napari_subpixel.widgets.controls.pixel_size import SET_PIXEL_SIZE, ask_pixel_size
+from napari_subpixel.widgets.controls.plugin import bind_keys, with_key
+from napari_subpixel.widgets.controls.preferences import results_path
 from napari_subpixel.widgets.controls.refusals import Refusal, reason_first
 from napari_subpixel.widgets.controls.result_threshold import ResultThreshold
 from napari_subpixel.widgets.controls.run_cost import RunCost
 from napari_subpixel.widgets.controls.run_report import RunReport
+from napari_subpixel.widgets.controls.settings_file import SettingsButtons
 from napari_subpixel.widgets.controls.words import Words
-from napari_subpixel.widgets.layers.files import movie_file, roi_text, span_text
+from napari_subpixel.widgets.layers.files import camera_controls, movie_file, roi_text, span_text
 from napari_subpixel.widgets.layers.movies import MovieLayer, is_movie
 from napari_subpixel.widgets.layers.results import snapshot
 
@@ -47,7 +52,7 @@ NO_PIXEL_SIZE = "The pixel size is not known: positions will be in pixels, and a
 #: Tooltip of the threshold.
 THRESHOLD_TIP = (
     "Minimum probability of the points that are shown. It acts at once on the preview and on the results of this "
-    "movie and model: less probable points are hidden, not discarded, so that it can be lowered"
+    "movie and model: less probable points are hidden, not discarded, so that it can be lowered. "
 )
 
 
@@ -69,6 +74,7 @@ class DetectMolecules(Panel):
         self._build_part()
         self._build_run()
         self._connect_parts()
+        bind_keys(self.viewer)
         self.form.recall("detect")
         self._movie_changed()
 
@@ -78,7 +84,7 @@ class DetectMolecules(Panel):
         self.movie = self.layer_choice(
             "Movie", is_movie, tooltip="The image layer to detect molecules in, whichever reader opened it"
         )
-        self.form = ModelForm(self, threshold_tip=THRESHOLD_TIP)
+        self.form = ModelForm(self, threshold_tip=THRESHOLD_TIP + _keys_of_threshold())
         self.device_text, self.threshold = self.form.device_text, self.form.threshold
         self.device = self.form.device
         self.about = Words()
@@ -89,6 +95,7 @@ class DetectMolecules(Panel):
     def _build_preview(self) -> None:
         self.live = LivePreview(self, self._chosen_movie, self._preview_request, self.threshold.value)
         self.preview, self.preview_text = self.live.switch, self.live.text
+        self.preview.tooltip = with_key(str(self.preview.tooltip), "napari-subpixel.toggle_preview")
         self.column.addWidget(self.preview.native)
         self.column.addWidget(self.preview_text)
 
@@ -106,16 +113,15 @@ class DetectMolecules(Panel):
         self.refusal = Refusal()
         self.pixel_size = Refusal()
         self.outcome = RunReport(self, self._chosen_movie)
-        self.progress, self.status, self.microscope = (
-            self.outcome.progress,
-            self.outcome.status,
-            self.outcome.microscope,
-        )
+        self.progress, self.status = self.outcome.progress, self.outcome.status
+        self.microscope = self.outcome.microscope
+        self.task = NapariTask(self.progress, self.viewer, "detecting")
         self.save_button = QPushButton("Save table...")
         self.save_button.setToolTip("Write the shown localizations of the topmost result of this movie")
         self.save_button.clicked.connect(self.ask_and_save)
         self.command_row = CommandLineRow(self.command_line)
-        below = (self.command_row, self.outcome, self.save_button)
+        self.settings = SettingsButtons("detect", self.command_line, self._controls, self.status, self.refusal)
+        below = (self.command_row, self.settings, self.outcome, self.save_button)
         for widget in (self.pixel_size, self.run_button, self.cost, self.refusal, *below):
             self.column.addWidget(widget)
 
@@ -286,9 +292,25 @@ class DetectMolecules(Panel):
     def ask_and_save(self) -> None:
         """Ask for the name of a file, and write the table to it."""
         if results := self.results.layers():
-            path, _ = QFileDialog.getSaveFileName(self, "Save table", f"{results[0].name}.csv", TABLE_FILTER)
+            proposed = results_path(f"{results[0].name}.csv", self._movie_path())
+            path, _ = QFileDialog.getSaveFileName(self, "Save table", proposed, TABLE_FILTER)
             if path:
                 self.save(path)
+
+    def _controls(self) -> dict[str, Callable[[Any], object]]:
+        """Return what sets the panel, and the camera of the movie, from a file of settings."""
+        movie, controls = self._chosen_movie(), self.form.controls
+        if movie is None:
+            return controls
+        region = partial(self.part.choose_region, movie)
+        camera = camera_controls(movie, self.viewer.layers)
+        return {**camera, **controls, "frames": self.part.choose_frames, "roi": region}
+
+    def _movie_path(self) -> str | None:
+        """Return the file of the chosen movie, where it has one."""
+        movie = self._chosen_movie()
+        path = movie.stack().opening.get("movie") if movie is not None else None
+        return path if isinstance(path, str) else None
 
     def save(self, path: str | Path) -> None:
         """Write the shown localizations of the topmost result, in the format that the suffix names."""
@@ -344,3 +366,8 @@ class DetectMolecules(Panel):
         self.outcome.end(summary)
         if summary.layer is not None:
             self.preview.value = False
+
+
+def _keys_of_threshold() -> str:
+    lower = with_key("lower", "napari-subpixel.lower_threshold")
+    return f"{with_key('Keys: raise', 'napari-subpixel.raise_threshold')}, {lower}"

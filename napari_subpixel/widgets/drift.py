@@ -23,6 +23,7 @@ from napari_subpixel.widgets.controls.chart_view import ChartView
 from napari_subpixel.widgets.controls.command_line import CommandLine
 from napari_subpixel.widgets.controls.last_used import recall, remember
 from napari_subpixel.widgets.controls.messages import reported
+from napari_subpixel.widgets.controls.preferences import results_path
 from napari_subpixel.widgets.controls.saving import with_suffix
 from napari_subpixel.widgets.controls.table_panel import TablePanel, TableRequest
 from napari_subpixel.widgets.controls.words import Words
@@ -383,7 +384,7 @@ class CorrectDrift(TablePanel):
 
     def ask_and_save(self) -> None:
         """Ask for the name of a file, and write the curve to it."""
-        path, _ = QFileDialog.getSaveFileName(self, "Save trace", "drift.csv", "csv (*.csv)")
+        path, _ = QFileDialog.getSaveFileName(self, "Save trace", results_path("drift.csv"), "csv (*.csv)")
         if path:
             self.save(path)
 

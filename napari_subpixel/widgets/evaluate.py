@@ -23,6 +23,7 @@ from napari_subpixel.widgets.background.latest_request import LatestWork
 from napari_subpixel.widgets.controls.command_line import CommandLine, CommandLineRow
 from napari_subpixel.widgets.controls.messages import reported, show_warning
 from napari_subpixel.widgets.controls.panel import NARROW, Panel
+from napari_subpixel.widgets.controls.preferences import results_path
 from napari_subpixel.widgets.controls.progress import ProgressRow
 from napari_subpixel.widgets.controls.refusals import Refusal, reason_first
 from napari_subpixel.widgets.controls.scores import SCORES, parsed_tolerances, save_scores
@@ -450,7 +451,9 @@ class EvaluateAgainstTruth(Panel):
 
     def ask_and_save(self) -> None:
         """Ask for the name of a file, and write the scores to it."""
-        path, _ = QFileDialog.getSaveFileName(self, "Save scores", "scores.csv", "csv (*.csv);;JSON (*.json)")
+        path, _ = QFileDialog.getSaveFileName(
+            self, "Save scores", results_path("scores.csv"), "csv (*.csv);;JSON (*.json)"
+        )
         if path:
             self.save(path)
 

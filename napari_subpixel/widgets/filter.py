@@ -23,6 +23,7 @@ from napari_subpixel.widgets.background.worker import Work
 from napari_subpixel.widgets.controls.command_line import CommandLine, CommandLineRow
 from napari_subpixel.widgets.controls.messages import reported
 from napari_subpixel.widgets.controls.panel import Panel, elide
+from napari_subpixel.widgets.controls.preferences import results_path
 from napari_subpixel.widgets.controls.progress import ProgressRow
 from napari_subpixel.widgets.controls.range_row import RangeRow
 from napari_subpixel.widgets.controls.refusals import Refusal, reason_first
@@ -376,7 +377,8 @@ class FilterMolecules(Panel):
     def ask_and_save(self) -> None:
         """Ask for the name of a file, and write the points that are shown to it."""
         if self.points.value is not None:
-            name = f"{self.points.value.name}.csv"
+            file = notes_of(self.points.value).file
+            name = results_path(f"{self.points.value.name}.csv", None if file is None else file.path)
             path, _ = QFileDialog.getSaveFileName(self, "Save table", name, TABLE_FILTER)
             if path:
                 self.save(path)

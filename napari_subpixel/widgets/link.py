@@ -20,6 +20,7 @@ from napari_subpixel.widgets.controls.last_used import recall, remember
 from napari_subpixel.widgets.controls.messages import reported
 from napari_subpixel.widgets.controls.number_box import Field, NumberBox
 from napari_subpixel.widgets.controls.panel import NARROW
+from napari_subpixel.widgets.controls.preferences import results_path
 from napari_subpixel.widgets.controls.saving import with_suffix
 from napari_subpixel.widgets.controls.table_panel import TablePanel, TableRequest
 from napari_subpixel.widgets.layers.files import table_file
@@ -157,7 +158,7 @@ class LinkMolecules(TablePanel):
 
     def ask_and_save(self) -> None:
         """Ask for the name of a file, and write the times to it."""
-        path, _ = QFileDialog.getSaveFileName(self, "Save times", "times.csv", "csv (*.csv)")
+        path, _ = QFileDialog.getSaveFileName(self, "Save times", results_path("times.csv"), "csv (*.csv)")
         if path:
             self.save(path)
 

@@ -17,6 +17,7 @@ from napari_subpixel.widgets.controls.advice import advised
 from napari_subpixel.widgets.controls.camera_form import CameraForm
 from napari_subpixel.widgets.controls.messages import reported
 from napari_subpixel.widgets.controls.panel import Panel
+from napari_subpixel.widgets.controls.preferences import preferences
 from napari_subpixel.widgets.controls.words import Words
 from napari_subpixel.widgets.layers.movies import LayerData, MovieLayer, is_movie, movie_layer_data
 from napari_subpixel.widgets.pairing import keep_paired
@@ -304,4 +305,5 @@ def _load(stack: Stack, camera: Camera) -> Generator[None, None, LayerData]:
 def _last_folder() -> str:
     from napari.utils.history import get_open_history
 
-    return get_open_history()[0]
+    preferred = preferences().movies.strip()
+    return str(Path(preferred).expanduser()) if preferred else get_open_history()[0]

@@ -22,6 +22,7 @@ from napari_subpixel.widgets.controls.chart_view import ChartView
 from napari_subpixel.widgets.controls.choices import OrderedChoice
 from napari_subpixel.widgets.controls.messages import reported
 from napari_subpixel.widgets.controls.number_box import Field, NumberBox
+from napari_subpixel.widgets.controls.preferences import results_path
 from napari_subpixel.widgets.controls.saving import with_suffix
 from napari_subpixel.widgets.controls.table import UNDEFINED, ReadOnlyTable
 from napari_subpixel.widgets.controls.table_panel import TablePanel, TableRequest
@@ -207,13 +208,13 @@ class MeasureRegions(TablePanel):
 
     def ask_and_save(self) -> None:
         """Ask for the name of a file, and write the numbers to it."""
-        path, _ = QFileDialog.getSaveFileName(self, "Save numbers", "regions.csv", "csv (*.csv)")
+        path, _ = QFileDialog.getSaveFileName(self, "Save numbers", results_path("regions.csv"), "csv (*.csv)")
         if path:
             self.save(path)
 
     def ask_and_save_profile(self) -> None:
         """Ask for the name of a file, and write the plotted profile to it."""
-        path, _ = QFileDialog.getSaveFileName(self, "Save profile", "profile.csv", "csv (*.csv)")
+        path, _ = QFileDialog.getSaveFileName(self, "Save profile", results_path("profile.csv"), "csv (*.csv)")
         if path:
             self.save_profile(path)
 

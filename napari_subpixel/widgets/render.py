@@ -23,6 +23,7 @@ from napari_subpixel.widgets.controls.command_line import CommandLine, CommandLi
 from napari_subpixel.widgets.controls.export_dialog import ask_export
 from napari_subpixel.widgets.controls.messages import reported
 from napari_subpixel.widgets.controls.pixel_size import SET_PIXEL_SIZE, ask_pixel_size, ask_pixel_size_of_points
+from napari_subpixel.widgets.controls.preferences import results_path
 from napari_subpixel.widgets.controls.progress import ProgressRow
 from napari_subpixel.widgets.controls.refusals import Refusal
 from napari_subpixel.widgets.controls.render_form import COLORMAPS, WHOLE_FIELD, RenderForm
@@ -323,7 +324,9 @@ class RenderSuperResolution(RenderForm):
         """Ask for the name of a file, and write the image to it."""
         with reported():
             image = self._image_to_save()
-            path, _ = QFileDialog.getSaveFileName(self, "Save image", f"{image.name}.tif", "OME-TIFF (*.tif *.tiff)")
+            path, _ = QFileDialog.getSaveFileName(
+                self, "Save image", results_path(f"{image.name}.tif"), "OME-TIFF (*.tif *.tiff)"
+            )
             if path:
                 self.save(path)
 

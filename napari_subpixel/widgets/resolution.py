@@ -19,6 +19,7 @@ from napari_subpixel.reports.plots import frc_chart, nena_chart
 from napari_subpixel.widgets.controls.chart_view import ChartView
 from napari_subpixel.widgets.controls.command_line import CommandLine
 from napari_subpixel.widgets.controls.messages import reported
+from napari_subpixel.widgets.controls.preferences import results_path
 from napari_subpixel.widgets.controls.saving import with_suffix
 from napari_subpixel.widgets.controls.table import UNDEFINED, ReadOnlyTable
 from napari_subpixel.widgets.controls.table_panel import TablePanel, TableRequest
@@ -149,7 +150,7 @@ class MeasureResolution(TablePanel):
 
     def ask_and_save(self) -> None:
         """Ask for the name of a file, and write the numbers to it."""
-        path, _ = QFileDialog.getSaveFileName(self, "Save numbers", "resolution.json", "JSON (*.json)")
+        path, _ = QFileDialog.getSaveFileName(self, "Save numbers", results_path("resolution.json"), "JSON (*.json)")
         if path:
             self.save(path)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QDockWidget, QHBoxLayout, QMainWindow
 
 from napari_subpixel.widgets.controls.panel import Panel
+from napari_subpixel.widgets.controls.plugin import bind_keys, open_panel, panels_of_plugin
 from napari_subpixel.widgets.controls.step_button import StepButton
 from napari_subpixel.widgets.layers.movies import KEY
 from napari_subpixel.widgets.layers.points import PointNotes
@@ -16,8 +17,6 @@ from napari_subpixel.widgets.layers.workflow import STEPS, State, Step
 if TYPE_CHECKING:
     from napari import Viewer
 
-#: The name of this plugin.
-PLUGIN = "napari-subpixel"
 #: The steps are looked at again once nothing changed for this long, in milliseconds.
 REST_MS = 150
 
@@ -41,6 +40,7 @@ class StepsOfWork(Panel):
         self._is_on_top = False
         super().__init__(napari_viewer)
         self._panels = panels_of_plugin()
+        bind_keys(self.viewer)
         self._links = self.new_links()
         self._rest = self.rest_timer(REST_MS, self.update_steps)
         self.steps: dict[str, StepButton] = {}
@@ -61,16 +61,7 @@ class StepsOfWork(Panel):
 
     def open(self, step: Step) -> None:
         """Open the panel of a step, or bring it to the front."""
-        about, window = self._panels[step.command], self.viewer.window
-        from npe2.manifest.utils import import_python_name
-
-        panel_class = import_python_name(about.python_name)
-        docks = window._qt_window.findChildren(QDockWidget)
-        dock = next((dock for dock in docks if type(dock.widget()) is panel_class), None)
-        if dock is None:
-            dock = window.add_dock_widget(panel_class(self.viewer), name=about.dock_name, area="right")
-        dock.show()
-        dock.raise_()
+        open_panel(self.viewer, self._panels[step.command])
 
     def reset_choices(self, *_: object) -> None:
         """Look at the layers again; napari calls this when layers come and go."""
@@ -113,22 +104,3 @@ class StepsOfWork(Panel):
             window.addDockWidget(Qt.DockWidgetArea.TopDockWidgetArea, dock)
             self._is_on_top = True
             self.updateGeometry()
-
-
-class PanelOfPlugin(NamedTuple):
-    """A panel as the plugin's manifest has it: its class, and its name as napari's menus give it."""
-
-    python_name: str
-    dock_name: str
-
-
-def panels_of_plugin() -> dict[str, PanelOfPlugin]:
-    """Return the plugin's panels by their commands, as its manifest has them."""
-    from npe2 import PluginManager
-
-    manifest = PluginManager.instance().get_manifest(PLUGIN)
-    names = {command.id: command.python_name for command in manifest.contributions.commands or ()}
-    return {
-        widget.command: PanelOfPlugin(str(names[widget.command]), f"{widget.display_name} ({manifest.display_name})")
-        for widget in manifest.contributions.widgets or ()
-    }

@@ -121,6 +121,19 @@ def test_defaults_that_cannot_be_are_refused_by_name(refuse, truth, tmp_path, te
     assert str(path) in message
 
 
+def test_a_file_of_settings_comes_before_the_users_defaults_and_after_what_is_given(run, refuse, movie, tmp_path):
+    write_defaults("detect: {model: fast, threshold: 0.25}\n")
+    settings = tmp_path / "cells settings.yaml"
+    settings.write_text("link: {max-dark-frames: 2}\ndetect: {model: paper, frames: '2:6', roi: '0:30,4:40'}\n")
+    err = run("detect", movie, "-o", tmp_path / "a.csv", "--settings", settings, "--frames", "1:4").err
+    assert "cells settings.yaml: --model=paper --roi=0:30,4:40" in err
+    provenance = formats.read_about(tmp_path / "a.csv")["provenance"]
+    assert (provenance["model"]["name"], provenance["threshold"]) == ("paper", 0.25)
+    assert (provenance["frames"], provenance["roi"]) == ([1, 4], [[0, 30], [4, 40]])
+    gone = tmp_path / "gone.yaml"
+    assert str(gone) in refuse("detect", movie, "-o", tmp_path / "b.csv", f"--settings={gone}")
+
+
 def write_defaults(text: str) -> Path:
     path = defaults_file()
     path.parent.mkdir(parents=True, exist_ok=True)

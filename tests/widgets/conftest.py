@@ -118,6 +118,17 @@ def _delete_later() -> None:
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def no_preferences(tmp_path_factory) -> Iterator[None]:
+    """Keep the preferences of plugins in a folder of their own, not in that of whoever runs the tests."""
+    from napari import settings
+
+    with patch.object(settings, "_CFG_PATH", str(tmp_path_factory.mktemp("napari") / "settings.yaml")):
+        settings._clear_plugin_settings_cache()
+        yield
+    settings._clear_plugin_settings_cache()
+
+
 @pytest.fixture(scope="session")
 def viewer_window(qapp) -> Iterator[ViewerWindow]:
     window = ViewerWindow()

@@ -592,8 +592,11 @@ def test_closing_the_dock_during_a_run_keeps_the_partial_result_and_leaves_no_th
     widget.preview.value = True
     widget.run()
     qtbot.waitUntil(lambda: widget.progress.bar.value() > 0, timeout=20_000)
+    tasks = viewer.window._task_status_manager
+    assert tasks.get_status() == ["Subpixel: detecting slow"]  # napari asks about it before it closes
     viewer.window.remove_dock_widget(widget)
     qtbot.waitUntil(lambda: not Work.running, timeout=20_000)
+    assert not tasks.get_status()
     assert [layer.name for layer in viewer.layers if "preview" in layer.name] == []
     assert "partial" in results(viewer)[0].name
 

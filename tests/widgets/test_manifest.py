@@ -46,7 +46,7 @@ def test_every_command_resolves_and_is_used(manifest) -> None:
     contributions = manifest.contributions
     used = {
         item.command
-        for kind in ("readers", "writers", "sample_data", "widgets")
+        for kind in ("readers", "writers", "sample_data", "widgets", "keybindings")
         for item in getattr(contributions, kind)
     }
     assert {command.id for command in contributions.commands} == used

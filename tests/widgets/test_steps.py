@@ -7,11 +7,12 @@ from qtpy.QtCore import Qt
 
 from napari_subpixel.analysis.filters import Filter
 from napari_subpixel.localizations import Localizations
+from napari_subpixel.widgets.controls.plugin import panels_of_plugin
 from napari_subpixel.widgets.filter import FilterMolecules
 from napari_subpixel.widgets.layers.filtering import set_filter
 from napari_subpixel.widgets.layers.points import points_layer
 from napari_subpixel.widgets.layers.workflow import NEEDS_MOVIE, NEEDS_TABLE, NEEDS_TRUTH, STEPS
-from napari_subpixel.widgets.steps import StepsOfWork, panels_of_plugin
+from napari_subpixel.widgets.steps import StepsOfWork
 
 
 def test_each_step_says_whether_it_is_done_and_what_is_missing(viewer, qtbot):

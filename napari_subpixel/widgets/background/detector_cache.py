@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from napari_subpixel import models
 from napari_subpixel.detection.options import DetectionOptions
 from napari_subpixel.errors import InputError
 from napari_subpixel.stacks import Stack
+from napari_subpixel.widgets.controls.preferences import preferences
 
 if TYPE_CHECKING:
     from napari_subpixel.detection.detector import Detector
@@ -40,11 +41,14 @@ class DetectorChoice:
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     floor : float
         Lowest probability of a point that is kept.
+    threads : int
+        Threads on the processor; 0 for all. Results do not depend on it.
     """
 
     model: str
     device: str
     floor: float
+    threads: int = field(default_factory=lambda: preferences().threads, compare=False)
 
     def load(self) -> Detector:
         """Return the detector, loaded again only if the choice or the model's file changed; slow at first.
@@ -55,6 +59,9 @@ class DetectorChoice:
             If there is no such model or device.
         """
         path = models.find(self.model)
+        from napari_subpixel.detection.torch_threads import use_threads
+
+        use_threads(self.threads)
         with _lock:
             detector = _loaded(self, path.stat().st_mtime_ns)
         _ready.add(self)

@@ -24,6 +24,7 @@ What they show
 - ``movie_table``: the table of a batch
 - ``scores``: the scores as rows of a table, and their files
 - ``command_line``: a button that copies what a panel does as a line for a terminal
+- ``settings_file``: buttons that save and open the settings of a panel
 - ``step_button``: a step: a button to its panel, and how far it is
 - ``histogram_bar``: a histogram of one quantity with two handles
 - ``range_row``: the range of one quantity: two boxes and a histogram
@@ -41,6 +42,9 @@ Without a face of their own
 
 - ``messages``: notifications
 - ``advice``: what to do about an error, in controls of the widgets
+- ``napari_task``: runs in napari's activity dock, and in its question before it closes
+- ``plugin``: panels and keys of the manifest
+- ``preferences``: the plugin's preferences, which napari keeps
 - ``links``: connections with layers, which outlive a widget
 - ``pixel_size``: the pixel size of a movie or of points, asked for where it is missed
 - ``folders``: folders to choose or to type

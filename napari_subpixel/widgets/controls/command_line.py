@@ -14,6 +14,9 @@ from napari_subpixel.widgets.controls.refusals import Refusal
 from napari_subpixel.widgets.controls.words import Words
 from napari_subpixel.widgets.layers.files import LayerFile
 
+#: Options that belong to one run and are no settings.
+NO_SETTINGS = ("output", "overwrite", "resume", "follow")
+
 
 class CommandLine(NamedTuple):
     """What a panel does, as a call of the command line.
@@ -34,12 +37,34 @@ class CommandLine(NamedTuple):
     @property
     def text(self) -> str:
         """The line, with a comment on what is to be saved first."""
+        first = "; ".join(file.first for file in self.files if file.first)
+        files = [file.path for file in self.files]
+        return command_text(self.command, files, self._options, f"first {first}" if first else "")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The options that a file of settings keeps, as plain numbers, texts and lists."""
+        return {
+            name.replace("_", "-"): _plain(value)
+            for name, value in self._options.items()
+            if value is not None and value is not False and name not in NO_SETTINGS
+        }
+
+    @property
+    def _options(self) -> dict[str, Any]:
         flags: dict[str, Any] = {}
         for file in self.files:
             flags |= file.flags
-        first = "; ".join(file.first for file in self.files if file.first)
-        files = [file.path for file in self.files]
-        return command_text(self.command, files, flags | self.flags, f"first {first}" if first else "")
+        return flags | self.flags
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as the command line reads it from a file."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return value if isinstance(value, bool | int | float | str) else str(value)
 
 
 class CommandLineRow(QWidget):

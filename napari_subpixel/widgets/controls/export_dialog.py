@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_subpixel.rendering.render import PIXEL_SIZE_NM
+from napari_subpixel.widgets.controls.preferences import results_path
 from napari_subpixel.widgets.controls.render_form import IN_VIEW, WHOLE_FIELD
 
 #: Names of files with values.
@@ -101,7 +102,8 @@ def ask_export(parent: QWidget, screen_pixel_nm: float | None, name: str) -> Exp
     dialog = ExportDialog(parent, screen_pixel_nm)
     if dialog.exec() != QDialog.DialogCode.Accepted:
         return None
-    typed, kind = QFileDialog.getSaveFileName(parent, "Export picture", f"{name}.png", ";;".join(KINDS))
+    proposed = results_path(f"{name}.png")
+    typed, kind = QFileDialog.getSaveFileName(parent, "Export picture", proposed, ";;".join(KINDS))
     if not typed:
         return None
     path = path_of_kind(typed, kind)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from functools import partial
+from typing import Any
 
 from magicgui.widgets import ComboBox
 from qtpy.QtCore import QObject, Qt, Signal
@@ -12,11 +13,14 @@ from qtpy.QtWidgets import QFileDialog
 from superqt import QLabeledDoubleSlider
 
 from napari_subpixel import models
+from napari_subpixel._util import records
+from napari_subpixel.errors import InputError
 from napari_subpixel.widgets.background.worker import Work
 from napari_subpixel.widgets.controls.choices import OrderedChoice
 from napari_subpixel.widgets.controls.last_used import recall, remember
 from napari_subpixel.widgets.controls.messages import reported
 from napari_subpixel.widgets.controls.panel import Panel, Row
+from napari_subpixel.widgets.controls.preferences import AS_LAST, preferences
 from napari_subpixel.widgets.controls.words import Words
 
 #: Devices as a detector calls them, by the text that is shown.
@@ -66,6 +70,7 @@ class ModelForm(QObject):
         self.threshold.setSingleStep(0.01)  # type: ignore[arg-type] # annotated as if it were a slider of integers
         self.threshold.setDecimals(2)
         self.threshold.setToolTip(threshold_tip)
+        self.prefer()
         self.model.changed.connect(self._model_changed)
         self.device.changed.connect(self._device_changed)
         self._model_changed()
@@ -97,6 +102,25 @@ class ModelForm(QObject):
         threshold = round(self.threshold.value(), 4)
         return {"model": self.model_name, "device": self.device_name, "threshold": threshold}
 
+    @property
+    def controls(self) -> dict[str, Callable[[Any], object]]:
+        """What sets each of the choices from a file of settings, the model first, which sets the threshold."""
+        return {"model": self._choose, "device": self._choose_device, "threshold": self._choose_threshold}
+
+    def _choose(self, name: Any) -> None:
+        self._offer(str(name))
+        self.model.value = str(name)
+
+    def _choose_device(self, name: Any) -> None:
+        labels = {device: label for label, device in DEVICE_LABELS.items()}
+        self.device.value = labels[name]
+
+    def _choose_threshold(self, threshold: Any) -> None:
+        number = records.number("settings", "threshold", threshold)
+        if not self.threshold.minimum() <= number <= self.threshold.maximum():
+            raise InputError(f"a threshold is from {self.threshold.minimum():g} to {self.threshold.maximum():g}")
+        self.threshold.setValue(number)
+
     def remember(self, panel: str) -> None:
         """Keep the choices of a panel for the next session."""
         settings = {"model": self.model_name, "device": str(self.device.value)}
@@ -107,6 +131,26 @@ class ModelForm(QObject):
         choices = {"model": self.model, "device": self.device}
         controls = {name: partial(setattr, choice, "value") for name, choice in choices.items()}
         recall(panel, {**controls, "threshold": self.threshold.setValue})
+        self.prefer()
+
+    def prefer(self) -> None:
+        """Choose the model and the device of the user's preferences, where these name one."""
+        preferred = preferences()
+        if preferred.device in DEVICE_LABELS:
+            self.device.value = preferred.device
+        name = preferred.model.strip()
+        if name in ("", AS_LAST, self.model_name):
+            return
+        with reported():
+            self._offer(name)
+            self.model.value = name
+
+    def _offer(self, name: str) -> None:
+        """List a model that is not installed, by its path."""
+        if name not in self._cards:
+            self._cards[name] = models.read_card(models.find(name))
+            self._files.append(name)
+            self.model.reset_choices()
 
     def show_device(self, description: str) -> None:
         """Show the device in use, and why."""
@@ -134,8 +178,7 @@ class ModelForm(QObject):
         name = self._chosen
         if path:
             with reported():
-                self._cards[path] = models.read_card(path)
-                self._files.append(path)
+                self._offer(path)
                 name = path
         self.model.reset_choices()
         self.model.value = name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QSpinBox, QWidget
@@ -13,9 +13,7 @@ from napari_subpixel.errors import InputError
 from napari_subpixel.widgets.controls.advice import NO_STATIC
 from napari_subpixel.widgets.controls.panel import Panel
 from napari_subpixel.widgets.layers.movies import MovieLayer
-
-if TYPE_CHECKING:
-    from napari.layers import Layer
+from napari_subpixel.widgets.layers.regions import is_shapes, rectangle_layer
 
 
 class PartOfMovie(QObject):
@@ -47,13 +45,14 @@ class PartOfMovie(QObject):
 
     def __init__(self, panel: Panel) -> None:
         super().__init__(panel)
+        self._panel = panel
         self._links = panel.new_links()
         self.first, self.last = QSpinBox(), QSpinBox()
         for box, what in ((self.first, "First"), (self.last, "Last")):
             box.setToolTip(f"{what} frame of the run, counted from 0 as on the viewer's slider")
             box.valueChanged.connect(lambda _: self.frames_changed.emit())
         self.region = panel.layer_choice(
-            "Region", _is_shapes, none="whole frame", tooltip="A shapes layer with a rectangle: detect only within it"
+            "Region", is_shapes, none="whole frame", tooltip="A shapes layer with a rectangle: detect only within it"
         )
         self.region.changed.connect(self._region_chosen)
         frames = QHBoxLayout()
@@ -101,6 +100,47 @@ class PartOfMovie(QObject):
         """
         return None if self.region.value is None else movie.region(self.region.value)
 
+    def choose_frames(self, text: Any) -> None:
+        """Choose frames as the command line takes them, ``A:B``; an open end is that of the movie.
+
+        Raises
+        ------
+        InputError
+            If the movie does not have these frames.
+        """
+        ends = str(text).split(":")
+        if len(ends) != 2:
+            raise InputError(f"expected frames as A:B, got {text}")
+        n_frames = self.last.maximum() + 1
+        first, stop = int(ends[0] or 0), int(ends[1] or n_frames)
+        if not 0 <= first < stop <= n_frames:
+            raise InputError(f"the movie has frames 0:{n_frames}, not {text}")
+        self.first.setValue(first)
+        self.last.setValue(stop - 1)
+
+    def choose_region(self, movie: MovieLayer, text: Any) -> None:
+        """Choose a region as the command line takes it, ``Y0:Y1,X0:X1``: it becomes a shapes layer.
+
+        Raises
+        ------
+        InputError
+            If the movie does not have this region.
+        """
+        sides = [[int(end) for end in side.split(":")] for side in str(text).split(",")]
+        (y0, y1), (x0, x1) = sides
+        before = self.region.value
+        layer = rectangle_layer(movie, ((y0, y1), (x0, x1)), "region of the settings")
+        self._panel.viewer.add_layer(layer)
+        self.region.value = layer
+        try:
+            fits = self.roi(movie) == ((y0, y1), (x0, x1))
+        except InputError:
+            fits = False
+        if not fits:
+            self.region.value = before
+            self._panel.viewer.layers.remove(layer)
+            raise InputError(f"the frames, {movie.frame_shape[0]} x {movie.frame_shape[1]} px, have no such region")
+
     def _region_chosen(self, _: object = None) -> None:
         self._links.clear()
         if self.region.value is not None:
@@ -109,9 +149,3 @@ class PartOfMovie(QObject):
 
     def _region_moved(self, _: object = None) -> None:
         self.region_changed.emit()
-
-
-def _is_shapes(layer: Layer) -> bool:
-    from napari.layers import Shapes
-
-    return isinstance(layer, Shapes)

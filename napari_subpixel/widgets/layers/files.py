@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import fields
+from collections.abc import Callable, Iterable
+from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,7 +21,7 @@ from napari_subpixel.widgets.layers.results import Ground
 from napari_subpixel.widgets.layers.table_points import TablePoints
 
 if TYPE_CHECKING:
-    from napari.layers import Points
+    from napari.layers import Layer, Points
 
 
 class LayerFile(NamedTuple):
@@ -124,6 +126,19 @@ def camera_flags(camera: Camera) -> dict[str, Any]:
     """Return what of a camera without maps is not as by default, by the names of the fields that have flags."""
     names = [field.name for field in fields(camera) if "help" in field.metadata]
     return {name: getattr(camera, name) for name in names if getattr(camera, name) != getattr(Camera(), name)}
+
+
+def camera_controls(movie: MovieLayer, layers: Iterable[Layer]) -> dict[str, Callable[[Any], object]]:
+    """Return what sets each number of a movie's camera, by the names of the fields that have flags."""
+
+    def set_number(name: str, value: Any) -> None:
+        sides = str(value).split(",")
+        if len(sides) > 1:
+            value = tuple(float(side) for side in sides)
+        movie.set_camera(replace(movie.camera, **{name: value}), layers)
+
+    names = [field.name for field in fields(Camera) if "help" in field.metadata]
+    return {name: partial(set_number, name) for name in names}
 
 
 def roi_text(roi: Roi | None) -> str | None:

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_subpixel.analysis.regions import Region
-from napari_subpixel.coordinates import PixelSize, pixel_size_yx
+from napari_subpixel.coordinates import PixelSize, Roi, pixel_size_yx
 from napari_subpixel.errors import InputError
+from napari_subpixel.widgets.layers.movies import MovieLayer
 from napari_subpixel.widgets.layers.results import StandInMovie
 
 if TYPE_CHECKING:
@@ -81,3 +82,14 @@ def _drawn_width(
     along, across = stop - start, edge - start
     product: Any = along[0] * across[1] - along[1] * across[0]
     return abs(float(product)) / (float(np.linalg.norm(along)) or 1.0)
+
+
+def rectangle_layer(movie: MovieLayer, roi: Roi, name: str) -> Shapes:
+    """Return a layer with a rectangle over whole pixels of a movie, through the centres of the outer ones."""
+    from napari.layers import Shapes
+
+    (y0, y1), (x0, x1) = roi
+    corners = np.array([[y0, x0], [y0, x1 - 1], [y1 - 1, x1 - 1], [y1 - 1, x0]], dtype=np.float64)
+    placed = np.zeros((len(corners), movie.layer.ndim))
+    placed[:, -2:] = corners
+    return Shapes([placed], shape_type="rectangle", name=name, face_color="transparent", **movie.placement())
