@@ -25,10 +25,11 @@ from napari_subpixel.runs.sidecars import Sidecar
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGES = (
     "tutorial", "answers", "architecture", "cluster", "command-line", "conventions", "drift", "examples", "figure",
-    "filters", "handing-over", "linking", "method", "methods", "models", "performance", "resolution", "viewing",
+    "filters", "handing-over", "keys-and-settings", "linking", "method", "methods", "models", "performance",
+    "resolution", "viewing",
 )  # fmt: skip
 #: Those without Python.
-WITHOUT_PYTHON = ("answers", "architecture", "command-line", "method", "tutorial")
+WITHOUT_PYTHON = ("answers", "architecture", "command-line", "keys-and-settings", "method", "tutorial")
 #: The pages that lead to all others.
 DOORS = ("index", "how-to", "reference", "explanation")
 PACKAGE = Path(napari_subpixel.__file__).parent
