@@ -20,12 +20,16 @@ import numpy as np
 from qtpy.QtWidgets import QApplication
 
 from napari_subpixel import formats
+from napari_subpixel._util.user_folder import CONFIG
+from napari_subpixel.camera import Camera
 from napari_subpixel.localizations import Localizations
-from napari_subpixel.simulation.settings import crowded_microtubules
+from napari_subpixel.psf import GaussianPSF
+from napari_subpixel.simulation.settings import Simulation, crowded_microtubules
 from napari_subpixel.simulation.simulate import simulate
 from napari_subpixel.simulation.stage import random_drift
 from napari_subpixel.stacks.writing import write_movie
 from napari_subpixel.widgets.background.worker import Work
+from napari_subpixel.widgets.layers.movies import MovieLayer
 from napari_subpixel.widgets.layers.points import points_layer
 
 PICTURES = Path(__file__).parent / "images"
@@ -35,6 +39,8 @@ WINDOW_PX = (1400, 860)
 FRAME = 20
 #: Of the sample movie.
 SEED = 7
+#: Of the training in the picture: enough for a curve.
+TRAINING_STEPS = 200
 PLUGIN = "napari-subpixel"
 
 
@@ -42,6 +48,7 @@ def main() -> None:
     """Go through the tutorial, and take a picture at every step."""
     PICTURES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
+        os.environ[CONFIG] = folder  # models and cameras of the user stay as they are
         movie, truth = _movie_and_truth(Path(folder) / "smlm")
         viewer = napari.Viewer(title="napari", show=True)
         viewer.window.resize(*WINDOW_PX)
@@ -58,6 +65,7 @@ def main() -> None:
         _drift(analysis)
         _resolution(analysis)
         _regions(analysis)
+        _train(analysis, Path(folder))
         analysis.close()
 
 
@@ -201,6 +209,35 @@ def _regions(viewer: Any) -> None:
     viewer.reset_view()
     _wait()
     _take(viewer, "regions-panel")
+    _close(viewer, panel)
+
+
+def _train(viewer: Any, folder: Path) -> None:
+    """Train a little, on a movie whose spots are wider than those that the model was made for."""
+    viewer.layers.clear()
+    simulation = Simulation(
+        frame_shape=(256, 256),
+        n_frames=40,
+        camera=Camera(pixel_size_nm=100, baseline=100, electrons_per_adu=0.5),
+        psf=GaussianPSF(230.0),
+        structure="uniform",
+        molecules=60_000,
+        emitters_per_frame=600.0,
+        photons=600.0,
+        background=25.0,
+        on_time_frames=0.0,
+    )
+    frames, _ = simulate(simulation, np.random.default_rng(SEED))
+    path = folder / "wide spots.tif"
+    write_movie(path, [frames], shape=frames.shape, pixel_size_nm=simulation.pixel_size_nm)
+    (layer,) = viewer.open(path, plugin=PLUGIN)
+    MovieLayer(layer).set_camera(simulation.camera)
+    viewer.reset_view()
+    panel = _dock(viewer, "Train")
+    panel.form.steps.setValue(TRAINING_STEPS)
+    panel.run()
+    _until(lambda: panel.progress.bar.value() >= 0.8 * TRAINING_STEPS or panel._work is None, patience_s=900)
+    _take(viewer, "train-panel")
     _close(viewer, panel)
 
 

@@ -46,7 +46,7 @@ ROOMS = {
     "training": "_util camera coordinates detection errors evaluation formats localizations models psf "
     "simulation stacks",
     "widgets": "_util analysis camera cameras coordinates detection errors evaluation formats grids localizations "
-    "models rendering reports runs simulation stacks",
+    "models rendering reports runs simulation stacks training",
     "cli": "_util analysis calibration camera cameras coordinates detection errors evaluation formats localizations "
     "models psf rendering reports runs simulation stacks training widgets",
     "__main__": "cli",

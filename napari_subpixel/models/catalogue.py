@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from napari_subpixel._util.user_folder import checked_file_name, made_user_folder, user_folder
@@ -24,7 +25,7 @@ USER_FOLDER = "models"
 
 def shipped() -> list[ModelCard]:
     """Return the cards of the models that come with the program: `LISTED_FIRST`, then the others by name."""
-    cards = [read_card(path) for path in sorted(SHIPPED.glob(f"*{CARD_SUFFIX}"))]
+    cards = [_card(path) for path in sorted(SHIPPED.glob(f"*{CARD_SUFFIX}"))]
     return sorted(cards, key=lambda card: LISTED_FIRST.index(card.name) if card.name in LISTED_FIRST else len(cards))
 
 
@@ -39,7 +40,7 @@ def installed() -> list[ModelCard]:
         try:
             if not path.with_suffix(WEIGHTS_SUFFIX).exists():
                 raise InputError(f"{path}: there are no weights next to this card")
-            card = replace(read_card(path), name=path.stem)
+            card = replace(_card(path), name=path.stem)
             if card.name in taken:
                 raise InputError(f"{path}: a model that comes with the program has the name {card.name!r}")
         except InputError as error:
@@ -88,6 +89,17 @@ def path_for(model: str) -> Path:
     if name.casefold() in {card.name.casefold() for card in shipped()}:
         raise InputError(f"{name!r} is a model that comes with the program; give yours another name")
     return made_user_folder(USER_FOLDER) / f"{name}{WEIGHTS_SUFFIX}"
+
+
+def _card(path: Path) -> ModelCard:
+    """Read a card, once for as long as its file is the same: lists of models are made again and again."""
+    about = path.stat()
+    return _card_of(path, about.st_mtime_ns, about.st_size)
+
+
+@lru_cache(maxsize=256)
+def _card_of(path: Path, _changed_ns: int, _size: int) -> ModelCard:
+    return read_card(path)
 
 
 def _own_cards() -> list[Path]:

@@ -218,9 +218,12 @@ def _beyond(base: Model, domain: Domain) -> list[str]:
     if not base.card.domain:
         return []
     known = Domain.from_dict(base.card.domain)
-    ends = [{name: span[k] for name, span in domain.to_dict().items()} for k in (0, 1)]
-    outside = {text for end in ends for text in known.outside(**end) if not text.startswith("density: 0 ")}
-    return [f"outside what {base.card.name} was trained on: {text}" for text in sorted(outside)]
+    outside: list[str] = []
+    for name, (low, high) in domain.to_dict().items():
+        least, most = getattr(known, name)
+        for end in [low] * (low < least) + [high] * (high > most):
+            outside += [text for text in known.outside(**{name: end}) if not text.startswith("density: 0 ")]
+    return [f"outside what {base.card.name} was trained on: {text}" for text in outside]
 
 
 def _known_camera(request: TrainingRequest) -> Camera:

@@ -14,6 +14,7 @@ The widgets
 - ``figure``: *Figure*, from a movie to a picture and a report
 - ``evaluate``: *Evaluate*, scores and coloured matches
 - ``about``: *About*, how a result was made
+- ``train``: *Train*, a model of the user's own, with its curves and sample frames
 - ``batch``: *Batch*, a folder of movies into a folder of tables
 
 The other contributions that ``napari.yaml`` lists

@@ -26,6 +26,7 @@ MENUS = {
     "Resolution": "napari/layers/measure",
     "Regions": "napari/layers/measure",
     "Figure": "napari/file/io_utilities",
+    "Train": "napari/file/io_utilities",
     "About": "napari/layers/measure",
 }
 

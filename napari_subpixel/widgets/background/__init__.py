@@ -17,5 +17,7 @@
 - ``view_pictures``: pictures of what is in view
 - ``view_drawing``: the layer of what is in view, drawn anew as one pans and zooms
 - ``picture_export``: files of what *Render* shows
+- ``training``: a training in a process of its own
+- ``training_files``: files that it needs of layers that have none
 - ``batch``: a folder of movies into a folder of tables
 """

@@ -11,10 +11,13 @@ Forms and choices
 - ``model_form``: model, device and threshold
 - ``part_of_movie``: frames and region of a run
 - ``result_threshold``: the threshold of a movie's results
+- ``training_form``: what to train, and what on
+- ``training_source``: what a model learns from, as flags and files
 - ``render_form``: what *Render* draws, and how
 - ``export_dialog``: what to export of a rendering
 - ``choices``: a combo box that keeps the order of its entries
 - ``number_box``: a box for a number, kept to the last bit until it is edited
+- ``span_edit``: a range to type
 
 What they show
 
@@ -30,6 +33,8 @@ What they show
 - ``range_row``: the range of one quantity: two boxes and a histogram
 - ``probability_bar``: a histogram of probabilities in the colours of the markers, with the threshold
 - ``chart_view``: a plot, in colours of the theme
+- ``training_curves``: the losses and scores of a training
+- ``frame_pairs``: simulated frames next to the user's own
 - ``picture_marks``: a scale bar and a bar of colours on a picture that is exported
 - ``microscope_table``: what a run takes the microscope for, and a button that gives it to the movie
 - ``run_cost``: how long a run will take

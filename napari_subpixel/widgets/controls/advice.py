@@ -53,6 +53,11 @@ ADVICE_OF_WIDGETS: Mapping[str, Mapping[type[InputError], str]] = {
         PixelSizeError: "give it as 'Pixel size [nm]'",
         CameraMismatchError: "choose the camera of these movies",
     },
+    "train": {
+        OutputExistsError: "choose another name, or replace it",
+        UnfinishedRunError: "continue it, or choose another name",
+        ChangedRunError: "start again, or choose another name",
+    },
     "figure": {
         OutputExistsError: "choose another folder, or replace it",
         UnfinishedRunError: "continue it, or choose another folder",

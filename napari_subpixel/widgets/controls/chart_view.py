@@ -154,6 +154,8 @@ class _Drawing:
             painter.drawText(QPointF(x + SWATCH_PX + GAP_PX, top + self._metrics.ascent()), part.label)
             x += wide + 3 * GAP_PX
         top += line if named else 0.0
+        if not self._chart.y_label:
+            return top + 2 * GAP_PX
         painter.drawText(QPointF(0, top + GAP_PX + self._metrics.ascent()), self._chart.y_label)
         return top + line + 2 * GAP_PX
 

@@ -28,16 +28,19 @@ class CommandLine(NamedTuple):
         Its positional arguments, with the flags that reading them takes.
     flags : dict
         The settings of the panel, by the names of the fields.
+    first : str
+        What to save first besides, where a flag names a file that is not there.
     """
 
     command: str
     files: tuple[LayerFile, ...]
     flags: dict[str, Any]
+    first: str = ""
 
     @property
     def text(self) -> str:
         """The line, with a comment on what is to be saved first."""
-        first = "; ".join(file.first for file in self.files if file.first)
+        first = "; ".join(filter(None, (*(file.first for file in self.files), self.first)))
         files = [file.path for file in self.files]
         return command_text(self.command, files, self._options, f"first {first}" if first else "")
 

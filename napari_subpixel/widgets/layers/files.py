@@ -76,7 +76,7 @@ def whole_table_file(points: Points, ground: Ground) -> LayerFile:
 
 def _to_save(points: Points, flags: dict[str, Any]) -> LayerFile:
     """Return the file that the shown points of a layer are to be saved as."""
-    name = _file_name(points.name, ".csv")
+    name = file_name(points.name, ".csv")
     return LayerFile(name, flags, f"save the shown points of {_on_one_line(points.name)} as {name}")
 
 
@@ -112,10 +112,10 @@ def movie_file(movie: MovieLayer) -> LayerFile:
     path, first = stack.opening.get("movie"), []
     flags: dict[str, Any] = {**stack.chosen}
     if not isinstance(path, str):
-        path, flags = _file_name(movie.name, ".tif"), {}
+        path, flags = file_name(movie.name, ".tif"), {}
         first.append(f"save the movie {_on_one_line(movie.name)} as {path}")
     if camera.map_shape is not None or camera.bit_depth != Camera().bit_depth:
-        flags["camera"] = _file_name(movie.name, " camera.yaml")
+        flags["camera"] = file_name(movie.name, " camera.yaml")
         first.append(f"save the camera of {_on_one_line(movie.name)} as {flags['camera']}")
     else:
         flags |= camera_flags(camera)
@@ -151,7 +151,7 @@ def span_text(span: tuple[int | None, int | None] | None) -> str | None:
     return None if span is None else ":".join("" if end is None else str(end) for end in span)
 
 
-def _file_name(name: str, suffix: str) -> str:
+def file_name(name: str, suffix: str) -> str:
     """Return a name for the file of a layer, which no system refuses and no command takes for a flag."""
     return FORBIDDEN.sub("_", name).strip(" .-") + suffix
 

@@ -127,4 +127,5 @@ STEPS = (
     Step("Drift", "napari-subpixel.drift", _drift),
     Step("Link", "napari-subpixel.link", _link),
     Step("Batch", "napari-subpixel.batch", _always),
+    Step("Train", "napari-subpixel.train", _always),
 )
