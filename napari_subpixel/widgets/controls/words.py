@@ -11,8 +11,8 @@ from qtpy.QtWidgets import QLabel
 
 #: Text on a background of at least this contrast (WCAG 2.1, level AA) is legible.
 LEAST_CONTRAST = 4.5
-#: Where a long name may be broken: after these characters.
-BREAKABLE = re.compile(r"(?<=[_\-./\\])(?=\w)")
+#: Where a long name may be broken: after these characters, but not at the point of a number.
+BREAKABLE = re.compile(r"(?<=[_\-./\\])(?<!\d\.)(?=\w)")
 #: Of no width; a line may be broken there.
 BREAK = "\u200b"
 #: The least width of a line, in screen pixels: it never makes a panel wider.
