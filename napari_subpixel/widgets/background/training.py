@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_subpixel import errors
-from napari_subpixel._util.command_text import PROGRAM, flag_arguments
+from napari_subpixel._util.command_text import PROGRAM, flag, flag_arguments
 from napari_subpixel.errors import InputError
 from napari_subpixel.stacks import open_stack
 from napari_subpixel.training.curves import LOG, read_log
@@ -26,7 +26,7 @@ from napari_subpixel.training.request import RequestError
 from napari_subpixel.training.train_model import EXAMPLES_FILE
 
 #: What Python runs: the command `train`, which says what happens.
-COMMAND = ("-m", "napari_subpixel", "train", "--events")
+COMMAND = ("-m", "napari_subpixel", "train", flag("events"))
 #: How often the work can be stopped, in seconds.
 POLL_S = 0.1
 #: How long a training that is to stop may take to keep what is done, in seconds: it may be measuring.
