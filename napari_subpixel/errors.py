@@ -115,6 +115,7 @@ class WarningKind(Enum):
     NEVER_MOVES = "never move: "
     NO_EM_GAIN = "no EM gain above 1 is given"
     DRIFT_CORRECTED = "corrected for drift"
+    COPIES = "of others, with the same frame, y and x"
 
     def __str__(self) -> str:
         return self.value

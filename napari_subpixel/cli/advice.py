@@ -74,6 +74,7 @@ ADVICE_ON_WARNINGS: Mapping[WarningKind, str] = {
     WarningKind.NEVER_MOVES: "--drop-static leaves them out",
     WarningKind.NO_EM_GAIN: "give --em-gain",
     WarningKind.DRIFT_CORRECTED: "drift --undo restores the original positions",
+    WarningKind.COPIES: "convert --drop-copies writes a table without them",
 }
 
 

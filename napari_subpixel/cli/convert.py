@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from napari_subpixel.cli.common import (
 from napari_subpixel.cli.messages import counted, say, warn
 from napari_subpixel.cli.tables import print_json
 from napari_subpixel.coordinates import pixel_size_text
-from napari_subpixel.errors import InputError
+from napari_subpixel.errors import InputError, TableWarning
 
 if TYPE_CHECKING:
     from napari_subpixel.localizations import Localizations
@@ -29,6 +30,9 @@ def add_parser(subparsers: Any) -> None:
     add_output_table(parser)
     add_pixel_size_of_table(parser)
     add_table_arguments(parser, "TABLE")
+    parser.add_argument(
+        "--drop-copies", action="store_true", help="leave out rows with the frame, y and x of an earlier one"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
     parser.set_defaults(run=run)
@@ -43,6 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
     check_inputs_stay([(arguments.localizations, output)])
     formats.check_can_write(output, overwrite=arguments.overwrite)
     table = read_table_to_write(arguments)
+    if arguments.drop_copies:
+        table = _without_copies(table)
     formats.write(output, table, overwrite=arguments.overwrite)
     if notice := without_pixel_size(output, table.pixel_size_nm):
         warn(notice)
@@ -62,12 +68,22 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _without_copies(table: Localizations) -> Localizations:
+    """Return a table without copies of rows, whose number its provenance keeps."""
+    from napari_subpixel.formats.copies import copies
+
+    copied = copies(table)
+    provenance = {**table.provenance, "copies_left_out": int(copied.sum())}
+    return table.select(~copied).with_about(provenance=provenance) if copied.any() else table
+
+
 def _lost(table: Localizations, output: Path) -> list[str]:
     """Return the columns that were not written, by reading back what was."""
     from napari_subpixel import formats
 
     try:
-        kept = formats.read(output).columns
+        with warnings.catch_warnings(action="ignore", category=TableWarning):  # which reading the input gave
+            kept = formats.read(output).columns
     except InputError:
         return []
     return [name for name in table.columns if name not in kept and len(table)]

@@ -349,3 +349,15 @@ def test_tables_are_read_from_the_origin_given_and_without_rows_that_lack_a_plac
     status, _, _ = run(*command, "--skip-invalid", "--origin", "0,0", "--truth-origin", "0.5,1")
     assert status == 0
     assert "an origin is one of thunderstorm, picasso, smap, or CENTRE,FRAME" in refuse(*command, "--origin", "corner")
+
+
+def test_copies_of_rows_are_said_with_what_leaves_them_out(run, tmp_path):
+    columns = {"frame": [0, 1, 1], "y": [1.0, 2.0, 2.0], "x": [3.0, 4.0, 4.0], "photons": [5.0, 6.0, 6.0]}
+    formats.write(tmp_path / "twice.csv", Localizations(columns, pixel_size_nm=100, frame_shape=(9, 9)))
+    status, _, err = run("convert", tmp_path / "twice.csv", "-o", tmp_path / "kept.parquet")
+    assert status == 0
+    assert err.count("1 of 3 rows is a copy of others") == 1
+    assert "convert --drop-copies writes a table without them" in err
+    assert run("convert", tmp_path / "twice.csv", "-o", tmp_path / "once.parquet", "--drop-copies").status == 0
+    once = formats.read(tmp_path / "once.parquet")
+    assert (len(once), once.provenance["copies_left_out"]) == (2, 1)
