@@ -30,6 +30,7 @@ common         arguments of several commands, and progress
 filtering      arguments that choose rows of a table
 record_flags   flags from the fields of a record
 like           the settings of an earlier run
+info_results   what traces of drift and files of on and off times hold
 event_lines    what happens in a training as lines of JSON, for a program that runs it
 announcements  what is said of a movie before its first frame
 messages       notes, warnings and errors

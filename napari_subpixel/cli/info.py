@@ -31,7 +31,10 @@ YAML_SUFFIXES = (".yaml", ".yml")
 def add_parser(subparsers: Any) -> None:
     """Add the command."""
     parser = subparsers.add_parser("info")
-    what = "movie, table, model, camera file, a folder of movies or tables, or the name of a model or a camera"
+    what = (
+        "movie, table, trace of drift, on and off times, model, camera file, a folder of movies or tables, or the "
+        "name of a model or a camera"
+    )
     parser.add_argument("files", nargs="+", metavar="FILE", help=what)
     add_movie_arguments(parser)
     parser.add_argument("--json", action="store_true", help="one JSON document, a list, on standard output")
@@ -92,6 +95,7 @@ def describe(file: str, opening: Mapping[str, Any] | None = None) -> dict[str, A
         If it is none of what is known, or damaged.
     """
     from napari_subpixel import formats
+    from napari_subpixel.cli.info_results import describe_result
 
     path = Path(file)
     suffix = path.suffix.lower()
@@ -99,7 +103,9 @@ def describe(file: str, opening: Mapping[str, Any] | None = None) -> dict[str, A
         return _model(file)
     if suffix in YAML_SUFFIXES:
         return _yaml(path)
-    return _table(path) if suffix in formats.read_suffixes() else _movie(path, opening or {})
+    if suffix not in formats.read_suffixes():
+        return _movie(path, opening or {})
+    return describe_result(path) or _table(path)
 
 
 # -- movies -------------------------------------------------------------------------------------------------------

@@ -10,6 +10,32 @@ from napari_subpixel.errors import InputError
 from napari_subpixel.formats.flavours import Flavour
 from napari_subpixel.formats.text_table import TextTable, look
 
+#: What a csv of drift by frame is called, and one of how long molecules are on: results, but no tables.
+TRACE, TIMES = "a trace of drift", "on and off times"
+#: The columns of each that must be there, and all that may be.
+RESULTS = {
+    TRACE: (
+        {"frame", "x_nm", "y_nm", "x_error_nm", "y_error_nm"},
+        {"frame", "x_nm", "y_nm", "z_nm", "x_error_nm", "y_error_nm", "z_error_nm"},
+    ),
+    TIMES: (
+        {"first_frame", "on_frames", "off_frames_before"},
+        {"first_frame", "on_frames", "off_frames_before", "dark_until_end"},
+    ),
+}
+
+
+def result_of(header: Sequence[str]) -> str | None:
+    """Return which result that is no table a header is of, one of `RESULTS`; None for any other header.
+
+    Examples
+    --------
+    >>> result_of(["frame", "x_nm", "y_nm", "x_error_nm", "y_error_nm"]), result_of(["frame", "x_nm", "y_nm"])
+    ('a trace of drift', None)
+    """
+    there = set(header)
+    return next((name for name, (least, most) in RESULTS.items() if least <= there <= most), None)
+
 
 def is_flavoured(path: str | Path, flavours: Sequence[Flavour]) -> bool:
     """Say whether the header of a csv table is one of these flavours', or like one with a column missing or misspelt.
@@ -39,6 +65,8 @@ def recognised(text: TextTable, flavours: Sequence[Flavour]) -> Flavour:
         If its header is none of these; the message says what is missing from the closest ones.
     """
     path, header = text.path, text.header
+    if result := result_of(header):
+        raise InputError(f"{path}: holds {result} and no localizations")
     if fitting := [flavour for flavour in flavours if not flavour.missing_from(header)]:
         flavour = max(fitting, key=lambda flavour: flavour.fit(header))
         for name in flavour.known & {name for name in header if header.count(name) > 1}:

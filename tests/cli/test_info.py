@@ -12,6 +12,7 @@ import pytest
 import tifffile
 
 from napari_subpixel import formats
+from napari_subpixel.analysis.drift_curve import DriftCurve
 from napari_subpixel.calibration.microscope import microscope_of
 from napari_subpixel.camera import Camera
 from napari_subpixel.cameras.presets import save_preset
@@ -154,3 +155,35 @@ def test_a_pixel_size_given_for_a_table_is_checked(run, refuse, truth, tmp_path)
         in run("convert", truth, *out, "--pixel-size-nm", 160).err
     )
     assert "warning" not in run("convert", truth, *out, "--pixel-size-nm", 100.5).err
+
+
+@pytest.fixture
+def trace(tmp_path):
+    t = np.arange(20.0)
+    errors = np.where(t < 15, 1.0, 4.0)
+    source = {"movie": "a.tif"}
+    curve = DriftCurve(2 * t, -t, errors, errors, stretches=((0, 15),), jumps=(7,), source=source)
+    curve.write(tmp_path / "trace.csv")
+    return tmp_path / "trace.csv"
+
+
+def test_info_of_a_trace_says_how_far_and_how_well(run, trace):
+    (described,) = json.loads(run("info", trace, "--json").out)
+    assert described["kind"] == "a trace of drift"
+    assert (described["frames"], described["frames_with_rows"], described["jumps"]) == (20, [[0, 15]], [7])
+    assert (described["x_extent_nm"], described["y_extent_nm"]) == (38, 19)
+    assert (described["median_error_nm"], described["largest_error_nm"]) == (1, 4)
+    assert described["source"] == {"movie": "a.tif"}
+    assert "median error nm" in run("info", trace).out
+
+
+def test_info_of_times_and_what_another_command_says_of_both(run, refuse, trace, tmp_path):
+    times = tmp_path / "times.csv"
+    times.write_text("first_frame,on_frames,off_frames_before,dark_until_end\n0,1,,5\n3,4,2,\n9,3,,\n")
+    (described,) = json.loads(run("info", times, "--json").out)
+    assert (described["kind"], described["molecules"]) == ("on and off times", 3)
+    assert described["values"]["on frames"] == {"minimum": 1, "median": 3, "maximum": 4}
+    assert "holds on and off times and no localizations" in refuse("resolution", times)
+    assert "holds a trace of drift and no localizations" in refuse("render", trace, "-o", tmp_path / "a.tif")
+    times.write_text("first_frame,on_frames,off_frames_before\n0,one,\n")
+    assert "times.csv: not on and off times" in refuse("info", times)
