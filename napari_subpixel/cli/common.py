@@ -223,6 +223,7 @@ def read_table(
         Whether rows without a finite frame, x or y are left out.
     """
     from napari_subpixel import formats
+    from napari_subpixel.formats.copies import warning_of_copies
 
     if pixel_size_nm is not None:
         _check_pixel_size(path, pixel_size_nm)
@@ -234,6 +235,8 @@ def read_table(
             warn(str(warning.message))
         else:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    if copied := warning_of_copies(table):
+        warn(f"{path}: {copied}")
     return table
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from napari_subpixel.cli.common import (
 from napari_subpixel.cli.messages import counted, say, warn
 from napari_subpixel.cli.tables import print_json
 from napari_subpixel.coordinates import pixel_size_text
-from napari_subpixel.errors import InputError, TableWarning
+from napari_subpixel.errors import InputError
 
 if TYPE_CHECKING:
     from napari_subpixel.localizations import Localizations
@@ -82,8 +81,7 @@ def _lost(table: Localizations, output: Path) -> list[str]:
     from napari_subpixel import formats
 
     try:
-        with warnings.catch_warnings(action="ignore", category=TableWarning):  # which reading the input gave
-            kept = formats.read(output).columns
+        kept = formats.read(output).columns
     except InputError:
         return []
     return [name for name in table.columns if name not in kept and len(table)]

@@ -20,7 +20,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +27,7 @@ from typing import Any, TypeVar
 
 from napari_subpixel._util import files
 from napari_subpixel.coordinates import PixelSize
-from napari_subpixel.errors import InputError, TableWarning
+from napari_subpixel.errors import InputError
 from napari_subpixel.formats import (
     challenge,
     decode,
@@ -44,7 +43,6 @@ from napari_subpixel.formats import (
     smap_mat,
     thunderstorm,
 )
-from napari_subpixel.formats.copies import warning_of_copies
 from napari_subpixel.formats.csv_reading import read_csv
 from napari_subpixel.formats.flavours import ORIGINS
 from napari_subpixel.formats.hdf5_file import open_hdf5
@@ -288,8 +286,8 @@ def read(
     Returns
     -------
     Localizations
-        In pixels and frames counted from 0, whatever the file's convention. What had to be assumed, and rows that are
-        there twice, is a `napari_subpixel.errors.TableWarning`.
+        In pixels and frames counted from 0, whatever the file's convention. What had to be assumed is a
+        `napari_subpixel.errors.TableWarning`.
 
     Raises
     ------
@@ -302,10 +300,7 @@ def read(
         options["origin"] = origin
     elif origin is not None:
         raise InputError(f"{path}: an origin can be given for text tables only; such files always have the same")
-    table = format_.read(path, **options)
-    if warning := warning_of_copies(table):
-        warnings.warn(f"{path}: {warning}", TableWarning, stacklevel=2)
-    return table
+    return format_.read(path, **options)
 
 
 def read_about(path: str | Path) -> dict[str, Any]:
