@@ -14,6 +14,9 @@ profiles          the width of a peak of molecules along a line
 histograms        how often a quantity has which value
 parts             the rows of some frames or of a region
 drift             `estimate_drift`: a table in, the drift of its movie out
+spans             the frames of rows, of linked ones too
+drift_rows        the rows that it is estimated from, and a curve reported for them
+fiducial_drift    the drift of a movie from its fiducials
 drift_curve       `DriftCurve`: drift by frame with its errors; tables corrected by it, and back
 drift_plot        its picture
 traces            what lies beside the file of a curve, and whether it is a table's

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_subpixel.analysis.fiducials import MIN_RADIUS_NM, RADIUS_SIGMAS, find_fiducials, stays
-from napari_subpixel.coordinates import PixelSize, pixel_length, yx_to_nm, yx_to_px
+from napari_subpixel.coordinates import PixelSize, pixel_length, yx_to_nm
 from napari_subpixel.localizations import Localizations
 
 #: Part of the frames that a bead is in at least.
@@ -39,7 +41,7 @@ class Beads:
         Median of each bead's positions, y and x in pixels; those with the most rows first.
     """
 
-    rows: NDArray[np.bool_]
+    rows: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
     places: tuple[tuple[float, float], ...] = ()
 
     def among(self, kept: NDArray[np.bool_]) -> Beads:
@@ -47,17 +49,16 @@ class Beads:
         rows = self.rows[kept]
         return Beads(rows, self.places if rows.any() else ())
 
-    @property
-    def warning(self) -> str:
-        """One line that says where they are; empty where there is none."""
+    def left_out_of(self, what: str) -> str:
+        """Return one line that says where they are and what leaves them out; empty where there are none."""
         if not self.places:
             return ""
         named = "; ".join(f"y {y:.1f}, x {x:.1f}" for y, x in self.places[:MAX_NAMED])
         more = "; ..." if len(self.places) > MAX_NAMED else ""
         points = "one place" if len(self.places) == 1 else f"{len(self.places)} places"
         return (
-            f"{int(self.rows.sum()):,} of {len(self.rows):,} rows are left out of NeNA, FRC and decorrelation: most "
-            f"frames have one at {points}, as beads do ({named} px{more})"
+            f"{int(self.rows.sum()):,} of {len(self.rows):,} rows are left out of {what}: most frames "
+            f"have one at {points}, as beads do ({named} px{more})"
         )
 
 
@@ -86,18 +87,18 @@ def find_beads(localizations: Localizations) -> Beads:
     size_nm = localizations.known_pixel_size_nm()
     is_bead = np.zeros(len(localizations), bool)
     n_frames = int(np.ptp(localizations.frame)) + 1 if len(localizations) else 0
-    if (
-        n_frames < MIN_FRAMES
-        or len(localizations) < MOST_FRAMES * n_frames
-        or not np.ptp(localizations.yx, axis=0).any()
-    ):
+    if n_frames < MIN_FRAMES or len(localizations) < MOST_FRAMES * n_frames or not _is_extended(localizations):
         return Beads(is_bead)
-    frame, place = localizations.frame - localizations.frame.min(), yx_to_nm(localizations.yx, size_nm)
-    tracks = _tracks(frame, place, n_frames, _radius_nm(localizations, size_nm))
+    tracks = _tracks(localizations, n_frames, _radius_nm(localizations, size_nm), size_nm)
+    frame = localizations.frame
     beads = sorted((t for t in tracks if len(np.unique(frame[t])) >= MOST_FRAMES * n_frames), key=len, reverse=True)
     for rows in beads:
         is_bead[rows] = True
-    return Beads(is_bead, tuple(_median(yx_to_px(place[rows], size_nm)) for rows in beads))
+    return Beads(is_bead, tuple((_median(localizations.y[rows]), _median(localizations.x[rows])) for rows in beads))
+
+
+def _is_extended(localizations: Localizations) -> bool:
+    return bool(np.ptp(localizations.y) > 0 or np.ptp(localizations.x) > 0)
 
 
 def _radius_nm(localizations: Localizations, size_nm: PixelSize) -> float:
@@ -110,48 +111,61 @@ def _radius_nm(localizations: Localizations, size_nm: PixelSize) -> float:
 
 
 def _tracks(
-    frame: NDArray[np.int64], place: NDArray[np.float64], n_frames: int, radius_nm: float
+    localizations: Localizations, n_frames: int, radius_nm: float, size_nm: PixelSize
 ) -> list[NDArray[np.int64]]:
     """Return the rows of what is there in most frames of parts of the movie, joined over the parts."""
     n_parts = int(np.clip(n_frames // FRAMES_OF_PART, 1, N_PARTS))
-    part = frame * n_parts // n_frames
-    order = np.argsort(part, kind="stable")
     joined: list[list[NDArray[np.int64]]] = []
-    for rows in np.split(order, np.searchsorted(part[order], np.arange(1, n_parts))):
+    ends: list[NDArray[np.float64]] = []
+    for rows in _rows_by_part(localizations.frame, n_frames, n_parts):
         if len(rows) < MOST_FRAMES * n_frames / n_parts:
             continue
-        points: list[NDArray[np.int64]] = []
-        for fiducial in find_fiducials(frame[rows], place[rows], radius_nm, MOST_FRAMES, MAX_ROWS_PER_FRAME):
-            centre = np.median(place[rows][fiducial.rows], axis=0)
-            distance = np.hypot(*(place[rows] - centre).T)
-            if stays(place[rows], fiducial.rows, radius_nm):
-                points.append(rows[distance <= radius_nm])
-        _join(joined, points, place, STEP_RADII * radius_nm)
+        frame = localizations.frame[rows]
+        place = yx_to_nm(np.column_stack([localizations.y[rows], localizations.x[rows]]), size_nm)
+        points: list[tuple[NDArray[np.int64], NDArray[np.float64]]] = []
+        for fiducial in find_fiducials(frame, place, radius_nm, MOST_FRAMES, MAX_ROWS_PER_FRAME):
+            if stays(place, fiducial.rows, radius_nm):
+                centre = np.median(place[fiducial.rows], axis=0)
+                own = np.hypot(*(place - centre).T) <= radius_nm
+                points.append((rows[own], np.median(place[own], axis=0)))
+        _join(joined, ends, points, STEP_RADII * radius_nm)
     return [np.concatenate(track) for track in joined]
+
+
+def _rows_by_part(frame: NDArray[np.int64], n_frames: int, n_parts: int) -> Iterator[NDArray[np.int64]]:
+    """Yield the rows of each part of the movie; of a table in order of frames without sorting it."""
+    first = int(frame.min())
+    # The first frame of each part but the first: floor(since * n_parts / n_frames) begins there.
+    starts = first + -(-np.arange(1, n_parts) * n_frames // n_parts)
+    if (np.diff(frame) >= 0).all():
+        yield from np.split(np.arange(len(frame)), np.searchsorted(frame, starts))
+    else:
+        order = np.argsort(frame, kind="stable")
+        yield from np.split(order, np.searchsorted(frame[order], starts))
 
 
 def _join(
     tracks: list[list[NDArray[np.int64]]],
-    points: list[NDArray[np.int64]],
-    place: NDArray[np.float64],
+    ends: list[NDArray[np.float64]],
+    points: list[tuple[NDArray[np.int64], NDArray[np.float64]]],
     reach_nm: float,
 ) -> None:
     """Add the rows of each point of a part to the track that ends nearest, at most one to each, or begin one."""
-    ends = np.array([np.median(place[track[-1]], axis=0) for track in tracks]).reshape(-1, 2)
-    centres = np.array([np.median(place[rows], axis=0) for rows in points]).reshape(-1, 2)
-    distance = np.hypot(*(centres[:, None] - ends[None]).transpose(2, 0, 1))
+    centres = np.array([centre for _, centre in points]).reshape(-1, 2)
+    distance = np.hypot(*(centres[:, None] - np.array(ends).reshape(-1, 2)[None]).transpose(2, 0, 1))
     joined: dict[int, int] = {}
     for flat in np.argsort(distance, axis=None, kind="stable").tolist():
-        point, track = divmod(flat, len(tracks))
+        point, track = divmod(flat, len(ends))
         if distance[point, track] <= reach_nm and point not in joined and track not in joined.values():
             joined[point] = track
-    for point, rows in enumerate(points):
+    for point, (rows, centre) in enumerate(points):
         if point in joined:
             tracks[joined[point]].append(rows)
+            ends[joined[point]] = centre
         else:
             tracks.append([rows])
+            ends.append(centre)
 
 
-def _median(place: NDArray[np.float64]) -> tuple[float, float]:
-    y, x = np.median(place, axis=0).tolist()
-    return y, x
+def _median(values: NDArray[Any]) -> float:
+    return float(np.median(values.astype(np.float64)))

@@ -47,6 +47,8 @@ class BlinkingTimes:
         Dark frames at its place from its last frame to the end of what the table covers; -1 where another came.
     stop : int
         The frame after the last one that the table covers: of a part of a movie, that part's end.
+    warnings : tuple of str
+        What the times should be taken with.
     """
 
     first_frame: NDArray[np.int64]
@@ -54,6 +56,7 @@ class BlinkingTimes:
     off_frames: NDArray[np.int64]
     dark_until_end: NDArray[np.int64]
     stop: int
+    warnings: tuple[str, ...] = ()
 
     @property
     def on(self) -> DurationStatistics:
@@ -143,7 +146,7 @@ class DurationStatistics:
 
 
 def blinking_times(linked: Linked) -> BlinkingTimes:
-    """Return on and off times of linked molecules.
+    """Return on and off times of linked molecules, beads left out.
 
     Off times pass between a molecule and the next one within what their uncertainties allow; where sites are nearer to
     each other than that, they are those of the sites together. Without uncertainties there are none.
@@ -152,9 +155,9 @@ def blinking_times(linked: Linked) -> BlinkingTimes:
     ----------
     linked : Linked
     """
-    molecules = linked.molecules
+    molecules = linked.molecules.select(~linked.is_bead) if linked.is_bead.any() else linked.molecules
     first, last = molecules["first_frame"], molecules["last_frame"]
-    stop = _stop_of(molecules)
+    stop = _stop_of(linked.molecules)
     # The numbers of molecules are in the order of their first frames.
     off, until_end = (np.full(len(molecules), -1, np.int64) for _ in range(2))
     if len(molecules) and not math.isnan(linked.uncertainty_factor):
@@ -169,7 +172,8 @@ def blinking_times(linked: Linked) -> BlinkingTimes:
             search = cell, *grid_shape(y, x, cell), WITHIN_SQUARED, FOLLOWED_SQUARED
             off[good], followed = dark_times(first[good], last[good], y, x, vy, vx, *search)
             until_end[good] = np.where(followed, -1, stop - 1 - last[good])
-    return BlinkingTimes(first, last - first + 1, off, until_end, stop)
+    warnings = (linked.beads.left_out_of("on and off times"),) if linked.is_bead.any() else ()
+    return BlinkingTimes(first, last - first + 1, off, until_end, stop, warnings)
 
 
 def _stop_of(molecules: Localizations) -> int:

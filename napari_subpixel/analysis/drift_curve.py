@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from napari_subpixel._util.files import atomic_output, check_can_write, open_input, reading
 from napari_subpixel._util.records import set_field
+from napari_subpixel.analysis.spans import spans
 from napari_subpixel.analysis.stretches import Stretch, where_known
 from napari_subpixel.analysis.traces import read_notes, trace_outputs, write_notes
 from napari_subpixel.coordinates import pixel_length
@@ -103,6 +104,8 @@ class DriftCurve:
     def correct(self, localizations: Localizations) -> Localizations:
         """Subtract the drift from a table, and keep what was subtracted in columns of its own.
 
+        A row that is linked has the mean drift of its molecule's frames.
+
         Parameters
         ----------
         localizations : Localizations
@@ -122,9 +125,9 @@ class DriftCurve:
         frame = localizations.frame
         if len(frame) and frame.max() >= len(self):
             raise InputError(f"frame {frame.max()} is beyond the curve of drift, which has {len(self)} frames")
-        drift = {"y": self.y_nm[frame], "x": self.x_nm[frame]}
+        drift = {"y": self._mean_of(self.y_nm, localizations), "x": self._mean_of(self.x_nm, localizations)}
         if self.z_nm is not None and "z_nm" in localizations:
-            drift["z_nm"] = self.z_nm[frame]
+            drift["z_nm"] = self._mean_of(self.z_nm, localizations)
         moved = _moved(localizations, drift, -1.0)
         before = {axis: _drift_column(localizations, axis) for axis in drift}
         rms = self.rms_error_in_nm(np.unique(frame))
@@ -132,6 +135,15 @@ class DriftCurve:
         return moved.with_extra({DRIFT_COLUMNS[axis]: before[axis] + drift[axis] for axis in drift}).with_about(
             provenance={**localizations.provenance, "drift": about}
         )
+
+    def _mean_of(self, values: NDArray[np.float64], localizations: Localizations) -> NDArray[np.float64]:
+        """Return the mean of values by frame over the frames of each row: several where it is linked."""
+        first, last = spans(localizations)
+        if (last == first).all():
+            return values[first]
+        last = np.minimum(last, len(self) - 1)
+        total = np.append(0.0, np.cumsum(values))
+        return np.asarray(np.where(last > first, (total[last + 1] - total[first]) / (last + 1 - first), values[first]))
 
     def write(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write a trace: a csv with a row for each frame, from 0, and beside it of what movie it is.

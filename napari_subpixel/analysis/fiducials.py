@@ -29,6 +29,8 @@ FOLLOWING_ROUNDS = 2
 FEWEST_COMMON = 10
 #: Part of a fiducial's frames in the cell that has the most of them, at least: where four cells meet it is a quarter.
 LEAST_OF_CELL = 0.125
+#: Cells that are counted before any is looked into, at most.
+MAX_CELLS = 1 << 24
 #: Rows near a pick that are tried as its middle.
 MAX_TRIED = 100
 #: Most fiducials.
@@ -73,6 +75,9 @@ def find_fiducials(
     cell = np.floor((place[:, :2] - place[:, :2].min(axis=0)) / radius_nm).astype(np.int64) + 1
     line = int(cell[:, 1].max()) + 2
     key = cell[:, 0] * line + cell[:, 1]
+    # Most tables have no place with so many rows, which is quickly said.
+    if key.max() <= MAX_CELLS and np.bincount(key).max() < LEAST_OF_CELL * part * n_frames:
+        return []
     since = frame - frame.min()
     once = np.unique(key * n_frames + since) // n_frames
     keys, counts = np.unique(once, return_counts=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,14 @@ from numpy.typing import NDArray
 from napari_subpixel import __version__
 from napari_subpixel._util import records
 from napari_subpixel._util.generators import stepwise, under_name
+from napari_subpixel.analysis.beads import Beads, find_beads
 from napari_subpixel.analysis.link_kernels import count_rows
 from napari_subpixel.analysis.link_ranges import link_in_ranges
 from napari_subpixel.analysis.link_statistics import Statistics, one_uncertainty, statistics
 from napari_subpixel.analysis.molecules import merged
 from napari_subpixel.coordinates import mean_pixel_size
 from napari_subpixel.errors import InputError, LinkDistanceError
-from napari_subpixel.localizations import Localizations
+from napari_subpixel.localizations import FIDUCIAL, Localizations
 
 #: Molecules within this squared distance in variances may be linked, however rare they are.
 LARGEST_SQUARED = 30.0
@@ -66,6 +68,8 @@ class Linked:
         Probability that a molecule appears again in a frame, after 0, 1, ... dark frames.
     warnings : tuple of str
         What to know before trusting the result.
+    beads : Beads
+        The rows of beads, which are no molecules; none where the pixel size is not known.
     """
 
     rows: Localizations
@@ -75,6 +79,19 @@ class Linked:
     uncertainty_factor: float
     again: tuple[float, ...] = ()
     warnings: tuple[str, ...] = field(default=())
+    beads: Beads = field(default_factory=Beads)
+
+    @cached_property
+    def is_bead(self) -> NDArray[np.bool_]:
+        """Which molecules are beads, by most of their rows, shape (len(molecules),)."""
+        n = len(self.molecules)
+        return np.asarray(2 * np.bincount(self.group, self.beads.rows, n) > np.bincount(self.group, minlength=n))
+
+    def marked(self) -> Localizations:
+        """Return the molecules, with a column ``fiducial`` that is 1 for beads where there are any."""
+        if not self.is_bead.any() or FIDUCIAL in self.molecules:
+            return self.molecules
+        return self.molecules.with_extra({FIDUCIAL: self.is_bead.astype(np.int64)})
 
     def grouped(self) -> Localizations:
         """Return all rows, with the number of their molecule in the column ``group``."""
@@ -85,6 +102,9 @@ class Linked:
         return {
             "n_rows": len(self.rows),
             "n_molecules": len(self.molecules),
+            "n_bead_rows": int(self.beads.rows.sum()),
+            "n_bead_molecules": int(self.is_bead.sum()),
+            "beads_px": [list(place) for place in self.beads.places],
             "max_dark_frames": self.max_dark_frames,
             "uncertainty_factor": self.uncertainty_factor,
             "again": list(self.again),
@@ -94,7 +114,11 @@ class Linked:
 
 @stepwise
 def link(
-    table: Localizations, *, max_dark_frames: int | None = None, max_distance_nm: float | None = None
+    table: Localizations,
+    *,
+    max_dark_frames: int | None = None,
+    max_distance_nm: float | None = None,
+    beads: Beads | None = None,
 ) -> Generator[str, None, Linked]:
     """Link the rows of each molecule, and merge them.
 
@@ -113,6 +137,8 @@ def link(
         Bridge up to so many frames without a row; without it as many as molecules are dark for in this table.
     max_distance_nm : float, optional
         Link nothing beyond this distance from the molecule's mean position.
+    beads : Beads, optional
+        Those of the table, where they are known; without it they are searched for.
 
     Returns
     -------
@@ -150,7 +176,9 @@ def link(
             gathered.setflags(write=False)
     spread = _Spread.of(places, order, frame, y, x, widest_px)
     yield "statistics"
-    found = statistics(frame, y, x, spread.vy, spread.vx, max_dark_frames=dark) if len(table) else _nothing(dark)
+    if beads is None:
+        beads = Beads(np.zeros(len(table), bool)) if table.pixel_size_nm is None else find_beads(table)
+    found = _learnt(beads.rows if order is None else beads.rows[order], frame, y, x, spread, dark)
     group = np.zeros(len(table), np.int32)
     yield "linking"
     n_molecules = 0
@@ -177,7 +205,21 @@ def link(
         *spread.warnings,
         *_warnings(factor, len(table), molecules, frame),
     )
-    return Linked(table, group, molecules, len(found.again) - 1, factor, tuple(found.again.tolist()), warnings)
+    return Linked(table, group, molecules, len(found.again) - 1, factor, tuple(found.again.tolist()), warnings, beads)
+
+
+def _learnt(
+    is_bead: NDArray[np.bool_], frame: Any, y: Any, x: Any, spread: _Spread, max_dark_frames: int | None
+) -> Statistics:
+    """Return what the rows of molecules show; those of beads, which are never dark, say nothing of them."""
+    if is_bead.all():
+        return _nothing(max_dark_frames)
+    columns: list[Any] = [frame, y, x, spread.vy, spread.vx]
+    if is_bead.any():
+        columns = [column[~is_bead] for column in columns]
+        for column in columns[:3]:
+            column.setflags(write=False)
+    return statistics(*columns, max_dark_frames=max_dark_frames)
 
 
 @dataclass(frozen=True, eq=False)

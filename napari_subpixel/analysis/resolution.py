@@ -106,7 +106,7 @@ def resolution(
     yield "beads"
     beads = find_beads(localizations) if beads is None else beads
     table = localizations.select(~beads.rows) if beads.places else localizations
-    warnings = [beads.warning] if beads.places else []
+    warnings = [beads.left_out_of("NeNA, FRC and decorrelation")] if beads.places else []
     yield "NeNA"
     precision = nena(table)
     warnings += [*_of_molecules(localizations), *precision.warnings]

@@ -69,20 +69,24 @@ def run(arguments: argparse.Namespace) -> int:
     table = kept_rows(table, arguments.keep, arguments.localizations)
     with naming(arguments.localizations):
         linked = link(table, max_dark_frames=arguments.max_dark_frames, max_distance_nm=arguments.max_distance_nm)
-    for warning in linked.warnings:
+    times = blinking_times(linked)
+    warnings = [*linked.warnings, *times.warnings]
+    for warning in warnings:
         warn(f"{arguments.localizations}: {warning}")
     if arguments.group and GROUP in table:
         warn(f"{arguments.localizations}: the column {GROUP!r} that was there is replaced")
-    formats.write(output, linked.grouped() if arguments.group else linked.molecules, overwrite=arguments.overwrite)
-    times = blinking_times(linked)
+    formats.write(output, linked.grouped() if arguments.group else linked.marked(), overwrite=arguments.overwrite)
     if arguments.times:
         write_times(arguments.times, times)
     if arguments.plot:
         plot_times(arguments.plot, times, overwrite=arguments.overwrite)
+    n_beads = int(linked.is_bead.sum())
+    n = len(linked.molecules) - n_beads
+    beads = f" and {counted(n_beads, 'row')} of beads" if n_beads else ""
     on = f", on for {times.on_frames.mean():.2f} frames on average" if len(times.on_frames) else ""
     dark = linked.max_dark_frames
     bridged = f"up to {counted(dark, 'dark frame')} bridged" if dark else "no dark frames bridged"
-    say(f"{output}: {counted(len(table), 'row')} of {counted(len(linked.molecules), 'molecule')}{on}, {bridged}")
+    say(f"{output}: {counted(len(table), 'row')} of {counted(n, 'molecule')}{beads}{on}, {bridged}")
     if arguments.json:
-        print_json({"table": str(output), **linked.to_dict(), **times.to_dict()})
+        print_json({"table": str(output), **linked.to_dict(), **times.to_dict(), "warnings": warnings})
     return 0

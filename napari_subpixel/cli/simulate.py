@@ -97,7 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_subpixel._util.files import check_can_write
     from napari_subpixel.analysis.drift_curve import DriftCurve
     from napari_subpixel.calibration.saturation import Saturation
-    from napari_subpixel.localizations import Localizations, concat
+    from napari_subpixel.localizations import FIDUCIAL, Localizations, concat
     from napari_subpixel.runs.movie_lists import check_outputs_differ
     from napari_subpixel.simulation.settings import Simulation
     from napari_subpixel.simulation.simulate import simulate_chunks, simulated_drift
@@ -149,13 +149,16 @@ def run(arguments: argparse.Namespace) -> int:
         curve = DriftCurve(x, y, np.zeros(len(x)), np.zeros(len(y)), method="simulation", source=source)
         curve.write(arguments.trace, overwrite=arguments.overwrite)
     length = counted(simulation.n_frames, "frame")
-    say(f"{arguments.output}: {length}; {arguments.truth}: {counted(len(truth), 'molecule')}")
+    n_beads = int(truth[FIDUCIAL].sum()) if FIDUCIAL in truth else 0
+    beads = f" and {counted(n_beads, 'row')} of beads" if n_beads else ""
+    say(f"{arguments.output}: {length}; {arguments.truth}: {counted(len(truth) - n_beads, 'molecule')}{beads}")
     if arguments.json:
         print_json({
             "movie": str(arguments.output),
             "truth": str(arguments.truth),
             "n_frames": simulation.n_frames,
-            "n_molecules": len(truth),
+            "n_molecules": len(truth) - n_beads,
+            "n_bead_localizations": n_beads,
             "seed": arguments.seed,
         })  # fmt: skip
     return 0

@@ -8,7 +8,14 @@ parts     a table of which one part at a time has to be in memory
 
 from __future__ import annotations
 
-from napari_subpixel.localizations.columns import COLUMNS, DRIFT_COLUMNS, LARGEST_WHOLE, MISSPELT_FROM, REQUIRED
+from napari_subpixel.localizations.columns import (
+    COLUMNS,
+    DRIFT_COLUMNS,
+    FIDUCIAL,
+    LARGEST_WHOLE,
+    MISSPELT_FROM,
+    REQUIRED,
+)
 from napari_subpixel.localizations.joining import concat
 from napari_subpixel.localizations.parts import LocalizationParts
 from napari_subpixel.localizations.table import Localizations
@@ -16,6 +23,7 @@ from napari_subpixel.localizations.table import Localizations
 __all__ = [
     "COLUMNS",
     "DRIFT_COLUMNS",
+    "FIDUCIAL",
     "LARGEST_WHOLE",
     "MISSPELT_FROM",
     "REQUIRED",

@@ -32,6 +32,8 @@ COLUMNS: dict[str, tuple[type, str]] = {
 REQUIRED = ("frame", "y", "x")
 #: Columns of a table that drift was subtracted from: how much of it, in nm, by the axis.
 DRIFT_COLUMNS = {"y": "y_drift_nm", "x": "x_drift_nm", "z_nm": "z_drift_nm"}
+#: Column that is 1 for rows of fiducials and 0 for others, where it is known that there are any.
+FIDUCIAL = "fiducial"
 #: A column whose name is at least this much like that of a standard one is taken for that one, misspelt.
 MISSPELT_FROM = 0.8
 #: The largest whole number in such a column; every one up to it is exact in a file's floating-point numbers too.

@@ -120,7 +120,10 @@ def _numbers(contents: Contents) -> str:
         (f"{contents.n_frames:,}", "frames"),
     ]
     if contents.linked is not None:
-        tiles.append((f"{len(contents.linked.molecules):,}", "molecules, after linking"))
+        n_beads = int(contents.linked.is_bead.sum())
+        tiles.append((f"{len(contents.linked.molecules) - n_beads:,}", "molecules, after linking"))
+        if n_beads:
+            tiles.append((f"{len(contents.linked.beads.places):,}", "beads, which are no molecules"))
     if contents.resolution is not None:
         nena, frc = contents.resolution.nena, contents.resolution.frc
         if nena.nena_nm is not None:

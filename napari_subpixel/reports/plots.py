@@ -123,7 +123,7 @@ def _density(contents: Contents) -> str:
 
 def _on_times(contents: Contents) -> str:
     assert contents.linked is not None
-    frames = np.bincount(contents.linked.group)
+    frames = np.bincount(contents.linked.group)[~contents.linked.is_bead]
     top = max(int(np.quantile(frames, SHOWN_QUANTILE)), 2)
     edges = whole_number_edges(1, top, N_BINS)
     counts, _ = np.histogram(frames, edges)

@@ -167,7 +167,7 @@ def figure(
     found += measured.warnings
     _note_resolution(measured, steps, skipped)
     yield "linking"
-    linked = yield from _linked(kept, steps, skipped, found)
+    linked = yield from _linked(kept, measured.beads, steps, skipped, found)
     yield "image"
     image = image_of(kept, steps, skipped)
     settings = {**kept.provenance, "pixel_size_nm": kept.pixel_size_nm}
@@ -239,20 +239,22 @@ def _note_resolution(measured: Resolution, steps: dict[str, str], skipped: dict[
 
 
 def _linked(
-    table: Localizations, steps: dict[str, str], skipped: dict[str, str], found: list[str]
+    table: Localizations, beads: Beads, steps: dict[str, str], skipped: dict[str, str], found: list[str]
 ) -> Generator[str, None, Linked | None]:
     if not len(table):
         skipped["linking"] = "no rows"
         return None
     try:
-        linked = yield from under_name("linking", link.steps(table))
+        linked = yield from under_name("linking", link.steps(table, beads=beads))
     except InputError as error:
         skipped["linking"] = str(error)
         return None
     found += [f"linking: {warning}" for warning in linked.warnings]
-    n, dark = len(linked.molecules), linked.max_dark_frames
+    n_beads, dark = int(linked.is_bead.sum()), linked.max_dark_frames
+    n = len(linked.molecules) - n_beads
+    and_beads = f", and {n_beads:,} row{'s'[: n_beads != 1]} of beads" if n_beads else ""
     bridged = f"up to {dark:,} dark frame{'s'[: dark != 1]}" if dark else "no dark frames"
-    steps["linking"] = f"{n:,} molecule{'s'[: n != 1]}, {bridged} bridged"
+    steps["linking"] = f"{n:,} molecule{'s'[: n != 1]}{and_beads}, {bridged} bridged"
     return linked
 
 
@@ -293,7 +295,7 @@ def _written(folder: Path, contents: Contents, overwrite: bool) -> Generator[Pat
     formats.write(place("localizations"), contents.table, overwrite=overwrite)
     yield place("localizations")
     if contents.linked is not None:
-        formats.write(place("molecules"), contents.linked.molecules, overwrite=overwrite)
+        formats.write(place("molecules"), contents.linked.marked(), overwrite=overwrite)
         yield place("molecules")
     if contents.drift is not None:
         contents.drift.write(place("drift"), overwrite=overwrite)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_subpixel import __version__
 from napari_subpixel.coordinates import within_frame, yx_to_px
-from napari_subpixel.localizations import Localizations, concat
+from napari_subpixel.localizations import FIDUCIAL, Localizations, concat
 from napari_subpixel.psf import draw_gaussians
 from napari_subpixel.simulation.blinking import bleached_at, blink, starts_per_frame
 from napari_subpixel.simulation.settings import Simulation, check_count
@@ -20,8 +20,6 @@ from napari_subpixel.simulation.structures import draw_molecules
 
 #: Columns of the truth.
 TRUTH_COLUMNS = ("frame", "y", "x", "photons", "background", "sigma")
-#: Column of the truth that is 1 for fiducials, where there are any.
-FIDUCIAL = "fiducial"
 
 Chunk = tuple[NDArray[np.uint16], Localizations]
 

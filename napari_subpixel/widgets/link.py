@@ -50,7 +50,7 @@ class Molecules(NamedTuple):
     @property
     def warnings(self) -> tuple[str, ...]:
         """What to know before trusting the result."""
-        return self.linked.warnings
+        return (*self.linked.warnings, *self.times.warnings)
 
 
 class LinkMolecules(TablePanel):
@@ -146,7 +146,7 @@ class LinkMolecules(TablePanel):
         before = self._made.get(request.points.unique_id)
         if before is not None and before in layers:
             layers.remove(before)
-        layer = points_layer(linked.molecules, on, name=f"{request.points.name}, linked")
+        layer = points_layer(linked.marked(), on, name=f"{request.points.name}, linked")
         self._made[request.points.unique_id] = layer
         layers.append(layer)
         request.points.visible = False
@@ -172,11 +172,13 @@ class LinkMolecules(TablePanel):
 
 def _describe(name: str, result: Molecules) -> str:
     linked, times = result
-    n_rows, n = len(linked.rows), len(linked.molecules)
+    n_rows, n_beads = len(linked.rows), int(linked.is_bead.sum())
+    n = len(linked.molecules) - n_beads
     dark = linked.max_dark_frames
     bridged = f"up to {dark}" if dark else "no"
     molecules, frames = f"molecule{'s'[: n != 1]}", f"frame{'s'[: dark != 1]}"
-    words = [f"{n_rows:,} points of {name} are {n:,} {molecules}; {bridged} dark {frames} bridged."]
+    beads = f" and {n_beads:,} of beads" if n_beads else ""
+    words = [f"{n_rows:,} points of {name} are {n:,} {molecules}{beads}; {bridged} dark {frames} bridged."]
     for state, lengths in (("on", times.on), ("off", times.off)):
         if mean := lengths.mean_with_cut:
             words.append(f"Mean time {state} {mean:.3g} frames: rate {1 / mean:.3g} a frame.")

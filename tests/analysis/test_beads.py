@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from napari_subpixel.analysis.beads import find_beads
+from napari_subpixel.analysis.blinking import blinking_times
+from napari_subpixel.analysis.linking import link
 from napari_subpixel.analysis.resolution import resolution
 from napari_subpixel.localizations import Localizations, concat
 from tests.analysis.molecules import PIXEL_NM, blinking
@@ -44,6 +46,20 @@ def test_beads_are_left_out_of_the_resolution_and_reported(sites) -> None:
     assert "as beads do (y " in document["warnings"][0]
     assert measured.nena.nena_nm == pytest.approx(alone.nena.nena_nm, rel=0.01)
     assert measured.frc.frc_nm == pytest.approx(alone.frc.frc_nm, rel=0.1)
+
+
+def test_beads_are_no_molecules_when_rows_are_linked(sites) -> None:
+    beads = bead((20.0, 31.0)), bead((44.0, 12.0), part=0.7, seed=1)
+    linked, alone = link(concat([sites, *beads])), link(sites)
+    times = blinking_times(linked)
+    assert times.on_frames.mean() == pytest.approx(blinking_times(alone).on_frames.mean(), rel=0.02)
+    assert times.on_frames.max() < 100
+    assert "are left out of on and off times: most frames have one at 2 places, as beads do (y " in times.warnings[0]
+    molecules = linked.marked()
+    assert molecules["fiducial"].sum() == linked.is_bead.sum() == linked.to_dict()["n_bead_molecules"] > 0
+    assert molecules["n_frames"][molecules["fiducial"] == 1].sum() == pytest.approx(sum(map(len, beads)), rel=0.02)
+    assert alone.marked() is alone.molecules
+    assert blinking_times(alone).warnings == ()
 
 
 def test_a_table_of_beads_alone_has_no_resolution_and_says_why() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from napari_subpixel.analysis.drift import estimate_drift
 from napari_subpixel.analysis.drift_curve import DriftCurve, undo_drift
+from napari_subpixel.analysis.linking import link
 from napari_subpixel.errors import CorrectedTableError, InputError, PixelSizeError, TooFewMoleculesError
 from napari_subpixel.localizations import Localizations, concat
 
@@ -374,7 +375,7 @@ def test_a_curve_has_one_number_for_each_frame():
         DriftCurve(x_nm=np.zeros(3), y_nm=np.zeros(4), x_error_nm=np.zeros(3), y_error_nm=np.zeros(3))
 
 
-def test_a_second_curve_from_the_same_molecules_is_refused_and_one_from_other_sources_is_not(rng):
+def test_a_second_curve_of_a_corrected_table_is_refused_whatever_the_first_was_estimated_from(rng):
     frame = np.arange(400)
     places = np.array([[5.0, 5.0], [20.0, 9.0]]) + np.column_stack([frame, frame])[:, None] / 1000
     places += rng.normal(0, 0.02, places.shape)
@@ -390,7 +391,41 @@ def test_a_second_curve_from_the_same_molecules_is_refused_and_one_from_other_so
     by_molecules = replace(curve, method="molecules").correct(beads)
     with pytest.raises(CorrectedTableError):
         estimate_drift(by_molecules)
-    assert abs(estimate_drift(by_molecules, fiducials=True).y_nm).max() < 5
+    with pytest.raises(CorrectedTableError, match="as estimated from these molecules"):
+        estimate_drift(by_molecules, fiducials=True)
+    with pytest.raises(CorrectedTableError, match="as estimated from these fiducials"):
+        estimate_drift(corrected)
+
+
+@pytest.fixture(scope="module")
+def linked_and_truth():
+    rng = np.random.default_rng(6)
+    truth = np.column_stack([40 * np.sin(np.arange(500) / 40), 30 * np.cos(np.arange(500) / 55)])
+    truth -= truth[0]
+    rows = paint(truth, rng, n_events=5000, n_sites=300)
+    return link(rows.with_about(n_frames=500)).molecules, truth
+
+
+def test_linked_rows_count_in_the_middle_of_their_frames_and_that_is_reported(linked_and_truth):
+    linked, truth = linked_and_truth
+    curve = estimate_drift(linked)
+    rms = np.sqrt((errors_of(curve, truth) ** 2).mean())
+    assert rms < 0.75
+    assert 0.6 < rms / curve.rms_error_nm < 1.5
+    assert len(curve.warnings) == 1
+    assert "rows are linked, and count in the middle of their frames" in curve.warnings[0]
+    with pytest.raises(TooFewMoleculesError, match="fiducials cannot be followed: .* rows are linked, and have lost"):
+        estimate_drift(linked, fiducials=True)
+
+
+def test_linked_rows_are_corrected_by_the_mean_over_their_frames(linked_and_truth):
+    linked, truth = linked_and_truth
+    curve = DriftCurve(x_nm=truth[:, 1], y_nm=truth[:, 0], x_error_nm=np.ones(500), y_error_nm=np.ones(500))
+    corrected = curve.correct(linked)
+    for k in np.flatnonzero(linked["n_frames"] > 3)[:5]:
+        frames = slice(linked["first_frame"][k], linked["last_frame"][k] + 1)
+        assert corrected["x_drift_nm"][k] == pytest.approx(truth[frames, 1].mean(), abs=1e-3)
+    assert undo_drift(corrected).yx == pytest.approx(linked.yx, abs=1e-4)
 
 
 def test_two_frames_have_a_curve(rng):

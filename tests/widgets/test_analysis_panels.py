@@ -259,7 +259,9 @@ def test_linked_molecules_are_a_layer_of_their_own(dock, qtbot, viewer, points, 
     assert not points.visible
     np.testing.assert_array_equal(molecules["n_frames"], expected.molecules["n_frames"])
     assert molecules.provenance["link"]["max_dark_frames"] == 1
-    assert f"{len(TABLE):,} points of found are {len(expected.molecules):,} molecules" in widget.summary.text()
+    n_beads = int(expected.is_bead.sum())
+    said = f"{len(TABLE):,} points of found are {len(expected.molecules) - n_beads:,} molecules and {n_beads} of beads"
+    assert said in widget.summary.text()
     assert "rate" in widget.summary.text()
     assert sum(widget.on.chart.parts[0].counts) > 0.9 * len(expected.molecules)
     assert widget.off.isVisibleTo(widget)
