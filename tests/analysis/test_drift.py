@@ -414,7 +414,7 @@ def test_linked_rows_count_in_the_middle_of_their_frames_and_that_is_reported(li
     assert 0.6 < rms / curve.rms_error_nm < 1.5
     assert len(curve.warnings) == 1
     assert "rows are linked, and count in the middle of their frames" in curve.warnings[0]
-    with pytest.raises(TooFewMoleculesError, match="fiducials cannot be followed: .* rows are linked, and have lost"):
+    with pytest.raises(TooFewMoleculesError, match=r"fiducials cannot be followed: .* rows are linked, and have lost"):
         estimate_drift(linked, fiducials=True)
 
 
