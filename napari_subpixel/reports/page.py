@@ -122,9 +122,9 @@ def _numbers(contents: Contents) -> str:
     if contents.linked is not None:
         n_beads = int(contents.linked.is_bead.sum())
         tiles.append((f"{len(contents.linked.molecules) - n_beads:,}", "molecules, after linking"))
-        if n_beads:
-            tiles.append((f"{len(contents.linked.beads.places):,}", "beads, which are no molecules"))
     if contents.resolution is not None:
+        if places := contents.resolution.beads.places:
+            tiles.append((f"{len(places):,}", "beads, which are no molecules"))
         nena, frc = contents.resolution.nena, contents.resolution.frc
         if nena.nena_nm is not None:
             tiles.append((f"{value_text(nena.nena_nm, nena.nena_error_nm)} nm", "localization precision (NeNA)"))
