@@ -94,3 +94,11 @@ def test_pixels_that_are_not_square_are_compared_with_square_ones() -> None:
 def test_shifts_up_the_slope_of_a_background_are_compared_with_uncertainties() -> None:
     slopes = [line.split(" | ")[0] for line in printed("bench_slopes")]
     assert slopes == ["| 0", "| 0.2", "| 1", "| 5", "| illumination"]
+
+
+@pytest.mark.slow
+def test_drift_by_fiducials_is_compared_with_the_truth() -> None:
+    lines = [line.split(" | ") for line in printed("bench_fiducials") if line.startswith("| ") and "---" not in line]
+    numbers = [[float(cell) for cell in cells[2:5]] for cells in lines if not cells[0].startswith("| beads")]
+    assert len(numbers) == 24
+    assert all(error < noise and promised < noise for error, promised, noise in numbers)
