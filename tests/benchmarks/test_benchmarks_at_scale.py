@@ -46,6 +46,13 @@ def test_drift_is_compared_with_the_truth() -> None:
 
 
 @pytest.mark.slow
+def test_a_figure_is_compared_with_its_detection() -> None:
+    (line,) = printed("bench_figure", "--model", "fast", "--repeats", "1")
+    assert line.startswith("| movie.tif | fast | ")
+    assert float(line.split(" | ")[-1].rstrip(" |")) > 1
+
+
+@pytest.mark.slow
 def test_every_format_that_is_written_is_timed() -> None:
     assert [line.split(" | ")[0] for line in printed("bench_formats")] == [
         "| ThunderSTORM csv",
