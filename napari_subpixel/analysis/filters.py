@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -128,7 +129,7 @@ class Filter:
             ranges[name] = found[1]
         return ranges
 
-    @property
+    @cached_property
     def parts(self) -> tuple[Filter, ...]:
         """The filters of which a row must pass all.
 

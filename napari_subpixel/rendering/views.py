@@ -36,6 +36,9 @@ POINT_WORK = 1000.0
 COUNT_WORK = 75.0
 #: Images that are kept, whose pixels need not be drawn again: sharp ones, and ones with larger pixels.
 KEPT_IMAGES = 3
+#: What is left to draw next to such an image may take this share of the most work, where all of it would take more: it
+#: is drawn again and again.
+KEPT_SHARE = 1 / 3
 _whole_pixel = compiled(whole_pixel)
 
 
@@ -181,7 +184,8 @@ class MoleculeViews:
         style : ViewStyle, optional
             How.
         most_work : float, optional
-            Where drawing may take more than this, as estimated by `work`, draw larger pixels, or sums over cells.
+            Where drawing a part anew may take more than this, as estimated by `work`, and what the last images lack
+            of it more than a third, draw larger pixels, or sums over cells.
         """
         return exhausted(self.drawing(grid, style, most_work=most_work))
 
@@ -195,7 +199,7 @@ class MoleculeViews:
             kept = self._kept_for(grid, style)
             parts = [grid] if kept is None else grid.without(kept.grid)
             work = sum(self.work(part, style) for part in parts)
-            if most_work is None or work <= most_work:
+            if most_work is None or work <= KEPT_SHARE * most_work or self.work(grid, style) <= most_work:
                 break
             if style.method == "histogram" or min(grid.zoom) <= 2 * self.index.per_px:
                 return self._from_sums(grid)

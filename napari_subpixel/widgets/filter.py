@@ -313,14 +313,13 @@ class FilterMolecules(Panel):
         self.refusal.clear()
         changed = (keep and keep.text) != (self._keep and self._keep.text)
         self._keep = keep
+        # First, so that it is evaluated while text and handles are drawn.
+        if keep is not None and layer is not None and masks is not None and changed:
+            self.latest.ask(FilterRequest(layer, masks, keep))
         self._show_filter(show_text=show_text)
-        if layer is None or masks is None or not changed:
-            return
-        if keep is None:
+        if keep is None and layer is not None and masks is not None and changed:
             self.latest.cancel()
             set_filter(layer, None)
-        else:
-            self.latest.ask(FilterRequest(layer, masks, keep))
 
     def _deliver(self, request: FilterRequest, passing: NDArray[np.bool_]) -> None:
         if request.masks is self._masks:  # else the points are others by now

@@ -124,6 +124,9 @@ class RenderSuperResolution(RenderForm):
                 self.colormap.value = shown.colormap.name
         with self.colour_by.changed.blocked():
             self.colour_by.reset_choices()
+        view = self.view_image
+        drawn = None if view is None else view.drawing.picture
+        self.status.setText("" if view is None or drawn is None else described_picture(drawn, view.drawing))
         self._layers_changed()
 
     def _layers_changed(self, _: object = None) -> None:
@@ -256,6 +259,7 @@ class RenderSuperResolution(RenderForm):
         layers.insert(place, image)
         if instead_of is not None:
             layers.remove(instead_of)
+            image.name = f"{points.name}, super-resolution"  # without napari's number, now that the other is gone
         self.viewer.canvas.overlays.scale_bar.visible = True
         if self.hide_others.value and instead_of is None:
             self._hide_others(points)

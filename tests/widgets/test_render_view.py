@@ -7,8 +7,9 @@ import pytest
 import tifffile
 from imagecodecs import png_decode
 from napari.layers import Layer
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QImage
-from qtpy.QtWidgets import QFileDialog, QMessageBox
+from qtpy.QtWidgets import QDockWidget, QFileDialog, QMainWindow, QMessageBox, QPushButton, QWidget
 
 from napari_subpixel.camera import Camera
 from napari_subpixel.errors import InputError
@@ -19,6 +20,7 @@ from napari_subpixel.widgets.background.picture_export import PictureExport, exp
 from napari_subpixel.widgets.background.view_pictures import GAMMA, Appearance
 from napari_subpixel.widgets.controls import picture_marks
 from napari_subpixel.widgets.controls.export_dialog import KINDS, ExportDialog, ask_export, path_of_kind
+from napari_subpixel.widgets.controls.panel import Panel
 from napari_subpixel.widgets.layers.movies import MovieLayer, movie_layer_data
 from napari_subpixel.widgets.layers.points import points_layer, set_threshold
 from napari_subpixel.widgets.layers.results import ground_of, snapshot
@@ -193,6 +195,7 @@ def test_molecules_are_coloured_by_a_quantity_and_then_by_density_again(qtbot, v
     coloured = widget.view_image
     settle(qtbot, coloured)
     assert coloured.rgb
+    assert coloured.name == "found, super-resolution"
     assert viewer.layers.index(coloured) == place
     assert layer not in viewer.layers
     assert "frame from 0 (blue) to 4 (red)" in widget.status.text()
@@ -293,6 +296,31 @@ def test_a_pixel_size_that_is_missed_can_be_given_without_a_movie(qtbot, viewer,
     widget.refusal.button.click()
     settle(qtbot, widget.view_image)
     assert widget.refusal.isHidden()
+
+
+def test_the_panel_says_nothing_of_other_points(qtbot, viewer, widget):
+    rendered(qtbot, widget)
+    assert "found in pixels of" in widget.status.text()
+    widget.points.value = viewer.add_points([[0, 3.0, 4.0]], name="drawn")
+    assert not widget.status.text()
+
+
+def test_a_dock_widens_for_what_appears_in_its_panel(qtbot, viewer):
+    window = QMainWindow()
+    qtbot.addWidget(window)
+    window.setCentralWidget(QWidget())
+    panel, dock, button = Panel(viewer), QDockWidget(), QPushButton("a word that is longer than all that are there")
+    panel.column.addWidget(button)
+    button.hide()
+    dock.setWidget(panel)
+    window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
+    window.resize(900, 300)
+    window.show()
+    qtbot.wait(50)
+    button.show()
+    qtbot.waitUntil(lambda: panel._area.viewport().width() >= button.minimumSizeHint().width())
+    window.removeDockWidget(dock)
+    dock.deleteLater()
 
 
 @pytest.mark.parametrize("colour_by", ["", "frame"])

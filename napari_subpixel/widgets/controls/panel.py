@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from magicgui.widgets import ComboBox, Widget
-from qtpy.QtCore import QEvent, QMargins, QSize, Qt, QTimer
+from qtpy.QtCore import QEvent, QMargins, QObject, QSize, Qt, QTimer
 from qtpy.QtWidgets import (
     QComboBox,
     QDockWidget,
@@ -64,6 +64,7 @@ class Panel(QWidget):
         self._inner = QWidget()
         self._inner.setObjectName("subpixel_panel")
         self._area.setWidget(self._inner)
+        self._inner.installEventFilter(self)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(self._area)
@@ -94,6 +95,12 @@ class Panel(QWidget):
         """Ask for the width of all parts, which do not scroll sideways, and for a few rows."""
         hint = self._inner.minimumSizeHint()
         return QSize(hint.width() + self._bar_width, min(hint.height(), LEAST_HEIGHT))
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 (Qt's name)
+        """Ask for room again where rows come and go: the area that scrolls does not pass that on to the dock."""
+        if watched is self._inner and event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return super().eventFilter(watched, event)
 
     @property
     def _bar_width(self) -> int:

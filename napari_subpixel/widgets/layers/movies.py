@@ -6,6 +6,7 @@ import math
 import uuid
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import dask.array as da
@@ -334,10 +335,12 @@ def rescale(layer: Layer, factors: NDArray[np.float64]) -> None:
     layer.units = (*layer.units[:-2], "nm", "nm")
 
 
+@lru_cache
 def _is_length(unit: pint.Unit) -> bool:
     return bool(pint.get_application_registry().get_dimensionality(unit) == {"[length]": 1})
 
 
+@lru_cache
 def _factor(unit: pint.Unit, other: pint.Unit | str) -> float:
     """How many of the `other` unit make one `unit`; 1 if they do not measure the same quantity."""
     registry = pint.get_application_registry()
