@@ -15,6 +15,7 @@ from napari_subpixel.widgets.background.training import Begun, Happened, Trainin
 from napari_subpixel.widgets.background.worker import Work
 from napari_subpixel.widgets.controls.command_line import CommandLine, CommandLineRow
 from napari_subpixel.widgets.controls.frame_pairs import FramePairs
+from napari_subpixel.widgets.controls.napari_task import NapariTask
 from napari_subpixel.widgets.controls.panel import Panel
 from napari_subpixel.widgets.controls.pixel_size import SET_PIXEL_SIZE, ask_pixel_size
 from napari_subpixel.widgets.controls.progress import ProgressRow
@@ -76,6 +77,7 @@ class TrainModel(Panel):
         self.progress.cancel.setText("Stop")
         self.progress.cancel.setToolTip("Stop; the steps that are done are kept, to be continued or saved")
         self.progress.cancel_clicked.connect(self.stop)
+        NapariTask(self.progress, self.viewer, "training a model")
         self.status, self.warnings, self.notes = Words(), Words(colour=Colour.WARNING), Words()
         self.continue_button, self.save_button = QPushButton(CONTINUE), QPushButton(SAVE)
         self.continue_button.setToolTip("Continue this training up to the number of steps that is chosen")
