@@ -591,9 +591,9 @@ def test_closing_the_dock_during_a_run_keeps_the_partial_result_and_leaves_no_th
     widget.movie.value = slow_layer(viewer, simulated[0], seconds=0.15)
     widget.preview.value = True
     widget.run()
-    qtbot.waitUntil(lambda: widget.progress.bar.value() > 0, timeout=20_000)
     tasks = viewer.window._task_status_manager
     assert tasks.get_status() == ["Subpixel: detecting slow"]  # napari asks about it before it closes
+    qtbot.waitUntil(lambda: widget.progress.bar.value() > 0, timeout=20_000)
     viewer.window.remove_dock_widget(widget)
     qtbot.waitUntil(lambda: not Work.running, timeout=20_000)
     assert not tasks.get_status()
