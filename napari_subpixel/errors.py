@@ -94,6 +94,10 @@ class OriginError(InputError):
     """A table does not fit where positions and frames are counted from in tables of its kind."""
 
 
+class UnitsError(InputError):
+    """The headings of a table name no unit of length, and it is not known or cannot be the usual one."""
+
+
 class FilterError(InputError):
     """An expression that chooses rows cannot be read, or does not fit the table."""
 
@@ -116,6 +120,7 @@ class WarningKind(Enum):
     NO_EM_GAIN = "no EM gain above 1 is given"
     DRIFT_CORRECTED = "corrected for drift"
     COPIES = "of others, with the same frame, y and x"
+    NO_UNITS = "the headings name no unit:"
 
     def __str__(self) -> str:
         return self.value

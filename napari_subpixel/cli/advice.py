@@ -23,6 +23,7 @@ from napari_subpixel.errors import (
     PixelSizeError,
     SeriesError,
     UnfinishedRunError,
+    UnitsError,
     WarningKind,
     with_advice,
 )
@@ -46,11 +47,13 @@ ADVICE: Mapping[type[InputError], str] = {
     LinkDistanceError: "give --max-distance-nm",
     CorrectedTableError: "--undo restores the original positions",
     OriginError: "--origin says where the table counts from, as --origin picasso: frames from 0, no half pixel",
+    UnitsError: "--units px, nm or um says what they are in",
 }
 #: Of commands that read a table, but have no flags for how.
 ADVICE_TO_CONVERT: Mapping[type[InputError], str] = {
     InvalidRowsError: "convert --skip-invalid writes a table without them",
     OriginError: "convert --origin says where the table counts from, as --origin picasso: frames from 0, no half pixel",
+    UnitsError: "convert --units px, nm or um says what they are in",
 }
 #: Where a command has another flag for it.
 ADVICE_OF_COMMANDS: Mapping[str, Mapping[type[InputError], str]] = {
@@ -63,7 +66,11 @@ ADVICE_OF_COMMANDS: Mapping[str, Mapping[type[InputError], str]] = {
     },
     "convert": {PixelSizeError: "give --pixel-size-nm"},
     "drift": {PixelSizeError: "give --pixel-size-nm"},
-    "evaluate": {PixelSizeError: "give --pixel-size-nm"},
+    "evaluate": {
+        PixelSizeError: "give --pixel-size-nm",
+        OriginError: "--origin, or --truth-origin for the truth, says where the table counts from",
+        UnitsError: "--units, or --truth-units for the truth, says what they are in: px, nm or um",
+    },
     "filter": {PixelSizeError: "give --pixel-size-nm"},
     "link": {PixelSizeError: "give --pixel-size-nm"},
     "report": {PixelSizeError: "give --pixel-size-nm"},
@@ -73,6 +80,7 @@ ADVICE_OF_COMMANDS: Mapping[str, Mapping[type[InputError], str]] = {
 ADVICE_ON_WARNINGS: Mapping[WarningKind, str] = {
     WarningKind.NEVER_MOVES: "--drop-static leaves them out",
     WarningKind.NO_EM_GAIN: "give --em-gain",
+    WarningKind.NO_UNITS: "--units px, nm or um says what they are in",
     WarningKind.DRIFT_CORRECTED: "drift --undo restores the original positions",
     WarningKind.COPIES: "convert --drop-copies writes a table without them",
 }

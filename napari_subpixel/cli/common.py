@@ -174,9 +174,30 @@ ORIGIN_HELP = (
 )
 
 
+#: What an option for units means.
+UNITS_HELP = "what lengths of {} are in, if it is a text table whose headings do not say: px, nm or um"
+
+
+def units(text: str) -> str:
+    """Take a unit of length."""
+    from napari_subpixel.formats.bare_names import checked_units
+
+    try:
+        checked_units(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
+def reading_from(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return how a table is to be read, as the flags of `add_table_arguments` have it."""
+    return {name: getattr(arguments, name) for name in ("origin", "units", "skip_invalid")}
+
+
 def add_table_arguments(parser: argparse.ArgumentParser, table: str = "the table") -> None:
-    """Add the options of commands that read a table: ``--origin`` and ``--skip-invalid``."""
+    """Add the options of commands that read a table: ``--origin``, ``--units`` and ``--skip-invalid``."""
     parser.add_argument("--origin", type=origin, metavar="NAME|CENTRE,FRAME", help=ORIGIN_HELP.format(table))
+    parser.add_argument("--units", type=units, metavar="UNIT", help=UNITS_HELP.format(table))
     parser.add_argument("--skip-invalid", action="store_true", help="leave out rows without a finite frame, x or y")
 
 
@@ -207,6 +228,7 @@ def read_table(
     *,
     pixel_size_nm: PixelSize | None = None,
     origin: str | tuple[float, int] | None = None,
+    units: str | None = None,
     skip_invalid: bool = False,
 ) -> Localizations:
     """Read a table of localizations in any format, and report what was assumed or left out.
@@ -219,6 +241,8 @@ def read_table(
         Width of a camera pixel in nm, or height and width.
     origin : str or (float, int), optional
         Where a text table counts from.
+    units : str, optional
+        What lengths of a text table are in whose headings name no unit.
     skip_invalid : bool
         Whether rows without a finite frame, x or y are left out.
     """
@@ -229,7 +253,7 @@ def read_table(
         _check_pixel_size(path, pixel_size_nm)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", TableWarning)
-        table = formats.read(path, pixel_size_nm=pixel_size_nm, origin=origin, skip_invalid=skip_invalid)
+        table = formats.read(path, pixel_size_nm=pixel_size_nm, origin=origin, units=units, skip_invalid=skip_invalid)
     for warning in caught:
         if issubclass(warning.category, TableWarning):
             warn(str(warning.message))
@@ -266,9 +290,7 @@ def read_table_to_write(arguments: argparse.Namespace) -> Localizations:
     from napari_subpixel import formats
 
     path, output = arguments.localizations, arguments.output
-    table = read_table(
-        path, pixel_size_nm=arguments.pixel_size_nm, origin=arguments.origin, skip_invalid=arguments.skip_invalid
-    )
+    table = read_table(path, pixel_size_nm=arguments.pixel_size_nm, **reading_from(arguments))
     if formats.format_for(output).in_nm and table.pixel_size_nm is None:
         raise PixelSizeError(f"{path}: has no pixel size, which a {output.suffix} in nm needs")
     return table

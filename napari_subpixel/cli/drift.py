@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari_subpixel._util.records import naming
-from napari_subpixel.cli.common import add_pixel_size_of_table, add_table_arguments, frame_range, read_table
+from napari_subpixel.cli.common import (
+    add_pixel_size_of_table,
+    add_table_arguments,
+    frame_range,
+    read_table,
+    reading_from,
+)
 from napari_subpixel.cli.filtering import add_keep_argument, kept_rows
 from napari_subpixel.cli.messages import counted, detail, say, warn
 from napari_subpixel.cli.parsing import UsageError
@@ -103,9 +109,7 @@ def run(arguments: argparse.Namespace) -> int:
         check_can_write(file, overwrite=arguments.overwrite)
     if arguments.plot:
         check_plot_output(arguments.plot, overwrite=arguments.overwrite)
-    table = read_table(
-        path, pixel_size_nm=arguments.pixel_size_nm, origin=arguments.origin, skip_invalid=arguments.skip_invalid
-    )
+    table = read_table(path, pixel_size_nm=arguments.pixel_size_nm, **reading_from(arguments))
     if arguments.frames is not None:
         with naming(path):
             table = keep_frames(table, *arguments.frames)

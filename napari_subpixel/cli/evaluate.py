@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from napari_subpixel.cli.common import (
     ORIGIN_HELP,
+    UNITS_HELP,
     add_table_arguments,
     frame_range,
     origin,
     read_table,
+    reading_from,
     region,
     shape,
+    units,
 )
 from napari_subpixel.cli.filtering import add_keep_argument, kept_rows
 from napari_subpixel.cli.messages import say, warn
@@ -74,6 +77,7 @@ def add_parser(subparsers: Any) -> None:
     add_table_arguments(parser, "LOCS")
     add_keep_argument(parser, "LOCS")
     parser.add_argument("--truth-origin", type=origin, metavar="NAME|CENTRE,FRAME", help=ORIGIN_HELP.format("TRUTH"))
+    parser.add_argument("--truth-units", type=units, metavar="UNIT", help=UNITS_HELP.format("TRUTH"))
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
     parser.set_defaults(run=run)
 
@@ -152,8 +156,8 @@ def _tables(arguments: argparse.Namespace) -> tuple[Any, Any]:
 
     def read(path: Path, size: float | None) -> Localizations:
         is_truth = path == arguments.truth
-        given = arguments.truth_origin if is_truth else arguments.origin
-        return read_table(path, pixel_size_nm=size, origin=given, skip_invalid=arguments.skip_invalid)
+        of_truth = {"origin": arguments.truth_origin, "units": arguments.truth_units} if is_truth else {}
+        return read_table(path, pixel_size_nm=size, **reading_from(arguments) | of_truth)
 
     tables: dict[Path, Localizations] = {}
     size = arguments.pixel_size_nm

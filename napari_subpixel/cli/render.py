@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_subpixel._util.records import naming
-from napari_subpixel.cli.common import add_table_arguments, read_table, region, shape
+from napari_subpixel.cli.common import add_table_arguments, read_table, reading_from, region, shape
 from napari_subpixel.cli.filtering import add_keep_argument, kept_rows
 from napari_subpixel.cli.messages import counted, say, warn
 from napari_subpixel.cli.parsing import UsageError
@@ -109,12 +109,8 @@ def run(arguments: argparse.Namespace) -> int:
     check_image_output(arguments.output, overwrite=arguments.overwrite)
     if arguments.preview:
         check_preview_output(arguments.preview, overwrite=arguments.overwrite)
-    table = read_table(
-        arguments.localizations,
-        pixel_size_nm=arguments.camera_pixel_size_nm,
-        origin=arguments.origin,
-        skip_invalid=arguments.skip_invalid,
-    )
+    size = arguments.camera_pixel_size_nm
+    table = read_table(arguments.localizations, pixel_size_nm=size, **reading_from(arguments))
     with naming(arguments.localizations):
         table.known_pixel_size_nm()
     table = kept_rows(table, arguments.keep, arguments.localizations)

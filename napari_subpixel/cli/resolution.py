@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_subpixel._util.records import naming
-from napari_subpixel.cli.common import add_table_arguments, read_table
+from napari_subpixel.cli.common import add_table_arguments, read_table, reading_from
 from napari_subpixel.cli.filtering import add_keep_argument, kept_rows
 from napari_subpixel.cli.messages import detail, say, warn
 from napari_subpixel.cli.record_flags import pixel_size
@@ -83,7 +83,7 @@ def measured_with_details(table: Localizations, path: Path) -> Resolution:
 
 def table_in_nm(arguments: argparse.Namespace) -> Localizations:
     """Read the table, whose pixel size must be known only if it, or the filter of its rows, is in pixels."""
-    how = {"origin": arguments.origin, "skip_invalid": arguments.skip_invalid}
+    how = reading_from(arguments)
     try:
         table = read_table(arguments.table, pixel_size_nm=arguments.pixel_size_nm, **how)
     except PixelSizeError as error:

@@ -4,9 +4,11 @@
 - `flavours`: columns, units and origins of the text tables of each program
 - `recognition`: which flavour a header is
 - `csv_reading`, `csv_numbers`, `csv_writing`: the one reader and the one writer of all text tables
+- `bare_names`: which unit of length is meant where headings name none
 - `protocol`: the file beside a text table that holds what it cannot
 - `thunderstorm`, `challenge`, `nairr`, `smap`, `liteloc`, `nanoimager`, `elyra`, `rapidstorm`, `picasso_csv`: what is
   particular to each text table
+- `plain_csv`: a text table of no known program
 - `hdf5_file`: opening HDF5 files
 - `picasso`: Picasso's hdf5 and the yaml next to it
 - `picasso_columns`, `picasso_description`, `picasso_writing`: its columns, the yaml, and how both are written
@@ -38,6 +40,7 @@ from napari_subpixel.formats import (
     parquet,
     picasso,
     picasso_csv,
+    plain_csv,
     rapidstorm,
     smap,
     smap_mat,
@@ -77,6 +80,7 @@ FLAVOURS = (
     elyra.FLAVOUR,
     rapidstorm.FLAVOUR,
     picasso_csv.FLAVOUR,
+    plain_csv.FLAVOUR,
 )
 
 
@@ -91,12 +95,12 @@ class ReadFormat:
     recognises : callable
         Says whether the content of a path with such a suffix is a table of localizations.
     read : callable
-        ``read(path, *, pixel_size_nm=None, skip_invalid=False)``, with ``origin=None`` where it is asked for by
-        `takes_origin`.
+        ``read(path, *, pixel_size_nm=None, skip_invalid=False)``, with ``origin=None`` and ``units=None`` where
+        they are asked for by `takes_origin`.
     also_read : tuple of str
         Suffixes of files that are read, but not written.
     takes_origin : bool
-        Whether files of several programs are read, which count from different origins.
+        Whether files of several programs are read, which count from different origins, in different units.
     """
 
     title: str
@@ -265,6 +269,7 @@ def read(
     *,
     pixel_size_nm: PixelSize | None = None,
     origin: str | tuple[float, int] | None = None,
+    units: str | None = None,
     skip_invalid: bool = False,
 ) -> Localizations:
     """Read a table of localizations or of ground truth.
@@ -280,6 +285,9 @@ def read(
     origin : str or (float, int), optional
         Where a text table counts from, instead of what its program does: ``"thunderstorm"``, ``"picasso"`` or
         ``"smap"``, or the coordinate in pixels of the first pixel's centre and the number of the first frame.
+    units : {"px", "nm", "um"}, optional
+        What the lengths of a text table are in whose headings name no unit. Without it, those of a Picasso csv are in
+        pixels, with a warning, unless its numbers cannot be; of other such tables they are not known.
     skip_invalid : bool
         Whether rows without a finite frame, x or y are left out, with a warning; else they are an error.
 
@@ -297,9 +305,11 @@ def read(
     format_ = read_format_for(path)
     options: dict[str, Any] = {"pixel_size_nm": pixel_size_nm, "skip_invalid": skip_invalid}
     if format_.takes_origin:
-        options["origin"] = origin
+        options |= {"origin": origin, "units": units}
     elif origin is not None:
         raise InputError(f"{path}: an origin can be given for text tables only; such files always have the same")
+    elif units is not None:
+        raise InputError(f"{path}: units can be given for text tables only; such files always have the same")
     return format_.read(path, **options)
 
 

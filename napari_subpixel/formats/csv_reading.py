@@ -16,6 +16,7 @@ from napari_subpixel._util.records import naming
 from napari_subpixel.coordinates import PixelSize, checked_pixel_size, pixel_length
 from napari_subpixel.errors import InputError, InvalidRowsError, OriginError, PixelSizeError, TableWarning
 from napari_subpixel.formats import notes
+from napari_subpixel.formats.bare_names import check_units, with_units
 from napari_subpixel.formats.csv_numbers import MISSING, first_fault, is_number, read_numbers
 from napari_subpixel.formats.flavours import IN_PIXELS, Flavour, Place, Unit, Variant, origin_of
 from napari_subpixel.formats.protocol import read_protocol
@@ -30,6 +31,7 @@ def read_csv(
     *,
     pixel_size_nm: PixelSize | None = None,
     origin: str | tuple[float, int] | None = None,
+    units: str | None = None,
     skip_invalid: bool = False,
 ) -> Localizations:
     """Read a text table of one of these flavours, recognised by its header.
@@ -45,6 +47,8 @@ def read_csv(
         table must give it, if it is in nm.
     origin : str or (float, int), optional
         Where the table counts from, one of `ORIGINS` or its two numbers, in place of the flavour's own custom.
+    units : {"px", "nm", "um"}, optional
+        What lengths are in whose headings name no unit.
     skip_invalid : bool
         Whether rows without a finite frame, x or y are left out, with a warning.
 
@@ -57,14 +61,14 @@ def read_csv(
     ------
     InputError
         If the file is missing, empty, of no known flavour, or holds what is not a number; or if the pixel size is not
-        known.
+        known, or the unit of lengths.
     """
     path = Path(path)
     text = look(path)
     flavour = recognised(text, flavours)
     about, stand_ins = read_protocol(path)
     size = pixel_size_nm if pixel_size_nm is not None else about.get("pixel_size_nm")
-    places = flavour.places_in(text.header)
+    flavour, places = with_units(text, flavour, flavour.places_in(text.header), units)
     if size is None and any(place.unit in IN_PIXELS for place in places.values()):
         partly_nm = any(place.unit in IN_PIXELS.values() for place in places.values())
         what = "some lengths are in nm and others in pixels" if partly_nm else "positions are in nm"
@@ -80,6 +84,7 @@ def read_csv(
     if origin is None and not about.get("provenance"):
         flavour = _unmasked(text, flavour, extra, about)
     _check_numbers(text, flavour, numbers, skip_invalid)
+    check_units(text, flavour, places, numbers, units, about)
     if skip_invalid:
         numbers, extra = _without_invalid(path, flavour, numbers, extra, about)
     columns: dict[str, NDArray[Any]] = {}

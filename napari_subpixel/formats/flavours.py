@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from numpy.typing import NDArray
 
@@ -105,6 +105,8 @@ class Column:
         Other names that are read as well.
     digits : int
         Decimal places that are written.
+    unless : tuple of str
+        Columns of the flavour of which none may be there: they hold the same, and more exactly.
     """
 
     name: str
@@ -114,6 +116,7 @@ class Column:
     always_written: bool = False
     aliases: tuple[str, ...] = ()
     digits: int = 4
+    unless: tuple[str, ...] = ()
 
     def place_in(self, header: Sequence[str]) -> Place | None:
         """Return where a header lists this column, or None.
@@ -198,6 +201,9 @@ class Flavour:
         A table of another program that is easily taken for this one.
     assumption : str
         What is assumed of such files since it is documented nowhere; reading one warns of it.
+    lengths : {"named", "pixels", "unknown"}
+        Whether headings name the units of lengths, or not, and these are in pixels by the program's custom, or must be
+        given.
     """
 
     title: str
@@ -211,6 +217,7 @@ class Flavour:
     holds_extra: bool = False
     variant: Variant | None = None
     assumption: str = ""
+    lengths: Literal["named", "pixels", "unknown"] = "named"
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -225,7 +232,9 @@ class Flavour:
     def places_in(self, header: Sequence[str]) -> dict[str, Place]:
         """Return where a header lists each column, by the flavour's name of it."""
         found = ((column.name, column.place_in(header)) for column in self.columns)
-        return {name: place for name, place in found if place is not None}
+        places = {name: place for name, place in found if place is not None}
+        idle = [column.name for column in self.columns if not places.keys().isdisjoint(column.unless)]
+        return {name: place for name, place in places.items() if name not in idle}
 
     def missing_from(self, header: Sequence[str]) -> list[str]:
         """Return the needed names that a header does not list."""

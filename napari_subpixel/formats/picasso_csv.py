@@ -24,4 +24,5 @@ FLAVOUR = Flavour(
     first_centre_px=CENTRE_AT_ZERO,
     first_frame=0,
     identified_by=("photons", "lpx", "lpy"),
+    lengths="pixels",
 )

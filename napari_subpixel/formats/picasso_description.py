@@ -41,7 +41,7 @@ def read_description(path: Path, file: Any) -> list[dict[str, Any]]:
     """
     beside = yaml_file(path)
     if beside.exists():
-        return _checked_info(beside, _read_yaml(beside))
+        return read_description_file(beside)
     if "metadata" not in file:
         raise InputError(f"{path}: its description {beside.name} is not beside it, and there is no /metadata in it")
     try:
@@ -50,6 +50,22 @@ def read_description(path: Path, file: Any) -> list[dict[str, Any]]:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: /metadata is not JSON: {error}") from None
+
+
+def read_description_file(path: Path) -> list[dict[str, Any]]:
+    """Return the documents of a yaml.
+
+    Parameters
+    ----------
+    path : Path
+        The yaml.
+
+    Raises
+    ------
+    InputError
+        If it is damaged, or no description.
+    """
+    return _checked_info(path, _read_yaml(path))
 
 
 def _read_yaml(path: Path) -> Any:

@@ -335,13 +335,30 @@ def test_render_names_its_own_flag_for_the_cameras_pixel_size(refuse, tmp_path):
     assert "--camera-pixel-size-nm" in refuse("render", tmp_path / "nm.csv", "-o", tmp_path / "i.tif")
 
 
+def test_tables_that_name_no_unit_are_read_in_the_one_that_is_given(run, refuse, tmp_path):
+    (tmp_path / "found.csv").write_text("frame,x,y,photons,lpx,lpy\n0,20100,4300,900,11.5,12\n")
+    (tmp_path / "truth.csv").write_text("frame,x,y\n0,20.1,4.3\n")
+    command = ("evaluate", tmp_path / "found.csv", tmp_path / "truth.csv", "--pixel-size-nm", 100)
+    assert "cannot be in pixels; --units, or --truth-units for the truth, says what they are in" in refuse(*command)
+    assert "truth.csv: the headings frame, x, y are of no known program, and name no unit" in refuse(
+        *command, "--units", "nm"
+    )
+    status, out, _ = run(*command, "--units", "nm", "--truth-units", "um", "--json")
+    assert status == 0
+    assert '"jaccard": 1.0' in out
+    assert "unknown unit 'feet'; there are px, nm, um" in refuse(*command, "--units", "feet")
+    assert "; convert --units px, nm or um says what" in refuse("info", tmp_path / "truth.csv")
+
+
 def test_tables_are_read_from_the_origin_given_and_without_rows_that_lack_a_place(run, refuse, tmp_path):
     header = '"frame","x [nm]","y [nm]"\n'
     (tmp_path / "a.csv").write_text(header + "0,750,225\n4,NaN,50\n")
     (tmp_path / "truth.csv").write_text(header + "1,800,275\n")
     command = ("evaluate", tmp_path / "a.csv", tmp_path / "truth.csv", "--pixel-size-nm", "100")
     assert "(1 of 2 rows); --skip-invalid leaves them out" in refuse(*command)
-    assert "counts frames from 1; --origin says where" in refuse(*command, "--skip-invalid")
+    assert "counts frames from 1; --origin, or --truth-origin for the truth, says where" in refuse(
+        *command, "--skip-invalid"
+    )
     status, out, err = run(*command, "--skip-invalid", "--origin", "picasso", "--json")
     assert status == 0
     assert "1 of 2 rows without a finite frame, x or y left out" in err

@@ -387,8 +387,13 @@ def test_simulate_writes_the_drift_that_the_movie_has(run, tmp_path):
     names = ("movie.tif", "truth.csv", "trace.csv")
     movie, truth, trace = (tmp_path / name for name in names)
     flags = ("--drift-nm", 200, "--fiducials", 2, "--frames", 20, "--shape-px", "32,48", "--seed", 3)
-    assert run("simulate", "-o", movie, "--truth", truth, "--trace", trace, *flags).status == 0
+    done = run("simulate", "-o", movie, "--truth", truth, "--trace", trace, *flags, "--json")
+    assert done.status == 0
     table = formats.read(truth)
+    n_beads = int(table["fiducial"].sum())
+    assert f"truth.csv: {len(table) - n_beads:,} molecules and {n_beads} rows of beads" in done.err
+    counts = json.loads(done.out)
+    assert (counts["n_molecules"], counts["n_bead_localizations"]) == (len(table) - n_beads, n_beads)
     beads = table[table["fiducial"] == 1]
     drift = np.loadtxt(trace, delimiter=",", skiprows=1)
     assert drift[:, 0].tolist() == list(range(20))

@@ -19,6 +19,7 @@ from napari_subpixel.errors import (
     PixelSizeError,
     SeriesError,
     UnfinishedRunError,
+    UnitsError,
     WarningKind,
     with_advice,
 )
@@ -43,6 +44,7 @@ ADVICE: Mapping[type[InputError], str] = {
     InvalidRowsError: "on the command line, convert can write a table without them",
     LinkDistanceError: "give one as 'Largest distance [nm]'",
     OriginError: "on the command line, convert can be given where the table counts from",
+    UnitsError: "on the command line, convert can be given what they are in",
 }
 #: Where a widget has another control for it.
 ADVICE_OF_WIDGETS: Mapping[str, Mapping[type[InputError], str]] = {
