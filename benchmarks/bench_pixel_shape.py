@@ -20,16 +20,23 @@ from napari_subpixel.models import load_model
 from napari_subpixel.psf import GaussianPSF
 from napari_subpixel.simulation.simulate import Simulation, simulate
 
+#: Height of a pixel over its width.
 RATIOS = (1.0, 1.05, 1.1, 1.2, 1.35, 1.5, 2.0)
+#: Standard deviations of the point spread function.
 SIGMAS_NM = (110.0, 150.0)
 #: Molecules in a frame of 12.8 x 12.8 micrometres: few, and crowded.
 MOLECULES = (80, 400)
+#: Photons of a molecule in a frame.
 PHOTONS = 2000.0
+#: Side of a frame.
 SIDE_NM = 12_800.0
 #: Side of a square of a pixel's area.
 PIXEL_NM = 100.0
+#: How far a point may lie from its molecule.
 TOLERANCE_NM = 50.0
+#: Frames of a movie.
 FRAMES = 24
+#: Frames of a movie of a quick run.
 QUICK_FRAMES = 2
 
 

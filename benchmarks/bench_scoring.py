@@ -27,8 +27,16 @@ from napari_subpixel.evaluation.matching import Pairing
 from napari_subpixel.evaluation.scores import Evaluation
 from napari_subpixel.localizations import Localizations
 
-POINTS, QUICK_POINTS = 1_000_000, 3_000
-PIXEL_NM, FOUND, ERROR_PX = 100.0, 0.9, 0.15
+#: Molecules of a table.
+POINTS = 1_000_000
+#: Molecules of a table of a quick run.
+QUICK_POINTS = 3_000
+#: Size of a pixel.
+PIXEL_NM = 100.0
+#: Share of the molecules that are found.
+FOUND = 0.9
+#: Standard deviation of their error along each axis.
+ERROR_PX = 0.15
 #: Frames that a million molecules are spread over, and the width of a frame in pixels.
 CASES = {"sparse": (100_000, 128), "crowded": (5_000, 64), "few frames": (10, 2048), "one frame": (1, 8192)}
 #: The plain way is shown where a frame has no more molecules than this.

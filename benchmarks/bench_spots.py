@@ -30,13 +30,17 @@ from napari_subpixel.psf import GaussianPSF
 from napari_subpixel.runs.pipeline import detect_all
 from napari_subpixel.stacks import open_stack
 
+#: Standard deviations of the point spread function.
 SIGMAS_PX = (0.8, 1.0, 1.3, 1.7, 2.0)
+#: Photons of a molecule in a frame.
 PHOTONS = (200.0, 500.0, 1000.0, 3000.0, 20_000.0)
+#: Photons per pixel.
 BACKGROUNDS = (5.0, 50.0, 200.0)
 #: Molecules in a frame of 128 x 128 pixels.
 DENSITIES = (8.0, 30.0, 80.0)
 #: Share of the long spots where some are.
 FIFTH = 0.2
+#: A molecule is found by a point within this distance.
 NEAR_PX = 2.5
 #: Molecules beyond the frame are found in it, near its edge.
 BORDER_NM = 500.0

@@ -32,12 +32,24 @@ from napari_subpixel.simulation.simulate import simulate
 from napari_subpixel.stacks import open_stack
 
 #: Frames that are simulated; longer movies repeat them.
-DISTINCT, SEED = 200, 3
-#: Pixels of a movie whose frames vary in size, and frames of one whose number varies.
-PIXELS, FRAMES = 6 * 1024**2 * 4, (250, 1000, 4000)
-SIDES, DENSITIES, WORKERS = (64, 256, 1024), (0.01, 0.1, 1.0, 3.0, 6.0), (1, 2)
-#: Molecules per square micrometre: of a sparse movie, and of the crowded one of the benchmarks.
-SPARSE, CROWDED = 0.01, 5.5
+DISTINCT = 200
+#: Of the simulation.
+SEED = 3
+#: Pixels of a movie whose frames vary in size.
+PIXELS = 6 * 1024**2 * 4
+#: Frames of a movie whose number of frames varies.
+FRAMES = (250, 1000, 4000)
+#: Sides of the frames, in pixels.
+SIDES = (64, 256, 1024)
+#: Molecules per square micrometre.
+DENSITIES = (0.01, 0.1, 1.0, 3.0, 6.0)
+#: Numbers of workers.
+WORKERS = (1, 2)
+#: Molecules per square micrometre of a sparse movie.
+SPARSE = 0.01
+#: Molecules per square micrometre of the crowded movie of the benchmarks.
+CROWDED = 5.5
+#: Times that each run is repeated.
 REPEATS = 3
 
 

@@ -22,11 +22,20 @@ from napari_subpixel.models.domain import Domain
 from napari_subpixel.training.held_out import held_out_simulations, measuring
 from napari_subpixel.training.imitation import sigma_range
 
-SIGMA_NM, PHOTONS, BACKGROUND, DENSITY_UM2 = 110.0, (700.0, 1800.0), (10.0, 30.0), (2.0, 6.0)
+#: Standard deviation of the point spread function.
+SIGMA_NM = 110.0
+#: Photons of a molecule in a frame.
+PHOTONS = (700.0, 1800.0)
+#: Photons per pixel.
+BACKGROUND = (10.0, 30.0)
+#: Molecules in a frame, per square micrometre.
+DENSITY_UM2 = (2.0, 6.0)
 #: Steps for each model that take some five minutes on two cores that know bfloat16.
 ITERATIONS = {"default": 1200, "fast": 4000}
-#: Sets of movies to measure on, and the seed of the first.
-SETS, SEED = 3, 77
+#: Sets of movies to measure on.
+SETS = 3
+#: Of the first set.
+SEED = 77
 
 
 def row(base: str, iterations: int, folder: Path) -> list[str]:

@@ -41,13 +41,24 @@ from napari_subpixel.training.movie_samples import MovieSamples
 from napari_subpixel.training.settings import TrainingSettings
 from napari_subpixel.training.trainer import train
 
+#: How far a point may lie from its molecule.
 TOLERANCES_NM = (25.0, 50.0)
-#: Thresholds that are tried on the simulated movie, its frames, and their seed.
-THRESHOLDS, SIMULATED_FRAMES, SEED = np.round(np.geomspace(0.02, 0.9, 24), 3), 40, 11
-#: Steps of a row, and of one that works on an upsampled grid, where a step takes some thirty times as long.
-STEPS, UPSAMPLED_STEPS, QUICK_STEPS = 10_000, 3_000, 4
+#: Thresholds that are tried on the simulated movie.
+THRESHOLDS = np.round(np.geomspace(0.02, 0.9, 24), 3)
+#: Frames of the simulated movie.
+SIMULATED_FRAMES = 40
+#: Of the simulated movie.
+SEED = 11
+#: Steps of a row.
+STEPS = 10_000
+#: Steps of a row that works on an upsampled grid, where a step takes some thirty times as long.
+UPSAMPLED_STEPS = 3_000
+#: Steps of a row of a quick run.
+QUICK_STEPS = 4
 #: Crops of each training frame.
-CROPS, QUICK_CROPS = 500, 5
+CROPS = 500
+#: Crops of each training frame of a quick run.
+QUICK_CROPS = 5
 #: Frames of the test movie that a quick run scores.
 QUICK_FRAMES = 4
 
@@ -82,6 +93,7 @@ ROWS = {
 }
 #: Our shipped models, each at its own threshold; the shipped methods of others are rows of their own.
 SHIPPED = {f"shipped {name}": name for name in ("default", "fast", "paper")}
+#: The row of Picasso.
 PICASSO = "Picasso gausslq"
 
 

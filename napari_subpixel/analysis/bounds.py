@@ -13,8 +13,10 @@ from napari_subpixel.analysis.filters import Filter
 from napari_subpixel.analysis.quantities import Source, canonical_name, source_of
 from napari_subpixel.localizations import Localizations
 
-#: The comparisons of a lower value with a higher one, and of a higher with a lower.
-_ASCENDING, _DESCENDING = {"<", "<="}, {">", ">="}
+#: The comparisons of a lower value with a higher one.
+_ASCENDING = {"<", "<="}
+#: The comparisons of a higher value with a lower one.
+_DESCENDING = {">", ">="}
 
 
 @dataclass(frozen=True)

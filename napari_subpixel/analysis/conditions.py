@@ -34,6 +34,7 @@ from napari_subpixel.localizations import Localizations
 CHUNK_ROWS = 1 << 18
 #: Each comparison, and the one that holds where it does not; with NaN neither does, but for the last.
 OPPOSITE = {"<": ">=", ">=": "<", ">": "<=", "<=": ">", "==": "!=", "!=": "=="}
+#: What each comparison does.
 _COMPARE = {
     "<": np.less,
     "<=": np.less_equal,
@@ -42,7 +43,9 @@ _COMPARE = {
     "==": np.equal,
     "!=": np.not_equal,
 }
+#: What each arithmetic operator does.
 _COMBINE = {"+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide}
+#: What each function of all rows does.
 _AGGREGATES: Mapping[str, Callable[[NDArray[Any]], Any]] = {
     "mean": np.mean,
     "median": np.median,

@@ -54,8 +54,10 @@ MAX_NEIGHBOUR_SHARE = 0.4
 BLOCK_PX = 8
 #: Rows and columns with at least this share of bad pixels are bad as a whole.
 LINE_SHARE = 0.8
-#: Places that are named in a line of text, and in a table's provenance.
-MAX_NAMED, MAX_LISTED = 8, 1000
+#: Places that are named in a line of text.
+MAX_NAMED = 8
+#: Places that are named in a table's provenance.
+MAX_LISTED = 1000
 #: The quartile of a normal distribution, in standard deviations above its middle.
 QUARTILE = 0.6745
 

@@ -25,8 +25,10 @@ from napari_subpixel.errors import NoEstimateError
 
 #: Read noise is at most so much that this share of the slope without it is left.
 LEAST_SLOPE = 0.2
-#: Name of a camera that was estimated, and of one that could not be.
-ESTIMATED, ASSUMED = "estimated from the movie", "assumed"
+#: Name of a camera that was estimated.
+ESTIMATED = "estimated from the movie"
+#: Name of a camera that could not be.
+ASSUMED = "assumed"
 
 
 class CameraEstimate(NamedTuple):

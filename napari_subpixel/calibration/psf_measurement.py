@@ -29,17 +29,17 @@ from napari_subpixel.stacks import Stack
 
 #: A spot whose width differs from the median by more than this many robust standard deviations is left out.
 OUTLIER_SIGMA = 4.0
-#: Images of one bead from which on the outlying ones are left out,
+#: Images of one bead from which on the outlying ones are left out.
 MIN_IMAGES = 5
-#: and beads or molecules from which on the outlying ones are.
+#: Beads or molecules from which on the outlying ones are left out.
 MIN_SOURCES = 8
-#: A warning is due where fewer bright spots than this share are isolated,
+#: A warning is due where a smaller share of the bright spots is isolated.
 CROWDED_SHARE = 0.25
-#: or the widths of single spots scatter by more than this.
+#: A warning is due where the widths of single spots scatter by more than this share of them.
 UNEVEN_SHARE = 0.15
-
-#: What is said where a movie was said to be a z-stack, or not to be one, and does not look like it.
+#: What is said where a movie is given as a z-stack and does not look like one.
 NO_Z_STACK = "measured as a z-stack, though the widths of spots do not change steadily from frame to frame"
+#: What is said where a movie is given as none and looks like a z-stack.
 Z_STACK = "not measured as a z-stack, though the widths of spots change steadily from frame to frame: all planes count"
 
 

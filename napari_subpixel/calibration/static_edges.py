@@ -13,8 +13,10 @@ SIDES_PX = 5
 EDGE_PX = 2
 #: The levels differ by at least this many standard errors,
 SURE_EDGE = 12.0
-#: stay as they are for so many pixels more, within this share of the difference,
-FARTHER_PX, LEVEL_WITHIN = 2, 0.3
+#: stay as they are for this many pixels more,
+FARTHER_PX = 2
+#: within this share of the difference,
+LEVEL_WITHIN = 0.3
 #: by this share of the whole range between them, so that a bright line is no edge,
 EDGE_OF_RANGE = 0.7
 #: and most of it within the edge itself, so that a slope is none.

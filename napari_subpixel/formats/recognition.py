@@ -40,13 +40,16 @@ def result_of(header: Sequence[str]) -> str | None:
 def is_flavoured(path: str | Path, flavours: Sequence[Flavour]) -> bool:
     """Say whether the header of a csv table is one of these flavours', or like one with a column missing or misspelt.
 
+    One whose unit of length must be given is none here: other programs may know it.
+
     Raises
     ------
     InputError
         If the file is missing, empty or no text.
     """
     header = look(path).header
-    return any(not f.missing_from(header) for f in flavours) or any(_is_alike(header, f) for f in flavours)
+    known = [flavour for flavour in flavours if flavour.lengths != "unknown"]
+    return any(not f.missing_from(header) for f in known) or any(_is_alike(header, f) for f in known)
 
 
 def recognised(text: TextTable, flavours: Sequence[Flavour]) -> Flavour:

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-#: Width and height of a plot, in pixels of the screen.
-WIDTH, HEIGHT = 460, 290
+#: Width of a plot, in pixels of the screen.
+WIDTH = 460
+#: Height of a plot, in pixels of the screen.
+HEIGHT = 290
 #: Room around the axes: left, right, top, bottom.
 MARGINS = (64, 16, 30, 44)
 #: Colours that people with colour blindness tell apart (Okabe & Ito, Color Universal Design, 2008).

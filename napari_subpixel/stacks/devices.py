@@ -13,8 +13,9 @@ from napari_subpixel.stacks.tiffs import MICRO_MANAGER
 MAX_DESCRIPTION = 1 << 20
 #: Names of entries that are of a camera.
 OF_CAMERAS = re.compile(r"camera|detector|gain|multipl", re.IGNORECASE)
-#: Elements of OME-XML that are, and what these say.
+#: Elements of OME-XML that are of a camera.
 ELEMENTS = re.compile(r"<(?:\w+:)?(Detector(?:Settings)?)\b([^>]*)>")
+#: An attribute of such an element, and its value.
 ATTRIBUTES = re.compile(r"(\w+)\s*=\s*[\"']([^\"']*)[\"']")
 #: A line of ImageJ's text.
 LINE = re.compile(r"^\s*([^=\n]{1,80}?)\s*=\s*([^\n]{1,200}?)\s*$", re.MULTILINE)

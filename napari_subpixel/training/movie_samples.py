@@ -23,7 +23,10 @@ COMPARED_FRAMES = 20
 NEAR_PX = 2.0
 #: With fewer points it is not checked.
 MIN_POINTS = 50
-_MIRROR_Y, _MIRROR_X = np.array([-1, 1], np.float32), np.array([1, -1], np.float32)
+#: What positions (y, x) are multiplied by where rows are mirrored.
+_MIRROR_Y = np.array([-1, 1], np.float32)
+#: What they are multiplied by where columns are mirrored.
+_MIRROR_X = np.array([1, -1], np.float32)
 
 
 class MovieSamples:

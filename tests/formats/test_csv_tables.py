@@ -210,9 +210,9 @@ def test_a_protocol_that_was_spoilt_is_named(entry: dict[str, object], message: 
             "not a SMAP csv: missing column 'phot'; not a LiteLoc csv: missing column 'photon'; there are 'frame', ",
         ),
         ("Channel,X (nm),Y (nm)", "not a ONI Nanoimager csv: missing column 'Frame'; there are 'Channel', 'X (nm)'"),
-        ("frame\tx\ty", "unknown header 'frame', 'x', 'y' (separated by tabs); known are"),
+        ("frame\tx\tz", "unknown header 'frame', 'x', 'z' (separated by tabs); known are"),
         ("a,b,c", "unknown header 'a', 'b', 'c'; known are ThunderSTORM csv: frame,x [nm],y [nm]; SMLM challenge csv"),
-        ("frame,x,y", "unknown header 'frame', 'x', 'y'; known are"),
+        ("frame,x,z", "unknown header 'frame', 'x', 'z'; known are"),
         ("", "unknown header '1', '2', '3', '4'; known are"),
         ("1,2.5,7.25", "unknown header '1', '2.5', '7.25'; known are"),
         (",".join(["column"] + [f"{n}" for n in range(200)]), "...; known are ThunderSTORM csv: "),
@@ -438,7 +438,9 @@ def test_a_rapidstorm_s_table_names_its_columns_in_xml(tmp_path: Path) -> None:
 
 def test_picasso_s_own_csv_is_in_pixels(tmp_path: Path) -> None:
     header = ",frame,x,y,photons,sx,sy,bg,lpx,lpy,net_gradient,group"
-    back = formats.read(written(tmp_path, f"{header}\n0,0,7.5,2.25,900,1.0,1.5,12,0.125,0.25,4000,3\n"))
+    path = written(tmp_path, f"{header}\n0,0,7.5,2.25,900,1.0,1.5,12,0.125,0.25,4000,3\n")
+    with pytest.warns(TableWarning, match="lengths are read in pixels, as a Picasso csv has them"):
+        back = formats.read(path)
     assert (back.frame.tolist(), back.yx.tolist(), back.pixel_size_nm) == ([0], [[2.25, 7.5]], None)
     assert (back["sigma"][0], back["x_uncertainty"][0], back["y_uncertainty"][0]) == (1.25, 0.125, 0.25)
     assert (back["net_gradient"].tolist(), back["group"].tolist()) == ([4000], [3])

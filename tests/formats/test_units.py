@@ -103,7 +103,7 @@ def test_a_table_of_no_known_program_needs_the_unit(tmp_path: Path) -> None:
     named = {"Frame": table["frame"], "X": table["x"], "Y": table["y"], "intensity": table["photons"],
              "uncertainty": table["lpx"]}  # fmt: skip
     path = write(tmp_path / "a.csv", named, ",".join(named))
-    assert formats.recognises(path)
+    assert not formats.recognises(path)
     with pytest.raises(UnitsError, match=r"a\.csv: the headings Frame, X, Y, intensity, uncertainty are of no known"):
         formats.read(path)
     with pytest.warns(TableWarning, match="what the table counts from is not known"):
@@ -112,8 +112,9 @@ def test_a_table_of_no_known_program_needs_the_unit(tmp_path: Path) -> None:
 
 def test_pixels_taken_for_nm_are_a_warning(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", columns("px"), MINIMAL)
-    with pytest.warns(TableWarning, match=r"an uncertainty of 0\.0\d+ nm \(median\) is finer than any microscope's"):
+    with pytest.warns(TableWarning) as caught:
         formats.read(path, units="nm", pixel_size_nm=PIXEL_NM)
+    assert any("nm (median) is finer than any microscope's" in str(warning.message) for warning in caught)
 
 
 def test_units_are_for_headings_that_name_none(tmp_path: Path) -> None:
@@ -121,7 +122,7 @@ def test_units_are_for_headings_that_name_none(tmp_path: Path) -> None:
     assert formats.read(tmp_path / "a.csv", units="nm", pixel_size_nm=100).x.tolist() == [2.0]
     with pytest.raises(InputError, match=r"a\.csv: the heading 'x \[nm\]' names its unit, and px is another"):
         formats.read(tmp_path / "a.csv", units="px", pixel_size_nm=100)
-    with pytest.raises(InputError, match=r"unknown unit 'mn'; did you mean 'nm'\?; there are px, nm, um"):
+    with pytest.raises(InputError, match=r"unknown unit 'feet'; there are px, nm, um"):
         formats.read(tmp_path / "a.csv", units="feet", pixel_size_nm=100)
     formats.write(tmp_path / "a.parquet", Localizations({"frame": [0], "y": [1], "x": [2]}))
     with pytest.raises(InputError, match="units can be given for text tables only"):
