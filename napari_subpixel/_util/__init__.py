@@ -1,6 +1,7 @@
 """Plumbing that knows nothing of molecules.
 
 files          reading with one wording for what is wrong, writing so that half a file never looks whole
+file_kinds     what a file is, in words, by how it begins
 records        frozen records to and from sections of a YAML file
 generators     long work that can be run to its end or step by step
 blas_threads   one thread for linear algebra

@@ -116,6 +116,8 @@ def demo_simulation() -> Simulation:
 
 def _folder(path: Path, *, overwrite: bool) -> Path:
     """Make the folder, with a mark that its files are a demo's; files of somebody else's are not replaced."""
+    if path.is_file():
+        raise InputError(f"{path}: is a file, and the demo needs a folder")
     mark = path / MARK
     try:
         path.mkdir(parents=True, exist_ok=True)

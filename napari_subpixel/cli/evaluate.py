@@ -105,6 +105,9 @@ def run(arguments: argparse.Namespace) -> int:
         print(score_table(result))
     for note in _defaults(arguments, found, result):
         say(f"note: {note}")
+    for path, table, rows in ((arguments.localizations, found, "points"), (arguments.truth, truth, "molecules")):
+        if not len(table):
+            warn(f"{path}: no rows: there are no {rows} to pair")
     for warning in result.warnings:
         warn(warning)
     return 0

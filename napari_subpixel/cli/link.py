@@ -87,6 +87,8 @@ def run(arguments: argparse.Namespace) -> int:
     dark = linked.max_dark_frames
     bridged = f"up to {counted(dark, 'dark frame')} bridged" if dark else "no dark frames bridged"
     say(f"{output}: {counted(len(table), 'row')} of {counted(n, 'molecule')}{beads}{on}, {bridged}")
+    if not len(table):
+        warn(f"{arguments.localizations}: no rows: there is nothing to link")
     if arguments.json:
         print_json({"table": str(output), **linked.to_dict(), **times.to_dict(), "warnings": warnings})
     return 0

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from napari_subpixel._util import files
+from napari_subpixel._util.file_kinds import what_is
 from napari_subpixel.coordinates import PixelSize
 from napari_subpixel.errors import InputError
 from napari_subpixel.formats import (
@@ -233,7 +234,9 @@ def read_format_for(path: str | Path) -> ReadFormat:
     InputError
         If the suffix is none of the known ones, which it lists.
     """
-    return _with_suffix(path, [(suffix, format_) for format_ in READ_FORMATS for suffix in format_.read_suffixes])
+    known = [(suffix, format_) for format_ in READ_FORMATS for suffix in format_.read_suffixes]
+    is_other = Path(path).suffix.lower() not in read_suffixes()
+    return _with_suffix(path, known, what_is(path) if is_other and Path(path).exists() else "")
 
 
 def read_suffixes() -> tuple[str, ...]:
@@ -241,14 +244,14 @@ def read_suffixes() -> tuple[str, ...]:
     return tuple(suffix for format_ in READ_FORMATS for suffix in format_.read_suffixes)
 
 
-def _with_suffix(path: str | Path, known: Sequence[tuple[str, _Format]]) -> _Format:
-    """Return the format of a path's suffix, the first of several."""
+def _with_suffix(path: str | Path, known: Sequence[tuple[str, _Format]], found: str = "") -> _Format:
+    """Return the format of a path's suffix, the first of several; else say what was found instead."""
     suffix = Path(path).suffix.lower()
     for its_suffix, format_ in known:
         if its_suffix == suffix:
             return format_
     suffixes = ", ".join(its_suffix for its_suffix, _ in known)
-    raise InputError(f"{path}: expected a table with one of the suffixes {suffixes}, got {suffix or 'none'}")
+    raise InputError(f"{path}: expected a table with one of the suffixes {suffixes}, got {found or suffix or 'none'}")
 
 
 def recognises(path: str | Path) -> bool:

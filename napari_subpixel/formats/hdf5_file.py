@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ HEAP_START = b"GCOL\x01\0\0\0"
 HEAP_HEADER = 16
 #: Bytes of an object's own header: number, references, four bytes of 0, size.
 OBJECT_HEADER = 16
+#: What HDF5 says of a file that is cut off: its length, and the one that it should have.
+CUT_OFF = re.compile(r"truncated file: eof = (\d+),.*stored_eof = (\d+)")
 #: Bytes at a file's begin and end in which such collections are checked; names and descriptions lie there.
 CHECKED_BYTES = 1 << 24
 
@@ -46,6 +49,9 @@ def open_hdf5(path: str | Path) -> Iterator[Any]:
     except (InputError, MemoryError):
         raise
     except Exception as error:  # h5py raises errors of a dozen kinds about damaged files
+        if cut := CUT_OFF.search(str(error)):
+            there, whole = (int(number) for number in cut.groups())
+            raise InputError(f"{path}: the HDF5 file is cut off: {there:,} of {whole:,} bytes are there") from error
         raise InputError(f"{path}: a damaged HDF5 file: {' '.join(str(error).split())}") from error
 
 

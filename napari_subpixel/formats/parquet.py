@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -20,6 +21,8 @@ from napari_subpixel.localizations import COLUMNS, REQUIRED, LocalizationParts, 
 
 #: Key of our notes in the schema's metadata.
 KEY = notes.PROGRAM.encode()
+#: What a parquet file begins and ends with.
+MAGIC = b"PAR1"
 #: Parts are written together until they have at least this many rows.
 MIN_GROUP_ROWS = 1 << 20
 #: Columns of whole numbers, of which many rows have the same.
@@ -138,6 +141,14 @@ def _joined(tables: list[Localizations]) -> dict[str, NDArray[Any]]:
     return {name: np.concatenate([table[name] for table in tables]) for name in tables[0].columns}
 
 
+def _is_cut_off(path: str | Path) -> bool:
+    """Say whether a file begins as a parquet file does, and does not end as one."""
+    with open(path, "rb") as file:
+        start = file.read(len(MAGIC))
+        file.seek(-len(MAGIC), os.SEEK_END)
+        return start == MAGIC != file.read()
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     """Open a parquet file, with a clear message for one that cannot be read."""
@@ -149,6 +160,8 @@ def _opened(path: Path) -> Iterator[Any]:
         with _mapped(path) as file:
             yield parquet.ParquetFile(file)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        if _is_cut_off(path):
+            raise InputError(f"{path}: not a whole parquet file: it is cut off") from None
         raise InputError(f"{path}: not a whole parquet file: {' '.join(str(error).split())}") from None
 
 

@@ -77,7 +77,8 @@ def recognised(text: TextTable, flavours: Sequence[Flavour]) -> Flavour:
         return flavour
     found = _listed(header) + ("" if text.separator == "," else f" (separated by {text.separated_by})")
     if len(flavours) > 1 and not any(_is_alike(header, flavour) for flavour in flavours):
-        known = "; ".join(f"{f.title}: {','.join(f.needed)}" for f in flavours)
+        first, *others = flavours
+        known = f"{first.title}: {','.join(first.needed)}; {', '.join(flavour.title for flavour in others)}"
         raise InputError(f"{path}: unknown header {found}; known are {known}")
     likeness = [(_likeness(header, flavour), flavour.fit(header)[1]) for flavour in flavours]
     lacking = [_what_is_missing(header, f) for f, like in zip(flavours, likeness, strict=True) if like == max(likeness)]

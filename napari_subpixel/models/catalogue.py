@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
+from napari_subpixel._util.file_kinds import what_is
 from napari_subpixel._util.user_folder import checked_file_name, made_user_folder, user_folder
 from napari_subpixel.errors import InputError, suggest
 from napari_subpixel.models.cards import CARD_SUFFIX, ModelCard, read_card
@@ -65,6 +66,8 @@ def find(model: str | Path) -> Path:
     path = Path(model)
     if path.suffix == CARD_SUFFIX:
         path = path.with_suffix(WEIGHTS_SUFFIX)
+    if path.is_file() and path.suffix != WEIGHTS_SUFFIX:
+        raise InputError(f"{path}: a model ends in {WEIGHTS_SUFFIX}, this is {what_is(path)}")
     if path.is_file():
         return path
     cards = (*sorted(SHIPPED.glob(f"*{CARD_SUFFIX}")), *_own_cards())

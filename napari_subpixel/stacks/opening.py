@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from napari_subpixel._util.file_kinds import what_is
 from napari_subpixel._util.files import first_bytes, reading
 from napari_subpixel.errors import IncompleteMovieError, InputError
 from napari_subpixel.stacks.arrays import ArraySource
@@ -160,4 +161,4 @@ def _open_path(path: Path, which: Selection, *, growing: bool) -> Stack:
         return open_tiff(path, which, growing=growing)
     if head.startswith(ZIP_START) or path.suffix.lower() == ".zip":
         return open_zarr(path, which)
-    raise InputError(f"{path}: not a movie that can be read ({READABLE}); it starts with {head[:12]!r}")
+    raise InputError(f"{path}: not a movie that can be read ({READABLE}), but {what_is(path)}")

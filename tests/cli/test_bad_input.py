@@ -340,9 +340,9 @@ def test_tables_that_name_no_unit_are_read_in_the_one_that_is_given(run, refuse,
     (tmp_path / "truth.csv").write_text("frame,x,y\n0,20.1,4.3\n")
     command = ("evaluate", tmp_path / "found.csv", tmp_path / "truth.csv", "--pixel-size-nm", 100)
     assert "cannot be in pixels; --units, or --truth-units for the truth, says what they are in" in refuse(*command)
-    assert "truth.csv: the headings frame, x, y are of no known program, and name no unit" in refuse(
-        *command, "--units", "nm"
-    )
+    status, _, err = run(*command, "--units", "nm")
+    assert status == 2
+    assert "truth.csv: the headings frame, x, y are of no known program, and name no unit of length; --units, or" in err
     status, out, _ = run(*command, "--units", "nm", "--truth-units", "um", "--json")
     assert status == 0
     assert '"jaccard": 1.0' in out
@@ -378,3 +378,37 @@ def test_copies_of_rows_are_said_with_what_leaves_them_out(run, tmp_path):
     assert run("convert", tmp_path / "twice.csv", "-o", tmp_path / "once.parquet", "--drop-copies").status == 0
     once = formats.read(tmp_path / "once.parquet")
     assert (len(once), once.provenance["copies_left_out"]) == (2, 1)
+
+
+def test_what_is_of_another_kind_is_refused_by_what_it_is(refuse, run, tmp_path):
+    table = Localizations({"frame": [0, 0], "y": [1, 2], "x": [3, 4]}, pixel_size_nm=100, frame_shape=(9, 9))
+    for name in ("found.csv", "found.hdf5", "found.parquet"):
+        formats.write(tmp_path / name, table)
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
+    for name in ("found.hdf5", "found.parquet"):
+        whole = (tmp_path / name).read_bytes()
+        (tmp_path / f"cut-{name}").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "cut-found.yaml").write_bytes((tmp_path / "found.yaml").read_bytes())
+    for name, what in (("found.csv", 'text, \'"id","frame","x \'...'), ("picture.png", "a PNG picture")):
+        assert f"{name}: not a movie that can be read" in (line := refuse("psf", tmp_path / name))
+        assert line.endswith(f", but {what}")
+    for path, what in ((tmp_path / "picture.png", "a PNG picture"), (tmp_path, "a folder")):
+        assert f"{path}: expected a table with one of" in (line := refuse("resolution", path))
+        assert line.endswith(f", got {what}")
+    assert "found.csv: a model ends in .safetensors, this is text" in refuse("models", tmp_path / "found.csv")
+    assert "found.csv: is a file, and the demo needs a folder" in refuse("demo", "-o", tmp_path / "found.csv")
+    assert "cut-found.hdf5: the HDF5 file is cut off: " in refuse("info", tmp_path / "cut-found.hdf5")
+    assert "found.parquet: not a whole parquet file: it is cut off" in refuse("info", tmp_path / "cut-found.parquet")
+
+
+def test_a_table_without_rows_is_said_to_be_one(run, tmp_path):
+    table = Localizations({"frame": [0, 0], "y": [1, 2], "x": [3, 4]}, pixel_size_nm=100, frame_shape=(9, 9))
+    formats.write(tmp_path / "found.csv", table)
+    formats.write(tmp_path / "none.csv", table[:0])
+    status, _, err = run("evaluate", tmp_path / "none.csv", tmp_path / "found.csv")
+    assert status == 0
+    assert "none.csv: no rows: there are no points to pair" in err
+    status, _, err = run("link", tmp_path / "none.csv", "-o", tmp_path / "linked.csv", "--max-distance-nm", 30)
+    assert status == 0
+    assert "none.csv: no rows: there is nothing to link" in err
+    assert "nan" not in err
