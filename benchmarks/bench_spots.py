@@ -2,9 +2,9 @@
 
     python benchmarks/bench_spots.py [--part NAME] [--model NAME] [--seed N] [--quick]
 
-Parts: `round` and `long` count the movies with a warning that spots are not round; `dim` compares what is found with
-and without the limit of significance; `fragments` counts points per long molecule; `narrow` is a PSF of 0.5 px; `edges`
-counts false points along edges that do not move; `same` compares tiles and batches.
+Parts: `round`, `long` and `aligned` count the movies with a warning that spots are not round; `dim` compares what is
+found with and without the limit of significance; `fragments` counts points per long molecule; `narrow` is a PSF of
+0.5 px; `edges` counts false points along edges that do not move; `same` compares tiles and batches.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from common import machine, markdown
 from scipy.spatial import cKDTree
-from spot_movies import EDGES, KINDS, SCMOS, spots, with_edge
+from spot_movies import ALIGNED, EDGES, KINDS, SCMOS, spots, with_edge
 
 from napari_subpixel.calibration.elongation import measure_elongation
 from napari_subpixel.detection.detector import Detector
@@ -89,6 +89,20 @@ def long_ones(arguments: argparse.Namespace, rng: np.random.Generator) -> tuple[
             row.append(counted([is_warned(spots(rng, sigma_px=s, **of)[0], s) for s in sigmas]))
         rows.append(row)
     return ["a fifth is long", *(f"{photons:g} photons" for photons in PHOTONS[2:])], rows
+
+
+def aligned_ones(arguments: argparse.Namespace, rng: np.random.Generator) -> tuple[list[str], Rows]:
+    """Movies of which all spots are long in one direction that have a warning."""
+    sigmas, backgrounds = (SIGMAS_PX[2:3], BACKGROUNDS[:1]) if arguments.quick else (SIGMAS_PX, BACKGROUNDS)
+    rows: Rows = []
+    for ratio in (1.1, 1.15, 1.2, 1.3):
+        row: list[object] = [f"{ratio:g} : 1"]
+        for photons in PHOTONS[:4]:
+            of = {"photons": photons, "ratio": ratio, "share": 1.0, "kind": ALIGNED, "n_frames": 60}
+            settings = itertools.product(sigmas, backgrounds)
+            row.append(counted([is_warned(spots(rng, sigma_px=s, background=b, **of)[0], s) for s, b in settings]))
+        rows.append(row)
+    return ["all are long, in one direction", *(f"{photons:g} photons" for photons in PHOTONS[:4])], rows
 
 
 def options(sigma_px: float = 1.3, **more: Any) -> DetectionOptions:
@@ -212,8 +226,8 @@ def same(arguments: argparse.Namespace, rng: np.random.Generator) -> tuple[list[
 
 
 PARTS: dict[str, Callable[[argparse.Namespace, np.random.Generator], tuple[list[str], Rows]]] = {
-    "round": round_ones, "long": long_ones, "dim": dim_ones, "fragments": fragments, "narrow": narrow, "edges": edges,
-    "same": same,
+    "round": round_ones, "long": long_ones, "aligned": aligned_ones, "dim": dim_ones, "fragments": fragments,
+    "narrow": narrow, "edges": edges, "same": same,
 }  # fmt: skip
 
 

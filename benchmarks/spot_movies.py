@@ -14,6 +14,8 @@ SCMOS = Camera(100.0, 100.0, 0.5, 0.9, read_noise_e=1.5)
 SPREAD = 0.2
 #: Ways in which spots are long: Gaussians in any direction or along the axes, and streaks of moving molecules.
 KINDS = ("any direction", "astigmatic", "streak")
+#: All in the same direction, half a radian from x to y.
+ALIGNED, DIRECTION = "one direction", 0.5
 #: Places of which a streak is made.
 STREAK_PARTS = 15
 #: Pixels are divided into this many along each axis where an edge is drawn.
@@ -66,6 +68,8 @@ def _parts(
         length = sigma_px * np.sqrt(12 * (ratio**2 - 1))
         places = ((np.arange(STREAK_PARTS) + 0.5) / STREAK_PARTS - 0.5) * length
         return [(place, angle, 1 / STREAK_PARTS, sigma_px * one, sigma_px * one) for place in places]
+    if kind == ALIGNED:
+        angle = np.full(n, DIRECTION)
     short = sigma_px / ratio**0.5
     places, weights = np.polynomial.hermite_e.hermegauss(9)
     scatter = np.sqrt(sigma_px**2 * ratio - short**2)

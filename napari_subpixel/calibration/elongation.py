@@ -13,6 +13,7 @@ from napari_subpixel.calibration.shape_mixture import long_spots
 from napari_subpixel.calibration.spot_finding import evenly_spread_frames
 from napari_subpixel.calibration.spot_fitting import IsolatedMaxima, cut_out, find_isolated
 from napari_subpixel.camera import Camera
+from napari_subpixel.coordinates import PixelSize, pixel_size_yx
 from napari_subpixel.errors import InputError
 from napari_subpixel.stacks import Stack, check_finite
 
@@ -46,6 +47,13 @@ MAX_SHARE = 0.15
 MIN_EVIDENCE = 7.0
 #: this share says nothing.
 CHANCE_SHARE = 0.07
+#: Spots are not round on average where their mean elongation exceeds this, half the logarithm of long over short: a PSF
+#: of axes of 1.15 to 1 is a round one to a model,
+MAX_MEAN = 0.07
+#: by this many of its standard errors.
+SURE_MEAN = 3.0
+#: Spread of the elongations of spots beyond their noise, which limits the weight of the brightest.
+LEAST_SPREAD = 0.05
 #: Of spots with as many others near them as one on average, so many are two in one, and long.
 PAIRS_PER_NEIGHBOUR = 0.35
 
@@ -67,6 +75,11 @@ class Elongation(NamedTuple):
         Typical standard deviation of all, the root mean square of both axes, in pixels.
     photons : float
         Median light of all, to two digits.
+    mean, mean_error : float
+        Half the logarithm of long over short axis, as vectors of twice the angle, averaged over all spots, and its
+        standard error: what they have in common, however noisy each one is, without what oblong pixels do.
+    angle_deg : float
+        Direction in which they are long on average, from the x axis towards the y axis, -90 to 90.
     """
 
     n_spots: int
@@ -76,17 +89,35 @@ class Elongation(NamedTuple):
     short_px: float
     sigma_px: float
     photons: float
+    mean: float = 0.0
+    mean_error: float = 0.0
+    angle_deg: float = 0.0
 
     @property
     def is_round(self) -> bool:
-        """Whether nearly all spots are, as far as can be seen: the pixels' edges show in narrower ones."""
+        """Whether the spots are round, one by one and on average."""
+        return self.few_are_long and self.is_round_on_average
+
+    @property
+    def few_are_long(self) -> bool:
+        """Whether nearly all spots are round, as far as can be seen: the pixels' edges show in narrower ones."""
         if self.sigma_px < MIN_SIGMA_PX:
             return True
         return self.share < MAX_SHARE or self.evidence < MIN_EVIDENCE
 
     @property
+    def is_round_on_average(self) -> bool:
+        """Whether what all spots have in common is round."""
+        return self.sigma_px < MIN_SIGMA_PX or self.mean < MAX_MEAN + SURE_MEAN * self.mean_error
+
+    @property
     def text(self) -> str:
         """What was measured, as a phrase."""
+        if self.few_are_long:
+            ratio = np.exp(2 * self.mean)
+            times = f"{ratio:.2f} ± {2 * self.mean_error * ratio:.2f} times as long as wide"
+            where = f"at {self.angle_deg:.0f}° from x to y"
+            return f"{self.n_spots} isolated spots are not round, but on average {times}, {where}"
         which = f"{self.share:.0%} of {self.n_spots} isolated spots"
         return f"{which} are not round, but typically {self.long_px:.1f} by {self.short_px:.1f} px wide"
 
@@ -135,24 +166,39 @@ def measure_elongation(stack: Stack, camera: Camera, sigma_px: float) -> Generat
         found.append(shapes)
         n_bright, n_near = n_bright + maxima.n_bright, n_near + maxima.n_near
     shapes = _Shapes(*(np.concatenate(values) for values in zip(*found, strict=True)))
-    return _summary(shapes, n_near / max(n_bright, 1)) if len(shapes.square) >= MIN_SPOTS else None
+    if len(shapes.square) < MIN_SPOTS:
+        return None
+    return _summary(shapes, n_near / max(n_bright, 1), _of_pixels(camera.pixel_size_nm or stack.pixel_size_nm))
 
 
 class _Shapes(NamedTuple):
-    """Shapes of spots: mean square width, half the logarithm of long over short axis, what noise makes of 0, light."""
+    """Shapes of spots: mean square width, half the logarithm of long over short axis, its direction, noise, light.
+
+    The direction is the angle from x to y; the noise what it makes of a round spot's elongation.
+    """
 
     square: NDArray[np.float64]
     half_log_ratio: NDArray[np.float64]
+    angle: NDArray[np.float64]
     noise: NDArray[np.float64]
     photons: NDArray[np.float64]
 
 
-def _summary(shapes: _Shapes, neighbours: float) -> Elongation:
-    """Summarise the shapes of spots, given how many others a spot has near it on average."""
+def _of_pixels(size_nm: PixelSize | None) -> float:
+    """Return how long along x a round PSF is on such pixels, half the logarithm of the ratio of its axes."""
+    if size_nm is None:
+        return 0.0
+    height, width = pixel_size_yx(size_nm)
+    return float(np.log(height / width) / 2)
+
+
+def _summary(shapes: _Shapes, neighbours: float, of_pixels: float) -> Elongation:
+    """Summarise the shapes of spots, given how many others a spot has near it on average, and what the pixels do."""
     pairs = PAIRS_PER_NEIGHBOUR * neighbours
     found = long_spots(shapes.half_log_ratio, shapes.noise, min(CHANCE_SHARE + pairs, 0.9))
     share = max(found.share - pairs, 0.0)
     some = found.likely if share >= MAX_SHARE and found.likely.any() else np.ones(len(shapes.square), bool)
+    mean, error, angle = _common(shapes, of_pixels)
     middle, ratio = np.sqrt(np.median(shapes.square[some])), np.exp(np.median(shapes.half_log_ratio[some]))
     return Elongation(
         n_spots=len(some),
@@ -162,7 +208,20 @@ def _summary(shapes: _Shapes, neighbours: float) -> Elongation:
         short_px=float(middle / ratio),
         sigma_px=float(np.sqrt(np.median(shapes.square))),
         photons=float(f"{np.median(shapes.photons):.2g}"),
+        mean=mean,
+        mean_error=error,
+        angle_deg=angle,
     )
+
+
+def _common(shapes: _Shapes, of_pixels: float) -> tuple[float, float, float]:
+    """Return the mean elongation of spots without that of the pixels, its standard error and direction in degrees."""
+    each = shapes.half_log_ratio * np.exp(2j * shapes.angle)
+    weight = 1 / (shapes.noise**2 + LEAST_SPREAD**2)
+    weight /= weight.sum()
+    mean = complex(weight @ each) - of_pixels
+    error = np.sqrt((weight**2 @ np.abs(each - of_pixels - mean) ** 2) / 2)  # of either component
+    return abs(mean), float(error), float(np.degrees(np.angle(mean)) / 2)
 
 
 def _shapes_in(adu: NDArray, camera: Camera, sigma_px: float) -> tuple[IsolatedMaxima, _Shapes]:
@@ -221,4 +280,6 @@ def _shapes_of(
     of_light = variance_per_photon * 4 * photons / 27
     noise = 2 / photons * np.sqrt(np.pi * measured * even + of_light) * measured / square
     noise *= 1 + NOISE_IN_WEIGHTS * noise
-    return _Shapes(square[sound], np.arctanh(ellipticity[sound]) / 2, noise[sound], photons[sound])
+    angle = np.arctan2(2 * yx, xx - yy) / 2
+    shapes = square, np.arctanh(ellipticity) / 2, angle, noise, photons
+    return _Shapes(*(values[sound] for values in shapes))

@@ -295,7 +295,7 @@ def job_for(
     estimated = options.molecule_photons is None and brightness.photons > 0
     from_movie = f"{FROM_MOVIE}: a molecule gives {brightness.photons:,.0f} photons in a frame"
     spots = yield from in_silence(measure_elongation.steps(movie, known.camera, known.sigma_px))
-    spots_round = spots is None or spots.is_round
+    spots_round = spots is None or spots.few_are_long
     joins = bool(options.molecule_photons) and not spots_round
     misfit = _brightness_misfit(spots, options.molecule_photons)
     return replace(
@@ -351,6 +351,8 @@ def _cautions(spots: Elongation | None, joins: bool) -> tuple[str, ...]:
     if spots is None or spots.is_round:
         return ()
     what = f"{spots.text}, as through an astigmatic lens, out of focus or moving"
+    if spots.few_are_long:
+        return (f"{what}: positions are less precise, and more molecules are missed where they are crowded",)
     if joins:
         return (f"{what}: points that together give no more light than one molecule, as bright as given, are joined",)
     brightness = f"giving the photons of one molecule (about {spots.photons:,.0f} here) helps"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -37,6 +39,16 @@ def elongation(
     measured = measure_elongation(open_stack(camera.expose(light, rng)), camera, sigma)
     assert measured is not None
     return measured
+
+
+def of_one_shape(rng: np.random.Generator, ratio: float, photons: float, angle: float = 0.5) -> NDArray[np.uint16]:
+    """A movie of 200 spots that are all long in one direction."""
+    light = np.full((10, 5 * 41, 4 * 41), 20.0)
+    for k in range(200):
+        frame, row, column = k // 20, k % 20 // 4, k % 4
+        place = spot(*rng.uniform(-3, 3, 2), 1.3, ratio, angle)
+        light[frame, row * 41 : (row + 1) * 41, column * 41 : (column + 1) * 41] += photons * place
+    return np.asarray(CAMERA.expose(light, rng))
 
 
 @pytest.mark.parametrize(
@@ -82,6 +94,28 @@ def test_spots_too_dim_to_count_singly_are_noticed_where_all_are_long(rng):
     measured = elongation(rng, ratio=1.6, share=1.0, photons=450)
     assert not measured.is_round
     assert f"of {measured.n_spots} isolated spots are not round, but typically" in measured.text
+
+
+@pytest.mark.parametrize(("ratio", "photons"), [(1.25, 450), (1.25, 1000)])
+def test_what_all_spots_have_in_common_is_noticed_however_dim(rng, ratio, photons):
+    movie = of_one_shape(rng, ratio, photons)
+    measured = measure_elongation(open_stack(movie), CAMERA, 1.3)
+    assert measured is not None
+    assert not measured.is_round_on_average
+    assert measured.few_are_long
+    assert np.exp(2 * measured.mean) == pytest.approx(ratio, abs=0.06)
+    assert measured.angle_deg == pytest.approx(29, abs=8)
+    assert "isolated spots are not round, but on average 1.2" in measured.text
+
+
+def test_a_round_spot_on_oblong_pixels_is_round_on_average(rng):
+    camera = replace(CAMERA, pixel_size_nm=(120.0, 100.0))
+    movie = of_one_shape(rng, 1.2, 1000, angle=0.0)
+    on_oblong, on_square = (measure_elongation(open_stack(movie), one, 1.3) for one in (camera, CAMERA))
+    assert on_oblong is not None
+    assert on_square is not None
+    assert on_oblong.is_round_on_average
+    assert not on_square.is_round_on_average
 
 
 def test_nothing_is_said_of_too_few_spots(rng):
