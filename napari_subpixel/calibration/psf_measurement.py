@@ -61,6 +61,7 @@ def measure_psf(
     ----------
     stack : Stack
         A movie of beads or of molecules, or a z-stack of beads; at most `spot_finding.MAX_FRAMES` frames are searched.
+        Bad pixels are taken as they are: `napari_subpixel.detection.mending.mended` gives a stack without them.
     camera : Camera
         Its baseline and gain give the noise, by which pixels are weighted.
     frames : (int, int), optional

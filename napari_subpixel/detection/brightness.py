@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from napari_subpixel._util.generators import stepwise
 from napari_subpixel.camera import Camera
-from napari_subpixel.coordinates import Roi
+from napari_subpixel.coordinates import Roi, home_pixel
 from napari_subpixel.detection.points import MeasuredPoints, Points
 from napari_subpixel.detection.refinement import ISOLATED_SIGMA, is_isolated
 from napari_subpixel.detection.significance import least_significance, significance
@@ -42,6 +42,10 @@ PART_PX = 256
 ENOUGH_MOLECULES = 500
 #: Fewer molecules than this give no estimate.
 MIN_MOLECULES = 20
+#: Points within this many pixels of edges of the light that do not move may be no molecules, and do not count.
+EDGE_REACH_PX = 9
+#: All count where less than this share of the pixels is farther away.
+MIN_AWAY = 0.1
 #: The first pass knows nothing of the brightness, and takes crowds for more and dimmer molecules; the second uses the
 #: estimate of the first, and comes nearer. A third would gain little.
 PASSES = 2
@@ -68,7 +72,13 @@ class Brightness(NamedTuple):
 
 @stepwise
 def estimate_brightness(
-    stack: Stack, detector: Detector, camera: Camera, sigma_px: float, molecule_photons: float | None = None
+    stack: Stack,
+    detector: Detector,
+    camera: Camera,
+    sigma_px: float,
+    molecule_photons: float | None = None,
+    *,
+    edges: NDArray[np.bool_] | None = None,
 ) -> Generator[None, None, Brightness]:
     """Estimate how many photons a typical molecule gives in a frame, and how far it stands out of the noise at least.
 
@@ -83,6 +93,8 @@ def estimate_brightness(
         Standard deviation of the point spread function, in pixels.
     molecule_photons : float, optional
         Photons of a typical molecule in a frame, where they are known.
+    edges : ndarray of bool, shape (Y, X), optional
+        Edges of the light that do not move, such as those of a field stop.
 
     Yields
     ------
@@ -98,7 +110,8 @@ def estimate_brightness(
     """
     detector = copy.copy(detector)
     detector.threshold = detector.card.threshold
-    first = yield from _detected(stack, detector, camera, sigma_px, 0.0)
+    counting = _away_from(edges, stack.frame_shape)
+    first = yield from _detected(stack, detector, camera, sigma_px, 0.0, counting)
     limit = least_significance(first.significance, first.n_pixels, sigma_px)
     if molecule_photons is not None:
         return Brightness(molecule_photons, limit)
@@ -106,7 +119,7 @@ def estimate_brightness(
     if len(found) < MIN_MOLECULES or _spread_of(found, sigma_px) > MAX_SPREAD:
         return Brightness(0.0, limit)
     for _ in range(PASSES - 1):
-        again = yield from _detected(stack, detector, camera, sigma_px, _typical(found))
+        again = yield from _detected(stack, detector, camera, sigma_px, _typical(found), counting)
         found = again.table.select(again.significance >= limit)
         if len(found) < MIN_MOLECULES:
             return Brightness(0.0, limit)
@@ -122,9 +135,17 @@ class _Found(NamedTuple):
 
 
 def _detected(
-    stack: Stack, detector: Detector, camera: Camera, sigma_px: float, typical: float
+    stack: Stack,
+    detector: Detector,
+    camera: Camera,
+    sigma_px: float,
+    typical: float,
+    counting: NDArray[np.bool_],
 ) -> Generator[None, None, _Found]:
-    """Return the molecules of some frames, given how many photons a typical one gives; 0 where that is not known."""
+    """Return the molecules of some frames, given how many photons a typical one gives; 0 where that is not known.
+
+    Those in the pixels that count, shape (Y, X), alone.
+    """
     roi = _middle(stack.frame_shape)
     tables: list[Localizations] = []
     levels: list[NDArray[np.float64]] = []
@@ -136,14 +157,13 @@ def _detected(
         yield
         frames = stack.read(frame, frame + 1)
         check_finite(frames, frame, stack.name)
-        tables.append(
-            detector.detect(
-                frames, first_frame=frame, roi=roi, camera=camera, sigma_px=sigma_px, molecule_photons=typical
-            )
+        table = detector.detect(
+            frames, first_frame=frame, roi=roi, camera=camera, sigma_px=sigma_px, molecule_photons=typical
         )
+        tables.append(table.select(counting[home_pixel(table.y), home_pixel(table.x)]))
         levels.append(_significance_of(tables[-1], frames, camera, sigma_px))
-    (y0, y1), (x0, x1) = roi
-    return _Found(concat(tables), np.concatenate(levels), len(tables) * (y1 - y0) * (x1 - x0))
+    n_pixels = np.count_nonzero(counting[tuple(slice(*part) for part in roi)])
+    return _Found(concat(tables), np.concatenate(levels), len(tables) * n_pixels)
 
 
 def _significance_of(table: Localizations, frames: NDArray, camera: Camera, sigma_px: float) -> NDArray[np.float64]:
@@ -159,6 +179,17 @@ def _significance_of(table: Localizations, frames: NDArray, camera: Camera, sigm
         **columns,
     )
     return significance(scaled[:, 0], scaled[:, 2], sigma_px, points)
+
+
+def _away_from(edges: NDArray[np.bool_] | None, frame_shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return the pixels that are away from edges; all where there are none, or hardly any pixel is away."""
+    from scipy import ndimage
+
+    everywhere = np.ones(frame_shape, bool)
+    if edges is None or not edges.any():
+        return everywhere
+    away = ndimage.distance_transform_edt(~edges) > EDGE_REACH_PX
+    return away if away.mean() >= MIN_AWAY else everywhere
 
 
 def _typical(found: Localizations) -> float:

@@ -50,7 +50,7 @@ FROM_MOVIE = "brightness from the movie"
 #: Given photons of a molecule are reported where they differ by this factor from those of the movie's isolated spots.
 MAX_BRIGHTER = 4.0
 #: Pixels that are longer one way than the other by more than this factor, against those that a model is made for, are
-#: reported: at 1.1 positions are at most 7% less precise, and 11 to 15% at 1.2 (``benchmarks/bench_pixel_shape.py``).
+#: reported: at 1.1 positions are at most 7% less precise, and 10 to 16% at 1.2 (``benchmarks/bench_pixel_shape.py``).
 MAX_PIXEL_RATIO = 1.1
 
 
@@ -290,7 +290,7 @@ def job_for(
     sigma_px = typable_sigma(psf.sigma_px(size)) if psf is not None and size is not None else None
     known = microscope_of(movie, camera, sigma_px, unknown=options.estimated, em_gain_given=options.em_gain_given)
     brightness = yield from estimate_brightness.steps(
-        movie, detector, known.camera, known.sigma_px, options.molecule_photons
+        movie, detector, known.camera, known.sigma_px, options.molecule_photons, edges=edges
     )
     estimated = options.molecule_photons is None and brightness.photons > 0
     from_movie = f"{FROM_MOVIE}: a molecule gives {brightness.photons:,.0f} photons in a frame"
@@ -341,8 +341,8 @@ def _pixel_shape_cautions(size_nm: PixelSize | None, card: ModelCard) -> tuple[s
         return ()
     return (
         f"pixels of {pixel_size_text(size_nm)} make a round PSF {ratio:.2f} times as long one way as the other, which "
-        "the model takes for round: at 1.2 positions are about an eighth less precise, at 1.35 a quarter, and more "
-        "molecules are missed where they are crowded; a model trained for this camera knows its pixels",
+        "the model takes for round: at 1.2 positions are about an eighth less precise, at 1.35 a quarter to a third, "
+        "and more molecules are missed where they are crowded; a model trained for this camera knows its pixels",
     )
 
 

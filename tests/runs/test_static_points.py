@@ -10,6 +10,7 @@ import pytest
 from napari_subpixel import formats
 from napari_subpixel.calibration.static_edges import static_edges
 from napari_subpixel.camera import Camera
+from napari_subpixel.detection.brightness import estimate_brightness
 from napari_subpixel.detection.detector import Detector
 from napari_subpixel.detection.job import DetectionJob, job_for
 from napari_subpixel.detection.options import DetectionOptions
@@ -133,6 +134,20 @@ def test_an_edge_is_reported_with_its_column_and_left_out_on_request(fast, step,
     assert (np.abs(kept.x - 40) > 2).all()
     in_memory = detect_all(job)
     assert np.allclose(in_memory.x, kept.x, atol=1e-3)
+
+
+def test_what_is_found_at_an_edge_says_nothing_about_how_bright_molecules_are(fast):
+    """Its false points hid the brightness and the significance of molecules, and so made for more."""
+    shape, n = (80, 84), 160
+    inside = np.hypot(*(np.indices(shape) - np.array([40, 42])[:, None, None])) < 30
+    rng = np.random.default_rng(11)
+    frame, at = rng.integers(0, 40, n), rng.uniform(0, 79, (2, n))
+    movie = CAMERA.expose(draw_gaussians((40, *shape), frame, *at, np.full(n, 2000.0), 1.3) + 1 + 149 * inside, rng)
+    job = job_for(open_stack(movie), fast, DetectionOptions(CAMERA, psf=PSF, drop_static=True))
+    assert job.molecule_photons == pytest.approx(2000, rel=0.15)
+    assert job.min_significance > 3.5
+    spoilt = estimate_brightness(open_stack(movie), fast, CAMERA, 1.3)
+    assert spoilt.photons == 0 or spoilt.photons < 1500
 
 
 def test_points_some_pixels_from_an_edge_belong_to_it_where_they_are_dense_on_that_side(flat, rng):
