@@ -104,14 +104,14 @@ def test_edges_are_steps_and_neither_slopes_nor_lines(light, is_edge, rng):
     assert static_edges(noisy, 0.2).any() == is_edge
 
 
-STEP = np.where(X < 40, 20.0, 150.0)
+STEP = np.where(X < 40, 20.0, 300.0)
 
 
 @pytest.fixture(scope="module")
 def step() -> np.ndarray:
     from scipy import ndimage
 
-    return exposed(ndimage.gaussian_filter(STEP, 1.0), np.random.default_rng(3), per_frame=5)
+    return exposed(ndimage.gaussian_filter(STEP, 0.5), np.random.default_rng(3), per_frame=5)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "hdf5", "parquet"])
