@@ -162,7 +162,7 @@ def _detected(
         )
         tables.append(table.select(counting[home_pixel(table.y), home_pixel(table.x)]))
         levels.append(_significance_of(tables[-1], frames, camera, sigma_px))
-    n_pixels = np.count_nonzero(counting[tuple(slice(*part) for part in roi)])
+    n_pixels = int(np.count_nonzero(counting[tuple(slice(*part) for part in roi)]))
     return _Found(concat(tables), np.concatenate(levels), len(tables) * n_pixels)
 
 
