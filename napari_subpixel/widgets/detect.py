@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QFileDialog, QPushButton
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QPushButton
 
 from napari_subpixel.coordinates import Roi
 from napari_subpixel.errors import InputError
@@ -112,6 +112,10 @@ class DetectMolecules(Panel):
         self.cost.hide()
         self.refusal = Refusal()
         self.pixel_size = Refusal()
+        self.follow = QCheckBox("Follow a growing movie")
+        self.follow.setToolTip(
+            "Detect while the microscope still writes the movie: frames and molecules are added as they come"
+        )
         self.outcome = RunReport(self, self._chosen_movie)
         self.progress, self.status = self.outcome.progress, self.outcome.status
         self.microscope = self.outcome.microscope
@@ -122,7 +126,7 @@ class DetectMolecules(Panel):
         self.command_row = CommandLineRow(self.command_line)
         self.settings = SettingsButtons("detect", self.command_line, self._controls, self.status, self.refusal)
         below = (self.command_row, self.settings, self.outcome, self.save_button)
-        for widget in (self.pixel_size, self.run_button, self.cost, self.refusal, *below):
+        for widget in (self.pixel_size, self.follow, self.run_button, self.cost, self.refusal, *below):
             self.column.addWidget(widget)
 
     def _connect_parts(self) -> None:
@@ -132,6 +136,7 @@ class DetectMolecules(Panel):
         self.results.applied.connect(self._threshold_applied)
         self.results.listed.connect(self.save_button.setEnabled)
         self.part.frames_changed.connect(self._frames_changed)
+        self.follow.toggled.connect(self._frames_changed)
         self.part.region_changed.connect(self.live.ask)
         self.live.timed.connect(self._frame_timed)
         self.live.changed.connect(self.results.show_probabilities)
@@ -206,9 +211,11 @@ class DetectMolecules(Panel):
         self._say_cost()
         self.live.ask()
 
-    def _frames_changed(self) -> None:
+    def _frames_changed(self, _: object = None) -> None:
         n = self.part.n_frames
         words = f"Detect in {n:,} frame{'s'[: n != 1]}" if n > 0 else "The first frame comes after the last"
+        if n > 0 and self.follow.isChecked():
+            words = f"Detect from frame {self.first.value()} on"
         self.run_button.setText("Detect" if self.about.text() else words)
         self._say_cost()
         self._allow_run()
@@ -268,7 +275,7 @@ class DetectMolecules(Panel):
             return
         try:
             part = self.part.frames(), self.part.roi(movie), self.part.no_static.isChecked()
-            settings = RunSettings(self.choice, *part)
+            settings = RunSettings(self.choice, *part, self.follow.isChecked())
             run = DetectionRun(self.viewer, movie, settings, self.threshold.value())
         except InputError as error:
             self.refusal.say(reason_first(error))
@@ -279,6 +286,7 @@ class DetectMolecules(Panel):
         self.cost.hide()
         self.task.words = f"detecting {movie.name}"
         self.outcome.begin(run)
+        run.grown.connect(self._movie_grew)
         run.ended.connect(self._run_ended)
         self._run = run
         self.run_button.setEnabled(False)
@@ -333,10 +341,13 @@ class DetectMolecules(Panel):
         if movie is None:
             raise InputError(self._without_movie())
         file, frames = movie_file(movie), (self.first.value(), self.last.value() + 1)
+        is_whole, follow = frames == (0, movie.stack().n_frames), self.follow.isChecked()
+        span = (frames[0] or None, None) if follow else frames
         flags = {
             "output": file.output("detected"),
             **form.flags,
-            "frames": None if frames == (0, movie.stack().n_frames) else span_text(frames),
+            "frames": None if is_whole or span == (None, None) else span_text(span),
+            "follow": follow,
             "roi": roi_text(self.part.roi(movie)),
             "drop_static": self.part.no_static.isChecked(),
         }
@@ -355,6 +366,10 @@ class DetectMolecules(Panel):
         movie.set_camera(replace(camera, pixel_size_nm=movie.camera.pixel_size_nm), self.viewer.layers)
         self.status.setText(f"The camera of {movie.name} is set.")
         self.live.ask()
+
+    def _movie_grew(self, n_frames: int) -> None:
+        if self._run is not None and self.movie.value is self._run.movie.layer:
+            self.part.extend(n_frames)
 
     def _run_ended(self, summary: RunSummary) -> None:
         self._run = None

@@ -9,6 +9,7 @@ from dataclasses import replace
 import dask.array as da
 import numpy as np
 import pytest
+import tifffile
 from napari.layers import Layer
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog
@@ -22,10 +23,11 @@ from napari_subpixel.detection.job import DetectionJob, job_for
 from napari_subpixel.detection.options import DetectionOptions
 from napari_subpixel.evaluation.evaluate import evaluate
 from napari_subpixel.localizations import Localizations
+from napari_subpixel.runs import live
 from napari_subpixel.runs.pipeline import detect_all
 from napari_subpixel.simulation.simulate import simulate
 from napari_subpixel.stacks import open_stack
-from napari_subpixel.widgets.background import detection, detector_cache, growing_result
+from napari_subpixel.widgets.background import detection, detector_cache, following, growing_result
 from napari_subpixel.widgets.background.growing_result import GrowingResult
 from napari_subpixel.widgets.background.worker import Work
 from napari_subpixel.widgets.detect import DetectMolecules
@@ -731,3 +733,45 @@ def test_images_that_are_no_movies_are_named_as_such(viewer, qtbot):
     viewer.window.add_dock_widget(widget, name="Detect")
     viewer.add_image(np.zeros((4, 5, 30, 3)), rgb=True)
     assert "None of the images is a movie" in widget.about.text()
+
+
+def test_a_movie_that_grows_is_followed_in_the_viewer(viewer, widget, simulated, qtbot, tmp_path, monkeypatch):
+    """Frames and molecules are added as the file grows; they are those of the finished movie."""
+    monkeypatch.setattr(live, "FIRST_FRAMES", 8)
+    monkeypatch.setattr(following, "GROWTH_PAUSE_S", 0.0)
+    monkeypatch.setattr(following, "IDLE_S", 600.0)
+    frames, path = simulated[0], tmp_path / "live.tif"
+    with tifffile.TiffWriter(path) as writer:
+
+        def write(part):
+            for frame in part:
+                writer.write(frame, contiguous=False, photometric="minisblack", metadata=None)
+            writer.filehandle.flush()
+
+        write(frames[:12])
+        layer = viewer.add_layer(Layer.create(*movie_layer_data(open_stack(path), Camera(pixel_size_nm=100))))
+        widget.movie.value = layer
+        widget.follow.setChecked(True)
+        assert widget.run_button.text() == "Detect from frame 0 on"
+        assert " --follow" in widget.command_line().text
+        widget.run()
+        qtbot.waitUntil(lambda: widget.progress.bar.value() == 12, timeout=60_000)
+        write(frames[12:])
+        qtbot.waitUntil(lambda: widget.progress.bar.value() == len(frames), timeout=60_000)
+    assert len(layer.data) == len(frames)
+    assert widget.last.value() == len(frames) - 1
+    np.testing.assert_array_equal(np.asarray(layer.data[-1]), frames[-1])
+    widget.cancel()
+    finished(qtbot, widget)
+    (result,) = results(viewer)
+    found, same = table_of(result), expected(frames, 0.1)
+    np.testing.assert_array_equal(found.frame, same.frame)
+    np.testing.assert_allclose(found.yx, same.yx, atol=1e-3)
+    assert found.provenance["frames"] == [0, len(frames)]
+
+
+def test_a_movie_that_is_no_file_cannot_be_followed(viewer, widget, movie):
+    widget.follow.setChecked(True)
+    widget.run()
+    assert "only a movie that was opened from its file can be followed" in widget.refusal.words.text()
+    assert not Work.running

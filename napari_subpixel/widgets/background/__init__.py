@@ -6,6 +6,7 @@
 - ``detector_cache``: the detector that the widgets share, and the estimates of each movie's microscope
 - ``preview``: the molecules of one frame
 - ``detection``: a run over a movie
+- ``following``: a movie detected while it is written
 - ``growing_result``: the points layer of a run that is going on
 - ``evaluation``: a result scored against its truth
 - ``drift``: an estimate of drift, and images from before and after

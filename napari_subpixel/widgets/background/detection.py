@@ -13,6 +13,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_subpixel.coordinates import Roi
 from napari_subpixel.detection.options import DetectionOptions
 from napari_subpixel.widgets.background.detector_cache import LOADING, DetectorChoice, is_loaded, preparing_job
+from napari_subpixel.widgets.background.following import Grown, followed, growing_file
 from napari_subpixel.widgets.background.growing_result import GrowingResult
 from napari_subpixel.widgets.background.worker import Work
 from napari_subpixel.widgets.controls.advice import hinted
@@ -33,12 +34,25 @@ CHUNK_PIXELS = 1 << 17
 
 
 class RunSettings(NamedTuple):
-    """What to detect and how."""
+    """What to detect and how.
+
+    Attributes
+    ----------
+    choice : DetectorChoice
+    frames : (int, int)
+        The first, and the one after the last; where the movie is followed, of those that are there so far.
+    roi : Roi, optional
+    drop_static : bool
+        Whether points that never move are left out.
+    follow : bool
+        Whether the movie is followed while it grows.
+    """
 
     choice: DetectorChoice
     frames: tuple[int, int]
     roi: Roi | None
     drop_static: bool = False
+    follow: bool = False
 
 
 class RunSummary(NamedTuple):
@@ -108,6 +122,8 @@ class DetectionRun(QObject):
         The `DetectionJob`: the detector is loaded, and the microscope estimated.
     progressed : Signal(int, int)
         Frames done, and localizations so far at the threshold.
+    grown : Signal(int)
+        The movie that is followed has so many frames now.
     ended : Signal(object)
         `RunSummary`; the last signal.
     """
@@ -115,6 +131,7 @@ class DetectionRun(QObject):
     preparing = Signal(str)
     began = Signal(object)
     progressed = Signal(int, int)
+    grown = Signal(int)
     ended = Signal(object)
 
     def __init__(self, viewer: Viewer, movie: MovieLayer, settings: RunSettings, threshold: float) -> None:
@@ -126,6 +143,8 @@ class DetectionRun(QObject):
         self._warnings: list[str] = []
         self._frames_done, self._n_found = 0, 0
         self._start = time.perf_counter()
+        if settings.follow:
+            growing_file(movie.stack())
         self.work = Work(_chunks, movie.notes.key, movie.stack(), movie.camera, settings)
         self.work.yielded.connect(self._take)
         # These keep the run alive during the work, even if the widget that began it is gone.
@@ -137,10 +156,13 @@ class DetectionRun(QObject):
         """Say whether this is a run over a movie, with a model."""
         return self.movie.notes.key == movie.notes.key and self.settings.choice.model == model
 
-    def _take(self, arrived: DetectionJob | Chunk | str | None) -> None:
+    def _take(self, arrived: DetectionJob | Chunk | Grown | str | None) -> None:
         if arrived is None or isinstance(arrived, str):
             if arrived is not None:
                 self.preparing.emit(arrived)
+            return
+        if isinstance(arrived, Grown):
+            self._grow(arrived.stack)
             return
         from napari_subpixel.detection.chunks import Chunk  # loaded by the thread, with torch
 
@@ -155,6 +177,16 @@ class DetectionRun(QObject):
         self._result.add(arrived.table, self._frames, self.threshold)
         self._n_found += int((arrived.table["probability"] >= self.threshold).sum())
         self.progressed.emit(self._frames_done, self._n_found)
+
+    def _grow(self, stack: Stack) -> None:
+        """Show the frames that the movie has now."""
+        self.movie.grow(stack)
+        self._n_of_movie = stack.n_frames
+        frames = self.settings.frames[0], stack.n_frames
+        self.settings = self.settings._replace(frames=frames)
+        if self._job is not None:
+            self._job = replace(self._job, stack=stack, frames=frames)
+        self.grown.emit(stack.n_frames)
 
     def _end(self, ending: str) -> None:
         seconds = time.perf_counter() - self._start
@@ -219,8 +251,12 @@ class DetectionRun(QObject):
 
 def _chunks(
     key: str, stack: Stack, camera: Camera, settings: RunSettings
-) -> Generator[DetectionJob | Chunk | str | None, None, None]:
+) -> Generator[DetectionJob | Chunk | Grown | str | None, None, None]:
     """Yield what is done while the job is prepared, then the job, then every chunk."""
+    if settings.follow:
+        options = DetectionOptions(camera, roi=settings.roi, drop_static=settings.drop_static)
+        yield from followed(key, stack, settings.choice, options, settings.frames[0], CHUNK_PIXELS)
+        return
     from napari_subpixel.runs.pipeline import detect
 
     options = DetectionOptions(camera, frames=settings.frames, roi=settings.roi, drop_static=settings.drop_static)

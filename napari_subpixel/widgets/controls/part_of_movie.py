@@ -72,6 +72,14 @@ class PartOfMovie(QObject):
             box.setRange(0, max(n_frames - 1, 0))
             box.setValue(value)
 
+    def extend(self, n_frames: int) -> None:
+        """Offer the frames that the movie has by now, all of them if all were chosen before."""
+        to_the_end = self.last.value() == self.last.maximum()
+        for box in (self.first, self.last):
+            box.setMaximum(n_frames - 1)
+        if to_the_end:
+            self.last.setValue(n_frames - 1)
+
     @property
     def n_frames(self) -> int:
         """How many frames are chosen; less than 1 where the first comes after the last."""

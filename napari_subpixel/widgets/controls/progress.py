@@ -86,6 +86,13 @@ class ProgressRow(QWidget):
         self.text.setText(", ".join(part for part in parts if part))
         self.moved.emit(done)
 
+    def extend(self, total: int) -> None:
+        """Show that there is so much to do by now."""
+        done = self.bar.value()
+        self.bar.setRange(0, total)
+        self.began.emit(total)
+        self.moved.emit(done)
+
     def end(self) -> None:
         """Hide the bar: the work is over."""
         self.hide()

@@ -82,6 +82,7 @@ class RunReport(QWidget):
         run.preparing.connect(self._preparing)
         run.began.connect(self._began)
         run.progressed.connect(self._progressed)
+        run.grown.connect(self._grown)
         self.status.setText("")
         first, stop = run.settings.frames
         self.progress.begin(stop - first, "frames", LOADING)
@@ -129,6 +130,10 @@ class RunReport(QWidget):
     def _progressed(self, frames: int, localizations: int) -> None:
         if self.progress.cancel.isEnabled():
             self.progress.update_to(frames, f"{localizations:,} localizations")
+
+    def _grown(self, n_frames: int) -> None:
+        if self._run is not None:
+            self.progress.extend(n_frames - self._run.settings.frames[0])
 
     def _use_camera(self, camera: Camera) -> None:
         if self._measured is not None:

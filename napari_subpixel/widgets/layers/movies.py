@@ -118,6 +118,20 @@ class MovieLayer:
             return self.notes.stack
         return open_stack(self._data, name=self.name)
 
+    def grow(self, stack: Stack) -> None:
+        """Show the frames that the file of the movie has by now.
+
+        Parameters
+        ----------
+        stack : Stack
+            The same movie with more frames; its file is closed when no longer needed.
+        """
+        if self.notes.stack is None or self.layer.data is not self.notes.data:
+            return  # the layer shows something else by now
+        data = lazy_array(stack)
+        self.layer.data = self.notes.data = data
+        self.notes.stack = stack
+
     def current_frame(self, viewer: Viewer) -> int:
         """Return the number of the frame in view."""
         if self.time is None:
