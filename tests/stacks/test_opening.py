@@ -19,7 +19,7 @@ def test_a_missing_file_is_named(tmp_path):
 @pytest.mark.parametrize("name", ["movie.tif", "movie.csv"])
 def test_a_text_file_is_shown_by_its_first_bytes(tmp_path, name):
     (tmp_path / name).write_text("frame,x,y\n1,2,3\n")
-    refused(tmp_path / name, "not a", "b'frame,x,y\\n1,")
+    refused(tmp_path / name, "not a", "'frame,x,y\\n1,")
 
 
 def test_an_empty_file_is_refused(tmp_path):
