@@ -36,7 +36,8 @@ def test_molecules_are_kept_where_most_rows_are_of_beads():
 
 def test_molecules_of_one_frame_are_linked_over_no_dark_frames():
     table, steps = table_of_beads(), {}
-    exhausted(module._linked(table.select(table.frame == 0), steps, {}, []))
+    first = table.select(table.frame == 0)
+    exhausted(module._linked(first, module.find_beads(first), steps, {}, []))
     assert steps["linking"] == "3 molecules, no dark frames bridged"
 
 
