@@ -72,6 +72,8 @@ class StepsOfWork(Panel):
     def update_steps(self) -> None:
         """Show how far each step is, and follow what changes that."""
         self._links.clear()
+        if self._viewer() is None:
+            return  # its window is about to be deleted
         for layer in self.viewer.layers:
             self._links.connect(layer.events.data, self._changed)
             self._links.connect(layer.events.scale, self._changed)

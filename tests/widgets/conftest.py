@@ -13,6 +13,7 @@ import pytest
 from napari.utils.notifications import notification_manager
 
 from napari_subpixel.widgets.background.worker import Work
+from napari_subpixel.widgets.controls.panel import Panel
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -89,6 +90,8 @@ class ViewerWindow:
             with suppress(RuntimeError):  # deleted already
                 widget.close()
                 widget.deleteLater()
+        for panel in Panel.undeleted.values():  # never docked
+            panel.deleteLater()
         viewer.layers.clear()
         for part, values in self._as_new:
             part.update(values)

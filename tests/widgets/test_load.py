@@ -26,6 +26,7 @@ from napari_subpixel.stacks import open_stack
 from napari_subpixel.stacks.writing import write_movie
 from napari_subpixel.widgets import load
 from napari_subpixel.widgets.background.worker import Work
+from napari_subpixel.widgets.controls.panel import Panel
 from napari_subpixel.widgets.layers.movies import MovieLayer
 from napari_subpixel.widgets.layers.points import points_layer
 from napari_subpixel.widgets.layers.renderings import rendering_layer_data
@@ -316,14 +317,10 @@ def test_closing_while_a_file_is_opened_leaves_no_thread(
     threading.Timer(0.2, gate.set).start()
     if close == "dock":
         viewer.window.remove_dock_widget(widget)
-        done()
-        assert widget.about.text() == ""
-        widget.choose(movie_file)  # it can be shown again
-        done()
-        assert widget.about.text().startswith("5 frames")
     else:
         viewer.close()
-        done()
+    done()
+    qtbot.waitUntil(lambda: widget not in Panel.undeleted.values())
 
 
 def test_closing_the_dock_waits_for_nothing(viewer, movie_file, done, qtbot, slow_disk) -> None:

@@ -147,10 +147,10 @@ class DetectionRun(QObject):
             growing_file(movie.stack())
         self.work = Work(_chunks, movie.notes.key, movie.stack(), movie.camera, settings)
         self.work.yielded.connect(self._take)
-        # These keep the run alive during the work, even if the widget that began it is gone.
-        self.work.returned.connect(lambda _: self._end("done"))
-        self.work.cancelled.connect(lambda: self._end("cancelled"))
-        self.work.failed.connect(lambda _: self._end("failed"))
+        # Methods: a function that held this run would keep it, and the movie that it reads, alive for ever.
+        self.work.returned.connect(self._done)
+        self.work.cancelled.connect(self._cancelled)
+        self.work.failed.connect(self._failed)
 
     def is_of(self, movie: MovieLayer, model: str) -> bool:
         """Say whether this is a run over a movie, with a model."""
@@ -187,6 +187,15 @@ class DetectionRun(QObject):
         if self._job is not None:
             self._job = replace(self._job, stack=stack, frames=frames)
         self.grown.emit(stack.n_frames)
+
+    def _done(self, _: object) -> None:
+        self._end("done")
+
+    def _cancelled(self) -> None:
+        self._end("cancelled")
+
+    def _failed(self, _: Exception) -> None:
+        self._end("failed")
 
     def _end(self, ending: str) -> None:
         seconds = time.perf_counter() - self._start

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any, ClassVar, TextIO
 
 from qtpy.QtCore import QObject, Qt, Signal
@@ -85,7 +85,8 @@ class Work(QObject):
         self._abandoned = True
         self.cancel()
         self._thread.join(PATIENCE_S)
-        Work.running.discard(self)
+        if not self._thread.is_alive():  # else the last reference would go on the thread, where no QObject may be deleted
+            Work.running.discard(self)
 
     @property
     def is_cancelled(self) -> bool:
@@ -118,7 +119,8 @@ class Work(QObject):
 
     def _post(self, kind: str, value: object) -> None:
         if not self._abandoned:
-            self._posted.emit(kind, value)
+            with suppress(RuntimeError):  # the program has ended, and Qt deleted what it had
+                self._posted.emit(kind, value)
 
     # -- on the viewer's thread ---------------------------------------------------------------------------------------
 

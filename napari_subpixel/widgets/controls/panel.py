@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from magicgui.widgets import ComboBox, Widget
 from qtpy.QtCore import QEvent, QMargins, QObject, QSize, Qt, QTimer
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 #: A panel is at least so high, in screen pixels; what is beyond scrolls.
 LEAST_HEIGHT = 92
+#: What the choices of layers follow; napari connects `reset_choices` of every dock widget with the same events.
+LAYER_EVENTS = ("inserted", "removed", "reordered", "renamed")
 #: A choice is as wide as so many letters at least; longer names are elided.
 LEAST_LETTERS = 12
 #: Style of boxes next to each other, or for long numbers: napari's own are too wide for a panel.
@@ -40,7 +43,8 @@ Row: TypeAlias = Widget | tuple[str, QWidget | QLayout]
 class Panel(QWidget):
     """A dock widget of the plugin: a column of forms, buttons and tables.
 
-    Closing its dock cancels its work, which delivers what it has; closing the viewer stops it and waits.
+    Closing its dock cancels its work, which delivers what it has, and deletes it after that; closing the viewer stops its
+    work, waits and deletes it.
 
     Parameters
     ----------
@@ -53,8 +57,15 @@ class Panel(QWidget):
         Where its parts go, from top to bottom.
     """
 
+    #: All that Qt has not deleted. A panel is full of reference cycles, and Python would collect one that nothing else
+    #: refers to on whatever thread runs then, where no widget may be deleted.
+    undeleted: ClassVar[dict[int, Panel]] = {}
+
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
+        number, undeleted = id(self), Panel.undeleted
+        undeleted[number] = self
+        self.destroyed.connect(lambda *_: undeleted.pop(number, None))
         # From its menus napari passes a proxy, which nothing keeps alive.
         self._viewer = weakref.ref(getattr(viewer, "__wrapped__", viewer))
         self._area = QScrollArea()
@@ -84,8 +95,12 @@ class Panel(QWidget):
         self._links_made: list[Links] = []
         self._docked = QTimer(self, singleShot=True, interval=0)
         self._docked.timeout.connect(self._join_tabs)
-        for event in ("inserted", "removed", "reordered", "renamed"):
+        self._leaving = QTimer(self, singleShot=True, interval=0)
+        self._leaving.timeout.connect(self._leave)
+        for event in LAYER_EVENTS:
             getattr(viewer.layers.events, event).connect(self.reset_choices)
+        # One that was never docked goes with the window.
+        self.viewer.window._qt_window.destroyed.connect(self.deleteLater)
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """Ask for room for all parts; they scroll where there is less."""
@@ -235,8 +250,18 @@ class Panel(QWidget):
             links.clear()
         for work in self._works:
             work.cancel()
-            # Keep the panel until the work has ended: a panel without references would be destroyed, and wait for it.
-            work.finished.connect(lambda panel=self: None)
+            work.finished.connect(self._leaving.start)
+        self._leaving.start()
+
+    def _leave(self) -> None:
+        """Delete the panel, unless its work has not ended yet or it is in a dock again."""
+        if self.parent() is not None or any(self._works):
+            return
+        viewer = self._viewer()
+        if viewer is not None:  # what is left of the panel in Python may live a little longer
+            for event in LAYER_EVENTS:
+                getattr(viewer.layers.events, event).disconnect(self.reset_choices)
+        self.deleteLater()
 
     def event(self, event: QEvent) -> bool:
         """Notice that the dock is closed: napari then takes the widget out of it."""
@@ -262,6 +287,10 @@ class Panel(QWidget):
         if docked:
             window.tabifyDockWidget(docked[-1], dock)
             dock.raise_()
+
+
+#: A program may end without closing its viewer; Qt then deletes what Python refers to no longer.
+atexit.register(Panel.undeleted.clear)
 
 
 def elide(box: QComboBox) -> None:

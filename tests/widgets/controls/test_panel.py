@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +13,7 @@ from qtpy.QtCore import QPoint
 from qtpy.QtWidgets import QLabel, QPushButton
 
 from napari_subpixel.widgets.batch import BatchProcess
+from napari_subpixel.widgets.controls.panel import Panel
 from napari_subpixel.widgets.detect import DetectMolecules
 from napari_subpixel.widgets.drift import CorrectDrift
 from napari_subpixel.widgets.evaluate import EvaluateAgainstTruth
@@ -19,6 +22,7 @@ from napari_subpixel.widgets.link import LinkMolecules
 from napari_subpixel.widgets.load import LoadStack
 from napari_subpixel.widgets.render import RenderSuperResolution
 from napari_subpixel.widgets.resolution import MeasureResolution
+from napari_subpixel.widgets.steps import StepsOfWork
 
 PANELS = {
     "Load": LoadStack,
@@ -63,6 +67,27 @@ def test_all_panels_at_once_leave_the_window_its_size_and_cut_nothing(
         assert panel.width() < 420
         _nothing_is_cut(panel)
     assert (window.width(), window.height()) == size
+
+
+@pytest.mark.parametrize("place", ["dock", "nowhere"])
+def test_a_panel_is_deleted_with_its_dock_and_never_by_a_collection(viewer, qtbot, place):
+    references = {}
+    for title, panel_class in {**PANELS, "Subpixel": StepsOfWork}.items():
+        panel = panel_class(viewer)
+        references[title] = weakref.ref(panel)
+        if place == "dock":
+            viewer.window.add_dock_widget(panel, name=title)
+            viewer.window.remove_dock_widget(panel)
+        del panel
+    gc.collect()  # as a thread might at any time
+    assert len(Panel.undeleted) == len(references)
+    if place == "nowhere":  # the window takes them with it
+        for reference in references.values():
+            reference().deleteLater()
+    qtbot.waitUntil(lambda: not Panel.undeleted, timeout=30_000)
+    viewer.add_points(np.zeros((1, 2)))  # which asks no panel that is gone
+    gc.collect()
+    assert [title for title, reference in references.items() if reference() is not None] == []
 
 
 def _nothing_is_cut(panel):
