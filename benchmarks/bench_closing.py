@@ -4,8 +4,8 @@
 
 In every round napari opens a movie from its file, a table of molecules on it and every panel; the frame in view and the
 movie are detected, the image is drawn, drift and resolution are estimated, half of the docks are closed, and then the
-viewer. The first rounds, in which libraries and the model are loaded, do not count. With `--bare` napari opens and closes
-an empty viewer instead, for comparison.
+viewer. The first rounds, in which libraries and the model are loaded, do not count. With `--bare` napari opens and
+closes an empty viewer instead, for comparison: napari itself keeps a handle of `loading.gif` for each.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QPushButton
+from qtpy.QtWidgets import QCheckBox, QPushButton
 
 from napari_subpixel.coordinates import Roi
 from napari_subpixel.errors import InputError
@@ -31,6 +31,7 @@ from napari_subpixel.widgets.controls.refusals import Refusal, reason_first
 from napari_subpixel.widgets.controls.result_threshold import ResultThreshold
 from napari_subpixel.widgets.controls.run_cost import RunCost
 from napari_subpixel.widgets.controls.run_report import RunReport
+from napari_subpixel.widgets.controls.saving import ask_and_save
 from napari_subpixel.widgets.controls.settings_file import SettingsButtons
 from napari_subpixel.widgets.controls.words import Words
 from napari_subpixel.widgets.layers.files import camera_controls, movie_file, roi_text, span_text
@@ -301,9 +302,7 @@ class DetectMolecules(Panel):
         """Ask for the name of a file, and write the table to it."""
         if results := self.results.layers():
             proposed = results_path(f"{results[0].name}.csv", self._movie_path())
-            path, _ = QFileDialog.getSaveFileName(self, "Save table", proposed, TABLE_FILTER)
-            if path:
-                self.save(path)
+            ask_and_save(self, "Save table", proposed, TABLE_FILTER, self.save)
 
     def _controls(self) -> dict[str, Callable[[Any], object]]:
         """Return what sets the panel, and the camera of the movie, from a file of settings."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from magicgui.widgets import CheckBox, ComboBox
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton
+from qtpy.QtWidgets import QHBoxLayout, QPushButton
 
 from napari_subpixel.analysis.drift_curve import DriftCurve
 from napari_subpixel.errors import InputError
@@ -24,7 +24,7 @@ from napari_subpixel.widgets.controls.command_line import CommandLine
 from napari_subpixel.widgets.controls.last_used import recall, remember
 from napari_subpixel.widgets.controls.messages import reported
 from napari_subpixel.widgets.controls.preferences import results_path
-from napari_subpixel.widgets.controls.saving import with_suffix
+from napari_subpixel.widgets.controls.saving import ask_and_save, with_suffix
 from napari_subpixel.widgets.controls.table_panel import TablePanel, TableRequest
 from napari_subpixel.widgets.controls.words import Words
 from napari_subpixel.widgets.layers.drifted import (
@@ -384,9 +384,7 @@ class CorrectDrift(TablePanel):
 
     def ask_and_save(self) -> None:
         """Ask for the name of a file, and write the curve to it."""
-        path, _ = QFileDialog.getSaveFileName(self, "Save trace", results_path("drift.csv"), "csv (*.csv)")
-        if path:
-            self.save(path)
+        ask_and_save(self, "Save trace", results_path("drift.csv"), "csv (*.csv)", self.save)
 
     def save(self, path: str | Path) -> None:
         """Write the curve as csv, as the command line does."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import CheckBox, ComboBox, FileEdit, FloatSpinBox, LineEdit
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QSpinBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSpinBox, QVBoxLayout, QWidget
 
 from napari_subpixel.errors import InputError
 from napari_subpixel.evaluation.matching import PAIRINGS
@@ -26,6 +26,7 @@ from napari_subpixel.widgets.controls.panel import NARROW, Panel
 from napari_subpixel.widgets.controls.preferences import results_path
 from napari_subpixel.widgets.controls.progress import ProgressRow
 from napari_subpixel.widgets.controls.refusals import Refusal, reason_first
+from napari_subpixel.widgets.controls.saving import ask_and_save
 from napari_subpixel.widgets.controls.scores import SCORES, parsed_tolerances, save_scores
 from napari_subpixel.widgets.controls.staleness import POINTS, SETTINGS, Outdated
 from napari_subpixel.widgets.controls.table import ReadOnlyTable
@@ -451,11 +452,7 @@ class EvaluateAgainstTruth(Panel):
 
     def ask_and_save(self) -> None:
         """Ask for the name of a file, and write the scores to it."""
-        path, _ = QFileDialog.getSaveFileName(
-            self, "Save scores", results_path("scores.csv"), "csv (*.csv);;JSON (*.json)"
-        )
-        if path:
-            self.save(path)
+        ask_and_save(self, "Save scores", results_path("scores.csv"), "csv (*.csv);;JSON (*.json)", self.save)
 
     def save(self, path: str | Path) -> None:
         """Write the scores: as csv, a row per tolerance, or as JSON, as the command line prints them."""

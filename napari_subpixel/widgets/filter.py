@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout
 
 from napari_subpixel.analysis.bounds import Bounds, bounds_in, with_bounds
 from napari_subpixel.analysis.filters import Filter
@@ -27,6 +27,7 @@ from napari_subpixel.widgets.controls.preferences import results_path
 from napari_subpixel.widgets.controls.progress import ProgressRow
 from napari_subpixel.widgets.controls.range_row import RangeRow
 from napari_subpixel.widgets.controls.refusals import Refusal, reason_first
+from napari_subpixel.widgets.controls.saving import ask_and_save
 from napari_subpixel.widgets.controls.words import Words
 from napari_subpixel.widgets.layers.files import table_file
 from napari_subpixel.widgets.layers.filtering import (
@@ -378,9 +379,7 @@ class FilterMolecules(Panel):
         if self.points.value is not None:
             file = notes_of(self.points.value).file
             name = results_path(f"{self.points.value.name}.csv", None if file is None else file.path)
-            path, _ = QFileDialog.getSaveFileName(self, "Save table", name, TABLE_FILTER)
-            if path:
-                self.save(path)
+            ask_and_save(self, "Save table", name, TABLE_FILTER, self.save)
 
     def save(self, path: str | Path) -> None:
         """Write the points that are shown, in the format that the suffix names; the filter is in the provenance."""

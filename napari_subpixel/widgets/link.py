@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from qtpy.QtWidgets import QFileDialog, QPushButton, QSpinBox
+from qtpy.QtWidgets import QPushButton, QSpinBox
 
 from napari_subpixel._util.records import naming
 from napari_subpixel.analysis.blinking import BlinkingTimes, blinking_times, write_times
@@ -21,7 +21,7 @@ from napari_subpixel.widgets.controls.messages import reported
 from napari_subpixel.widgets.controls.number_box import Field, NumberBox
 from napari_subpixel.widgets.controls.panel import NARROW
 from napari_subpixel.widgets.controls.preferences import results_path
-from napari_subpixel.widgets.controls.saving import with_suffix
+from napari_subpixel.widgets.controls.saving import ask_and_save, with_suffix
 from napari_subpixel.widgets.controls.table_panel import TablePanel, TableRequest
 from napari_subpixel.widgets.layers.files import table_file
 from napari_subpixel.widgets.layers.points import points_layer
@@ -158,9 +158,7 @@ class LinkMolecules(TablePanel):
 
     def ask_and_save(self) -> None:
         """Ask for the name of a file, and write the times to it."""
-        path, _ = QFileDialog.getSaveFileName(self, "Save times", results_path("times.csv"), "csv (*.csv)")
-        if path:
-            self.save(path)
+        ask_and_save(self, "Save times", results_path("times.csv"), "csv (*.csv)", self.save)
 
     def save(self, path: str | Path) -> None:
         """Write the on and off times as csv, as the command line does."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtWidgets import QFileDialog, QPushButton
+from qtpy.QtWidgets import QPushButton
 
 from napari_subpixel._util.files import atomic_output
 from napari_subpixel.analysis.regions import RegionNumbers, keep_regions
@@ -23,7 +23,7 @@ from napari_subpixel.widgets.controls.choices import OrderedChoice
 from napari_subpixel.widgets.controls.messages import reported
 from napari_subpixel.widgets.controls.number_box import Field, NumberBox
 from napari_subpixel.widgets.controls.preferences import results_path
-from napari_subpixel.widgets.controls.saving import with_suffix
+from napari_subpixel.widgets.controls.saving import ask_and_save, with_suffix
 from napari_subpixel.widgets.controls.table import UNDEFINED, ReadOnlyTable
 from napari_subpixel.widgets.controls.table_panel import TablePanel, TableRequest
 from napari_subpixel.widgets.layers.points import points_layer
@@ -208,15 +208,11 @@ class MeasureRegions(TablePanel):
 
     def ask_and_save(self) -> None:
         """Ask for the name of a file, and write the numbers to it."""
-        path, _ = QFileDialog.getSaveFileName(self, "Save numbers", results_path("regions.csv"), "csv (*.csv)")
-        if path:
-            self.save(path)
+        ask_and_save(self, "Save numbers", results_path("regions.csv"), "csv (*.csv)", self.save)
 
     def ask_and_save_profile(self) -> None:
         """Ask for the name of a file, and write the plotted profile to it."""
-        path, _ = QFileDialog.getSaveFileName(self, "Save profile", results_path("profile.csv"), "csv (*.csv)")
-        if path:
-            self.save_profile(path)
+        ask_and_save(self, "Save profile", results_path("profile.csv"), "csv (*.csv)", self.save_profile)
 
     def save(self, path: str | Path) -> None:
         """Write the numbers as csv, a row for each region; what is not defined is left empty."""

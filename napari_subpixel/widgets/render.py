@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton
+from qtpy.QtWidgets import QHBoxLayout, QPushButton
 
 from napari_subpixel.coordinates import pixel_length
 from napari_subpixel.errors import InputError, PixelSizeError
@@ -27,7 +27,7 @@ from napari_subpixel.widgets.controls.preferences import results_path
 from napari_subpixel.widgets.controls.progress import ProgressRow
 from napari_subpixel.widgets.controls.refusals import Refusal
 from napari_subpixel.widgets.controls.render_form import COLORMAPS, WHOLE_FIELD, RenderForm
-from napari_subpixel.widgets.controls.saving import with_suffix
+from napari_subpixel.widgets.controls.saving import ask_and_save, with_suffix
 from napari_subpixel.widgets.controls.words import Words
 from napari_subpixel.widgets.layers.files import roi_text, table_file
 from napari_subpixel.widgets.layers.hidden import HiddenLayers
@@ -328,11 +328,7 @@ class RenderSuperResolution(RenderForm):
         """Ask for the name of a file, and write the image to it."""
         with reported():
             image = self._image_to_save()
-            path, _ = QFileDialog.getSaveFileName(
-                self, "Save image", results_path(f"{image.name}.tif"), "OME-TIFF (*.tif *.tiff)"
-            )
-            if path:
-                self.save(path)
+            ask_and_save(self, "Save image", results_path(f"{image.name}.tif"), "OME-TIFF (*.tif *.tiff)", self.save)
 
     def save(self, path: str | Path) -> None:
         """Write the image of the chosen points as OME-TIFF with its provenance, in the background."""

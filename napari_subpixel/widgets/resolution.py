@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from qtpy.QtWidgets import QFileDialog, QPushButton
+from qtpy.QtWidgets import QPushButton
 
 from napari_subpixel._util.files import atomic_output
 from napari_subpixel._util.records import naming
@@ -20,7 +20,7 @@ from napari_subpixel.widgets.controls.chart_view import ChartView
 from napari_subpixel.widgets.controls.command_line import CommandLine
 from napari_subpixel.widgets.controls.messages import reported
 from napari_subpixel.widgets.controls.preferences import results_path
-from napari_subpixel.widgets.controls.saving import with_suffix
+from napari_subpixel.widgets.controls.saving import ask_and_save, with_suffix
 from napari_subpixel.widgets.controls.table import UNDEFINED, ReadOnlyTable
 from napari_subpixel.widgets.controls.table_panel import TablePanel, TableRequest
 from napari_subpixel.widgets.layers.files import table_file
@@ -150,9 +150,7 @@ class MeasureResolution(TablePanel):
 
     def ask_and_save(self) -> None:
         """Ask for the name of a file, and write the numbers to it."""
-        path, _ = QFileDialog.getSaveFileName(self, "Save numbers", results_path("resolution.json"), "JSON (*.json)")
-        if path:
-            self.save(path)
+        ask_and_save(self, "Save numbers", results_path("resolution.json"), "JSON (*.json)", self.save)
 
     def save(self, path: str | Path) -> None:
         """Write the numbers as JSON, as the command line prints them, with the provenance of the table."""

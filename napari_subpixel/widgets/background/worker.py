@@ -85,7 +85,9 @@ class Work(QObject):
         self._abandoned = True
         self.cancel()
         self._thread.join(PATIENCE_S)
-        if not self._thread.is_alive():  # else the last reference would go on the thread, where no QObject may be deleted
+        if (
+            not self._thread.is_alive()
+        ):  # else the last reference would go on the thread, where no QObject may be deleted
             Work.running.discard(self)
 
     @property
@@ -175,6 +177,7 @@ class WorkGroup:
         """Stop all of it, wait until it has ended, and deliver nothing more."""
         for work in self:
             work.abandon()
+        self._works.clear()  # else each is kept by the slot that would have dropped it
 
 
 def _drop_ended(works: list[Work]) -> None:

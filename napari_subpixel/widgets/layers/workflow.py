@@ -109,6 +109,10 @@ def _link(layers: Sequence[Layer]) -> State:
     return _of_a_table(layers)
 
 
+def _figure(layers: Sequence[Layer]) -> State:
+    return State(False, "" if movies_among(layers) or any(map(is_table, layers)) else NEEDS_MOVIE)
+
+
 def _always(_: Sequence[Layer]) -> State:
     return State(False)
 
@@ -126,6 +130,8 @@ STEPS = (
     Step("Score", "napari-subpixel.evaluate", _score),
     Step("Drift", "napari-subpixel.drift", _drift),
     Step("Link", "napari-subpixel.link", _link),
+    Step("Resolution", "napari-subpixel.resolution", _of_a_table),
+    Step("Figure", "napari-subpixel.figure", _figure),
     Step("Batch", "napari-subpixel.batch", _always),
     Step("Train", "napari-subpixel.train", _always),
 )
