@@ -8,12 +8,11 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from magicgui.widgets import ComboBox
 from qtpy.QtCore import QTimer
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QPushButton, QWidget
+from qtpy.QtWidgets import QLabel, QPushButton
 
-from napari_subpixel import formats, models
+from napari_subpixel import models
 from napari_subpixel.errors import InputError
 from napari_subpixel.localizations import Localizations
 from napari_subpixel.runs.batch import MovieProgress, Outcome
@@ -28,16 +27,14 @@ from napari_subpixel.widgets.background.batch import (
 )
 from napari_subpixel.widgets.background.detector_cache import DetectorChoice
 from napari_subpixel.widgets.background.worker import Work
-from napari_subpixel.widgets.controls.advice import REFUSE, REPLACE, SKIP, advised
-from napari_subpixel.widgets.controls.camera_choice import CameraChoice
-from napari_subpixel.widgets.controls.folders import folder_edit, typed_in
+from napari_subpixel.widgets.controls.advice import SKIP, advised
+from napari_subpixel.widgets.controls.batch_form import TABLES_FOLDER, BatchForm
+from napari_subpixel.widgets.controls.folders import typed_in
 from napari_subpixel.widgets.controls.messages import report, reported, show_error
-from napari_subpixel.widgets.controls.model_form import ModelForm
 from napari_subpixel.widgets.controls.movie_table import MovieTable, tip_of
 from napari_subpixel.widgets.controls.napari_task import NapariTask
-from napari_subpixel.widgets.controls.panel import Panel
 from napari_subpixel.widgets.controls.progress import ProgressRow, duration
-from napari_subpixel.widgets.controls.words import Words
+from napari_subpixel.widgets.controls.words import Words, breakable
 from napari_subpixel.widgets.layers.movies import LayerData, MovieLayer
 from napari_subpixel.widgets.layers.points import points_layer
 
@@ -48,8 +45,6 @@ if TYPE_CHECKING:
 REST_MS = 400
 #: Steps of the progress bar per movie.
 BAR_STEPS = 1000
-#: Folder of the tables, in that of the movies, unless another is given.
-TABLES_FOLDER = "localizations"
 #: Shown where no folder is chosen.
 WHAT_TO_DO = "Choose a folder of movies: TIFF files of every kind, and Zarr."
 
@@ -61,7 +56,7 @@ class _ScanRequest(NamedTuple):
     by_hand: bool
 
 
-class BatchProcess(Panel):
+class BatchProcess(BatchForm):
     """Detects the molecules of every movie in a folder, in the background, and shows the outcome of each.
 
     Parameters
@@ -96,38 +91,13 @@ class BatchProcess(Panel):
         self._start = 0.0
         self._rest = QTimer(self, singleShot=True, interval=REST_MS)
         self._rest.timeout.connect(self.find_movies)
-        self._build_form()
+        self._follow_form()
         self._build_run()
         self._places_changed()
 
     # -- the parts ----------------------------------------------------------------------------------------------------
 
-    def _build_form(self) -> None:
-        self.folder = folder_edit("Movies", "The folder of the movies")
-        self.pattern = QLineEdit("*")
-        self.pattern.setToolTip(
-            "Names of the movies: * for all of them, cell*.tif, or **/*.tif to include folders inside the folder"
-        )
-        self.find_button = QPushButton("Find movies")
-        self.find_button.setToolTip("Search again for movies, and for those that have a table")
-        self.output = folder_edit("Tables", "The folder of the tables; created if it does not exist")
-        titles = [(f"{format_.title} ({format_.suffixes[0]})", name) for name, format_ in formats.FORMATS.items()]
-        self.format = ComboBox(label="Format", choices=titles, tooltip="Of the tables, each named after its movie")
-        self.existing = ComboBox(
-            label="If tables exist",
-            choices=[REFUSE, SKIP, REPLACE],
-            tooltip=f"{SKIP!r} resumes a batch that was stopped, even in the middle of a movie; "
-            f"a table that exists is kept, whatever model and threshold made it",
-        )
-        self.camera = CameraChoice(self)
-        self.form = ModelForm(self, threshold_tip="Minimum probability of the molecules that are written to the table")
-        names = QWidget()
-        row = QHBoxLayout(names)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.pattern, stretch=1)
-        row.addWidget(self.find_button)
-        rows = (self.folder, ("Names", names), self.output, self.format, self.existing)
-        self._inputs = self.add_form(*rows, *self.camera.rows, *self.form.rows)
+    def _follow_form(self) -> None:
         self.find_button.clicked.connect(lambda _: self.find_movies(by_hand=True))
         for widget in (self.folder, self.output, self.format):
             widget.changed.connect(self._places_changed)
@@ -152,13 +122,6 @@ class BatchProcess(Panel):
         self.column.addStretch()
 
     # -- which movies -------------------------------------------------------------------------------------------------
-
-    @property
-    def places(self) -> Places:
-        """Where the movies are, and where the tables go."""
-        folder = Path(typed_in(self.folder)).expanduser()
-        output = Path(typed_in(self.output)).expanduser() if typed_in(self.output) else folder / TABLES_FOLDER
-        return Places(folder, self.pattern.text().strip(), output, self.format.value)
 
     def find_movies(self, *, by_hand: bool = False) -> None:
         """Search for movies; an error is a notification if the user asked for the search, else a line of text."""
@@ -393,19 +356,6 @@ class BatchProcess(Panel):
         """List the cameras again: one may have been saved in another widget meanwhile."""
         super().showEvent(event)
         self.camera.refresh()
-
-
-def breakable(words: str) -> str:
-    """Return a text whose paths can wrap, so that a long one does not widen the dock.
-
-    Examples
-    --------
-    >>> breakable("data/cells").split(chr(0x200B))
-    ['data/', 'cells']
-    """
-    for sign in "/\\_":
-        words = words.replace(sign, sign + "\u200b")
-    return words
 
 
 def _show_words(label: QLabel, words: str) -> None:

@@ -14,6 +14,8 @@ Forms and choices
 - ``training_form``: what to train, and what on
 - ``training_source``: what a model learns from, as flags and files
 - ``render_form``: what *Render* draws, and how
+- ``evaluation_form``: what *Evaluate* scores, against what, and how
+- ``batch_form``: the movies of *Batch*, their tables, and how to detect
 - ``export_dialog``: what to export of a rendering
 - ``choices``: a combo box that keeps the order of its entries
 - ``number_box``: a box for a number, kept to the last bit until it is edited
@@ -53,5 +55,5 @@ Without a face of their own
 - ``links``: connections with layers, which outlive a widget
 - ``pixel_size``: the pixel size of a movie or of points, asked for where it is missed
 - ``folders``: folders to choose or to type
-- ``saving``: file names from dialogs
+- ``saving``: files to save to, asked for in dialogs
 """

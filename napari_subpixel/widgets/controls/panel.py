@@ -43,7 +43,7 @@ Row: TypeAlias = Widget | tuple[str, QWidget | QLayout]
 class Panel(QWidget):
     """A dock widget of the plugin: a column of forms, buttons and tables.
 
-    Closing its dock cancels its work, which delivers what it has, and deletes it after that; closing the viewer stops its
+    Closing its dock cancels its work, which delivers what it has, and then deletes it; closing the viewer stops its
     work, waits and deletes it.
 
     Parameters

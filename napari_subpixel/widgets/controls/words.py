@@ -119,3 +119,16 @@ class Words(QLabel):
         if style != self._styled:  # setting it is a change of style, too
             self._styled = style
             self.setStyleSheet(style)
+
+
+def breakable(words: str) -> str:
+    """Return a text whose paths can wrap, so that a long one does not widen the dock.
+
+    Examples
+    --------
+    >>> breakable("data/cells").split(chr(0x200B))
+    ['data/', 'cells']
+    """
+    for sign in "/\\_":
+        words = words.replace(sign, sign + "\u200b")
+    return words

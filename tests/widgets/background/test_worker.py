@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 import warnings
+import weakref
 
 import pytest
 
 from napari_subpixel.errors import InputError
-from napari_subpixel.widgets.background.worker import Work
+from napari_subpixel.widgets.background.worker import Work, WorkGroup
 
 
 class Log(list):
@@ -146,3 +148,14 @@ def test_warnings_of_the_viewers_own_thread_go_where_they_went_before(qtbot, rec
     with qtbot.waitSignal(work.finished, timeout=5000):
         work.cancel()
     assert [str(w.message) for w in recwarn] == ["mine"]
+
+
+def test_work_that_was_abandoned_is_kept_by_nothing(qtbot):
+    group, closed = WorkGroup(), []
+    work = group.begin(Work(endless, closed))
+    reference = weakref.ref(work)
+    del work
+    group.abandon()
+    gc.collect()
+    assert closed
+    assert reference() is None

@@ -1,0 +1,59 @@
+"""A viewer that is closed takes everything with it: panels, threads and open files."""
+
+from __future__ import annotations
+
+import gc
+import json
+import subprocess
+import sys
+import weakref
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import tifffile
+from npe2 import PluginManager
+
+from napari_subpixel.widgets.background.worker import Work
+from napari_subpixel.widgets.controls.panel import Panel
+
+BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "bench_closing.py"
+#: napari itself keeps one for every viewer, that of the picture it shows while it waits.
+HANDLES_OF_NAPARI = 1
+#: Memory that may be left of ten viewers.
+MOST_MB = 50
+
+
+def test_a_viewer_takes_all_panels_and_the_files_of_its_movies_with_it(make_napari_viewer, qtbot, tmp_path):
+    path = tmp_path / "movie.tif"
+    tifffile.imwrite(path, np.zeros((4, 24, 32), np.uint16))
+    references = []
+    for _ in range(2):
+        viewer = make_napari_viewer()
+        viewer.open(path, plugin="napari-subpixel")
+        manifest = PluginManager.instance().get_manifest("napari-subpixel")
+        for title in (widget.display_name for widget in manifest.contributions.widgets):
+            panel = viewer.window.add_plugin_dock_widget("napari-subpixel", title)[1]
+            references.append(weakref.ref(panel))
+        viewer.close()
+        del viewer, panel
+        qtbot.waitUntil(lambda: not Panel.undeleted and not Work.running, timeout=30_000)
+    gc.collect()
+    assert len(references) >= 2 * 13
+    assert not [reference for reference in references if reference() is not None]
+    assert str(path) not in {file.path for file in psutil.Process().open_files()}
+
+
+@pytest.mark.slow
+@pytest.mark.viewer
+@pytest.mark.skipif(not BENCHMARK.exists(), reason="the benchmarks are not next to the tests")
+def test_ten_viewers_that_were_used_leave_no_panel_thread_or_handle_and_little_memory():
+    command = [sys.executable, str(BENCHMARK), "--rounds", "10", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    left = json.loads(done.stdout)["left"]
+    assert left["panels"] == 0
+    assert left["threads"] == 0
+    assert left["handles"] <= 10 * HANDLES_OF_NAPARI
+    assert left["MB"] < MOST_MB
