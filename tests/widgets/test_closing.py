@@ -27,7 +27,7 @@ MOST_MB = 50
 
 def test_a_viewer_takes_all_panels_and_the_files_of_its_movies_with_it(make_napari_viewer, qtbot, tmp_path):
     path = tmp_path / "movie.tif"
-    tifffile.imwrite(path, np.zeros((4, 24, 32), np.uint16))
+    tifffile.imwrite(path, np.zeros((4, 24, 32), np.uint16), photometric="minisblack")
     references = []
     for _ in range(2):
         viewer = make_napari_viewer()
