@@ -105,7 +105,7 @@ def _drift(layers: Sequence[Layer]) -> State:
 
 def _link(layers: Sequence[Layer]) -> State:
     for layer in filter(is_linked, layers):
-        return State(True, f"{len(layer.data):,} molecules")
+        return State(True, f"{len(layer.data):,} linked")
     return _of_a_table(layers)
 
 
