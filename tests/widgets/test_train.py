@@ -147,10 +147,11 @@ def test_the_end_of_the_panel_ends_the_training(viewer, qtbot, panel, movie, stu
     monkeypatch.setattr(training.subprocess, "Popen", lambda *a, **b: started.append(popen(*a, **b)) or started[-1])
     panel.run()
     qtbot.waitUntil(lambda: panel.curves.scores.chart is not None, timeout=30_000)
+    output = panel.form.output()
     viewer.window.remove_dock_widget(panel)
     qtbot.waitUntil(lambda: not Work.running, timeout=30_000)
     assert started[0].poll() == 130
-    checkpoint_folder(panel.form.output()).mkdir()
+    checkpoint_folder(output).mkdir()
     again = TrainModel(viewer)
     viewer.window.add_dock_widget(again, name="Train again")
     again.run()
