@@ -28,6 +28,6 @@ class Links:
         for signal, reference in self._made:
             slot = reference()
             if slot is not None:
-                with suppress(ValueError, RuntimeError):  # it is disconnected already
+                with suppress(ValueError, RuntimeError, SystemError):  # it is disconnected already, or gone
                     signal.disconnect(slot)
         self._made.clear()

@@ -99,8 +99,9 @@ class Panel(QWidget):
         self._leaving.timeout.connect(self._leave)
         for event in LAYER_EVENTS:
             getattr(viewer.layers.events, event).connect(self.reset_choices)
-        # One that was never docked goes with the window.
-        self.viewer.window._qt_window.destroyed.connect(self.deleteLater)
+        window = getattr(self.viewer, "window", None)
+        if window is not None:  # one that was never docked goes with the window
+            window._qt_window.destroyed.connect(self.deleteLater)
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """Ask for room for all parts; they scroll where there is less."""
