@@ -117,7 +117,7 @@ def test_rows_are_kept_where_uncertainties_are_missing_or_tiny(median, n_kept) -
     columns = {"frame": np.arange(6), "y": np.ones(6), "x": np.ones(6)}
     columns |= {f"{axis}_uncertainty": np.array([100 * median] + [median] * 5) for axis in "yx"}
     steps: dict[str, str] = {}
-    kept = kept_in_figure(Localizations(columns, pixel_size_nm=100, frame_shape=(50, 50)), None, steps)
+    kept, _ = kept_in_figure(Localizations(columns, pixel_size_nm=100, frame_shape=(50, 50)), None, steps)
     assert len(kept) == n_kept
     assert ("filter" in steps) == (n_kept < 6)
 
