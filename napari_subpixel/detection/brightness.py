@@ -110,20 +110,36 @@ def estimate_brightness(
     """
     detector = copy.copy(detector)
     detector.threshold = detector.card.threshold
-    counting = _away_from(edges, stack.frame_shape)
+    counting = np.ones(stack.frame_shape, bool)
     first = yield from _detected(stack, detector, camera, sigma_px, 0.0, counting)
     limit = least_significance(first.significance, first.n_pixels, sigma_px)
+    away = _away_from(edges, stack.frame_shape)
+    if not away.all():
+        clear = yield from _detected(stack, detector, camera, sigma_px, 0.0, away)
+        clear_limit = least_significance(clear.significance, clear.n_pixels, sigma_px)
+        if _edges_spoil(first.above(limit), clear.above(clear_limit), sigma_px) or clear_limit > limit:
+            first, limit, counting = clear, clear_limit, away
     if molecule_photons is not None:
         return Brightness(molecule_photons, limit)
-    found = first.table.select(first.significance >= limit)
+    found = first.above(limit)
     if len(found) < MIN_MOLECULES or _spread_of(found, sigma_px) > MAX_SPREAD:
         return Brightness(0.0, limit)
     for _ in range(PASSES - 1):
         again = yield from _detected(stack, detector, camera, sigma_px, _typical(found), counting)
-        found = again.table.select(again.significance >= limit)
+        found = again.above(limit)
         if len(found) < MIN_MOLECULES:
             return Brightness(0.0, limit)
     return Brightness(_typical(found), limit)
+
+
+def _edges_spoil(found: Localizations, clear: Localizations, sigma_px: float) -> bool:
+    """Say whether points near edges hide how bright molecules are: only the others are about equally bright.
+
+    Those near edges of a dense sample do not: they are molecules too.
+    """
+    if len(clear) < MIN_MOLECULES:
+        return False
+    return len(found) < MIN_MOLECULES or _spread_of(found, sigma_px) > MAX_SPREAD >= _spread_of(clear, sigma_px)
 
 
 class _Found(NamedTuple):
@@ -132,6 +148,10 @@ class _Found(NamedTuple):
     table: Localizations
     significance: NDArray[np.float64]
     n_pixels: int
+
+    def above(self, limit: float) -> Localizations:
+        """Return the molecules that stand out of the noise at least so far."""
+        return self.table.select(self.significance >= limit)
 
 
 def _detected(
