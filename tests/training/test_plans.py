@@ -52,7 +52,8 @@ def test_the_smallest_shipped_model_is_fine_tuned_on_ranges(tmp_path):
     assert plan.card["domain"]["density_per_px"] == [0.005, 0.02]
     assert not plan.warnings
     events = list(train_model(plan, tmp_path / "mine.safetensors"))
-    assert [type(event) for event in events] == [TrainingStart, BaseScore, TrainingProgress, TrainedModel]
+    kinds = [TrainingStart, BaseScore, TrainingProgress, TrainingProgress, TrainedModel]
+    assert [type(event) for event in events] == kinds
     model = load_model(events[-1].path)
     assert (model.card.name, model.card.training["from"]["name"]) == ("mine", "fast")
     assert model.card.figures["jaccard_50_nm_held_out"] == events[-1].jaccard

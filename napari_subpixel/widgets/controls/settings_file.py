@@ -49,7 +49,7 @@ class SettingsButtons(QWidget):
         super().__init__()
         self._command, self._line, self._controls, self._said, self._refusal = command, line, controls, said, refusal
         self.save_button, self.open_button = QPushButton("Save settings..."), QPushButton("Open settings...")
-        self.save_button.setToolTip("Write these settings to a file, which napari-subpixel --settings takes, too")
+        self.save_button.setToolTip("Write these settings to a file, which the command line takes, too")
         self.open_button.setToolTip("Set this panel as a file of settings says")
         self.save_button.clicked.connect(self.ask_and_save)
         self.open_button.clicked.connect(self.ask_and_open)
