@@ -75,18 +75,21 @@ def find_fiducials(
     cell = np.floor((place[:, :2] - place[:, :2].min(axis=0)) / radius_nm).astype(np.int64) + 1
     line = int(cell[:, 1].max()) + 2
     key = cell[:, 0] * line + cell[:, 1]
-    # Most tables have no place with so many rows, which is quickly said.
-    if key.max() <= MAX_CELLS and np.bincount(key).max() < LEAST_OF_CELL * part * n_frames:
-        return []
-    since = frame - frame.min()
+    searched = np.arange(len(key))
+    if key.max() <= MAX_CELLS:
+        # Most rows are at no place with so many, which is quickly said; the others need not be sorted.
+        searched = np.flatnonzero(_dense_cells(key, line, part * n_frames)[key])
+        if not len(searched):
+            return []
+    key, since = key[searched], (frame - frame.min())[searched]
     once = np.unique(key * n_frames + since) // n_frames
     keys, counts = np.unique(once, return_counts=True)
     around = np.zeros(len(keys), np.int64)
     for offset in (-line - 1, -line, -line + 1, -1, 0, 1, line - 1, line, line + 1):
         at = np.minimum(np.searchsorted(keys, keys + offset), len(keys) - 1)
         around += np.where(keys[at] == keys + offset, counts[at], 0)
-    by_cell = np.argsort(key, kind="stable")
-    key = key[by_cell]
+    order = np.argsort(key, kind="stable")
+    by_cell, key = searched[order], key[order]
     found: list[Fiducial] = []
     centres: list[NDArray[np.float64]] = []
     for k in np.argsort(-counts, kind="stable"):
@@ -103,6 +106,21 @@ def find_fiducials(
             found.append(fiducial)
         centres.append(centre)
     return found
+
+
+def _dense_cells(key: NDArray[np.int64], line: int, n_rows: float) -> NDArray[np.bool_]:
+    """Return which cells may hold rows of a fiducial that has so many, by the numbers of the cells."""
+    size = int(key.max()) + line + 2
+    counts = np.bincount(key, minlength=size)
+    around = np.zeros(size, np.int64)
+    offsets = (-line - 1, -line, -line + 1, -1, 0, 1, line - 1, line, line + 1)
+    for offset in offsets:
+        around += np.roll(counts, -offset)
+    middle = (counts >= LEAST_OF_CELL * n_rows) & (around >= n_rows)
+    dense = np.zeros(size, bool)
+    for offset in offsets:
+        dense |= np.roll(middle, offset)
+    return dense
 
 
 def pick_fiducial(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -132,6 +132,7 @@ class DetectMolecules(Panel):
 
     def _connect_parts(self) -> None:
         self.movie.changed.connect(self._movie_changed)
+        self.settings.opened.connect(self._settings_opened)
         self.form.model_changed.connect(self._model_changed)
         self.form.device_known.connect(self.live.ask)
         self.results.applied.connect(self._threshold_applied)
@@ -282,6 +283,9 @@ class DetectMolecules(Panel):
             self.refusal.say(reason_first(error))
             report(error)
             return
+        # First of all: napari handles further events while its bar is made, another click among them.
+        self._run = run
+        self.run_button.setEnabled(False)
         self.refusal.clear()
         self.form.remember("detect")
         self.cost.hide()
@@ -289,8 +293,6 @@ class DetectMolecules(Panel):
         self.outcome.begin(run)
         run.grown.connect(self._movie_grew)
         run.ended.connect(self._run_ended)
-        self._run = run
-        self.run_button.setEnabled(False)
         self.begin(run.work)
 
     def cancel(self) -> None:
@@ -311,7 +313,22 @@ class DetectMolecules(Panel):
             return controls
         region = partial(self.part.choose_region, movie)
         camera = camera_controls(movie, self.viewer.layers)
-        return {**camera, **controls, "frames": self.part.choose_frames, "roi": region}
+        part = {"frames": self.part.choose_frames, "roi": region, "drop_static": self.part.choose_static}
+        return {**camera, **controls, **part}
+
+    def _settings_opened(self, given: Container[str]) -> None:
+        """Choose the whole movie where a file names no part of it; show the camera that it gave."""
+        movie = self._chosen_movie()
+        if movie is None:
+            return
+        if "frames" not in given:
+            self.part.reset(movie.stack().n_frames)
+        if "roi" not in given:
+            self.part.region.value = None
+        if "drop_static" not in given:
+            self.part.no_static.setChecked(False)
+        self._say_pixel_size()
+        self.live.ask()
 
     def _movie_path(self) -> str | None:
         """Return the file of the chosen movie, where it has one."""
@@ -371,11 +388,12 @@ class DetectMolecules(Panel):
             self.part.extend(n_frames)
 
     def _run_ended(self, summary: RunSummary) -> None:
-        self._run = None
+        run, self._run = self._run, None
         self._allow_run()
-        if summary.n_frames and summary.seconds and self._chosen_movie() is not None:
-            where = self._where(summary.roi)
-            self._cost.note(where, self.form.model_name, summary.seconds / summary.n_frames)
+        # A run that waits for frames says nothing about how long they take.
+        if run is not None and summary.n_frames and summary.seconds and not run.settings.follow:
+            where = (run.movie.notes.key, str(summary.roi), run.settings.choice.device)
+            self._cost.note(where, run.settings.choice.model, summary.seconds / summary.n_frames)
         self._say_cost()
         self.outcome.end(summary)
         if summary.layer is not None:

@@ -34,7 +34,11 @@ REPLACE = "Replace what is there"
 START_AGAIN = "Start again"
 SAVE = "Save as it is"
 #: What to do where a field of the request is missing.
-ADVICE = {"camera": "choose one at 'Camera'", "psf": "give it at 'PSF sigma [nm]'"}
+ADVICE = {
+    "camera": "choose one at 'Camera'",
+    "pixel_size": "type it at 'Pixel size [nm]'",
+    "psf": "give it at 'PSF sigma [nm]'",
+}
 
 
 class TrainModel(Panel):
@@ -145,14 +149,15 @@ class TrainModel(Panel):
         self._say_nothing()
         self.curves.clear()
         self.pairs.show_frames(None, are_pairs=False)
-        self.progress.begin(0, "", "starting: estimating, simulating ...")
+        # Before napari's bar is made, which lets another click through.
         self._work = work = Work(train, call, widget="train")
+        self._set_running(True)
+        self.progress.begin(0, "", "starting: estimating, simulating ...")
         work.yielded.connect(self._arrived)
         work.returned.connect(self._ended)
         work.failed.connect(self._failed)
         work.cancelled.connect(self._cancelled)
         work.finished.connect(self._finished)
-        self._set_running(True)
         self.begin(work)
 
     def _arrived(self, event: Begun | Happened | None) -> None:
@@ -207,7 +212,8 @@ class TrainModel(Panel):
             words += "." if is_better else f": no better, use {self.form.base.value}."
         self._say(words, Colour.DONE if is_better else Colour.WARNING)
         self._warn([*(self._begun.warnings if self._begun is not None else ()), *fields["warnings"]])
-        for panel in self.viewer.window._qt_window.findChildren(Panel):
+        window = getattr(self.viewer, "window", None)
+        for panel in window._qt_window.findChildren(Panel) if window is not None else ():
             panel.reset_choices()
 
     def _failed(self, error: BaseException) -> None:

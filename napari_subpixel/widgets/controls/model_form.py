@@ -128,9 +128,18 @@ class ModelForm(QObject):
 
     def recall(self, panel: str) -> None:
         """Show what was chosen in a panel last; the model first, which sets the threshold."""
-        choices = {"model": self.model, "device": self.device}
-        controls = {name: partial(setattr, choice, "value") for name, choice in choices.items()}
-        recall(panel, {**controls, "threshold": self.threshold.setValue})
+        taken: list[str] = []
+
+        def choose(name: Any) -> None:
+            self._choose(name)
+            taken.append(self.model_name)
+
+        def choose_threshold(threshold: Any) -> None:
+            if taken:  # of another model it says nothing
+                self.threshold.setValue(threshold)
+
+        device = partial(setattr, self.device, "value")
+        recall(panel, {"model": choose, "device": device, "threshold": choose_threshold})
         self.prefer()
 
     def prefer(self) -> None:

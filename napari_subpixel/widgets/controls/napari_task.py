@@ -35,6 +35,7 @@ class NapariTask:
         self._row, self._viewer, self.words = weakref.ref(row), weakref.ref(viewer), words
         self._bar: Any = None
         self._task: Any = None
+        self._moving = False
         # These keep the task, which holds neither row nor viewer.
         row.began.connect(lambda total: self._begin(total))
         row.moved.connect(lambda done: self._move(done))
@@ -56,8 +57,14 @@ class NapariTask:
             self._task = window._register_task_status(PROVIDER, Status.BUSY, self.words, self._cancel)
 
     def _move(self, done: int) -> None:
-        if self._bar is not None:
-            self._bar.update(done - self._bar.n)
+        bar = self._bar
+        if bar is None or self._moving:
+            return
+        self._moving = True  # napari handles further events while its bar moves, progress among them
+        try:
+            bar.update(done - bar.n)
+        finally:
+            self._moving = False
 
     def _end(self) -> None:
         bar, self._bar = self._bar, None

@@ -98,6 +98,10 @@ class PartOfMovie(QObject):
             raise InputError(f"the first frame, {first}, comes after the last, {last}")
         return first, last + 1
 
+    def choose_static(self, left_out: object) -> None:
+        """Leave out points that never move, or not."""
+        self.no_static.setChecked(bool(left_out))
+
     def roi(self, movie: MovieLayer) -> Roi | None:
         """Return the region in the pixels of a movie; None for the whole frame.
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 
 from napari_subpixel._util import records
@@ -36,7 +37,14 @@ class SettingsButtons(QWidget):
         Where the outcome is shown.
     refusal : Refusal
         Where it is shown that there is none.
+
+    Attributes
+    ----------
+    opened : Signal(object)
+        The options that a file has, by name, once the panel is set.
     """
+
+    opened = Signal(object)
 
     def __init__(
         self,
@@ -96,6 +104,7 @@ class SettingsButtons(QWidget):
                 except (LookupError, ValueError, TypeError):
                     left.append(f"{name} ({shown(given[name])})")
             words = f"Set as in {path.name}: {', '.join(taken) or 'nothing'}."
+            self.opened.emit(given)
             self._say(words + (f" Not taken over: {', '.join(left)}." if left else ""))
 
     def _say(self, words: str) -> None:

@@ -101,7 +101,7 @@ def source_of_camera(chosen: str | Image, camera: Camera, file: Path | None) -> 
     if chosen == AS_FILES_SAY:
         raise RequestError("simulations in ranges need the camera", "camera")
     if camera.pixel_size_nm is None:
-        raise PixelSizeError("the pixel size of the camera is not known")
+        raise RequestError("simulations in ranges need the pixel size", "pixel_size")
     if camera.map_shape is None:
         # A known camera says its gain also where that is as by default; that of a movie is unknown there.
         gain = {name: getattr(camera, name) for name in GAIN} if isinstance(chosen, str) else {}

@@ -52,17 +52,31 @@ def test_settings_come_back_from_their_file(detect, tmp_path):
 
 def test_what_cannot_be_taken_over_is_named_and_the_rest_is_set(viewer, detect, tmp_path):
     path = tmp_path / "other.yaml"
-    given = {"model": "gone", "frames": "10:900", "roi": "0:640,0:8", "threshold": 0.4, "drop_static": True}
+    given = {"model": "gone", "frames": "10:900", "roi": "0:640,0:8", "threshold": 0.4, "bad_pixels": "keep"}
     path.write_text(yaml.safe_dump({"detect": given | {"device": "abacus"}}))
     detect.settings.open(path)
     words = detect.status.text()
     assert words.startswith("Set as in other.yaml: threshold. Not taken over: ")
-    for part in ("drop_static", "model (gone: no such model", "device (", "frames (the movie has frames 0:30", "roi ("):
+    for part in ("bad_pixels", "model (gone: no such model", "device (", "frames (the movie has frames 0:30", "roi ("):
         assert part in words
     assert detect.form.model_name == "default"
     assert detect.threshold.value() == pytest.approx(0.4)
     assert roi(detect) is None
     assert [layer.name for layer in viewer.layers] == ["tubes"]
+
+
+def test_a_file_without_a_part_of_the_movie_is_for_all_of_it(viewer, detect, tmp_path):
+    path = tmp_path / "part.yaml"
+    detect.first.setValue(5)
+    detect.part.no_static.setChecked(True)
+    detect.settings.save(path)
+    detect.part.no_static.setChecked(False)
+    detect.settings.open(path)
+    assert detect.part.no_static.isChecked()
+    path.write_text("detect: {threshold: 0.4}")
+    detect.settings.open(path)
+    assert (detect.first.value(), detect.last.value()) == (0, 29)
+    assert not detect.part.no_static.isChecked()
 
 
 @pytest.mark.parametrize(
