@@ -313,7 +313,8 @@ class DetectMolecules(Panel):
             return controls
         region = partial(self.part.choose_region, movie)
         camera = camera_controls(movie, self.viewer.layers)
-        part = {"frames": self.part.choose_frames, "roi": region, "drop_static": self.part.choose_static}
+        part: dict[str, Callable[[Any], object]] = {"frames": self.part.choose_frames, "roi": region}
+        part["drop_static"] = self.part.choose_static
         return {**camera, **controls, **part}
 
     def _settings_opened(self, given: Container[str]) -> None:
