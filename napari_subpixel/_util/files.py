@@ -92,7 +92,7 @@ def atomic_output(path: str | Path) -> Iterator[Path]:
         raise InputError(f"{path}: cannot write here: {error.strerror}") from None
     try:
         yield draft
-        with suppress(FileNotFoundError):
+        with suppress(OSError):  # nothing is replaced, or a drive without permissions
             draft.chmod(stat.S_IMODE(path.stat().st_mode))
         _put_on_disk(draft)
         os.replace(draft, path)
@@ -123,6 +123,9 @@ def _put_on_disk(path: Path) -> None:
     file = os.open(path, os.O_RDWR if path.is_file() and os.name == "nt" else os.O_RDONLY)
     try:
         os.fsync(file)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a drive that cannot say so
+            raise
     finally:
         os.close(file)
 

@@ -59,9 +59,15 @@ def by_fiducials(
         for pick, fiducial in zip(picks, found, strict=True):
             _check_picked(fiducial, pick, size_nm, reach)
     yield "best curve"
+    found, n_again = _each_once(found)
     found = followed(found, rows.frame, rows.place, rows.deviation, radius, n_frames)
     places = [_place_px(rows, fiducial, size_nm) for fiducial in found]
     warnings = _of_picks(found, places, rows.frame) if picks is not None else ()
+    if n_again:
+        warnings = (
+            f"{n_again} of the picks {'is' if n_again == 1 else 'are'} of the same fiducials as others",
+            *warnings,
+        )
     used = connected(found, rows.frame)
     left_out = [place for place, is_used in zip(places, used, strict=True) if not is_used]
     found = [fiducial for fiducial, is_used in zip(found, used, strict=True) if is_used]
@@ -73,6 +79,15 @@ def by_fiducials(
     by_frame = reported(curve.values, curve.error, curve.jumps, stretches, rows, "fiducials")
     said = (*warnings, *_of_fiducials(curve, found, left_out), *by_frame.warnings)
     return replace(by_frame, fiducials=tuple(places), warnings=said)
+
+
+def _each_once(found: list[Fiducial]) -> tuple[list[Fiducial], int]:
+    """Return fiducials without those that share most of their rows with one before, and how many these are."""
+    kept: list[Fiducial] = []
+    for fiducial in found:
+        if not any(2 * len(np.intersect1d(fiducial.rows, other.rows)) > len(fiducial.rows) for other in kept):
+            kept.append(fiducial)
+    return kept, len(found) - len(kept)
 
 
 def _place_px(rows: Rows, fiducial: Fiducial, size_nm: PixelSize) -> tuple[float, float]:

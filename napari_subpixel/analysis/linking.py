@@ -101,7 +101,7 @@ class Linked:
         """Return the numbers that describe the result, for JSON."""
         return {
             "n_rows": len(self.rows),
-            "n_molecules": len(self.molecules),
+            "n_molecules": len(self.molecules) - int(self.is_bead.sum()),
             "n_bead_rows": int(self.beads.rows.sum()),
             "n_bead_molecules": int(self.is_bead.sum()),
             "beads_px": [list(place) for place in self.beads.places],

@@ -80,7 +80,7 @@ ADVICE_OF_COMMANDS: Mapping[str, Mapping[type[InputError], str]] = {
 ADVICE_ON_WARNINGS: Mapping[WarningKind, str] = {
     WarningKind.NEVER_MOVES: "--drop-static leaves them out",
     WarningKind.NO_EM_GAIN: "give --em-gain",
-    WarningKind.NO_UNITS: "--units px, nm or um says what they are in",
+    WarningKind.NO_UNITS: "--units px, nm or um (--truth-units for a truth) says what they are in",
     WarningKind.DRIFT_CORRECTED: "drift --undo restores the original positions",
     WarningKind.COPIES: "convert --drop-copies writes a table without them",
 }

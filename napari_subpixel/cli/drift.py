@@ -102,10 +102,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     path, output = arguments.localizations, arguments.output
     _check_together(arguments)
-    written = [out for out in (arguments.trace, arguments.plot) if out]
+    traces = trace_outputs(arguments.trace) if arguments.trace else ()
+    written = [*traces, *([arguments.plot] if arguments.plot else [])]
     check_inputs_stay([(path, output)], also_read=filter(None, [arguments.apply]), also_written=written)
     formats.check_can_write(output, overwrite=arguments.overwrite)
-    for file in trace_outputs(arguments.trace) if arguments.trace else ():
+    for file in traces:
         check_can_write(file, overwrite=arguments.overwrite)
     if arguments.plot:
         check_plot_output(arguments.plot, overwrite=arguments.overwrite)

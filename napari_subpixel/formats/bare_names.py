@@ -191,12 +191,13 @@ class _Extent:
 
     def share_beyond(self, shape: tuple[int, int]) -> float:
         """Return the share of rows that are not in frames of a height and width."""
+        known = np.isfinite(self.y) & np.isfinite(self.x)
         inside = (self.y < shape[0]) & (self.x < shape[1]) & (self.y > -1.0) & (self.x > -1.0)
-        return 1.0 - float(inside.mean())
+        return 1.0 - float(inside[known].mean()) if known.any() else 0.0
 
     def implausible_in_pixels(self) -> str:
         """Return what shows that lengths are not in pixels; an empty text where nothing does."""
-        if self.share_beyond((MAX_FRAME_PX, MAX_FRAME_PX)) > 0:
+        if max(np.max(values[np.isfinite(values)], initial=0.0) for values in (self.y, self.x)) > MAX_FRAME_PX:
             return self.positions
         if self.uncertainty > MAX_UNCERTAINTY_PX:
             return f"an uncertainty of {self.uncertainty:.3g} (median)"

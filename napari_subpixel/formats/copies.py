@@ -44,7 +44,7 @@ def warning_of_copies(table: Localizations) -> str:
     if not n:
         return ""
     are = "is a copy" if n == 1 else "are copies"
-    return f"{n:,} of {len(table):,} rows {are} {WarningKind.COPIES}, and count twice in whatever is measured"
+    return f"{n:,} of {len(table):,} rows {are} {WarningKind.COPIES}, and count more than once in whatever is measured"
 
 
 def _n_copies(columns: tuple[NDArray[Any], ...]) -> int:

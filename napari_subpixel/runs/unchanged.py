@@ -33,7 +33,9 @@ class MovieState:
                     return
                 changed = [Path(self._stack.name)]
         if changed:
-            raise InputError(f"{changed[0]}: was written to while it was detected; the table would be of two movies")
+            raise InputError(
+                f"{changed[0]}: was written to while it was being detected; the table would mix two states of the movie"
+            )
 
 
 def _state(file: Path) -> tuple[int, int, int] | None:

@@ -160,3 +160,13 @@ def test_the_course_of_a_series_is_that_of_dense_matrices(rng):
     covariance = centre @ (prior - gain @ prior[there]) @ centre.T
     assert got.value == pytest.approx(centre @ gain @ value[there], abs=0.01)
     assert got.error == pytest.approx(np.sqrt(np.diag(covariance) * got.factor), rel=0.01)
+
+
+def test_two_picks_of_one_fiducial_count_once(rng):
+    table = beads(drift_of("ramp", rng), rng)
+    place = float(np.median(table.y)), float(np.median(table.x))
+    once, twice = (estimate_drift(table, fiducials=[place] * n) for n in (1, 2))
+    for along in ("y_nm", "x_nm", "y_error_nm", "x_error_nm"):
+        np.testing.assert_array_equal(getattr(twice, along), getattr(once, along))
+    assert len(twice.fiducials) == 1
+    assert any("of the same fiducials as others" in warning for warning in twice.warnings)

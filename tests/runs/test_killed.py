@@ -192,7 +192,7 @@ def test_a_movie_that_is_written_to_during_its_run_fails(movie, detector, tmp_pa
         with own.open("r+b") as file:
             file.seek(-1000, os.SEEK_END)
             file.write(bytes(500))
-        with pytest.raises(InputError, match=r"movie\.tif: was written to while it was detected"):
+        with pytest.raises(InputError, match=r"movie\.tif: was written to while it was being detected"):
             list(run)
     assert not (tmp_path / "out.parquet").exists()
 
