@@ -96,6 +96,7 @@ def typed(panel):
             box.setText(str(end))
 
 
+@pytest.mark.slow
 def test_a_model_is_trained_like_a_movie_and_listed(viewer, qtbot, panel, movie):
     detect = DetectMolecules(viewer)
     viewer.window.add_dock_widget(detect, name="Detect")
