@@ -107,8 +107,8 @@ class _Mean:
         But for a common factor; infinite where there are no rows.
     own_variance : ndarray of float64, shape (D,)
         Of the mean, by which the fiducials move by themselves.
-    squares, freedom : ndarray of float64, shape (D,)
-        Of rows about the mean of their frame.
+    freedom : ndarray of float64, shape (D,)
+        Degrees of freedom of rows about the mean of their frame; so many is their sum of squares in their variances.
     rows : ndarray of float64, shape (D,)
         Median ratio of the rows' variances to those that are stated, but for the common factor.
     """
@@ -116,7 +116,6 @@ class _Mean:
     trace: NDArray[np.float64]
     variance: NDArray[np.float64]
     own_variance: NDArray[np.float64]
-    squares: NDArray[np.float64]
     freedom: NDArray[np.float64]
     rows: NDArray[np.float64]
 
@@ -190,7 +189,8 @@ def _series(mean: _Mean, jumps: NDArray[np.bool_], out: NDArray[np.bool_]) -> It
     """Yield the mean along each axis."""
     for axis in range(mean.trace.shape[1]):
         variance = np.where(out, np.inf, mean.variance[:, axis])
-        yield Series(mean.trace[:, axis], variance, jumps, float(mean.squares[axis]), float(mean.freedom[axis]))
+        freedom = float(mean.freedom[axis])
+        yield Series(mean.trace[:, axis], variance, jumps, squares=freedom, freedom=freedom)
 
 
 def _surprises(mean: _Mean) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -256,7 +256,7 @@ def _mean(tracks: Tracks, power: float, n_frames: int) -> _Mean:
     freedom = OF_DIFFERENCES * np.maximum((free * inlier[:, None]).sum(axis=0) - n, 0.0)
     variance = np.where(total > 0, 1.0 / np.where(total > 0, total, 1.0), np.inf)
     own_variance = _own_variance(number[inlier], frame[inlier], off[inlier], weight[inlier], n_frames)
-    return _Mean(trace, variance, own_variance, freedom, freedom, np.median(ratio, axis=0))
+    return _Mean(trace, variance, own_variance, freedom, np.median(ratio, axis=0))
 
 
 def _sums(index: NDArray[np.int64], values: NDArray[np.float64], n: int) -> NDArray[np.float64]:

@@ -139,8 +139,9 @@ def detect_to_file(
     may_replace = check_output(output, resume=resume, overwrite=overwrite, stack=job.stack, camera=job.camera)
     outputs = Outputs(output, image, overwrite=may_replace)
     outputs.check(job)
-    state = MovieState(job.stack)
-    with PartialResults(output).opened(job.identity, resume=resume, overwrite=overwrite) as results:
+    identity = job.identity
+    state = MovieState(job.stack, identity["fingerprint"]["frames_sha256"])
+    with PartialResults(output).opened(identity, resume=resume, overwrite=overwrite) as results:
         with closing(detecting(job, starts=[s for s in job.starts if not results.has(s)])) as chunks:
             for chunk in chunks:
                 results.keep(chunk)

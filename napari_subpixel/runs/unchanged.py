@@ -17,12 +17,14 @@ class MovieState:
     Parameters
     ----------
     stack : Stack
+    frames_sha256 : str
+        Of its fingerprint.
     """
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, frames_sha256: str) -> None:
         self._stack = stack
         self._files = {file: _state(file) for file in stack.files}
-        self._frames = stack.fingerprint()["frames_sha256"]
+        self._frames = frames_sha256
 
     def check_unchanged(self) -> None:
         """Raise `InputError` if the movie was written to since."""

@@ -171,7 +171,7 @@ class FilterMolecules(Panel):
         self._show_filter()
 
     def _data_changed(self, event: Event) -> None:
-        """Go on with the present points of the same layer; what is being typed, dragged or computed stays."""
+        """Go on with the present points of the same layer; what is being typed, dragged or computed is kept."""
         layer = self.points.value
         if layer is None or event.source is not layer or about_to_change(event):
             return

@@ -123,7 +123,7 @@ def _delete_later() -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def no_preferences(tmp_path_factory) -> Iterator[None]:
-    """Keep the preferences of plugins in a folder of their own, not in that of whoever runs the tests."""
+    """Keep the preferences of plugins in a folder of their own, not in the user's."""
     from napari import settings
 
     with patch.object(settings, "_CFG_PATH", str(tmp_path_factory.mktemp("napari") / "settings.yaml")):
